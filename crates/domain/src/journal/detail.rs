@@ -1,0 +1,535 @@
+//! The kind's own part of an entry, typed. Unknown kinds stay bytes.
+use alloc::{string::String, vec::Vec};
+
+use thiserror::Error;
+
+use super::{Entry, EntryHash, Kind};
+use crate::{
+    id::{BoxNumber, FestivalId},
+    money::Cents,
+    wire::{Malformed, Reader, Writer, from_canonical_cbor, to_cbor},
+    wristband::{CREDIT_RECORD_LEN, CreditId, RecordId},
+};
+
+/// First entry of an epoch: canonical CBOR array. It binds festival, device key, box number, certificate and epoch.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(array)]
+pub struct Genesis {
+    /// The festival.
+    #[n(0)]
+    pub festival: FestivalId,
+    /// Ed25519 public key that signs this journal.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub public_key: [u8; 32],
+    /// Number that this epoch writes on chips.
+    #[n(2)]
+    pub box_number: BoxNumber,
+    /// Which run of the journal.
+    #[n(3)]
+    pub epoch: u32,
+    /// The certificate chain by which the entries' rights are judged (`trust::CertificateChain`).
+    #[cbor(n(4), with = "minicbor::bytes")]
+    pub chain: Vec<u8>,
+    /// Last head of the epoch before, as far as this box has it.
+    #[n(5)]
+    pub previous: Option<PreviousHead>,
+    /// Software version.
+    #[n(6)]
+    pub software: String,
+}
+
+/// Head of an earlier epoch.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(array)]
+pub struct PreviousHead {
+    /// Which epoch.
+    #[n(0)]
+    pub epoch: u32,
+    /// Position.
+    #[n(1)]
+    pub seq: u32,
+    /// Hash.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub hash: EntryHash,
+}
+
+/// A ticket's entry: scheme u8 · marks u8 · four varints that say what was bought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// 1 own, 2 pretix_sig1.
+    pub scheme: u8,
+    /// Which policy exceptions applied; bit 0: the clock was too uncertain for the validity window.
+    pub marks: u8,
+    /// Own: category, 0, 0, 0. pretix: event, item, variation, subevent.
+    pub product: [u64; 4],
+}
+
+/// What kind of band it is, for the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BandProfile {
+    /// 1: account by UID, the money is in the ledger.
+    Uid,
+    /// 2: purse in an NTAG215/216's memory.
+    Ntag21x,
+    /// 3: purse on an Ultralight AES.
+    UltralightAes,
+    /// 4: signed pointer (NTAG213): account as `Uid`, not forgeable.
+    Pointer,
+}
+
+impl BandProfile {
+    /// The byte in a part.
+    pub const fn byte(self) -> u8 {
+        match self {
+            Self::Uid => 1,
+            Self::Ntag21x => 2,
+            Self::UltralightAes => 3,
+            Self::Pointer => 4,
+        }
+    }
+
+    /// From the byte in a part.
+    pub const fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Uid),
+            2 => Some(Self::Ntag21x),
+            3 => Some(Self::UltralightAes),
+            4 => Some(Self::Pointer),
+            _ => None,
+        }
+    }
+
+    /// Whether the money is on the chip.
+    pub const fn has_purse(self) -> bool {
+        matches!(self, Self::Ntag21x | Self::UltralightAes)
+    }
+}
+
+/// Pairing of a ticket (`other`) with a wallet (`subject`): profile u8.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pairing {
+    /// What kind of band.
+    pub profile: BandProfile,
+}
+
+/// One line of a sale: product varint · quantity varint · unit price varint (minor units).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SaleLine {
+    /// Product number in the catalogue.
+    pub product: u32,
+    /// How many, from 1.
+    pub quantity: u32,
+    /// Price of one, without deposit.
+    pub unit_price: Cents,
+}
+
+/// What was sold: deposit out varint · deposit back varint · count varint · lines.
+/// The entry's amount is the lines' sum + deposit out − deposit back.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Sale {
+    /// Deposits charged for cups handed out.
+    pub deposit_out: Cents,
+    /// Deposits given back for cups returned.
+    pub deposit_back: Cents,
+    /// Goods.
+    pub lines: Vec<SaleLine>,
+}
+
+/// What an intent is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IntentPurpose {
+    /// 1.
+    Sale,
+    /// 2: a desk raises C.
+    TopUp,
+    /// 3: a box carries a C′ that the hub signed.
+    Carry,
+    /// 4: spent is raised to credits, cash is paid out.
+    Refund,
+    /// 5: a record of price 0, so that earlier intents settle.
+    ClosingRead,
+}
+
+impl IntentPurpose {
+    const fn byte(self) -> u8 {
+        match self {
+            Self::Sale => 1,
+            Self::TopUp => 2,
+            Self::Carry => 3,
+            Self::Refund => 4,
+            Self::ClosingRead => 5,
+        }
+    }
+
+    const fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Sale),
+            2 => Some(Self::TopUp),
+            3 => Some(Self::Carry),
+            4 => Some(Self::Refund),
+            5 => Some(Self::ClosingRead),
+            _ => None,
+        }
+    }
+}
+
+/// The chain of records that a box read on a chip:
+/// base 4 · before 4 · other flag u8 (· before2 4) · credit sequence u8 · credit id 4 · credits u24 · spent u24.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChipSeen {
+    /// The S record in force.
+    pub base: RecordId,
+    /// Its link: the record before it.
+    pub before: RecordId,
+    /// The other slot's link, where that slot still holds the record `before`.
+    pub before2: Option<RecordId>,
+    /// Sequence of the C in force.
+    pub credit_seq: u8,
+    /// Which C.
+    pub credit_id: CreditId,
+    /// Its credits.
+    pub credits: Cents,
+    /// Spent, as the S record in force says.
+    pub spent: Cents,
+}
+
+/// What a box is about to write on a chip; the header holds amount and the new record's tap counter.
+/// purpose u8 · chip seen · own record id 4 · spent after u24 · number of C records u8 (0 to 2) · C records · sale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// What for.
+    pub purpose: IntentPurpose,
+    /// What it read.
+    pub seen: ChipSeen,
+    /// The S record it will write.
+    pub own: RecordId,
+    /// Spent in that record.
+    pub spent_after: Cents,
+    /// The C record it will write (top-up, carry).
+    pub new_credit: Option<[u8; CREDIT_RECORD_LEN]>,
+    /// The C record that it will destroy, on chips with one C slot.
+    pub old_credit: Option<[u8; CREDIT_RECORD_LEN]>,
+    /// Goods, for a sale.
+    pub sale: Option<Sale>,
+}
+
+/// Commit of a top-up: c-only u8 (1: only its C stands on the chip, not its S record).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopUp {
+    /// Whether the S record was left out.
+    pub c_only: bool,
+    /// Fee kept from the cash, in cents (varint); not part of the credit.
+    pub fee: Cents,
+}
+
+/// Hub: this head is in force. Canonical CBOR array; the device is the entry's subject.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(array)]
+pub struct Countersignature {
+    /// Which epoch.
+    #[n(0)]
+    pub epoch: u32,
+    /// Position.
+    #[n(1)]
+    pub seq: u32,
+    /// Hash.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub hash: EntryHash,
+    /// The hub's term.
+    #[n(3)]
+    pub term: u32,
+    /// Whether the entries up to here are archived outside the hub's database.
+    #[n(4)]
+    pub archived: bool,
+}
+
+/// Hub: this device is revoked from beyond these heads. Canonical CBOR array; the device is the entry's subject.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(array)]
+pub struct Revocation {
+    /// Last heads known, an epoch each.
+    #[n(0)]
+    pub heads: Vec<PreviousHead>,
+    /// Why, for people.
+    #[n(1)]
+    pub reason: String,
+}
+
+/// A part, typed by its entry's kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// `Kind::GENESIS`.
+    Genesis(Genesis),
+    /// `Kind::ADMISSION`, `Kind::EXIT`.
+    Admission(Admission),
+    /// `Kind::PAIRING`.
+    Pairing(Pairing),
+    /// `Kind::SALE`, `DEPOSIT_OUT`, `DEPOSIT_BACK`; `None` where it commits an intent, which has the lines.
+    Sale(Option<Sale>),
+    /// `Kind::INTENT`.
+    Intent(Intent),
+    /// `Kind::TOP_UP`.
+    TopUp(TopUp),
+    /// `Kind::VOID`, `GAVE_UP`, `CLOSING_READ`, `REFUND`: what the chip showed, if it was there.
+    Seen(Option<ChipSeen>),
+    /// `Kind::COUNTERSIGNATURE`.
+    Countersignature(Countersignature),
+    /// `Kind::REVOCATION`.
+    Revocation(Revocation),
+    /// Any other kind: bytes.
+    Other(Vec<u8>),
+}
+
+/// A part that is not of its kind's layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("part of an entry of kind {kind}: {reason}")]
+pub struct DetailError {
+    /// The entry's kind.
+    pub kind: u16,
+    /// What is wrong.
+    pub reason: Malformed,
+}
+
+fn u24(input: &mut Reader<'_>) -> Result<Cents, Malformed> {
+    Cents::new(input.u24()?).ok_or(Malformed::Value("amount"))
+}
+
+fn cents(input: &mut Reader<'_>) -> Result<Cents, Malformed> {
+    u32::try_from(input.varint()?).ok().and_then(Cents::new).ok_or(Malformed::Value("amount"))
+}
+
+fn small(input: &mut Reader<'_>) -> Result<u32, Malformed> {
+    u32::try_from(input.varint()?).map_err(|_| Malformed::Value("number"))
+}
+
+fn flag(input: &mut Reader<'_>) -> Result<bool, Malformed> {
+    match input.u8()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Malformed::Value("flag")),
+    }
+}
+
+impl ChipSeen {
+    fn write(&self, out: &mut Writer) {
+        out.bytes(&self.base.0);
+        out.bytes(&self.before.0);
+        out.u8(u8::from(self.before2.is_some()));
+        if let Some(before2) = self.before2 {
+            out.bytes(&before2.0);
+        }
+        out.u8(self.credit_seq);
+        out.bytes(&self.credit_id.0);
+        out.u24(self.credits.get());
+        out.u24(self.spent.get());
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            base: RecordId(input.array()?),
+            before: RecordId(input.array()?),
+            before2: if flag(input)? { Some(RecordId(input.array()?)) } else { None },
+            credit_seq: input.u8()?,
+            credit_id: CreditId(input.array()?),
+            credits: u24(input)?,
+            spent: u24(input)?,
+        })
+    }
+}
+
+impl Sale {
+    /// Most lines in one sale.
+    pub const MAX_LINES: usize = 100;
+
+    fn write(&self, out: &mut Writer) {
+        out.varint(self.deposit_out.get().into());
+        out.varint(self.deposit_back.get().into());
+        out.varint(self.lines.len() as u64);
+        for line in &self.lines {
+            out.varint(line.product.into());
+            out.varint(line.quantity.into());
+            out.varint(line.unit_price.get().into());
+        }
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let (deposit_out, deposit_back, count) = (cents(input)?, cents(input)?, small(input)?);
+        if count as usize > Self::MAX_LINES {
+            return Err(Malformed::Value("sale lines"));
+        }
+        let mut lines = Vec::new();
+        for _ in 0..count {
+            lines.push(SaleLine { product: small(input)?, quantity: small(input)?, unit_price: cents(input)? });
+        }
+        Ok(Self { deposit_out, deposit_back, lines })
+    }
+
+    /// Deposits out less deposits back, in minor units.
+    pub fn net_deposit(&self) -> i64 {
+        self.deposit_out.as_i64().saturating_sub(self.deposit_back.as_i64())
+    }
+}
+
+impl Intent {
+    fn write(&self, out: &mut Writer) {
+        out.u8(self.purpose.byte());
+        self.seen.write(out);
+        out.bytes(&self.own.0);
+        out.u24(self.spent_after.get());
+        out.u8(u8::from(self.new_credit.is_some()).saturating_add(u8::from(self.old_credit.is_some())));
+        for credit in [&self.new_credit, &self.old_credit].into_iter().flatten() {
+            out.bytes(credit);
+        }
+        if let Some(sale) = &self.sale {
+            sale.write(out);
+        }
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let purpose = IntentPurpose::from_byte(input.u8()?).ok_or(Malformed::Value("intent purpose"))?;
+        let seen = ChipSeen::read(input)?;
+        let own = RecordId(input.array()?);
+        let spent_after = u24(input)?;
+        let records = input.u8()?;
+        if records > 2 {
+            return Err(Malformed::Value("credit records"));
+        }
+        Ok(Self {
+            purpose,
+            seen,
+            own,
+            spent_after,
+            new_credit: if records > 0 { Some(input.array()?) } else { None },
+            old_credit: if records > 1 { Some(input.array()?) } else { None },
+            sale: if purpose == IntentPurpose::Sale { Some(Sale::read(input)?) } else { None },
+        })
+    }
+}
+
+impl Detail {
+    /// Reads the part of `entry` as its kind says.
+    pub fn of(entry: &Entry) -> Result<Self, DetailError> {
+        Self::read(entry.kind, &entry.part).map_err(|reason| DetailError { kind: entry.kind.0, reason })
+    }
+
+    fn read(kind: Kind, part: &[u8]) -> Result<Self, Malformed> {
+        let mut input = Reader::new(part);
+        let detail = match kind {
+            Kind::GENESIS => return Ok(Self::Genesis(from_canonical_cbor(part)?)),
+            Kind::COUNTERSIGNATURE => return Ok(Self::Countersignature(from_canonical_cbor(part)?)),
+            Kind::REVOCATION => return Ok(Self::Revocation(from_canonical_cbor(part)?)),
+            Kind::ADMISSION | Kind::EXIT => Self::Admission(Admission {
+                scheme: input.u8()?,
+                marks: input.u8()?,
+                product: [input.varint()?, input.varint()?, input.varint()?, input.varint()?],
+            }),
+            Kind::PAIRING => Self::Pairing(Pairing {
+                profile: BandProfile::from_byte(input.u8()?).ok_or(Malformed::Value("band profile"))?,
+            }),
+            Kind::SALE | Kind::DEPOSIT_OUT | Kind::DEPOSIT_BACK if part.is_empty() => Self::Sale(None),
+            Kind::SALE | Kind::DEPOSIT_OUT | Kind::DEPOSIT_BACK => Self::Sale(Some(Sale::read(&mut input)?)),
+            Kind::INTENT => Self::Intent(Intent::read(&mut input)?),
+            Kind::TOP_UP => Self::TopUp(TopUp { c_only: flag(&mut input)?, fee: cents(&mut input)? }),
+            Kind::VOID | Kind::GAVE_UP | Kind::CLOSING_READ | Kind::REFUND if part.is_empty() => Self::Seen(None),
+            Kind::VOID | Kind::GAVE_UP | Kind::CLOSING_READ | Kind::REFUND => {
+                Self::Seen(Some(ChipSeen::read(&mut input)?))
+            }
+            _ => return Ok(Self::Other(part.to_vec())),
+        };
+        input.end()?;
+        Ok(detail)
+    }
+
+    /// Canonical bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        match self {
+            Self::Genesis(genesis) => return to_cbor(genesis),
+            Self::Countersignature(countersignature) => return to_cbor(countersignature),
+            Self::Revocation(revocation) => return to_cbor(revocation),
+            Self::Admission(admission) => {
+                out.u8(admission.scheme);
+                out.u8(admission.marks);
+                admission.product.iter().for_each(|n| out.varint(*n));
+            }
+            Self::Pairing(pairing) => out.u8(pairing.profile.byte()),
+            Self::Sale(Some(sale)) => sale.write(&mut out),
+            Self::Intent(intent) => intent.write(&mut out),
+            Self::TopUp(top_up) => {
+                out.u8(u8::from(top_up.c_only));
+                out.varint(top_up.fee.get().into());
+            }
+            Self::Seen(Some(seen)) => seen.write(&mut out),
+            Self::Sale(None) | Self::Seen(None) => {}
+            Self::Other(bytes) => out.bytes(bytes),
+        }
+        out.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{journal::Effect, money::Currency, time::Hlc};
+
+    fn seen(before2: Option<RecordId>) -> ChipSeen {
+        ChipSeen {
+            base: RecordId([1; 4]),
+            before: RecordId([2; 4]),
+            before2,
+            credit_seq: 3,
+            credit_id: CreditId([4; 4]),
+            credits: Cents::new(5000).unwrap(),
+            spent: Cents::new(1200).unwrap(),
+        }
+    }
+
+    fn sale() -> Sale {
+        Sale {
+            deposit_out: Cents::new(200).unwrap(),
+            deposit_back: Cents::new(100).unwrap(),
+            lines: vec![SaleLine { product: 7, quantity: 2, unit_price: Cents::new(350).unwrap() }],
+        }
+    }
+
+    #[test]
+    fn every_part_reads_back_as_its_kind() {
+        let intent = Intent {
+            purpose: IntentPurpose::Sale,
+            seen: seen(Some(RecordId([9; 4]))),
+            own: RecordId([5; 4]),
+            spent_after: Cents::new(2000).unwrap(),
+            new_credit: None,
+            old_credit: None,
+            sale: Some(sale()),
+        };
+        let top_up = Intent {
+            purpose: IntentPurpose::TopUp,
+            new_credit: Some([6; CREDIT_RECORD_LEN]),
+            old_credit: Some([7; CREDIT_RECORD_LEN]),
+            sale: None,
+            ..intent.clone()
+        };
+        let cases = [
+            (Kind::SALE, Detail::Sale(Some(sale()))),
+            (Kind::SALE, Detail::Sale(None)),
+            (Kind::INTENT, Detail::Intent(intent)),
+            (Kind::INTENT, Detail::Intent(top_up)),
+            (Kind::TOP_UP, Detail::TopUp(TopUp { c_only: true, fee: Cents::ZERO })),
+            (Kind::VOID, Detail::Seen(Some(seen(None)))),
+            (Kind::GAVE_UP, Detail::Seen(None)),
+            (Kind::PAIRING, Detail::Pairing(Pairing { profile: BandProfile::Uid })),
+            (Kind::ADMISSION, Detail::Admission(Admission { scheme: 2, marks: 1, product: [1, 2, 3, 400] })),
+            (Kind(999), Detail::Other(vec![1, 2, 3])),
+        ];
+        for (kind, detail) in cases {
+            let mut entry = Entry::new(kind, Effect::None, Currency::EUR, Hlc(1));
+            entry.part = detail.to_bytes();
+            assert_eq!(Detail::of(&entry), Ok(detail));
+            if kind != Kind(999) && !entry.part.is_empty() {
+                entry.part.push(0);
+                assert!(Detail::of(&entry).is_err(), "a byte too many in kind {}", kind.0);
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! A box's append-only journal: entries, the hash chain over them, and the signature that ends each commit.
+//! Invariant: one body layout for disk, wire and hash; the position is signed, so no commit can be relabelled.
+//! Not here: what entries mean for money (`ledger`), storage (`box-store`), transport (`sync`).
+mod chain;
+mod detail;
+mod entry;
+
+pub use chain::{ChainCursor, CommitMark, EntryHash, Head, ZERO_HASH, link};
+pub use detail::{
+    Admission, BandProfile, ChipSeen, Countersignature, Detail, DetailError, Genesis, Intent, IntentPurpose, Pairing,
+    PreviousHead, Revocation, Sale, SaleLine, TopUp,
+};
+pub use entry::{BODY_MAX, Effect, Entry, EntryError, Flags, HEADER_LEN, Kind, Subject};

@@ -1,0 +1,16 @@
+//! Wristbands: what is on a chip, what a record is worth, and the tap that changes it.
+//! Invariant: credits and spent only ever rise; a record counts only under its signature or MAC, bound to the UID.
+//! Not here: readers (`hardware`), what entries mean later (`ledger`).
+
+/// Length of a C record on the chip: 19 pages.
+pub const CREDIT_RECORD_LEN: usize = 76;
+/// Length of an S record on the chip: 5 pages.
+pub const SPENT_RECORD_LEN: usize = 20;
+
+/// Short name of an S record: the first 4 bytes of its MAC. All zero: there is none before (genesis record).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct RecordId(pub [u8; 4]);
+
+/// Short name of a C record: the first 4 bytes of BLAKE3 over its 76 bytes. All zero: there is none before.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct CreditId(pub [u8; 4]);

@@ -1,0 +1,19 @@
+//! What a box touches: tag readers, code scanners, lights and turnstiles, as small blocking traits,
+//! with virtual devices and chip models that speak to the same code as the real ones.
+//!
+//! Invariant: no bytes from a device make this crate panic or allocate without a bound.
+//! Not here: what the bytes on a chip mean (`domain::wristband`), drivers of real devices
+//! (`edge::drivers`).
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic"))]
+
+pub mod bench_reader;
+pub mod chip;
+pub mod code;
+pub mod fault;
+pub mod signal;
+pub mod tag;
+pub mod turnstile;
+pub mod virtual_reader;
+//pub mod virtual_scanner;
+
+mod socket;

@@ -1,0 +1,80 @@
+// The hub's books and conflicts, drawn the same on the console and in the demo.
+// Invariant: the two sides are added up here again, so that a wrong "balanced" would show.
+import { h } from "./dom.js";
+import { lang, reason, t, tOf } from "./texts.js";
+import { money } from "./money.js";
+import { clock } from "./clock.js";
+
+const IN = [["console-top-up", "top_up_cents"], ["console-pending-credit", "pending_credit_cents"], ["console-overspend", "overspend_cents"]];
+const WHERE = [
+  ["console-balance", "balance_cents"],
+  ["console-pending-credit", "pending_credit_cents"],
+  ["console-spent", "spent_cents"],
+  ["console-refunded", "refunded_cents"],
+  ["console-fees", "fees_cents"],
+  ["console-expired", "expired_cents"],
+  ["console-in-doubt", "in_doubt_cents"],
+  ["console-disputed", "disputed_cents"],
+  ["console-unexplained", "unexplained_cents"],
+];
+const ASIDE = [["console-deposits", "deposits_cents"], ["console-gifts", "gifts_cents"]];
+
+/** The balance line and the accounts. */
+export function books(totals) {
+  const sum = (side) => side.reduce((total, [, field]) => total + BigInt(totals[field]), 0n);
+  const [came, is] = [sum(IN), sum(WHERE)];
+  const side = (title, accounts, total) =>
+    h(
+      "table",
+      {},
+      h("caption", {}, t(title)),
+      h("tbody", {}, accounts.map(([key, field]) => row(t(key), money(totals[field], lang), totals[field] === 0 ? "nothing" : ""))),
+      total === null ? null : h("tfoot", {}, row(t("till-total"), money(total, lang), "")),
+    );
+  return [
+    verdictLine(totals, came - is),
+    h("div", { class: "sides" }, side("console-in", IN, came), side("console-where", WHERE, is), side("console-aside", ASIDE, null)),
+    h(
+      "p",
+      { class: "counts" },
+      [["console-guests-in", totals.guests_in], ["console-admissions", totals.admissions], ["console-frozen", totals.frozen]].map(([key, count]) =>
+        h("span", {}, `${t(key)} `, h("b", {}, String(count))),
+      ),
+    ),
+  ];
+}
+
+function verdictLine(totals, difference) {
+  const agrees = difference === 0n;
+  if (totals.balanced && agrees) return line("ok", t("console-balanced"));
+  if (agrees && totals.frozen > 0) return line("care", t("console-not-final", { count: totals.frozen }));
+  return line("no", t("console-not-balanced", { amount: difference }));
+}
+
+function line(shape, words) {
+  return h("p", { class: "balance-line", "data-shape": shape, role: "status" }, h("verdict-shape", { kind: shape }), h("b", {}, words));
+}
+
+function row(label, amount, kind) {
+  return h("tr", { class: kind }, h("th", { scope: "row" }, label), h("td", {}, amount));
+}
+
+/** One card for each conflict, or the sentence that there is none. */
+export function conflicts(list) {
+  if (list.length === 0) return [h("p", { class: "none" }, h("verdict-shape", { kind: "ok" }), t("console-no-conflicts"))];
+  return list.map((conflict) => {
+    const args = conflict.amount_cents === null ? conflict.args : { amount: conflict.amount_cents, ...conflict.args };
+    return h(
+      "article",
+      { class: "conflict" },
+      h("h3", {}, h("verdict-shape", { kind: "care" }), tOf("conflict", conflict.kind), conflict.amount_cents === null ? null : h("b", {}, money(conflict.amount_cents, lang))),
+      h("p", {}, reason(conflict.what_code, args)),
+      h("ul", {}, conflict.places.map(side)),
+      h("p", { class: "todo" }, h("b", {}, `${t("console-todo")}: `), reason(conflict.todo_code, args)),
+    );
+  });
+}
+
+function side({ place, box_number, at_unix_ms, entry }) {
+  return h("li", {}, h("b", {}, place), ` ${t("status-box", { number: box_number })}, ${clock(at_unix_ms, lang)}`, entry ? h("code", {}, entry) : null);
+}

@@ -1,0 +1,82 @@
+// The gate's screen: one verdict in full size, for eight seconds; then it asks for the next ticket.
+import { start } from "./page.js";
+import { byId, h, refill } from "./dom.js";
+import { lang, reason, t, tOf } from "./texts.js";
+import { clock } from "./clock.js";
+import { post } from "./live.js";
+import { play } from "./sounds.js";
+import { shapeOf } from "./verdicts.js";
+
+const SHOWN_MS = 8000;
+let timer;
+
+start(
+  (state, previous) => {
+    const gate = state.gate;
+    if (!gate) return draw({ shape: "care", headline: t("headline-care"), lines: [reason("gate.not_a_gate")] });
+    byId("admitted").textContent = gate.admitted;
+    byId("refused").textContent = gate.refused;
+    byId("last-hour").textContent = gate.last_hour;
+    const last = gate.last;
+    if (!last) return ready();
+    const before = previous?.gate?.last;
+    const isNew = previous !== null && before?.at_unix_ms !== last.at_unix_ms;
+    const left = SHOWN_MS - (state.now_unix_ms - last.at_unix_ms);
+    if (isNew) play(last.admitted ? "ok" : shapeOf(last.code));
+    else if (last.pairing === "paired" && before?.pairing === "waiting") play("paid");
+    clearTimeout(timer);
+    if (last.pairing === "waiting") return draw(verdict(last));
+    if (left <= 0) return ready(last);
+    draw(verdict(last));
+    timer = setTimeout(() => ready(last), left);
+  },
+  () => {
+    byId("manual").addEventListener("submit", async (event) => {
+      event.preventDefault();
+      const field = byId("ticket-text");
+      // Not trimmed: a space is a digit of base45.
+      if (field.value === "") return;
+      const { ok } = await post("/api/gate/scan", { text: field.value }, reason);
+      if (ok) field.value = "";
+      field.focus();
+    });
+    draw({ shape: "wait", headline: t("status-connecting"), lines: [] });
+  },
+);
+
+function verdict(last) {
+  const shape = last.admitted ? "ok" : shapeOf(last.code);
+  const first = { place: last.first_place ?? last.args.place ?? "?", time: last.first_unix_ms ?? last.args.time ?? "?" };
+  const lines = [];
+  if (last.code) lines.push(reason(last.code, { ...last.args, ...first }));
+  else if (last.first_place) lines.push(t("gate-first-use", first));
+  for (const mark of last.marks) lines.push(reason(mark));
+  return { shape, headline: tOf("headline", shape), lines, facts: facts(last), pairing: last.pairing };
+}
+
+function facts(last) {
+  return [
+    last.product_name,
+    last.scheme ? tOf("scheme", last.scheme) : "",
+    last.ticket_id_tail ? t("gate-ticket", { code: last.ticket_id_tail }) : "",
+    clock(last.at_unix_ms, lang),
+  ].filter((fact) => fact !== "");
+}
+
+function ready(last) {
+  const before = last ? [`${t("gate-last")}: ${tOf("headline", last.admitted ? "ok" : shapeOf(last.code))}`, ...facts(last)] : [];
+  draw({ shape: "wait", headline: t("gate-ready"), lines: [t("gate-ready-hint")], facts: before });
+}
+
+function draw({ shape, headline, lines, facts = [], pairing = "none" }) {
+  const node = byId("verdict");
+  node.dataset.shape = shape;
+  refill(
+    node,
+    h("verdict-shape", { kind: shape }),
+    h("h1", {}, headline),
+    pairing === "none" ? null : h("p", { class: `pairing ${pairing}` }, tOf("pairing", pairing)),
+    lines.map((line) => h("p", { class: "reason" }, line)),
+    h("p", { class: "facts" }, facts.map((fact) => h("span", {}, fact))),
+  );
+}

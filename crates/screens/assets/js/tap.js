@@ -1,0 +1,92 @@
+// The full-screen panel of a tap, the same at a till and at a top-up desk.
+// Invariant: green only for the phase `paid`; a dismissed outcome stays away until the next tap.
+import { byId, h, refill } from "./dom.js";
+import { lang, reason, t, tOf } from "./texts.js";
+import { money } from "./money.js";
+import { play } from "./sounds.js";
+import { shapeOf } from "./verdicts.js";
+
+const PAID_SHOWN_MS = 5000;
+let dismissed = "";
+let current = "";
+let timer;
+
+/**
+ * Shows where a tap stands. `view` has `phase` and `result`; `amountCents` is what is being paid; `words` names the
+ * headline and labels that differ between till and desk; `onCancel` is called by the cancel button.
+ */
+export function showTap(view, before, { amountCents, words, onCancel }) {
+  const panel = byId("tap");
+  const moment = JSON.stringify([view.phase, view.result]);
+  const isNew = before !== null && before !== undefined && moment !== JSON.stringify([before.phase, before.result]);
+  const isOver = view.phase === "paid" || view.phase === "refused";
+  current = moment;
+  if (!isOver) dismissed = "";
+  if (isOver && (before === null || before === undefined)) dismissed = moment;
+  if (isNew) sound(view);
+  clearTimeout(timer);
+  if (view.phase === "idle" || dismissed === moment) return hide(panel);
+
+  const close = () => {
+    dismissed = current;
+    hide(panel);
+  };
+  const isStuck = view.phase === "tap_again" || view.phase === "supervisor";
+  const shape = shapeOfPhase(view);
+  panel.dataset.shape = shape;
+  refill(
+    panel,
+    h("verdict-shape", { kind: shape }),
+    h("h1", {}, words.headline(view.phase) ?? tOf("phase", view.phase)),
+    amountCents !== null && !isOver ? h("p", { class: "amount" }, money(amountCents, lang)) : null,
+    sentences(view).map((sentence) => h("p", { class: "reason" }, sentence)),
+    view.phase === "paid" ? sums(view.result, words) : null,
+    view.phase === "waiting_for_band" ? h("button", { class: "big plain", "data-focus": "cancel", onclick: onCancel }, t("cancel")) : null,
+    isStuck ? h("button", { class: "big plain", "data-focus": "leave", onclick: onCancel }, t("till-leave")) : null,
+    isOver ? h("button", { class: "big plain", "data-focus": "close", onclick: close }, view.phase === "paid" ? t("till-next") : t("till-ok")) : null,
+  );
+  if (panel.hidden) {
+    panel.hidden = false;
+    document.body.classList.add("has-tap");
+    panel.focus();
+  }
+  if (view.phase === "paid") timer = setTimeout(close, PAID_SHOWN_MS);
+}
+
+function hide(panel) {
+  panel.hidden = true;
+  document.body.classList.remove("has-tap");
+}
+
+function shapeOfPhase({ phase, result }) {
+  if (phase === "paid") return "ok";
+  if (phase === "refused") return result?.code ? shapeOf(result.code) : "no";
+  return phase === "tap_again" || phase === "supervisor" ? "care" : "wait";
+}
+
+function sentences({ phase, result }) {
+  if (phase === "waiting_for_band") {
+    const why = result?.code ? [reason(result.code, result.args)] : [];
+    return [...why, t("phase-hint-waiting")];
+  }
+  if (phase === "writing") return [t("phase-hint-writing")];
+  if (result?.code) return [reason(result.code, result.args)];
+  if (phase === "tap_again") return [t("phase-hint-tap-again")];
+  return phase === "supervisor" ? [reason("till.supervisor")] : [];
+}
+
+function sums(result, words) {
+  if (!result) return null;
+  const after = result.balance_after_cents;
+  return h(
+    "dl",
+    { class: "sums" },
+    h("div", {}, h("dt", {}, words.charged()), h("dd", {}, money(result.charged_cents, lang))),
+    after === null || after === undefined ? null : h("div", {}, h("dt", {}, t("till-balance-after")), h("dd", {}, money(after, lang))),
+  );
+}
+
+function sound(view) {
+  if (view.phase === "paid") play("paid");
+  else if (view.phase === "refused" || view.phase === "tap_again" || view.phase === "supervisor") play(shapeOfPhase(view));
+}

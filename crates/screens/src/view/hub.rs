@@ -1,0 +1,204 @@
+//! What the hub's console and the demo's overview show.
+//! Invariant: the books are either balanced or say by how much they are not.
+use serde::{Deserialize, Serialize};
+
+use super::{Args, BoxView};
+use crate::Lang;
+
+/// Everything that the console shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HubView {
+    /// Name of the festival.
+    pub festival: String,
+    /// ISO 4217 code; two decimals.
+    pub currency: String,
+    /// The hub's clock when it sent this.
+    pub now_unix_ms: u64,
+    /// Hub term: counts restores of the hub's database.
+    pub term: u32,
+    /// Every enrolled box.
+    pub boxes: Vec<HubBox>,
+    /// The books.
+    pub totals: Totals,
+    /// What somebody must look at, newest first.
+    pub conflicts: Vec<Conflict>,
+    /// Ticket categories that the console can sell: id and name.
+    pub categories: Vec<(u32, String)>,
+}
+
+/// A box as the hub knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HubBox {
+    /// Number in the festival.
+    pub number: u16,
+    /// Place name.
+    pub place: String,
+    /// What it does there.
+    pub roles: Vec<super::Role>,
+    /// First characters of the device key.
+    pub device: String,
+    /// When it was last heard.
+    pub last_seen_unix_ms: Option<u64>,
+    /// Seconds since then.
+    pub age_s: Option<u64>,
+    /// Entries held.
+    pub entries: u64,
+    /// Newest epoch.
+    pub epoch: u32,
+    /// Ranges that are missing.
+    pub gaps: u32,
+    /// Branches of its journal; 1 = no fork.
+    pub branches: u32,
+    /// It is revoked.
+    pub revoked: bool,
+    /// Entries that the box said it still holds.
+    pub unsent_hint: Option<u64>,
+}
+
+/// The books: `top_up + pending_credit + overspend` against `balance + pending_credit + spent + refunded + fees +
+/// expired + in_doubt + disputed + unexplained`; deposits and gifts have accounts of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "each field is the account of its name")]
+pub struct Totals {
+    /// Inside now.
+    pub guests_in: i64,
+    /// Admissions of the evening.
+    pub admissions: u64,
+    pub top_up_cents: i64,
+    pub spent_cents: i64,
+    pub deposits_cents: i64,
+    pub balance_cents: i64,
+    pub refunded_cents: i64,
+    pub fees_cents: i64,
+    pub pending_credit_cents: i64,
+    pub overspend_cents: i64,
+    pub expired_cents: i64,
+    pub in_doubt_cents: i64,
+    pub disputed_cents: i64,
+    pub gifts_cents: i64,
+    pub unexplained_cents: i64,
+    /// Both sides are equal and nothing is frozen.
+    pub balanced: bool,
+    /// Wallets and tickets that wait for newer software.
+    pub frozen: u64,
+}
+
+/// Something that does not fit together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Conflict {
+    /// Stable name of it.
+    pub id: String,
+    /// Which kind.
+    pub kind: ConflictKind,
+    /// Reason code of what happened, e.g. `hub.double_admission`.
+    pub what_code: String,
+    /// Arguments of both codes.
+    pub args: Args,
+    /// Where and when.
+    pub places: Vec<ConflictPlace>,
+    /// What it is about.
+    pub amount_cents: Option<i64>,
+    /// Reason code of what to do, e.g. `hub.double_admission_todo`.
+    pub todo_code: String,
+}
+
+/// Kinds of conflict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConflictKind {
+    /// One ticket was admitted at two islands.
+    DoubleAdmission,
+    /// A wallet has spent more than it had.
+    Overspend,
+    /// A box's journal has two branches.
+    Fork,
+    /// A band has two successors of one record.
+    ChipFork,
+    /// Entries beyond the head named by a revocation.
+    RevokedEntries,
+    /// Entries are missing.
+    #[default]
+    Gap,
+    /// A box wrote what its certificate does not allow.
+    ForbiddenEntry,
+}
+
+/// One side of a conflict.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ConflictPlace {
+    /// Place name.
+    pub place: String,
+    /// Number of the box.
+    pub box_number: u16,
+    /// When, by the entry's own stamp.
+    pub at_unix_ms: u64,
+    /// Name of the entry.
+    pub entry: String,
+}
+
+/// The demo's overview: every box and the hub side by side.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DemoView {
+    /// Language for a page that was asked for none.
+    pub lang: Lang,
+    /// The demo's clock.
+    pub now_unix_ms: u64,
+    /// What has happened so far, newest last; a server keeps the last 20.
+    pub story: Vec<StoryLine>,
+    /// Every box.
+    pub boxes: Vec<DemoBox>,
+    /// Address of the hub's console.
+    pub hub_url: String,
+    /// The hub, while it answers.
+    pub hub: Option<HubView>,
+}
+
+/// A box of the demo.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DemoBox {
+    /// Address of its screens.
+    pub url: String,
+    /// It answers.
+    pub running: bool,
+    /// Its last view.
+    pub view: BoxView,
+}
+
+/// A step of the demo's evening.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StoryLine {
+    /// When.
+    pub at_unix_ms: u64,
+    /// Text key, e.g. `demo-link_cut`.
+    pub key: String,
+    /// Arguments of the text.
+    pub args: Args,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_demo_view_survives_json() {
+        let conflict = Conflict {
+            kind: ConflictKind::DoubleAdmission,
+            places: vec![ConflictPlace { place: "Gate B".into(), box_number: 2, ..ConflictPlace::default() }; 2],
+            ..Conflict::default()
+        };
+        let hub = HubView { conflicts: vec![conflict], categories: vec![(1, "Day pass".into())], ..HubView::default() };
+        let view = DemoView { boxes: vec![DemoBox::default()], hub: Some(hub), ..DemoView::default() };
+        let json = serde_json::to_value(&view).unwrap();
+        assert_eq!(json["hub"]["conflicts"][0]["kind"], "double_admission");
+        assert_eq!(json["hub"]["categories"][0], serde_json::json!([1, "Day pass"]));
+        assert_eq!(serde_json::from_value::<DemoView>(json).unwrap(), view);
+    }
+}

@@ -1,0 +1,145 @@
+//! What the gate, the till and the top-up desk say about the last scan or tap.
+//! Invariant: a refusal always carries its reason code; a phase is green only when the entry is durable.
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{BasketView, ProductView};
+
+/// Arguments of a reason's text. `balance`, `price`, `limit`, `maximum`, `amount` and `quota` are integer minor units in
+/// decimal, `time` is unix milliseconds in decimal; a page formats them. Anything else is shown as it is.
+pub type Args = BTreeMap<String, String>;
+
+/// The gate's page.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GateView {
+    /// The last scan; a page shows it for some seconds after `at_unix_ms`.
+    pub last: Option<GateVerdict>,
+    /// Admitted since the journal's start.
+    pub admitted: u64,
+    /// Refused since the daemon's start.
+    pub refused: u64,
+    /// Admitted in the last 60 minutes.
+    pub last_hour: u64,
+}
+
+/// One scan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GateVerdict {
+    /// May enter; the admission is durable.
+    pub admitted: bool,
+    /// Why not, or what is special.
+    pub code: Option<String>,
+    /// Arguments of `code`.
+    pub args: Args,
+    /// Ticket format: `own` or `pretix_sig1`; empty if it was not read.
+    pub scheme: String,
+    /// What was bought, as in the catalogue; may be empty.
+    pub product_name: String,
+    /// Last four characters of the ticket id; may be empty.
+    pub ticket_id_tail: String,
+    /// When it was scanned. Two scans never have the same.
+    pub at_unix_ms: u64,
+    /// Where a used ticket was first admitted.
+    pub first_place: Option<String>,
+    /// When it was.
+    pub first_unix_ms: Option<u64>,
+    /// Whether a wristband goes with it.
+    pub pairing: Pairing,
+    /// Reason codes of what staff should know although the verdict stands, e.g. `gate.time_uncertain`.
+    pub marks: Vec<String>,
+}
+
+/// Whether a wristband is to be paired to the ticket just admitted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pairing {
+    /// No wristband here.
+    #[default]
+    None,
+    /// The next band held to the reader is paired.
+    Waiting,
+    /// Done.
+    Paired,
+}
+
+/// The till's page.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TillView {
+    /// The grid.
+    pub products: Vec<ProductView>,
+    /// What one cup brought back is worth; 0 hides the "cup back" button.
+    pub cup_deposit_cents: i64,
+    /// The basket being paid.
+    pub basket: Option<BasketView>,
+    /// Where the tap stands.
+    pub phase: Phase,
+    /// Outcome of the last tap; kept until the next one starts.
+    pub result: Option<TapResult>,
+    /// Sales since the journal's start.
+    pub sales: u64,
+    /// Their sum, without deposits.
+    pub sold_cents: i64,
+    /// Revision of the price list.
+    pub revision: u32,
+}
+
+/// The top-up desk's page.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TopUpView {
+    /// Where the tap stands.
+    pub phase: Phase,
+    /// What is being credited.
+    pub amount_cents: i64,
+    /// Outcome of the last tap; kept until the next one starts.
+    pub result: Option<TapResult>,
+    /// Credited here today.
+    pub today_cents: i64,
+    /// What the desk's certificate still allows; `None` = no quota.
+    pub quota_left_cents: Option<i64>,
+}
+
+/// Where a tap stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Nothing to pay.
+    #[default]
+    Idle,
+    /// Hold the band to the reader.
+    WaitingForBand,
+    /// The chip is being written: keep still.
+    Writing,
+    /// In doubt: the same band again.
+    TapAgain,
+    /// Durable: green.
+    Paid,
+    /// Not charged, or not credited.
+    Refused,
+    /// Staff cannot go on alone.
+    Supervisor,
+}
+
+/// The outcome of a tap at a till or desk.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TapResult {
+    /// Idempotency key of the sale or top-up it belongs to; empty if it is not known.
+    pub id: String,
+    /// Paid, or credited.
+    pub ok: bool,
+    /// Why not, or what is special.
+    pub code: Option<String>,
+    /// Arguments of `code`.
+    pub args: Args,
+    /// What was taken (till) or credited (desk).
+    pub charged_cents: i64,
+    /// What is on the band now.
+    pub balance_after_cents: Option<i64>,
+    /// Name of the entry; empty if there is none.
+    pub entry: String,
+}
