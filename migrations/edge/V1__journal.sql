@@ -50,10 +50,10 @@ CREATE TABLE knowledge (
 ) STRICT;
 
 CREATE TABLE covered (
-    section INTEGER NOT NULL,
-    epoch   INTEGER NOT NULL,
-    seq     INTEGER NOT NULL,
-    PRIMARY KEY (section, epoch)
+    section  INTEGER NOT NULL,
+    first_at INTEGER NOT NULL,
+    last_at  INTEGER NOT NULL,
+    PRIMARY KEY (section, first_at)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE hub_wallet (

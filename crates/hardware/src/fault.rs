@@ -189,7 +189,7 @@ impl Presentation {
         match struck {
             None => match chip.transmit(command) {
                 Reply::Data(bytes) if bytes.len() > MAX_EXCHANGE => Exchange::LineError,
-                reply => Exchange::Reply(reply),
+                reply @ (Reply::Data(_) | Reply::Ack | Reply::Nak(_) | Reply::Silent) => Exchange::Reply(reply),
             },
             Some(Fault::LeaveBefore(_)) => {
                 chip.leave_field();

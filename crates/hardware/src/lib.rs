@@ -14,6 +14,6 @@ pub mod signal;
 pub mod tag;
 pub mod turnstile;
 pub mod virtual_reader;
-//pub mod virtual_scanner;
+pub mod virtual_scanner;
 
 mod socket;

@@ -19,13 +19,14 @@ static_loader! {
     };
 }
 
-const ENGLISH: LanguageIdentifier = langid!("en");
-const FRENCH: LanguageIdentifier = langid!("fr");
+static ENGLISH: LanguageIdentifier = langid!("en");
+static FRENCH: LanguageIdentifier = langid!("fr");
 const ENGLISH_SOURCE: &str = include_str!("../texts/en/main.ftl");
 
 /// Every argument that a text may have.
 const ARGUMENTS: [&str; 13] = [
-    "place", "time", "balance", "price", "limit", "maximum", "amount", "quota", "count", "code", "age", "number", "band",
+    "place", "time", "balance", "price", "limit", "maximum", "amount", "quota", "count", "code", "age", "number",
+    "band",
 ];
 
 /// Arguments that hold integer minor units in decimal and are shown as money.
@@ -69,7 +70,7 @@ impl Lang {
         }
     }
 
-    const fn id(self) -> &'static LanguageIdentifier {
+    fn id(self) -> &'static LanguageIdentifier {
         match self {
             Self::Fr => &FRENCH,
             Self::En => &ENGLISH,
@@ -184,7 +185,8 @@ mod tests {
             let twice: Vec<_> = list.iter().filter(|key| !seen.insert(**key)).collect();
             assert!(twice.is_empty(), "twice: {twice:?}");
         }
-        let (english, french): (BTreeSet<_>, BTreeSet<_>) = (english.into_iter().collect(), french.into_iter().collect());
+        let (english, french): (BTreeSet<_>, BTreeSet<_>) =
+            (english.into_iter().collect(), french.into_iter().collect());
         let differing: Vec<_> = english.symmetric_difference(&french).collect();
         assert!(differing.is_empty(), "in one language only: {differing:?}");
     }
@@ -192,7 +194,7 @@ mod tests {
     #[test]
     fn both_languages_use_the_same_listed_arguments_and_nothing_else_in_braces() {
         for source in [ENGLISH_SOURCE, FRENCH_SOURCE] {
-            for inside in placeholders(source) {
+            for inside in source.lines().filter(|line| !line.starts_with('#')).flat_map(placeholders) {
                 let name = inside.trim().strip_prefix('$').unwrap_or_else(|| panic!("{{{inside}}} is not an argument"));
                 assert!(ARGUMENTS.contains(&name), "{name} is not in ARGUMENTS");
             }
@@ -250,7 +252,10 @@ mod tests {
         assert_eq!(money(Lang::En, 123_456_705, "EUR"), "€1,234,567.05");
         assert_eq!(money(Lang::Fr, -123_405, "EUR"), "−1\u{202f}234,05\u{a0}€");
         assert_eq!(money(Lang::En, -5, "GBP"), "−£0.05");
-        assert_eq!(money(Lang::Fr, i64::MIN, "CHF"), "−92\u{202f}233\u{202f}720\u{202f}368\u{202f}547\u{202f}758,08\u{a0}CHF");
+        assert_eq!(
+            money(Lang::Fr, i64::MIN, "CHF"),
+            "−92\u{202f}233\u{202f}720\u{202f}368\u{202f}547\u{202f}758,08\u{a0}CHF"
+        );
     }
 
     #[test]

@@ -201,7 +201,6 @@ pub struct BasketLine {
     pub price_cents: i64,
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -129,7 +129,8 @@ mod tests {
         let (one, two) = (FestivalId([1; 16]), FestivalId([2; 16]));
         let secrets = MasterSecret([9; 32]).band_secrets(&one);
         let keys = BandKeys::new(&secrets, &one, &[4, 1, 2, 3, 4, 5, 6]);
-        for other in [BandKeys::new(&secrets, &one, &[4, 1, 2, 3, 4, 5, 7]), BandKeys::new(&secrets, &two, keys.uid())] {
+        for other in [BandKeys::new(&secrets, &one, &[4, 1, 2, 3, 4, 5, 7]), BandKeys::new(&secrets, &two, keys.uid())]
+        {
             assert_ne!(keys.mac, other.mac);
             assert_ne!(keys.password, other.password);
             assert_ne!(keys.pack, other.pack);

@@ -1,6 +1,20 @@
 //! Wristbands: what is on a chip, what a record is worth, and the tap that changes it.
 //! Invariant: credits and spent only ever rise; a record counts only under its signature or MAC, bound to the UID.
 //! Not here: readers (`hardware`), what entries mean later (`ledger`).
+mod issue;
+mod keys;
+pub mod layout;
+mod pointer;
+mod purse;
+mod record;
+pub mod tap;
+
+pub use issue::{genesis_record, initial_pages};
+pub use keys::BandKeys;
+pub use layout::ChipKind;
+pub use pointer::check_pointer;
+pub use purse::{CreditKey, PurseFault, PurseImage};
+pub use record::{CreditRecord, SpentRecord};
 
 /// Length of a C record on the chip: 19 pages.
 pub const CREDIT_RECORD_LEN: usize = 76;

@@ -6,6 +6,8 @@
 //! Left out: COMPATIBILITY_WRITE (10.5), the NFC counter (10.6: as if it were switched off), the
 //! ASCII mirror (8.7), reply times, and a genuine originality signature (NXP's key makes those).
 
+use std::fmt;
+
 use super::{DumpError, NAK_INVALID_ARGUMENT, NAK_TOO_MANY_PASSWORDS, Reply, WRITE, lock_bits};
 use crate::tag::{TagKind, Uid};
 
@@ -113,8 +115,9 @@ enum State {
     Authenticated,
 }
 
-/// One chip: its memory, what it counts, and its state in the field.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One chip: its memory, what it counts, and its state in the field. Prints without its memory,
+/// which holds UID and password.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Ntag21x {
     ntag_type: NtagType,
     memory: Vec<u8>,
@@ -122,6 +125,12 @@ pub struct Ntag21x {
     wrong_passwords: u8,
     state: State,
     config_locked: bool,
+}
+
+impl fmt::Debug for Ntag21x {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} ({:?})", self.ntag_type, self.state)
+    }
 }
 
 impl Ntag21x {

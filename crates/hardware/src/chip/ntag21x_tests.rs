@@ -26,10 +26,10 @@ fn read(chip: &mut Ntag21x, page: usize) -> Reply {
 }
 
 fn data(reply: Reply) -> Vec<u8> {
-    match reply {
-        Reply::Data(bytes) => bytes,
-        other => panic!("data expected, not {other:?}"),
-    }
+    let Reply::Data(bytes) = reply else {
+        panic!("data expected, not {reply:?}");
+    };
+    bytes
 }
 
 /// A chip with a password from page 8 on.

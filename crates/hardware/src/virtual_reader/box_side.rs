@@ -177,6 +177,33 @@ impl VirtualReader {
         is_sent
     }
 
+    /// The tag that came since the last look.
+    fn report_new_tag(&mut self) -> Option<Tag> {
+        let field = self.field.as_mut().filter(|field| !field.is_reported)?;
+        field.is_reported = true;
+        self.last_reported = field.presence;
+        Some(field.tag)
+    }
+
+    /// Wakes a tag that a NAK or silence has put to sleep; true while it does not answer commands.
+    fn ask_for_selection(&mut self) -> bool {
+        let sequence = self.last_sequence.wrapping_add(1);
+        let Some(field) = &mut self.field else {
+            return false;
+        };
+        match field.selection {
+            Selection::Selected => false,
+            Selection::AskedFor(_) => true,
+            Selection::Lost => {
+                field.selection = Selection::AskedFor(sequence);
+                let presence = field.presence;
+                self.last_sequence = sequence;
+                self.send(&FromBox::Select { presence, sequence });
+                true
+            }
+        }
+    }
+
     fn lose_selection(&mut self) {
         if let Some(field) = &mut self.field {
             field.selection = Selection::Lost;
@@ -198,32 +225,14 @@ impl TagReader for VirtualReader {
                 self.left = false;
                 return Ok(None);
             }
-            let mut select = None;
-            if let Some(field) = &mut self.field {
-                match field.selection {
-                    Selection::Selected if !field.is_reported => {
-                        field.is_reported = true;
-                        self.last_reported = field.presence;
-                        return Ok(Some(field.tag));
-                    }
-                    Selection::Lost => select = Some(field.presence),
-                    Selection::Selected | Selection::AskedFor(_) => {}
-                }
+            if let Some(tag) = self.report_new_tag() {
+                return Ok(Some(tag));
             }
-            let was_lost = self.field.as_ref().is_some_and(|field| field.selection != Selection::Selected);
-            if let Some(presence) = select {
-                let sequence = self.next_sequence();
-                if let Some(field) = &mut self.field {
-                    field.selection = Selection::AskedFor(sequence);
-                }
-                self.send(&FromBox::Select { presence, sequence });
-                continue;
-            }
+            let was_waiting = self.ask_for_selection();
             let is_over = matches!(self.wait(deadline)?, Waited::Nothing);
-            let selected =
-                self.field.as_ref().filter(|field| field.is_reported && field.selection == Selection::Selected);
-            if let Some(field) = selected
-                && (is_over || was_lost)
+            if let Some(field) = &self.field
+                && field.is_reported
+                && (is_over || (was_waiting && field.selection == Selection::Selected))
             {
                 return Ok(Some(field.tag));
             }

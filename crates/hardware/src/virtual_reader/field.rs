@@ -13,7 +13,7 @@ use std::{
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use super::{
@@ -99,6 +99,8 @@ impl VirtualField {
         state.lights.push_back((presence, light));
         state.lying = Some(Lying { presence, band: band.clone(), presentation: Presentation::new(faults) });
         state.show_band();
+        drop(state);
+        self.world.changed.notify_all();
         Ok(Presented { world: Arc::clone(&self.world), presence, signals })
     }
 }
@@ -113,7 +115,7 @@ impl Drop for VirtualField {
         self.world.changed.notify_all();
         if let Some(thread) = self.thread.take() {
             // A panic there has been printed already, and nothing is left to be saved here.
-            drop(thread.join());
+            thread.join().ok();
         }
     }
 }
@@ -124,6 +126,7 @@ impl Presented {
         let mut state = self.world.lock();
         if state.is_lying(self.presence) {
             state.take_away();
+            self.world.changed.notify_all();
         }
     }
 
@@ -173,7 +176,7 @@ impl State {
     fn hang_up(&mut self) {
         if let Some(writer) = self.writer.take() {
             // It may be shut down already.
-            drop(writer.shutdown(Shutdown::Both));
+            writer.shutdown(Shutdown::Both).ok();
         }
     }
 
@@ -214,7 +217,7 @@ impl State {
                 if let Some((_, light)) = light {
                     // Nobody looked at the last 32, or nobody looks any more: the light shines
                     // for nobody.
-                    drop(light.try_send(signal));
+                    light.try_send(signal).ok();
                 }
             }
         }
@@ -250,11 +253,14 @@ impl World {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Uses a new connection; `None` if it broke at once.
+    /// Uses a new connection; `None` if it broke at once or the field is closed.
     fn plug_in(&self, stream: UnixStream) -> Option<Link> {
         let writer = stream.try_clone().ok()?;
         let link = Link::new(stream).ok()?;
         let mut state = self.lock();
+        if state.closed {
+            return None;
+        }
         state.writer = Some(writer);
         state.show_band();
         drop(state);
@@ -313,15 +319,9 @@ impl World {
 
     /// One bounded attempt to reach a box that went away.
     fn find_box(&self) -> Option<Link> {
-        let began = Instant::now();
-        match socket::connect(&self.path, RECONNECT) {
-            Ok(stream) => {
-                let link = self.plug_in(stream);
-                // A box that hangs up at once is not asked again at full speed.
-                thread::sleep(socket::RETRY.saturating_sub(began.elapsed()));
-                link
-            }
-            Err(_) => None,
-        }
+        // A box that hangs up at once is not asked again at full speed.
+        thread::sleep(socket::RETRY);
+        let stream = socket::connect(&self.path, RECONNECT).ok()?;
+        self.plug_in(stream)
     }
 }

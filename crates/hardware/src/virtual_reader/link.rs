@@ -13,8 +13,9 @@ use thiserror::Error;
 use super::frame::MAX_FRAME;
 use crate::socket::{is_not_yet, remaining};
 
-/// The other side must take a frame within this time.
-const SEND_TIMEOUT: Duration = Duration::from_millis(200);
+/// The other side must take a frame within this time; the socket holds some hundred frames, so that
+/// only a side that no longer reads lets it pass.
+const SEND_TIMEOUT: Duration = Duration::from_millis(20);
 
 /// Why a link is of no more use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

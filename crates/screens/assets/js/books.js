@@ -70,7 +70,7 @@ export function conflicts(list) {
       h("h3", {}, h("verdict-shape", { kind: "care" }), tOf("conflict", conflict.kind), conflict.amount_cents === null ? null : h("b", {}, money(conflict.amount_cents, lang))),
       h("p", {}, reason(conflict.what_code, args)),
       h("ul", {}, conflict.places.map(side)),
-      h("p", { class: "todo" }, h("b", {}, `${t("console-todo")}: `), reason(conflict.todo_code, args)),
+      h("p", { class: "todo" }, h("b", {}, t("console-todo")), " ", reason(conflict.todo_code, args)),
     );
   });
 }

@@ -66,7 +66,7 @@ async function makeTicket(event) {
   refill(
     byId("ticket"),
     h("img", { src: `/api/tickets/${encodeURIComponent(body.id)}/qr.svg`, alt: t("console-ticket-qr"), width: 280, height: 280 }),
-    h("p", {}, `${t("console-ticket-id")}: `, h("code", {}, body.id)),
+    h("p", {}, h("b", {}, t("console-ticket-id")), " ", h("code", {}, body.id)),
     h("p", {}, h("code", {}, body.text)),
   );
 }

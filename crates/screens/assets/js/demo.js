@@ -45,7 +45,7 @@ function card({ url, running, view }) {
     h("dl", { class: "sums" }, counts(view).map(([key, value]) => h("div", {}, h("dt", {}, t(key)), h("dd", {}, value)))),
     lastOf(view),
     view.degraded ? h("p", { class: "degraded" }, reason(view.degraded)) : null,
-    h("p", { class: "links" }, view.roles.map((role) => h("a", { href: withLang(url, PAGES[role]) }, `${t("demo-open")}: ${tOf("role", role)}`))),
+    h("p", { class: "links" }, view.roles.map((role) => h("a", { href: withLang(url, PAGES[role]) }, t("demo-open", { place: tOf("role", role) })))),
   );
 }
 

@@ -64,7 +64,7 @@ function facts(last) {
 }
 
 function ready(last) {
-  const before = last ? [`${t("gate-last")}: ${tOf("headline", last.admitted ? "ok" : shapeOf(last.code))}`, ...facts(last)] : [];
+  const before = last ? [t("gate-last", { code: tOf("headline", last.admitted ? "ok" : shapeOf(last.code)) }), ...facts(last)] : [];
   draw({ shape: "wait", headline: t("gate-ready"), lines: [t("gate-ready-hint")], facts: before });
 }
 

@@ -86,6 +86,7 @@ function parsed(text) {
 /** Shows a sentence at the foot of the page until the next one or for ten seconds; empty takes it away. */
 export function notice(sentence) {
   const node = byId("notice");
+  node.onclick = () => notice("");
   node.textContent = sentence;
   node.hidden = sentence === "";
   clearTimeout(notice.timer);

@@ -11,6 +11,18 @@ let dismissed = "";
 let current = "";
 let timer;
 
+/** What the state says about the sale or top-up `id` since the state before: `paid`, `not_paid`, or null for nothing new. */
+export function outcomeFor(id, now, before) {
+  if (id === null || !before || (now.phase === before.phase && now.result?.id === before.result?.id)) return null;
+  const named = now.result?.id ?? "";
+  const isOwn = named === "" || named === id;
+  if (now.phase === "paid") return isOwn ? "paid" : null;
+  if (now.phase === "refused") return isOwn ? "not_paid" : null;
+  if (now.phase !== "idle" || before.phase === "idle") return null;
+  // Back to idle: paid in between and missed, or cancelled.
+  return now.result?.ok && named === id ? "paid" : "not_paid";
+}
+
 /**
  * Shows where a tap stands. `view` has `phase` and `result`; `amountCents` is what is being paid; `words` names the
  * headline and labels that differ between till and desk; `onCancel` is called by the cancel button.

@@ -6,7 +6,7 @@ import { lang, reason, t, tOr } from "./texts.js";
 import { money } from "./money.js";
 import { clock } from "./clock.js";
 import { newId, post } from "./live.js";
-import { showTap } from "./tap.js";
+import { outcomeFor, showTap } from "./tap.js";
 
 const NOT_A_BAR = { phase: "refused", result: { code: "till.not_a_bar", args: {} } };
 let state = null;
@@ -20,8 +20,9 @@ start(
     state = now;
     const till = now.till;
     if (!till) return showTap(NOT_A_BAR, NOT_A_BAR, frame(null));
-    const paidId = till.phase === "paid" && previous?.till?.phase !== "paid" ? (till.result?.id ?? "") : null;
-    if (paidId !== null && saleId !== null && (paidId === "" || paidId === saleId)) empty();
+    const outcome = outcomeFor(saleId, till, previous?.till);
+    if (outcome === "paid") empty();
+    else if (outcome === "not_paid") saleId = null;
     byId("sales").textContent = till.sales;
     byId("sold").textContent = money(till.sold_cents, lang);
     byId("revision").textContent = t("till-revision", { number: till.revision });
@@ -75,7 +76,6 @@ function drawProducts() {
 
 function tile(product) {
   const quantity = quantities.get(product.id) ?? 0;
-  const price = product.deposit_cents > 0 ? h("small", {}, t("till-with-deposit", { amount: product.deposit_cents })) : null;
   return h(
     "button",
     {
@@ -87,9 +87,9 @@ function tile(product) {
       onclick: () => change(() => add(product.id, 1)),
     },
     h("span", { class: "name" }, name(product)),
-    h("span", { class: "price" }, money(product.price_cents, lang), price),
+    product.deposit_cents > 0 ? h("small", {}, t("till-with-deposit", { amount: product.deposit_cents })) : null,
     product.sold_out ? h("span", { class: "sold-out" }, t("till-sold-out")) : null,
-    quantity > 0 ? h("span", { class: "count" }, `× ${quantity}`) : null,
+    h("span", { class: "price" }, money(product.price_cents, lang), quantity > 0 ? h("span", { class: "count" }, `× ${quantity}`) : null),
   );
 }
 

@@ -5,7 +5,7 @@ import { byId, h } from "./dom.js";
 import { lang, reason, t } from "./texts.js";
 import { money } from "./money.js";
 import { newId, post } from "./live.js";
-import { showTap } from "./tap.js";
+import { outcomeFor, showTap } from "./tap.js";
 
 const NOT_A_DESK = { phase: "refused", result: { code: "till.not_a_desk", args: {} } };
 const MOST_DIGITS = 6;
@@ -20,8 +20,9 @@ start(
     const desk = state.top_up;
     if (!desk) return showTap(NOT_A_DESK, NOT_A_DESK, frame(null));
     phase = desk.phase;
-    const id = desk.result?.id ?? "";
-    if (phase === "paid" && previous?.top_up?.phase !== "paid" && topUpId !== null && (id === "" || id === topUpId)) set("");
+    const outcome = outcomeFor(topUpId, desk, previous?.top_up);
+    if (outcome === "paid") set("");
+    else if (outcome === "not_paid") topUpId = null;
     byId("today").textContent = money(desk.today_cents, lang);
     byId("quota-line").hidden = desk.quota_left_cents === null;
     if (desk.quota_left_cents !== null) byId("quota").textContent = money(desk.quota_left_cents, lang);

@@ -59,7 +59,7 @@ pub enum Pairing {
     /// No wristband here.
     #[default]
     None,
-    /// The next band held to the reader is paired.
+    /// The next band held to the reader is paired; the page keeps the verdict until the box leaves this.
     Waiting,
     /// Done.
     Paired,
@@ -75,7 +75,7 @@ pub struct TillView {
     pub cup_deposit_cents: i64,
     /// The basket being paid.
     pub basket: Option<BasketView>,
-    /// Where the tap stands.
+    /// Where the tap stands; `paid` and `refused` stay until the next tap starts (each page takes them away itself).
     pub phase: Phase,
     /// Outcome of the last tap; kept until the next one starts.
     pub result: Option<TapResult>,

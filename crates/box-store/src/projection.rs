@@ -1,0 +1,252 @@
+//! What the own entries amount to, folded in the transaction that appends them.
+//! Invariant: folding all entries again gives the same rows; nothing here is a fact of its own.
+//! Not here: what the hub said (`knowledge`), how both are read together (`view`).
+use domain::{
+    id::DeviceId,
+    journal::{Effect, Entry, Flags, Kind},
+    ledger::closes,
+    wire::{Malformed, Reader, Writer},
+};
+use rusqlite::{Connection, params};
+
+use crate::{error::StoreError, journal::At, knowledge};
+
+/// Raised whenever folding changes; the next start folds everything again.
+pub(crate) const VERSION: u32 = 1;
+
+const HOUR_MS: u64 = 3_600_000;
+
+/// Whether somebody waits for a green light on this entry, so that a restart must ask about it.
+pub(crate) fn shows_green(entry: &Entry) -> bool {
+    !entry.flags.has(Flags::TRAINING)
+        && [Kind::SALE, Kind::DEPOSIT_OUT, Kind::DEPOSIT_BACK, Kind::TOP_UP, Kind::REFUND, Kind::BAND_TRANSFER]
+            .contains(&entry.kind)
+}
+
+/// Folds one own entry.
+pub(crate) fn fold(connection: &Connection, at: At, entry: &Entry, device: DeviceId) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO total (effect, entries, cents) VALUES (?1, 1, ?2)
+             ON CONFLICT (effect) DO UPDATE SET entries = entries + 1, cents = cents + excluded.cents",
+        )?
+        .execute(params![entry.effect.byte(), entry.amount.as_i64()])?;
+    let training = entry.flags.has(Flags::TRAINING);
+    for (subject, debit) in [(entry.subject, debit(entry)), (entry.other, 0)] {
+        if !subject.is_none() {
+            connection
+                .prepare_cached("INSERT OR IGNORE INTO touch (subject, at, debit) VALUES (?1, ?2, ?3)")?
+                .execute(params![&subject.0[..], at.sql(), debit])?;
+        }
+    }
+    if training {
+        return Ok(());
+    }
+    fold_intent(connection, at, entry, device)?;
+    fold_pairing(connection, at, entry)?;
+    fold_hour(connection, entry)
+}
+
+/// What the entry takes from its subject, or may have taken.
+fn debit(entry: &Entry) -> i64 {
+    match entry.effect {
+        Effect::Debit | Effect::Transfer | Effect::Hold if !entry.flags.has(Flags::TRAINING) => entry.amount.as_i64(),
+        Effect::Debit
+        | Effect::Transfer
+        | Effect::Hold
+        | Effect::None
+        | Effect::Credit
+        | Effect::Release
+        | Effect::In
+        | Effect::Out
+        | Effect::Block
+        | Effect::Unblock
+        | Effect::HoldCredit
+        | Effect::Owe
+        | Effect::Repay
+        | Effect::Unknown(_) => 0,
+    }
+}
+
+/// What an entry that refers to an intent does to it.
+enum FollowUp {
+    Committed,
+    Void,
+    GaveUp,
+    HandedOver,
+}
+
+fn follow_up(entry: &Entry) -> Option<FollowUp> {
+    match entry.kind {
+        Kind::GAVE_UP => Some(FollowUp::GaveUp),
+        Kind::HANDED_OVER => Some(FollowUp::HandedOver),
+        Kind::VOID => Some(FollowUp::Void),
+        Kind::CLOSING_READ => Some(FollowUp::Committed),
+        _ if closes(entry).is_none() => None,
+        _ if entry.effect == Effect::Release => Some(FollowUp::Void),
+        _ => Some(FollowUp::Committed),
+    }
+}
+
+fn fold_intent(connection: &Connection, at: At, entry: &Entry, device: DeviceId) -> Result<(), StoreError> {
+    let wallet = &entry.subject.0[..];
+    if entry.kind == Kind::INTENT {
+        connection
+            .prepare_cached("INSERT INTO intent (at, wallet, state, handed_over) VALUES (?1, ?2, 0, 0)")?
+            .execute(params![at.sql(), wallet])?;
+        connection
+            .prepare_cached(
+                "INSERT INTO unfinished (wallet, taps) VALUES (?1, 1) ON CONFLICT (wallet) DO UPDATE SET taps = taps + 1",
+            )?
+            .execute([wallet])?;
+    }
+    let (Some(first), Some(follow_up)) = (entry.refers_to.filter(|first| first.device == device), follow_up(entry)) else {
+        return Ok(());
+    };
+    let first = At { epoch: first.epoch, seq: first.seq }.sql();
+    match follow_up {
+        FollowUp::GaveUp => {
+            connection.prepare_cached("UPDATE intent SET state = 1 WHERE at = ?1")?.execute([first])?;
+        }
+        FollowUp::HandedOver => {
+            connection.prepare_cached("UPDATE intent SET handed_over = 1 WHERE at = ?1")?.execute([first])?;
+        }
+        FollowUp::Committed | FollowUp::Void => {
+            connection
+                .prepare_cached("UPDATE touch SET debit = 0 WHERE subject = ?1 AND at = ?2")?
+                .execute(params![wallet, first])?;
+            let was_intent = connection.prepare_cached("DELETE FROM intent WHERE at = ?1")?.execute([first])? > 0;
+            let less = if matches!(follow_up, FollowUp::Void) { 1 } else { i64::MAX };
+            if was_intent {
+                connection
+                    .prepare_cached("UPDATE unfinished SET taps = taps - min(taps, ?2) WHERE wallet = ?1")?
+                    .execute(params![wallet, less])?;
+                connection
+                    .prepare_cached("DELETE FROM unfinished WHERE wallet = ?1 AND taps = 0")?
+                    .execute([wallet])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn fold_pairing(connection: &Connection, at: At, entry: &Entry) -> Result<(), StoreError> {
+    if entry.kind == Kind::PAIRING {
+        connection
+            .prepare_cached("INSERT OR REPLACE INTO pairing (ticket, wallet, at) VALUES (?1, ?2, ?3)")?
+            .execute(params![&entry.other.0[..], &entry.subject.0[..], at.sql()])?;
+    }
+    if entry.kind == Kind::BAND_TRANSFER {
+        connection
+            .prepare_cached("UPDATE pairing SET wallet = ?2, at = ?3 WHERE wallet = ?1")?
+            .execute(params![&entry.subject.0[..], &entry.other.0[..], at.sql()])?;
+    }
+    Ok(())
+}
+
+fn fold_hour(connection: &Connection, entry: &Entry) -> Result<(), StoreError> {
+    let cents = entry.amount.as_i64();
+    let is = |yes: bool| i64::from(yes);
+    let of = |kind: Kind| if entry.kind == kind { cents } else { 0 };
+    let row = [
+        is(entry.kind == Kind::ADMISSION && entry.effect == Effect::In),
+        is(entry.effect == Effect::Out),
+        is(entry.kind == Kind::SALE),
+        of(Kind::SALE),
+        is(entry.kind == Kind::TOP_UP),
+        of(Kind::TOP_UP),
+        of(Kind::REFUND),
+    ];
+    if row == [0; 7] {
+        return Ok(());
+    }
+    let hour = i64::try_from(entry.hlc.unix_ms() / HOUR_MS).unwrap_or(i64::MAX);
+    let [admissions, exits, sales, sales_cents, top_ups, top_up_cents, refund_cents] = row;
+    connection
+        .prepare_cached(
+            "INSERT INTO hour (hour, admissions, exits, sales, sales_cents, top_ups, top_up_cents, refund_cents)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (hour) DO UPDATE SET
+                 admissions = admissions + excluded.admissions,
+                 exits = exits + excluded.exits,
+                 sales = sales + excluded.sales,
+                 sales_cents = sales_cents + excluded.sales_cents,
+                 top_ups = top_ups + excluded.top_ups,
+                 top_up_cents = top_up_cents + excluded.top_up_cents,
+                 refund_cents = refund_cents + excluded.refund_cents",
+        )?
+        .execute(params![hour, admissions, exits, sales, sales_cents, top_ups, top_up_cents, refund_cents])?;
+    Ok(())
+}
+
+/// Folds everything again, from the first entry.
+pub(crate) fn rebuild(connection: &Connection, device: DeviceId) -> Result<(), StoreError> {
+    connection.execute_batch(
+        "DELETE FROM total; DELETE FROM touch; DELETE FROM intent; DELETE FROM unfinished; DELETE FROM hour;
+         DELETE FROM pairing; DELETE FROM projection;",
+    )?;
+    let mut statement = connection.prepare("SELECT at, body FROM entry ORDER BY at")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let at = At::from_sql(row.get(0)?)?;
+        let entry = Entry::from_bytes(&row.get::<_, Vec<u8>>(1)?).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        fold(connection, at, &entry, device)?;
+    }
+    knowledge::forget_covered(connection, None)?;
+    connection.execute("INSERT INTO projection (one, version) VALUES (1, ?1)", [VERSION])?;
+    Ok(())
+}
+
+/// Entries and cents by effect.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Totals(Vec<(u8, u64, i64)>);
+
+impl Totals {
+    pub(crate) fn stored(connection: &Connection) -> Result<Self, StoreError> {
+        let mut statement = connection.prepare_cached("SELECT effect, entries, cents FROM total ORDER BY effect")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get(2)?)))?;
+        let mut totals = Vec::new();
+        for row in rows {
+            let (effect, entries, cents): (u8, i64, i64) = row?;
+            totals.push((effect, entries.unsigned_abs(), cents));
+        }
+        Ok(Self(totals))
+    }
+
+    pub(crate) fn add(&mut self, entry: &Entry) {
+        let (effect, cents) = (entry.effect.byte(), entry.amount.as_i64());
+        match self.0.binary_search_by_key(&effect, |total| total.0) {
+            Ok(at) => {
+                if let Some((_, entries, sum)) = self.0.get_mut(at) {
+                    *entries = entries.saturating_add(1);
+                    *sum = sum.saturating_add(cents);
+                }
+            }
+            Err(at) => self.0.insert(at, (effect, 1, cents)),
+        }
+    }
+
+    pub(crate) fn entries(&self) -> u64 {
+        self.0.iter().fold(0, |sum, (_, entries, _)| sum.saturating_add(*entries))
+    }
+
+    /// Per effect: effect u8 · entries u64 · cents u64 (two's complement).
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Writer::new();
+        for (effect, entries, cents) in &self.0 {
+            out.u8(*effect);
+            out.u64(*entries);
+            out.u64(cents.cast_unsigned());
+        }
+        out.finish()
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut input = Reader::new(bytes);
+        let mut totals = Vec::new();
+        while !input.rest().is_empty() {
+            totals.push((input.u8()?, input.u64()?, input.u64()?.cast_signed()));
+        }
+        Ok(Self(totals))
+    }
+}

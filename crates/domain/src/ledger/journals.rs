@@ -1,0 +1,162 @@
+//! Whether an entry counts: forks, revocations and entries set aside, each as a function of the set.
+//! Invariant: nothing here deletes; an entry that does not count stays in the set and is named.
+//! Not here: the tree of branches (`branches`), what a device may write (`rights`).
+use alloc::{collections::BTreeSet, vec::Vec};
+
+use super::rights::Forbidden;
+use crate::{
+    id::{DeviceId, EntryRef},
+    journal::{Effect, Entry, Head, Kind, Revocation, Subject},
+    wire::Reader,
+};
+
+/// Whether an entry counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Standing {
+    /// It counts.
+    InForce,
+    /// On forked ground, outside what the hub countersigned: spends count once, credits stand apart.
+    Disputed,
+    /// Beyond a revocation: counts nothing, except what a chip record proves.
+    BeyondRevocation,
+    /// Well signed, but not to be counted.
+    SetAside(Reason),
+}
+
+/// Why an entry is set aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// Its part is not of its kind's layout.
+    Malformed,
+    /// Its journal's certificate does not allow it.
+    Forbidden(Forbidden),
+}
+
+/// From where on a revoked epoch does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cutoff {
+    /// Not revoked.
+    None,
+    /// Behind this head, the lowest of all revocations.
+    Behind(Head),
+    /// Nothing of it counts: no revocation names a head of this epoch.
+    All,
+}
+
+/// Where `epoch` is cut off by revocations that no later entry lifted. The strictest holds.
+pub fn cutoff(revocations: &[Revocation], epoch: u32) -> Cutoff {
+    let mut strictest = Cutoff::None;
+    for revocation in revocations {
+        let named = revocation
+            .heads
+            .iter()
+            .filter(|head| head.epoch == epoch)
+            .map(|head| Head { seq: head.seq, hash: head.hash })
+            .min_by_key(|head| (head.seq, head.hash));
+        strictest = match (strictest, named) {
+            (_, None) | (Cutoff::All, _) => Cutoff::All,
+            (Cutoff::None, Some(head)) => Cutoff::Behind(head),
+            (Cutoff::Behind(old), Some(head)) => {
+                Cutoff::Behind(if (head.seq, head.hash) < (old.seq, old.hash) { head } else { old })
+            }
+        };
+    }
+    strictest
+}
+
+/// The places of blocks and revocations in `entries` that no `Unblock` among them refers to.
+pub fn unlifted<'a>(entries: impl IntoIterator<Item = (EntryRef, &'a Entry)>) -> BTreeSet<EntryRef> {
+    let (mut blocks, mut lifted) = (BTreeSet::new(), BTreeSet::new());
+    for (at, entry) in entries {
+        match entry.effect {
+            Effect::Block => {
+                blocks.insert(at);
+            }
+            Effect::Unblock => lifted.extend(entry.refers_to),
+            _ if entry.kind == Kind::REVOCATION => {
+                blocks.insert(at);
+            }
+            _ => {}
+        }
+    }
+    blocks.difference(&lifted).copied().collect()
+}
+
+/// The revocations of one device that hold, out of all hub entries about it.
+pub fn active_revocations(device: DeviceId, entries: &[(EntryRef, Entry)]) -> Vec<Revocation> {
+    let about = |entry: &&(EntryRef, Entry)| entry.1.subject == Subject::from(device) || entry.1.effect == Effect::Unblock;
+    let holding = unlifted(entries.iter().filter(about).map(|(at, entry)| (*at, entry)));
+    let mut found: Vec<(EntryRef, Revocation)> = Vec::new();
+    for (at, entry) in entries.iter().filter(about) {
+        if let (true, Ok(crate::journal::Detail::Revocation(revocation))) =
+            (holding.contains(at), crate::journal::Detail::of(entry))
+        {
+            found.push((*at, revocation));
+        }
+    }
+    found.sort_by_key(|(at, _)| *at);
+    found.dedup();
+    found.into_iter().map(|(_, revocation)| revocation).collect()
+}
+
+/// Subject and other of a body newer than this software, to freeze them: every version keeps both in bytes 16 to 47.
+pub fn subjects_of_newer(body: &[u8]) -> Option<(Subject, Subject)> {
+    let mut input = Reader::new(body);
+    input.take(16).ok()?;
+    Some((Subject(input.array().ok()?), Subject(input.array().ok()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        journal::{Detail, PreviousHead},
+        money::Currency,
+        time::Hlc,
+    };
+
+    fn revocation(heads: &[(u32, u32)]) -> Revocation {
+        let head = |(epoch, seq): &(u32, u32)| PreviousHead { epoch: *epoch, seq: *seq, hash: [*seq as u8; 32] };
+        Revocation { heads: heads.iter().map(head).collect(), reason: "stolen".into() }
+    }
+
+    #[test]
+    fn the_strictest_of_two_revocations_holds_in_either_order() {
+        let (a, b) = (revocation(&[(1, 9), (2, 4)]), revocation(&[(1, 5)]));
+        for set in [[a.clone(), b.clone()], [b, a]] {
+            assert_eq!(cutoff(&set, 1), Cutoff::Behind(Head { seq: 5, hash: [5; 32] }));
+            assert_eq!(cutoff(&set, 2), Cutoff::All);
+        }
+        assert_eq!(cutoff(&[], 1), Cutoff::None);
+    }
+
+    #[test]
+    fn a_revocation_holds_until_an_entry_that_names_it_lifts_it() {
+        let device = DeviceId([7; 16]);
+        let place = |seq| EntryRef { device: DeviceId([1; 16]), epoch: 0, seq };
+        let mut revoke = Entry::new(Kind::REVOCATION, Effect::Block, Currency::EUR, Hlc(1));
+        revoke.subject = device.into();
+        revoke.part = Detail::Revocation(revocation(&[(0, 3)])).to_bytes();
+        let mut lift = Entry::new(Kind::UNBLOCK, Effect::Unblock, Currency::EUR, Hlc(2));
+        lift.subject = device.into();
+        lift.refers_to = Some(place(99));
+        let mut set = vec![(place(1), revoke), (place(2), lift)];
+        assert_eq!(active_revocations(device, &set).len(), 1);
+        set[1].1.refers_to = Some(place(1));
+        assert_eq!(active_revocations(device, &set), []);
+        set.reverse();
+        assert_eq!(active_revocations(device, &set), []);
+        assert_eq!(active_revocations(DeviceId([8; 16]), &set), []);
+    }
+
+    #[test]
+    fn what_a_newer_body_concerns_is_still_known() {
+        let mut entry = Entry::new(Kind(900), Effect::Unknown(77), Currency::EUR, Hlc(1));
+        entry.subject = Subject([3; 16]);
+        entry.other = Subject([4; 16]);
+        let mut body = entry.to_bytes();
+        body[0] = 2;
+        assert_eq!(subjects_of_newer(&body), Some((Subject([3; 16]), Subject([4; 16]))));
+        assert_eq!(subjects_of_newer(&body[..47]), None);
+    }
+}

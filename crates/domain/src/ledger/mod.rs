@@ -1,0 +1,34 @@
+//! What journals mean once they meet: balances, admissions, verdicts, disputes and the sums over all of them.
+//! Invariant: everything is a pure function of a set of entries, whatever order they arrived in.
+//! Not here: the chain and its signatures (`journal`), storage (`box-store`, the hub's store), transport (`sync`).
+mod accounts;
+mod agree;
+mod branches;
+mod chip_fork;
+mod conflict;
+mod conflicts_found;
+mod fast;
+mod fork_proof;
+mod journals;
+mod rights;
+mod settle;
+mod ticket;
+mod totals;
+mod wallet;
+mod wallet_state;
+
+pub use accounts::{Accounts, closes, opens};
+pub use agree::digest;
+pub use branches::{Branches, ForkPoint, Gap};
+pub use chip_fork::{ChipFork, Successor, chip_forks};
+pub use conflict::{Conflict, ConflictKind, ConflictPlace, ConflictSubject};
+pub use conflicts_found::{fork_conflict, ticket_conflicts, wallet_conflicts};
+pub use fast::{Tip, fold_fast};
+pub use fork_proof::{ForkBranch, ForkProof, ForkProofError, ForkedDevice};
+pub use journals::{Cutoff, Reason, Standing, active_revocations, cutoff, subjects_of_newer, unlifted};
+pub use rights::{Forbidden, Rights};
+pub use settle::{Consequence, Settled, Verdict, WalletEntry, credit_id, verdicts};
+pub use ticket::{Admitted, DoubleAdmission, TicketEntry, TicketFlags, TicketFold, TicketState, fold_ticket};
+pub use totals::{Totals, WalletSum};
+pub use wallet::{WalletFold, fold_wallet};
+pub use wallet_state::{WalletFlags, WalletState};

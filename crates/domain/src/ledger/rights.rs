@@ -1,0 +1,244 @@
+//! What a device may write, judged by the certificate that its own journal names.
+//! Invariant: an entry that is not allowed is set aside and named; it never stops the journal.
+//! Not here: whether the certificate leads to the root (`trust`).
+use thiserror::Error;
+
+use super::accounts::closes;
+use crate::{
+    id::DeviceId,
+    journal::{Detail, Effect, Entry, IntentPurpose, Kind},
+    money::Currency,
+    trust::{Certificate, Purpose, Roles, Scope},
+};
+
+/// Why an entry is forbidden.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Error)]
+pub enum Forbidden {
+    /// The certificate is not one of a box or hub node.
+    #[error("a key of this purpose writes no journal")]
+    Purpose,
+    /// The certificate's kinds do not include it.
+    #[error("kind {0} is not among those that the certificate allows")]
+    Kind(u16),
+    /// Only hub nodes write it.
+    #[error("only a hub node may write kind {0}")]
+    HubOnly(u16),
+    /// The kind does not go with that effect.
+    #[error("kind {kind} may not have effect {effect}")]
+    Effect {
+        /// The kind.
+        kind: u16,
+        /// The effect's byte.
+        effect: u8,
+    },
+    /// The certificate's roles do not include one that may do it.
+    #[error("none of the box's roles may write kind {0} with that effect")]
+    Role(u16),
+    /// Not the festival's currency.
+    #[error("currency {0} is not the festival's")]
+    Currency(u16),
+    /// It ends, gives up or serves an intent of another box.
+    #[error("kind {0} refers to an intent of another box")]
+    NotItsIntent(u16),
+    /// Its part is not of its kind's layout.
+    #[error("the part is not of the layout of kind {0}")]
+    Part(u16),
+}
+
+/// What one journal's certificate allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rights {
+    purpose: Purpose,
+    roles: Roles,
+    kinds: u64,
+}
+
+const MONEY: Roles = Roles::BAR.and(Roles::TOP_UP);
+
+impl Rights {
+    /// From the certificate's purpose and scope.
+    pub fn new(purpose: Purpose, scope: &Scope) -> Self {
+        Self { purpose, roles: scope.roles, kinds: scope.kinds }
+    }
+
+    /// From the certificate.
+    pub fn of(certificate: &Certificate) -> Self {
+        Self::new(certificate.purpose, &certificate.scope)
+    }
+
+    /// Whether an entry of this kind and effect may stand in the journal.
+    pub fn allows(&self, kind: Kind, effect: Effect) -> Result<(), Forbidden> {
+        let hub = match self.purpose {
+            Purpose::Hub => true,
+            Purpose::Device => false,
+            Purpose::Enrol
+            | Purpose::Ticket
+            | Purpose::Credit
+            | Purpose::CreditOnline
+            | Purpose::Bundle
+            | Purpose::Manager => return Err(Forbidden::Purpose),
+        };
+        if kind != Kind::GENESIS && kind.bit().is_none_or(|bit| self.kinds & bit == 0) {
+            return Err(Forbidden::Kind(kind.0));
+        }
+        let hub_kind = (Kind::COUNTERSIGNATURE.0..=Kind::ONLINE_CREDIT.0).contains(&kind.0);
+        if !hub && (hub_kind || matches!(effect, Effect::Block | Effect::Unblock)) {
+            return Err(Forbidden::HubOnly(kind.0));
+        }
+        if !goes_with(kind, effect) {
+            return Err(Forbidden::Effect { kind: kind.0, effect: effect.byte() });
+        }
+        let needed = roles_for(kind, effect);
+        if hub || needed == Roles::default() || needed.0 & self.roles.0 != 0 {
+            Ok(())
+        } else {
+            Err(Forbidden::Role(kind.0))
+        }
+    }
+
+    /// As [`Self::allows`], with the entry's currency, its part, whose intent it ends and what an intent is for.
+    /// `device` is the journal's.
+    pub fn judge(&self, entry: &Entry, device: DeviceId, currency: Currency) -> Result<(), Forbidden> {
+        self.allows(entry.kind, entry.effect)?;
+        let ends = closes(entry).is_some() || matches!(entry.kind, Kind::GAVE_UP | Kind::HANDED_OVER);
+        if ends && entry.refers_to.is_some_and(|intent| intent.device != device) {
+            return Err(Forbidden::NotItsIntent(entry.kind.0));
+        }
+        if entry.amount.get() != 0 && entry.currency != currency {
+            return Err(Forbidden::Currency(entry.currency.0));
+        }
+        let detail = Detail::of(entry).map_err(|_| Forbidden::Part(entry.kind.0))?;
+        if let (Detail::Intent(intent), Purpose::Device) = (detail, self.purpose) {
+            let desk_only = matches!(intent.purpose, IntentPurpose::TopUp | IntentPurpose::Refund);
+            if desk_only && !self.roles.has(Roles::TOP_UP) {
+                return Err(Forbidden::Role(entry.kind.0));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which effects a kind may have. Kinds that this software does not know are judged by role alone.
+fn goes_with(kind: Kind, effect: Effect) -> bool {
+    use Effect as E;
+    if matches!(effect, E::None | E::Unknown(_)) {
+        return true;
+    }
+    match kind {
+        Kind::ADMISSION => effect == E::In,
+        Kind::EXIT => effect == E::Out,
+        Kind::TOP_UP => matches!(effect, E::Credit | E::Owe | E::Debit),
+        Kind::GIFT => matches!(effect, E::Credit | E::Owe),
+        Kind::SALE => matches!(effect, E::Debit | E::Credit | E::Owe),
+        Kind::DEPOSIT_OUT => effect == E::Debit,
+        Kind::DEPOSIT_BACK => matches!(effect, E::Credit | E::Owe),
+        Kind::CORRECTION_PLUS => matches!(effect, E::Credit | E::Owe),
+        Kind::CORRECTION_MINUS | Kind::EXPIRY | Kind::FEE => effect == E::Debit,
+        Kind::REFUND => matches!(effect, E::Debit | E::Repay),
+        Kind::BAND_TRANSFER => effect == E::Transfer,
+        Kind::INTENT => matches!(effect, E::Hold | E::HoldCredit),
+        Kind::VOID => effect == E::Release,
+        Kind::CLOSING_READ => matches!(effect, E::Debit | E::Release),
+        Kind::PENDING_CREDIT | Kind::ONLINE_CREDIT => matches!(effect, E::Owe | E::Repay | E::Credit),
+        Kind::BLOCK | Kind::REVOCATION => effect == E::Block,
+        Kind::UNBLOCK => effect == E::Unblock,
+        Kind::GENESIS
+        | Kind::PAIRING
+        | Kind::GAVE_UP
+        | Kind::HANDED_OVER
+        | Kind::SHIFT_OPEN
+        | Kind::SHIFT_CLOSE
+        | Kind::CLOSURE
+        | Kind::NOTE
+        | Kind::SUSPICION
+        | Kind::COUNTERSIGNATURE
+        | Kind::SHARE => false,
+        _ => true,
+    }
+}
+
+/// The roles of which one is needed; none for entries that move nothing.
+fn roles_for(kind: Kind, effect: Effect) -> Roles {
+    match effect {
+        Effect::In | Effect::Out => Roles::GATE,
+        Effect::Credit | Effect::Owe => match kind {
+            Kind::SALE | Kind::DEPOSIT_BACK | Kind::PENDING_CREDIT | Kind::CORRECTION_PLUS => MONEY,
+            _ => Roles::TOP_UP,
+        },
+        Effect::Repay if kind == Kind::REFUND => Roles::TOP_UP,
+        Effect::Debit if kind == Kind::REFUND => Roles::TOP_UP,
+        Effect::Transfer => Roles::TOP_UP,
+        Effect::Debit | Effect::Hold | Effect::HoldCredit | Effect::Release | Effect::Repay => MONEY,
+        Effect::None | Effect::Block | Effect::Unblock | Effect::Unknown(_) => Roles::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Hlc;
+
+    fn rights(purpose: Purpose, roles: Roles, kinds: u64) -> Rights {
+        Rights::new(purpose, &Scope { roles, kinds, ..Scope::nothing("here") })
+    }
+
+    #[test]
+    fn a_gate_may_admit_and_may_not_credit() {
+        let gate = rights(Purpose::Device, Roles::GATE, u64::MAX);
+        assert_eq!(gate.allows(Kind::ADMISSION, Effect::In), Ok(()));
+        assert_eq!(gate.allows(Kind::PAIRING, Effect::None), Ok(()));
+        for kind in [Kind::TOP_UP, Kind::SALE, Kind::GIFT, Kind(50)] {
+            assert_eq!(gate.allows(kind, Effect::Credit), Err(Forbidden::Role(kind.0)));
+        }
+        assert_eq!(gate.allows(Kind::SALE, Effect::Debit), Err(Forbidden::Role(Kind::SALE.0)));
+    }
+
+    #[test]
+    fn a_bar_may_sell_and_may_not_top_up() {
+        let bar = rights(Purpose::Device, Roles::BAR, u64::MAX);
+        assert_eq!(bar.allows(Kind::SALE, Effect::Debit), Ok(()));
+        assert_eq!(bar.allows(Kind::DEPOSIT_BACK, Effect::Credit), Ok(()));
+        assert_eq!(bar.allows(Kind::TOP_UP, Effect::Credit), Err(Forbidden::Role(Kind::TOP_UP.0)));
+        assert_eq!(bar.allows(Kind(50), Effect::Credit), Err(Forbidden::Role(50)));
+        assert_eq!(bar.allows(Kind::ADMISSION, Effect::In), Err(Forbidden::Role(Kind::ADMISSION.0)));
+        assert_eq!(bar.allows(Kind::SALE, Effect::Transfer), Err(Forbidden::Effect { kind: 4, effect: 3 }));
+    }
+
+    #[test]
+    fn only_a_hub_blocks_and_countersigns() {
+        let all = Roles::GATE.and(MONEY);
+        let device = rights(Purpose::Device, all, u64::MAX);
+        let hub = rights(Purpose::Hub, Roles::default(), u64::MAX);
+        for (kind, effect) in [(Kind::BLOCK, Effect::Block), (Kind::COUNTERSIGNATURE, Effect::None)] {
+            assert_eq!(device.allows(kind, effect), Err(Forbidden::HubOnly(kind.0)));
+            assert_eq!(hub.allows(kind, effect), Ok(()));
+        }
+        assert_eq!(device.allows(Kind(50), Effect::Block), Err(Forbidden::HubOnly(50)));
+        assert_eq!(rights(Purpose::Bundle, all, u64::MAX).allows(Kind::NOTE, Effect::None), Err(Forbidden::Purpose));
+    }
+
+    #[test]
+    fn a_kind_outside_the_certificate_is_forbidden_and_the_genesis_never_is() {
+        let bar = rights(Purpose::Device, Roles::BAR, 1 << Kind::SALE.0);
+        assert_eq!(bar.allows(Kind::SALE, Effect::Debit), Ok(()));
+        assert_eq!(bar.allows(Kind::NOTE, Effect::None), Err(Forbidden::Kind(Kind::NOTE.0)));
+        assert_eq!(bar.allows(Kind(64), Effect::None), Err(Forbidden::Kind(64)));
+        assert_eq!(bar.allows(Kind::GENESIS, Effect::None), Ok(()));
+    }
+
+    #[test]
+    fn a_foreign_currency_or_a_broken_part_is_named() {
+        let bar = rights(Purpose::Device, Roles::BAR, u64::MAX);
+        let here = DeviceId([1; 16]);
+        let mut sale = Entry::new(Kind::SALE, Effect::Debit, Currency(840), Hlc(1));
+        assert_eq!(bar.judge(&sale, here, Currency::EUR), Ok(()));
+        sale.amount = crate::money::Cents::MAX;
+        assert_eq!(bar.judge(&sale, here, Currency::EUR), Err(Forbidden::Currency(840)));
+        sale.currency = Currency::EUR;
+        sale.part = vec![1];
+        assert_eq!(bar.judge(&sale, here, Currency::EUR), Err(Forbidden::Part(Kind::SALE.0)));
+        sale.part.clear();
+        sale.refers_to = Some(crate::id::EntryRef { device: DeviceId([2; 16]), epoch: 0, seq: 4 });
+        assert_eq!(bar.judge(&sale, here, Currency::EUR), Err(Forbidden::NotItsIntent(Kind::SALE.0)));
+    }
+}

@@ -1,0 +1,215 @@
+//! What is known of one wallet, compact: carried in state deltas and kept by every box.
+//! Invariant: 45 bytes, the same everywhere for the same set of entries.
+//! Not here: how it is folded (`wallet`, `fast`).
+use super::{accounts::{self, Accounts}, settle::WalletEntry, wallet};
+use crate::{
+    id::{EntryRef, WalletId},
+    journal::{BandProfile, Detail, Effect, Intent, Kind},
+    wire::{Malformed, Reader, Writer},
+    wristband::RecordId,
+};
+
+/// What is wrong with a wallet, as a bit set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Hash)]
+pub struct WalletFlags(pub u8);
+
+impl WalletFlags {
+    /// The hub blocked it.
+    pub const BLOCKED: Self = Self(1);
+    /// It has entries newer than this software.
+    pub const FROZEN: Self = Self(2);
+    /// More was spent than it held.
+    pub const OVERSPENT: Self = Self(4);
+    /// Its chip forked, or a box reported something on it that does not fit.
+    pub const SUSPECT: Self = Self(8);
+    /// Some of its entries are on forked ground.
+    pub const DISPUTED: Self = Self(16);
+
+    const KNOWN: u8 = 31;
+
+    /// Whether all of `other` is set.
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// With `other` set as well, if `set`.
+    #[must_use]
+    pub const fn with_if(self, other: Self, set: bool) -> Self {
+        if set { Self(self.0 | other.0) } else { self }
+    }
+}
+
+/// What is known of one wallet.
+///
+/// 45 bytes, little-endian: wallet 16 · balance i64 · spent u32 · pending u32 · in doubt u32 · head tap counter u16 ·
+/// head record 4 · credit sequence u8 · profile u8 · flags u8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WalletState {
+    /// Which.
+    pub wallet: WalletId,
+    /// Credits less debits, less what may have been taken (in doubt), in minor units. Negative: overspent.
+    pub balance: i64,
+    /// Highest *spent* of a chip record that was committed or settled as applied; 0 without a purse.
+    pub spent: u32,
+    /// Owed to the guest, not on the chip yet.
+    pub pending: u32,
+    /// May have been taken or credited.
+    pub in_doubt: u32,
+    /// Tap counter of the newest chip record known; 0 without a purse.
+    pub head_counter: u16,
+    /// The newest chip record known.
+    pub head_record: RecordId,
+    /// Highest credit sequence known.
+    pub credit_seq: u8,
+    /// What kind of band, once a pairing said so.
+    pub profile: Option<BandProfile>,
+    /// What is wrong with it.
+    pub flags: WalletFlags,
+}
+
+impl WalletState {
+    /// Length in bytes.
+    pub const LEN: usize = 45;
+
+    /// A wallet of which nothing is known.
+    pub fn empty(wallet: WalletId) -> Self {
+        Self {
+            wallet,
+            balance: 0,
+            spent: 0,
+            pending: 0,
+            in_doubt: 0,
+            head_counter: 0,
+            head_record: RecordId::default(),
+            credit_seq: 0,
+            profile: None,
+            flags: WalletFlags::default(),
+        }
+    }
+
+    /// The 45 bytes.
+    pub fn to_bytes(&self) -> [u8; Self::LEN] {
+        let mut out = Writer::new();
+        self.wallet.write(&mut out);
+        out.bytes(&self.balance.to_le_bytes());
+        out.u32(self.spent);
+        out.u32(self.pending);
+        out.u32(self.in_doubt);
+        out.u16(self.head_counter);
+        out.bytes(&self.head_record.0);
+        out.u8(self.credit_seq);
+        out.u8(self.profile.map_or(0, BandProfile::byte));
+        out.u8(self.flags.0);
+        let mut bytes = [0; Self::LEN];
+        bytes.iter_mut().zip(out.finish()).for_each(|(to, from)| *to = from);
+        bytes
+    }
+
+    /// Reads exactly 45 bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut input = Reader::new(bytes);
+        let state = Self {
+            wallet: WalletId::read(&mut input)?,
+            balance: i64::from_le_bytes(input.array()?),
+            spent: input.u32()?,
+            pending: input.u32()?,
+            in_doubt: input.u32()?,
+            head_counter: input.u16()?,
+            head_record: RecordId(input.array()?),
+            credit_seq: input.u8()?,
+            profile: match input.u8()? {
+                0 => None,
+                byte => Some(BandProfile::from_byte(byte).ok_or(Malformed::Value("band profile"))?),
+            },
+            flags: WalletFlags(input.u8()?),
+        };
+        input.end()?;
+        if state.flags.0 & !WalletFlags::KNOWN != 0 {
+            return Err(Malformed::Value("wallet flags"));
+        }
+        Ok(state)
+    }
+
+    /// What a box believes: this state at the vector it was folded at, and every entry the box holds beyond it.
+    /// A release whose hold is not among them leaves the balance as it is until the hub's next state.
+    #[must_use]
+    pub fn with_local(&self, own_uncovered: &[WalletEntry]) -> Self {
+        let mut state = *self;
+        let entries = wallet::distinct(own_uncovered);
+        let held = |at: EntryRef| entries.iter().find(|e| e.at == at).copied();
+        let mut sums = Accounts::default();
+        for e in entries.iter().filter(|e| e.is_evidence()) {
+            let intent = accounts::closes(&e.entry).and_then(held);
+            if e.entry.subject == self.wallet.into() {
+                sums.add_closing(&e.entry, intent.map(|i| &i.entry));
+                state.note(e, intent);
+            } else if e.entry.other == self.wallet.into() {
+                sums.add_received(&e.entry);
+            }
+            if let (Effect::Release, Some(i)) = (e.entry.effect, intent) {
+                let debit = i.entry.effect == Effect::Hold;
+                let side = if debit { &mut sums.hold_debit } else { &mut sums.hold_credit };
+                *side = side.saturating_sub(e.entry.amount.as_i64());
+                sums.released = sums.released.saturating_sub(e.entry.amount.as_i64());
+            }
+        }
+        state.balance = state.balance.saturating_add(sums.balance()).saturating_sub(sums.hold_debit);
+        state.pending = plus(state.pending, sums.pending);
+        state.in_doubt = plus(state.in_doubt, sums.in_doubt());
+        state.flags = state
+            .flags
+            .with_if(WalletFlags::FROZEN, sums.unknown > 0)
+            .with_if(WalletFlags::OVERSPENT, state.balance < 0);
+        state
+    }
+
+    fn note(&mut self, e: &WalletEntry, intent: Option<&WalletEntry>) {
+        let flags = self.flags.with_if(WalletFlags::SUSPECT, e.entry.kind == Kind::SUSPICION);
+        self.flags = flags.with_if(WalletFlags::BLOCKED, e.entry.effect == Effect::Block);
+        if let Detail::Pairing(pairing) = &e.detail {
+            self.profile = self.profile.max(Some(pairing.profile));
+        }
+        if let (Some(i), true) = (intent.and_then(WalletEntry::intent), e.entry.kind != Kind::VOID) {
+            self.wrote(i, e.entry.tap_counter);
+        }
+    }
+
+    fn wrote(&mut self, intent: &Intent, counter: u16) {
+        self.spent = self.spent.max(intent.spent_after.get());
+        if (counter, intent.own) > (self.head_counter, self.head_record) {
+            (self.head_counter, self.head_record) = (counter, intent.own);
+        }
+        let written = intent.new_credit.as_ref().map_or(0, super::settle::credit_seq);
+        self.credit_seq = self.credit_seq.max(intent.seen.credit_seq).max(written);
+    }
+}
+
+fn plus(known: u32, change: i64) -> u32 {
+    to_u32(i64::from(known).saturating_add(change))
+}
+
+/// As far as it fits: below 0 is 0.
+pub(super) fn to_u32(amount: i64) -> u32 {
+    u32::try_from(amount.max(0)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_reads_back_and_anything_else_is_refused() {
+        let state = WalletState { balance: -5, flags: WalletFlags::OVERSPENT, ..WalletState::empty(WalletId([9; 16])) };
+        let bytes = state.to_bytes();
+        assert_eq!(WalletState::from_bytes(&bytes), Ok(state));
+        for cut in 0..bytes.len() {
+            assert!(WalletState::from_bytes(&bytes[..cut]).is_err());
+        }
+        let mut unknown_flag = bytes;
+        unknown_flag[44] = 32;
+        assert_eq!(WalletState::from_bytes(&unknown_flag), Err(Malformed::Value("wallet flags")));
+        let mut unknown_profile = bytes;
+        unknown_profile[43] = 9;
+        assert_eq!(WalletState::from_bytes(&unknown_profile), Err(Malformed::Value("band profile")));
+    }
+}

@@ -1,0 +1,44 @@
+//! NTAG213: too small for a purse, so it carries a signature that makes its account one of this festival.
+//! Invariant: the signature binds UID, header and key id; it proves the band, never an amount.
+//! Not here: the account's money (`ledger`).
+use alloc::vec::Vec;
+
+use ed25519_dalek::SigningKey;
+
+use super::{
+    BandKeys, CreditKey, PurseFault,
+    layout::{HEADER_LEN, HEADER_PAGE, POINTER_READ_LEN, PageWrite, check_header, page_writes},
+};
+use crate::{
+    id::{KeyId, key_id},
+    journal::BandProfile,
+    trust::{SignatureTag, sign, verify},
+};
+
+/// Key id and signature under [`SignatureTag::Band`]; parts: uid length u8 ‖ uid ‖ header 12 ‖ key id 4.
+pub(super) fn signed_pages(header: &[u8; HEADER_LEN], band: &BandKeys, key: &SigningKey) -> Vec<PageWrite> {
+    let id = key_id(&key.verifying_key().to_bytes());
+    let parts: [&[u8]; 4] = [&band.uid_length(), band.uid(), header, &id.0];
+    let signature = sign(key, SignatureTag::Band, band.festival(), &parts);
+    let first = HEADER_PAGE.saturating_add(3);
+    page_writes(first, &[id.0.as_slice(), &signature].concat())
+}
+
+/// Whether the pages of `layout::POINTER_READ` are a band of this festival with this UID.
+pub fn check_pointer(read: &[u8; POINTER_READ_LEN], band: &BandKeys, keys: &[CreditKey]) -> Result<(), PurseFault> {
+    let (header, rest) = read.split_at(HEADER_LEN);
+    check_header(header, BandProfile::Pointer, band.festival())?;
+    let ([id, ..], Some(signature)) = (rest.as_chunks::<4>().0, rest.last_chunk::<64>()) else {
+        return Err(PurseFault::Unusable);
+    };
+    let parts: [&[u8]; 4] = [&band.uid_length(), band.uid(), header, id];
+    let mut named = keys.iter().filter(|key| key.id == KeyId(*id)).peekable();
+    if named.peek().is_none() {
+        return Err(PurseFault::UnknownCreditKey);
+    }
+    match named.find(|key| verify(&key.public, SignatureTag::Band, band.festival(), &parts, signature).is_ok()) {
+        Some(key) if key.revoked => Err(PurseFault::UnknownCreditKey),
+        Some(_) => Ok(()),
+        None => Err(PurseFault::Unusable),
+    }
+}

@@ -1,0 +1,366 @@
+//! The tap's states and what moves it from one to the next.
+//! Invariant: one step is waited for at a time; an answer that was not asked for changes nothing.
+//! Not here: what is decided (`decide`), how entries look (`entries`).
+use alloc::{collections::VecDeque, sync::Arc, vec, vec::Vec};
+
+use super::{
+    ChipFault, KnownWallet, OpenIntent, SettledAs, SettledIntent, StoreFailed, TapContext, TapOutcome, TapRefusal,
+    TapRequest, TapStep,
+    decide::{self, Draft, Standing},
+    entries,
+    job::Job,
+};
+use crate::{
+    id::{EntryRef, WalletId},
+    journal::{Entry, IntentPurpose},
+    money::Cents,
+    wristband::{
+        BandKeys, PurseFault, PurseImage,
+        layout::{
+            CREDIT_READ, CREDIT_READ_LEN, READ_BACK, SPENT_READ, SPENT_READ_LEN, fast_read, password_auth, write,
+        },
+    },
+};
+
+/// Unfinished taps in a row after which a sale needs a supervisor.
+const UNFINISHED_MAX: u8 = 2;
+
+#[derive(Clone, Debug)]
+enum Wait {
+    Password,
+    SpentRead,
+    CreditRead { spent: [u8; SPENT_READ_LEN] },
+    IntentStored(Draft),
+    Written { job: Job, at: usize },
+    SpentReadBack(Job),
+    CreditReadBack(Job),
+    CommitStored(Job),
+    VoidStored { intent: EntryRef, fault: ChipFault },
+    EarlierStored { open: OpenIntent, how: SettledAs },
+    SuspicionStored(TapRefusal),
+    Over,
+}
+
+/// One band held to one reader for one request.
+pub struct Tap {
+    ctx: Arc<TapContext>,
+    known: KnownWallet,
+    band: BandKeys,
+    wallet: WalletId,
+    request: TapRequest,
+    open: VecDeque<OpenIntent>,
+    image: Option<PurseImage>,
+    settled: Vec<SettledIntent>,
+    /// The earlier intent that this request turned out to be.
+    answer: Option<(OpenIntent, EntryRef)>,
+    wait: Wait,
+    step: TapStep,
+}
+
+impl Tap {
+    /// A selected chip with this full UID. Intents of other devices in `known.open` are left alone.
+    pub fn new(ctx: Arc<TapContext>, mut known: KnownWallet, uid: &[u8], request: TapRequest) -> Self {
+        let band = BandKeys::new(&ctx.secrets, &ctx.festival, uid);
+        let wallet = ctx.secrets.wallet(uid);
+        let open = core::mem::take(&mut known.open).into_iter().filter(|i| i.entry.device == ctx.own_device).collect();
+        let mut tap = Self {
+            ctx,
+            known,
+            band,
+            wallet,
+            request,
+            open,
+            image: None,
+            settled: Vec::new(),
+            answer: None,
+            wait: Wait::Over,
+            step: TapStep::Chip(Vec::new()),
+        };
+        let reads_only = matches!(tap.request, TapRequest::Balance);
+        if !matches!(uid.len(), 4 | 7 | 10) {
+            tap.refuse(TapRefusal::Unsupported);
+        } else if tap.known.blocked && !reads_only {
+            tap.refuse(TapRefusal::Blocked);
+        } else if tap.known.frozen && !reads_only {
+            tap.refuse(TapRefusal::Frozen);
+        } else if reads_only {
+            tap.ask(fast_read(SPENT_READ), Wait::SpentRead);
+        } else {
+            tap.ask(password_auth(tap.band.password()), Wait::Password);
+        }
+        tap
+    }
+
+    /// What it waits for.
+    pub fn step(&self) -> &TapStep {
+        &self.step
+    }
+
+    /// Intents of earlier taps that this one has settled so far, whatever its outcome.
+    pub fn settled(&self) -> &[SettledIntent] {
+        &self.settled
+    }
+
+    /// The band's wallet.
+    pub fn wallet(&self) -> WalletId {
+        self.wallet
+    }
+
+    /// The purse as it is now, once it was read and found good.
+    pub fn purse(&self) -> Option<&PurseImage> {
+        self.image.as_ref()
+    }
+
+    /// The chip's answer to the command of [`TapStep::Chip`].
+    pub fn reply(&mut self, answer: Result<&[u8], ChipFault>) {
+        if !matches!(self.step, TapStep::Chip(_)) {
+            return;
+        }
+        match (core::mem::replace(&mut self.wait, Wait::Over), answer) {
+            (Wait::Password, Ok(pack)) if pack == self.band.pack() => self.ask(fast_read(SPENT_READ), Wait::SpentRead),
+            (Wait::Password, Ok(_) | Err(ChipFault::Nak)) => self.refuse(TapRefusal::NotOurs),
+            (Wait::SpentRead, Ok(bytes)) => match bytes.try_into() {
+                Ok(spent) => self.ask(fast_read(CREDIT_READ), Wait::CreditRead { spent }),
+                Err(_) => self.left(),
+            },
+            (Wait::CreditRead { spent }, Ok(bytes)) => match bytes.try_into() {
+                Ok(credits) => self.judge(&spent, &credits),
+                Err(_) => self.left(),
+            },
+            (Wait::SpentRead | Wait::CreditRead { .. }, Err(ChipFault::Nak)) => self.refuse(TapRefusal::Unsupported),
+            (Wait::Password | Wait::SpentRead | Wait::CreditRead { .. }, Err(ChipFault::Gone)) => self.left(),
+            (Wait::Written { job, at }, Ok(_)) => self.write_from(job, at.saturating_add(1)),
+            (Wait::Written { job, at }, Err(fault)) => self.broke_off(job, at, fault),
+            (Wait::SpentReadBack(job), Ok(bytes)) => self.spent_read_back(job, bytes),
+            (Wait::CreditReadBack(job), Ok(bytes)) => self.credit_read_back(job, bytes),
+            (Wait::SpentReadBack(job) | Wait::CreditReadBack(job), Err(_)) => self.in_doubt(&job),
+            (
+                wait @ (Wait::IntentStored(_)
+                | Wait::CommitStored(_)
+                | Wait::VoidStored { .. }
+                | Wait::EarlierStored { .. }
+                | Wait::SuspicionStored(_)
+                | Wait::Over),
+                _,
+            ) => self.wait = wait,
+        }
+    }
+
+    /// The store's answer to [`TapStep::Store`]: the entries' references in order, once they are durable.
+    /// `StoreFailed` promises that none of them will ever show.
+    pub fn stored(&mut self, answer: Result<&[EntryRef], StoreFailed>) {
+        if !matches!(self.step, TapStep::Store(_)) {
+            return;
+        }
+        let first = answer.ok().and_then(|refs| refs.first().copied());
+        match (core::mem::replace(&mut self.wait, Wait::Over), first) {
+            (Wait::IntentStored(draft), Some(entry)) => self.carry_out(draft, entry),
+            (Wait::IntentStored(_), None) => self.refuse(TapRefusal::DiskFull),
+            (Wait::CommitStored(job), Some(entry)) => self.committed(job, entry),
+            (Wait::CommitStored(job), None) => self.in_doubt(&job),
+            (Wait::VoidStored { intent, fault: ChipFault::Gone }, Some(_)) => {
+                self.finish(TapOutcome::NothingHappened { voided: Some(intent) });
+            }
+            (Wait::VoidStored { fault: ChipFault::Nak, .. }, Some(_)) => self.refuse(TapRefusal::RefusedWrite),
+            (Wait::VoidStored { intent, .. }, None) => self.finish(TapOutcome::TapAgain { intent }),
+            (Wait::EarlierStored { open, how }, Some(entry)) => {
+                let unclear_retry = how == SettledAs::GivenUp && self.request.is_answered_by(&open);
+                self.settled.push(SettledIntent { open, how, entry });
+                if unclear_retry { self.refuse(TapRefusal::Supervisor) } else { self.go_on() }
+            }
+            (Wait::EarlierStored { .. }, None) => self.refuse(TapRefusal::DiskFull),
+            (Wait::SuspicionStored(refusal), _) => self.refuse(refusal),
+            (
+                wait @ (Wait::Password
+                | Wait::SpentRead
+                | Wait::CreditRead { .. }
+                | Wait::Written { .. }
+                | Wait::SpentReadBack(_)
+                | Wait::CreditReadBack(_)
+                | Wait::Over),
+                _,
+            ) => self.wait = wait,
+        }
+    }
+
+    fn judge(&mut self, spent: &[u8; SPENT_READ_LEN], credits: &[u8; CREDIT_READ_LEN]) {
+        match PurseImage::read(spent, credits, &self.band, &self.ctx.credit_keys) {
+            Ok(image) => {
+                self.image = Some(image);
+                self.go_on();
+            }
+            Err(fault @ (PurseFault::Tampered | PurseFault::RolledBack))
+                if !matches!(self.request, TapRequest::Balance) =>
+            {
+                let refusal = TapRefusal::from(fault);
+                let entry = entries::suspicion(refusal.code(), Cents::ZERO, None, &self.ctx, self.wallet);
+                self.store(vec![entry], Wait::SuspicionStored(refusal));
+            }
+            Err(fault) => self.refuse(fault.into()),
+        }
+    }
+
+    /// Settles the next intent in doubt; when there is none left, does what was asked for.
+    fn go_on(&mut self) {
+        let Some(image) = self.image.clone() else {
+            return self.left();
+        };
+        if matches!(self.request, TapRequest::Balance) {
+            return self.finish(TapOutcome::Done {
+                entry: None,
+                balance_after: image.balance(self.known.ledger_spent),
+                charged: Cents::ZERO,
+                credited: Cents::ZERO,
+                paid_back: Cents::ZERO,
+                finished_earlier: Vec::new(),
+            });
+        }
+        match self.open.pop_front() {
+            Some(open) => self.settle(open, &image),
+            None => match self.answer.take() {
+                Some((open, entry)) => self.done(&open, entry),
+                None => self.start(&image),
+            },
+        }
+    }
+
+    fn settle(&mut self, open: OpenIntent, image: &PurseImage) {
+        match decide::standing(&open, image, &self.ctx, &self.band) {
+            Standing::Applied { c_only } => {
+                let job = Job::earlier(open, Vec::new(), c_only, &self.request);
+                self.commit(job);
+            }
+            Standing::Again { writes, c_only } => {
+                let job = Job::earlier(open, writes, c_only, &self.request);
+                self.write_from(job, 0);
+            }
+            Standing::NotApplied => {
+                let entry = entries::void(&open, Some(image), &self.ctx, self.wallet);
+                self.store(vec![entry], Wait::EarlierStored { open, how: SettledAs::Void });
+            }
+            Standing::Unclear => {
+                let entry = entries::gave_up(&open, image, &self.ctx, self.wallet);
+                self.store(vec![entry], Wait::EarlierStored { open, how: SettledAs::GivenUp });
+            }
+        }
+    }
+
+    fn start(&mut self, image: &PurseImage) {
+        let committed = self.settled.iter().any(|earlier| earlier.how == SettledAs::Committed);
+        let is_sale = matches!(self.request, TapRequest::Sale { .. });
+        if is_sale && !committed && self.known.unfinished_in_a_row >= UNFINISHED_MAX {
+            return self.refuse(TapRefusal::Supervisor);
+        }
+        match decide::draft(&self.request, &self.known, image, &self.ctx, &self.band) {
+            Ok(draft) => {
+                let entry = entries::intent(&draft, &self.ctx, self.wallet);
+                self.store(vec![entry], Wait::IntentStored(draft));
+            }
+            Err(refusal) => self.refuse(refusal),
+        }
+    }
+
+    fn carry_out(&mut self, draft: Draft, entry: EntryRef) {
+        self.write_from(Job::new(draft, entry, self.request.fee(), &self.ctx), 0);
+    }
+
+    fn write_from(&mut self, mut job: Job, at: usize) {
+        if let Some(page) = job.writes.get(at) {
+            return self.ask(write(*page), Wait::Written { job, at });
+        }
+        if !job.foresee(self.image.as_ref(), &self.band, &self.ctx) {
+            self.in_doubt(&job);
+        } else if job.writes_spent() {
+            self.ask(fast_read(READ_BACK), Wait::SpentReadBack(job));
+        } else {
+            self.ask(fast_read(CREDIT_READ), Wait::CreditReadBack(job));
+        }
+    }
+
+    fn spent_read_back(&mut self, job: Job, bytes: &[u8]) {
+        if !job.spent_stands(bytes) {
+            self.in_doubt(&job);
+        } else if job.writes_credit() {
+            self.ask(fast_read(CREDIT_READ), Wait::CreditReadBack(job));
+        } else {
+            self.commit(job);
+        }
+    }
+
+    fn credit_read_back(&mut self, job: Job, bytes: &[u8]) {
+        if job.credit_stands(bytes) { self.commit(job) } else { self.in_doubt(&job) }
+    }
+
+    fn commit(&mut self, job: Job) {
+        let mut stored = vec![entries::commit(&job.open, job.c_only, job.fee, &self.ctx, self.wallet)];
+        if job.written_forward > Cents::ZERO {
+            let (amount, intent) = (job.written_forward, Some(job.open.entry));
+            stored.push(entries::suspicion("band.behind_ledger", amount, intent, &self.ctx, self.wallet));
+        }
+        self.store(stored, Wait::CommitStored(job));
+    }
+
+    fn committed(&mut self, job: Job, entry: EntryRef) {
+        if let Some(image) = job.after {
+            self.image = Some(image);
+        }
+        if !job.earlier {
+            return self.done(&job.open, entry);
+        }
+        if self.request.is_answered_by(&job.open) {
+            self.answer = Some((job.open.clone(), entry));
+        }
+        self.settled.push(SettledIntent { open: job.open, how: SettledAs::Committed, entry });
+        self.go_on();
+    }
+
+    fn done(&mut self, open: &OpenIntent, entry: EntryRef) {
+        let of = |purposes: &[IntentPurpose]| {
+            if purposes.contains(&open.intent.purpose) { open.amount } else { Cents::ZERO }
+        };
+        self.finish(TapOutcome::Done {
+            entry: Some(entry),
+            balance_after: self.image.as_ref().map_or(Cents::ZERO, |image| image.balance(self.known.ledger_spent)),
+            charged: of(&[IntentPurpose::Sale]),
+            credited: of(&[IntentPurpose::TopUp, IntentPurpose::Carry]),
+            paid_back: of(&[IntentPurpose::Refund]),
+            finished_earlier: self.settled.iter().map(|earlier| earlier.open.entry).collect(),
+        });
+    }
+
+    /// The answer to write `at` is missing: void if the deciding page was not sent, otherwise in doubt.
+    fn broke_off(&mut self, job: Job, at: usize, fault: ChipFault) {
+        if !job.can_be_voided(at) {
+            return self.in_doubt(&job);
+        }
+        let entry = entries::void(&job.open, None, &self.ctx, self.wallet);
+        self.store(vec![entry], Wait::VoidStored { intent: job.open.entry, fault });
+    }
+
+    fn in_doubt(&mut self, job: &Job) {
+        self.finish(TapOutcome::TapAgain { intent: job.open.entry });
+    }
+
+    fn left(&mut self) {
+        self.finish(TapOutcome::NothingHappened { voided: None });
+    }
+
+    fn refuse(&mut self, refusal: TapRefusal) {
+        self.finish(TapOutcome::Refused(refusal));
+    }
+
+    fn ask(&mut self, command: Vec<u8>, wait: Wait) {
+        self.step = TapStep::Chip(command);
+        self.wait = wait;
+    }
+
+    fn store(&mut self, entries: Vec<Entry>, wait: Wait) {
+        self.step = TapStep::Store(entries);
+        self.wait = wait;
+    }
+
+    fn finish(&mut self, outcome: TapOutcome) {
+        self.step = TapStep::Finished(outcome);
+        self.wait = Wait::Over;
+    }
+}

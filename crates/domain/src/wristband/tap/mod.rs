@@ -1,0 +1,329 @@
+//! The tap: a state machine that asks for chip commands and durable writes, one at a time.
+//!
+//! select → password → read → verify → decide → store the intent → write the slots not in force, MAC last → read back →
+//! store the commit → finished. Found by exhaustive search over small worlds (design, section 5); change it only with
+//! the model.
+//! Invariant: nothing is written to the chip before its intent is durable; `Done` comes after the commit is; an intent
+//! whose last page may have left the reader is never voided without reading the chip again.
+//! Not here: readers, storage and time (the entries' stamps are the store's), what entries mean later (`ledger`).
+mod decide;
+mod entries;
+mod job;
+mod machine;
+
+pub use entries::{UidAccount, uid_sale_entry, uid_top_up_entry};
+pub use machine::Tap;
+
+use alloc::vec::Vec;
+
+use ed25519_dalek::SigningKey;
+use thiserror::Error;
+
+pub use super::CreditKey;
+use super::{CREDIT_RECORD_LEN, PurseFault};
+use crate::{
+    id::{BoxNumber, DeviceId, EntryRef, FestivalId},
+    journal::{Entry, Intent, IntentPurpose, Sale},
+    money::{Cents, Currency},
+    secrets::BandSecrets,
+};
+
+/// What a box knows whatever band comes.
+#[derive(Clone, Debug)]
+pub struct TapContext {
+    /// The festival.
+    pub festival: FestivalId,
+    /// Its currency.
+    pub currency: Currency,
+    /// Number that this box writes on chips in this epoch; 0 writes nothing.
+    pub box_number: BoxNumber,
+    /// Masters of the bands' keys.
+    pub secrets: BandSecrets,
+    /// Keys whose C records count.
+    pub credit_keys: Vec<CreditKey>,
+    /// Highest balance after a top-up.
+    pub maximum_balance: Cents,
+    /// Who is at the till.
+    pub operator: u32,
+    /// Whose journal the entries go to.
+    pub own_device: DeviceId,
+}
+
+/// What this box knows of the band's wallet when it comes.
+#[derive(Clone, Debug, Default)]
+pub struct KnownWallet {
+    /// Blocked by the hub.
+    pub blocked: bool,
+    /// An entry about it is newer than this software.
+    pub frozen: bool,
+    /// Committed or settled as applied; never open intents.
+    pub ledger_spent: Cents,
+    /// This box's own intents that are neither committed, void nor given up, oldest first.
+    pub open: Vec<OpenIntent>,
+    /// Taps of this band here that did not finish, since one did.
+    pub unfinished_in_a_row: u8,
+}
+
+/// An intent in doubt, as the journal has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenIntent {
+    /// Its entry.
+    pub entry: EntryRef,
+    /// Its part.
+    pub intent: Intent,
+    /// Its amount.
+    pub amount: Cents,
+    /// Counter of the record that it writes.
+    pub tap_counter: u16,
+    /// Whether staff served on "tap again".
+    pub handed_over: bool,
+    /// Price list it was made under.
+    pub price_revision: u32,
+    /// Who was at the till.
+    pub operator: u32,
+}
+
+/// What the band is held to the reader for.
+#[derive(Clone)]
+pub enum TapRequest {
+    /// Pay a sale. `amount` is the lines' sum and net deposit; it may be 0.
+    Sale {
+        /// What is sold.
+        sale: Sale,
+        /// What it costs.
+        amount: Cents,
+        /// Price list it was made under.
+        price_revision: u32,
+        /// The intent in doubt that this is the same sale as: if that is found paid, nothing new is charged.
+        retry_of: Option<EntryRef>,
+    },
+    /// Put money on the band.
+    TopUp {
+        /// How much.
+        amount: Cents,
+        /// Signs the new C record.
+        key: SigningKey,
+        /// Kept from the cash; not part of `amount`.
+        fee: Cents,
+        /// The intent in doubt that this is the same top-up as.
+        retry_of: Option<EntryRef>,
+    },
+    /// Write a C′ that the hub signed for this band.
+    Carry {
+        /// Its bytes.
+        record: [u8; CREDIT_RECORD_LEN],
+    },
+    /// Pay out all that is left.
+    Refund,
+    /// A record of price 0, so that earlier intents settle.
+    ClosingRead,
+    /// Read only: settles nothing, writes nothing, needs no password.
+    Balance,
+}
+
+/// What the tap waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TapStep {
+    /// Send this command to the chip, then call `Tap::reply` with its answer (ACK is an empty one).
+    Chip(Vec<u8>),
+    /// Make these entries durable as one commit (their `hlc` is 0 and the last one's end-of-commit flag not set: the
+    /// store stamps both), then call `Tap::stored` with their references in order. Also without a band in the field.
+    Store(Vec<Entry>),
+    /// Over.
+    Finished(TapOutcome),
+}
+
+/// How a tap ended. What it settled of earlier taps is in `Tap::settled`, whatever the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TapOutcome {
+    /// Done and durable: green.
+    Done {
+        /// The commit; `None` for `Balance`.
+        entry: Option<EntryRef>,
+        /// What is left to spend.
+        balance_after: Cents,
+        /// Taken off for a sale.
+        charged: Cents,
+        /// Put on the band.
+        credited: Cents,
+        /// To be paid out in cash.
+        paid_back: Cents,
+        /// Intents of earlier taps that this one settled.
+        finished_earlier: Vec<EntryRef>,
+    },
+    /// Nothing was charged for this request.
+    Refused(TapRefusal),
+    /// In doubt: the band may have paid. No green; tap again, here.
+    TapAgain {
+        /// The open intent.
+        intent: EntryRef,
+    },
+    /// The band left before anything counted.
+    NothingHappened {
+        /// The intent that was stored and voided, if it came so far.
+        voided: Option<EntryRef>,
+    },
+}
+
+/// What became of an intent of an earlier tap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettledAs {
+    /// Its record is on the chip.
+    Committed,
+    /// Another record stands in its place.
+    Void,
+    /// Cannot be told from the chip: left to the ledger.
+    GivenUp,
+}
+
+/// An intent of an earlier tap that this one settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettledIntent {
+    /// The intent as it was open.
+    pub open: OpenIntent,
+    /// How.
+    pub how: SettledAs,
+    /// The entry that says so.
+    pub entry: EntryRef,
+}
+
+/// Why a chip command has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChipFault {
+    /// No answer, or a damaged one: whether the chip did it is unknown.
+    Gone,
+    /// The chip refused.
+    Nak,
+}
+
+/// The entries are not durable, and never will be by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the entries could not be stored")]
+pub struct StoreFailed;
+
+/// Why a tap was refused. Nothing was charged for the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum TapRefusal {
+    /// A layout, profile or UID that this software does not handle.
+    #[error("this kind of band is not supported")]
+    Unsupported,
+    /// Not of this festival.
+    #[error("the band is not of this festival")]
+    NotOurs,
+    /// Its records contradict each other.
+    #[error("the band's records contradict each other")]
+    Tampered,
+    /// It has no valid record.
+    #[error("the band has no valid record")]
+    Unusable,
+    /// Blocked by the hub.
+    #[error("the band is blocked")]
+    Blocked,
+    /// Newer software wrote about it.
+    #[error("the wallet is frozen: newer software is needed")]
+    Frozen,
+    /// Its credits are older than its last sale.
+    #[error("the band's memory was set back")]
+    RolledBack,
+    /// Signed by a key that is revoked or not in the bundle.
+    #[error("the band's credits, or this desk's, are under a key that is unknown or revoked")]
+    UnknownCreditKey,
+    /// 65,535 taps.
+    #[error("the band's tap counter is at its end")]
+    CounterExhausted,
+    /// 255 top-ups.
+    #[error("the band's credit sequence is at its end")]
+    CreditsExhausted,
+    /// A C′ that does not replace the C on the chip.
+    #[error("the signed credit does not follow the one on the band")]
+    CreditOutdated,
+    /// The balance is below the price.
+    #[error("the band holds {balance}, the sale needs {price}")]
+    NotEnough {
+        /// What is left.
+        balance: Cents,
+        /// What is asked.
+        price: Cents,
+    },
+    /// The top-up would go beyond the festival's maximum.
+    #[error("the band would hold more than {maximum}")]
+    OverMaximum {
+        /// The maximum.
+        maximum: Cents,
+    },
+    /// A top-up of nothing, or a refund of an empty band.
+    #[error("there is nothing to put on or pay out")]
+    NothingToMove,
+    /// Unfinished taps in a row, or an earlier one that cannot be settled here.
+    #[error("earlier taps of this band did not finish: a supervisor decides")]
+    Supervisor,
+    /// This box has no number to write on chips.
+    #[error("this box has no number for chips")]
+    NoBoxNumber,
+    /// The journal cannot be written.
+    #[error("the journal cannot be written")]
+    DiskFull,
+    /// The chip refuses to be written.
+    #[error("the band refuses to be written")]
+    RefusedWrite,
+}
+
+impl TapRefusal {
+    /// Code for screens and logs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unsupported => "band.unsupported",
+            Self::NotOurs => "band.not_ours",
+            Self::Tampered => "band.tampered",
+            Self::Unusable => "band.unusable",
+            Self::Blocked => "band.blocked",
+            Self::Frozen => "band.frozen",
+            Self::RolledBack => "band.rolled_back",
+            Self::UnknownCreditKey => "band.unknown_credit_key",
+            Self::CounterExhausted => "band.counter_exhausted",
+            Self::CreditsExhausted => "band.credits_exhausted",
+            Self::CreditOutdated => "band.credit_outdated",
+            Self::RefusedWrite => "band.refused_write",
+            Self::NotEnough { .. } => "till.not_enough",
+            Self::OverMaximum { .. } => "till.over_maximum",
+            Self::NothingToMove => "till.nothing_to_move",
+            Self::Supervisor => "till.supervisor",
+            Self::NoBoxNumber => "box.no_number",
+            Self::DiskFull => "box.disk_full",
+        }
+    }
+}
+
+impl From<PurseFault> for TapRefusal {
+    fn from(fault: PurseFault) -> Self {
+        match fault {
+            PurseFault::Unsupported => Self::Unsupported,
+            PurseFault::NotOurs => Self::NotOurs,
+            PurseFault::Tampered => Self::Tampered,
+            PurseFault::Unusable => Self::Unusable,
+            PurseFault::RolledBack => Self::RolledBack,
+            PurseFault::UnknownCreditKey => Self::UnknownCreditKey,
+        }
+    }
+}
+
+impl TapRequest {
+    /// Whether a completed earlier intent is this very request, so that nothing new is to be done.
+    fn is_answered_by(&self, open: &OpenIntent) -> bool {
+        match self {
+            Self::Sale { retry_of, .. } | Self::TopUp { retry_of, .. } => *retry_of == Some(open.entry),
+            Self::Carry { record } => open.intent.new_credit == Some(*record),
+            Self::Refund => open.intent.purpose == IntentPurpose::Refund,
+            Self::ClosingRead => open.intent.purpose == IntentPurpose::ClosingRead,
+            Self::Balance => false,
+        }
+    }
+
+    /// Kept from the cash.
+    const fn fee(&self) -> Cents {
+        match self {
+            Self::TopUp { fee, .. } => *fee,
+            Self::Sale { .. } | Self::Carry { .. } | Self::Refund | Self::ClosingRead | Self::Balance => Cents::ZERO,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Bringing a blank box into a festival, over any byte stream.

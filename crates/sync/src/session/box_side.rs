@@ -1,0 +1,561 @@
+//! A box's side of a session with a hub node.
+//! Invariant: the box sends nothing of its own before the hub proved who it is, never more than [`WINDOW`] segments
+//! ahead of the acknowledgements, and applies a batch only on the one before it.
+//! What was acknowledged and applied outlives the connection: the same value is connected again and again.
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use domain::{
+    id::{DeviceId, device_id},
+    journal::Head,
+    trust::{Founding, Purpose, Roles},
+};
+
+use super::{CloseReason, HELLO_WITHIN_MS, Millis, PING_EVERY_MS, SILENCE_MS, WINDOW, identify};
+use crate::{
+    delta::{DeltaError, DeltaProgress, Section, SignedDelta},
+    frame::{
+        Ack, BundlePart, Frame, HaveBundle, HaveDelta, Hello, PROTOCOL, Ping, Refuse, RefuseCode, SectionHeld, WantBundle,
+        WantFrom, Welcome,
+    },
+    segment::{SEGMENT_ENTRIES, Segment},
+    vector::{Branch, Hash16, JournalHeads, VersionVector, hash16},
+};
+
+mod upload;
+
+use upload::Upload;
+
+/// Longest festival bundle.
+pub const BUNDLE_MAX: usize = 32 * 1024 * 1024;
+
+/// What a hub confirmed of one journal, as the box stored it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acked {
+    /// Whose journal.
+    pub device: DeviceId,
+    /// Which run of it.
+    pub epoch: u32,
+    /// Entries that the hub holds from 0 without a gap.
+    pub contiguous: u32,
+    /// First 16 bytes of the hash of the last of them.
+    pub hash: Hash16,
+    /// The hub's term then.
+    pub term: u32,
+}
+
+/// What a box's session starts from.
+#[derive(Clone, Debug)]
+pub struct BoxStart {
+    /// The festival.
+    pub founding: Founding,
+    /// The box's own key.
+    pub public_key: [u8; 32],
+    /// Canonical bytes of its certificate chain.
+    pub chain: Vec<u8>,
+    /// The epoch it writes.
+    pub epoch: u32,
+    /// What it is used for.
+    pub roles: Roles,
+    /// Software version.
+    pub software: String,
+    /// Journals held: its own, of all epochs, and those it forwards.
+    pub held: VersionVector,
+    /// What hubs confirmed of them.
+    pub acked: Vec<Acked>,
+    /// Sections it wants, and how far it knows them.
+    pub sections: Vec<SectionHeld>,
+    /// Number of its bundle; 0 for none.
+    pub bundle: u64,
+    /// Keys that may sign deltas: those with purpose `Bundle` in the newest bundle.
+    pub bundle_keys: Vec<[u8; 32]>,
+}
+
+/// A position that the hub knows of this box's journal and the box lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownHead {
+    /// Position.
+    pub seq: u32,
+    /// First 16 bytes of its hash.
+    pub hash: Hash16,
+}
+
+/// What the shell does next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BoxAction {
+    /// Send it.
+    Send(Frame),
+    /// Read entries `from` on, at most `max`, up to a commit end; answer with [`BoxSide::segment_read`].
+    /// Where `from` is in a gap, the first that are held after it.
+    ReadSegment {
+        /// Whose journal.
+        device: DeviceId,
+        /// Which run of it.
+        epoch: u32,
+        /// First position.
+        from: u32,
+        /// Most entries.
+        max: usize,
+    },
+    /// Store what the hub confirmed.
+    MarkAcked(Acked),
+    /// Store this part; parts come in order, from 0, and a part 0 throws away what was staged of that section. When
+    /// its part is the last, apply all in one transaction. Answer with [`BoxSide::delta_stored`].
+    ApplyDelta(SignedDelta),
+    /// Verify and store it; answer with [`BoxSide::bundle_stored`].
+    StoreBundle {
+        /// Number as the hub announced it; the signed bundle itself decides.
+        number: u64,
+        /// The whole bundle.
+        bytes: Vec<u8>,
+    },
+    /// A new chain for the box's own key, verified.
+    StoreChain(Vec<u8>),
+    /// The hub knows a head of this box's own journal that the box lacks: it was restored from an older image and
+    /// must not write in that epoch again.
+    NewerSelf {
+        /// Which epoch.
+        epoch: u32,
+        /// What the hub knows.
+        head: KnownHead,
+    },
+    /// The hub proved who it is.
+    Online {
+        /// Which hub node.
+        hub: DeviceId,
+        /// Term of its database.
+        term: u32,
+    },
+    /// Time that a hub vouches for.
+    HubTime {
+        /// Unix ms.
+        unix_ms: u64,
+    },
+    /// The hub said no; the session may go on (revoked, expired) or a `Close` follows.
+    Refused {
+        /// The code as it came.
+        code: u16,
+        /// Its text.
+        text: String,
+    },
+    /// Close the connection, after what was sent.
+    Close(CloseReason),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Offline,
+    /// Hello is sent, the hub's first frame is due.
+    Greeting { peer: [u8; 32], since: Millis },
+    Online { term: u32 },
+    Closing,
+}
+
+/// The state machine.
+#[derive(Clone, Debug)]
+pub struct BoxSide {
+    start: BoxStart,
+    own: DeviceId,
+    state: State,
+    actions: VecDeque<BoxAction>,
+    uploads: BTreeMap<(DeviceId, u32), Upload>,
+    /// What each vector that the hub still owes speaks of.
+    awaited: VecDeque<BTreeSet<DeviceId>>,
+    /// The journal that a read was asked for.
+    reading: Option<(DeviceId, u32)>,
+    sections: BTreeMap<Section, DeltaProgress>,
+    bundle: Option<(u64, u32, Vec<u8>)>,
+    heard: Millis,
+    pinged: Millis,
+}
+
+impl BoxSide {
+    /// A side without a connection.
+    pub fn new(start: BoxStart) -> Self {
+        let sections = start.sections.iter().map(|held| (held.section, DeltaProgress::at(held.term, held.number))).collect();
+        let mut side = Self {
+            own: device_id(&start.public_key),
+            sections,
+            start,
+            state: State::Offline,
+            actions: VecDeque::new(),
+            uploads: BTreeMap::new(),
+            awaited: VecDeque::new(),
+            reading: None,
+            bundle: None,
+            heard: 0,
+            pinged: 0,
+        };
+        for journal in side.start.held.journals().to_vec() {
+            side.upload_of(&journal);
+        }
+        for acked in side.start.acked.clone() {
+            if let Some(upload) = side.uploads.get_mut(&(acked.device, acked.epoch)) {
+                upload.acked = Some(acked);
+            }
+        }
+        side
+    }
+
+    /// The next thing to do.
+    pub fn next_action(&mut self) -> Option<BoxAction> {
+        self.actions.pop_front()
+    }
+
+    /// Whether the hub proved who it is and the session goes on.
+    pub fn is_online(&self) -> bool {
+        matches!(self.state, State::Online { .. })
+    }
+
+    /// How far a section is known.
+    pub fn section(&self, section: Section) -> Option<DeltaProgress> {
+        self.sections.get(&section).copied()
+    }
+
+    /// Entries of the box's own epoch that no hub of the present term has confirmed.
+    pub fn unacknowledged(&self) -> u32 {
+        let upload = self.uploads.get(&(self.own, self.start.epoch));
+        upload.map_or(0, |upload| upload.held.contiguous.saturating_sub(upload.acked.map_or(0, |acked| acked.contiguous)))
+    }
+
+    /// A connection to whoever holds `peer_public_key`.
+    pub fn connected(&mut self, peer_public_key: [u8; 32], now: Millis) {
+        self.closed();
+        self.state = State::Greeting { peer: peer_public_key, since: now };
+        (self.heard, self.pinged) = (now, now);
+        let sections = self.sections.iter().map(|(section, progress)| SectionHeld {
+            section: *section,
+            term: progress.term,
+            number: progress.number,
+        });
+        self.send(Frame::Hello(Hello {
+            version: PROTOCOL,
+            festival: self.start.founding.festival(),
+            chain: self.start.chain.clone(),
+            device: self.own,
+            epoch: self.start.epoch,
+            roles: self.start.roles,
+            sections: sections.collect(),
+            bundle: self.start.bundle,
+            software: self.start.software.clone(),
+        }));
+    }
+
+    /// The connection is gone; what was under way is forgotten, what was confirmed is kept.
+    pub fn closed(&mut self) {
+        self.state = State::Offline;
+        self.actions.clear();
+        self.awaited.clear();
+        self.reading = None;
+        self.uploads.values_mut().for_each(Upload::interrupt);
+        self.sections.values_mut().for_each(DeltaProgress::interrupt);
+    }
+
+    /// A frame of the hub.
+    pub fn frame(&mut self, frame: Frame, now: Millis) {
+        self.heard = now;
+        match (self.state, frame) {
+            (State::Offline | State::Closing, _) => {}
+            (_, Frame::Refuse(refuse)) => self.refused(refuse),
+            (_, Frame::Bye) => self.close(CloseReason::Bye),
+            (State::Greeting { peer, .. }, Frame::Welcome(welcome)) => self.welcomed(&welcome, &peer),
+            (State::Greeting { .. }, _) => self.refuse(RefuseCode::Frame, "a hub says its name first"),
+            (State::Online { term }, frame) => self.online(frame, term, now),
+        }
+    }
+
+    /// The answer to [`BoxAction::ReadSegment`]; `None` when nothing is held there.
+    pub fn segment_read(&mut self, segment: Option<Segment>) {
+        let Some(key) = self.reading.take() else { return };
+        let (term, own) = (self.term(), key.0 == self.own);
+        let Some(upload) = self.uploads.get_mut(&key) else { return };
+        match segment {
+            Some(segment) if (segment.device, segment.epoch) == key => {
+                if let Some(segment) = upload.take(segment, term, own) {
+                    self.send(Frame::Segment(segment));
+                }
+            }
+            Some(_) | None => upload.give_up(),
+        }
+        self.pump();
+    }
+
+    /// The box's own journal grew, and the commit is on disk.
+    pub fn local_commit(&mut self, epoch: u32, head: Head) {
+        self.start.epoch = self.start.epoch.max(epoch);
+        let branch = Branch::up_to(head.seq.saturating_add(1), hash16(&head.hash));
+        self.held(JournalHeads { device: self.own, epoch, branches: vec![branch] });
+    }
+
+    /// More is held of some journal (a neighbour's segments were stored).
+    pub fn held(&mut self, heads: JournalHeads) {
+        self.start.held.set(heads.clone());
+        let is_new = self.upload_of(&heads);
+        if is_new && self.is_online() {
+            if heads.device == self.own {
+                // The hub has told already what it holds of this box: nothing of a journal that did not exist then.
+                if let (true, Some(upload)) = (self.awaited.is_empty(), self.uploads.get_mut(&(heads.device, heads.epoch))) {
+                    upload.hub_holds(None, self.own == heads.device);
+                }
+            } else {
+                self.ask_about([heads.device].into());
+            }
+        }
+        self.pump();
+    }
+
+    /// The part of [`BoxAction::ApplyDelta`] is on disk (staged, or applied with its batch).
+    pub fn delta_stored(&mut self, have: HaveDelta) {
+        if self.is_online() {
+            self.send(Frame::HaveDelta(have));
+        }
+    }
+
+    /// The bundle was verified and stored, or refused (`None`).
+    pub fn bundle_stored(&mut self, stored: Option<(u64, Vec<[u8; 32]>)>) {
+        self.bundle = None;
+        if let Some((number, keys)) = stored {
+            (self.start.bundle, self.start.bundle_keys) = (number, keys);
+            if self.is_online() {
+                self.send(Frame::HaveBundle(HaveBundle { number }));
+            }
+        }
+    }
+
+    /// Time passed.
+    pub fn tick(&mut self, now: Millis) {
+        match self.state {
+            State::Greeting { since, .. } if now.saturating_sub(since) > HELLO_WITHIN_MS => {
+                self.refuse(RefuseCode::Silence, "no welcome");
+            }
+            State::Online { .. } if now.saturating_sub(self.heard) > SILENCE_MS => self.close(CloseReason::Silence),
+            State::Online { .. } if now.saturating_sub(self.pinged) > PING_EVERY_MS => {
+                self.pinged = now;
+                self.send(Frame::Ping(Ping { token: now, time_ms: now }));
+            }
+            State::Offline | State::Greeting { .. } | State::Online { .. } | State::Closing => {}
+        }
+    }
+
+    /// Ends the session in order.
+    pub fn leave(&mut self) {
+        if !matches!(self.state, State::Offline | State::Closing) {
+            self.send(Frame::Bye);
+            self.close(CloseReason::Bye);
+        }
+    }
+
+    fn term(&self) -> u32 {
+        match self.state {
+            State::Online { term } => term,
+            State::Offline | State::Greeting { .. } | State::Closing => 0,
+        }
+    }
+
+    fn send(&mut self, frame: Frame) {
+        self.actions.push_back(BoxAction::Send(frame));
+    }
+
+    fn close(&mut self, reason: CloseReason) {
+        self.state = State::Closing;
+        self.actions.push_back(BoxAction::Close(reason));
+    }
+
+    fn refuse(&mut self, code: RefuseCode, text: &str) {
+        self.send(Frame::Refuse(Refuse { code: code.number(), text: text.into() }));
+        self.close(CloseReason::Refusing(code));
+    }
+
+    fn refused(&mut self, refuse: Refuse) {
+        let code = refuse.code;
+        self.actions.push_back(BoxAction::Refused { code, text: refuse.text });
+        // Revoked and expired boxes may still deliver what they have.
+        if !matches!(RefuseCode::from_number(code), Some(RefuseCode::Revoked | RefuseCode::Expired)) {
+            self.close(CloseReason::Refused(code));
+        }
+    }
+
+    fn welcomed(&mut self, welcome: &Welcome, peer: &[u8; 32]) {
+        if welcome.version != PROTOCOL {
+            return self.refuse(RefuseCode::Version, "this box speaks version 1");
+        }
+        let hub = match identify(&welcome.chain, &self.start.founding, Purpose::Hub, peer) {
+            Ok(certificate) => certificate.device(),
+            Err((code, text)) => return self.refuse(code, &text),
+        };
+        self.state = State::Online { term: welcome.term };
+        self.actions.push_back(BoxAction::Online { hub, term: welcome.term });
+        self.actions.push_back(BoxAction::HubTime { unix_ms: welcome.hub_time_ms });
+        // The hub tells by itself what it holds of this box; what it holds of others must be asked for.
+        self.awaited.push_back([self.own].into());
+        let others: BTreeSet<DeviceId> = self.uploads.keys().map(|key| key.0).filter(|device| *device != self.own).collect();
+        if !others.is_empty() {
+            self.ask_about(others);
+        }
+    }
+
+    fn ask_about(&mut self, devices: BTreeSet<DeviceId>) {
+        let journals = self.start.held.journals().iter().filter(|journal| devices.contains(&journal.device)).cloned();
+        let vector = VersionVector::new(journals.collect()).within_limits();
+        self.awaited.push_back(devices);
+        self.send(Frame::Heads(vector));
+    }
+
+    fn online(&mut self, frame: Frame, term: u32, now: Millis) {
+        match frame {
+            Frame::Heads(vector) => self.hub_holds(&vector),
+            Frame::WantFrom(WantFrom { device, epoch, seq }) => {
+                if let Some(upload) = self.uploads.get_mut(&(device, epoch)) {
+                    upload.wanted(seq);
+                }
+                self.pump();
+            }
+            Frame::Ack(ack) => self.acknowledged(&ack, term),
+            Frame::Delta(delta) => self.delta(delta),
+            Frame::HaveBundle(HaveBundle { number }) => self.bundle_announced(number),
+            Frame::Bundle(part) => self.bundle_part(part),
+            Frame::Renew(renew) => match identify(&renew.chain, &self.start.founding, Purpose::Device, &self.start.public_key) {
+                Ok(_) => {
+                    self.start.chain.clone_from(&renew.chain);
+                    self.actions.push_back(BoxAction::StoreChain(renew.chain));
+                }
+                Err((code, text)) => self.refuse(code, &text),
+            },
+            Frame::Ping(ping) => self.send(Frame::Pong(Ping { time_ms: now, ..ping })),
+            Frame::Pong(pong) => self.actions.push_back(BoxAction::HubTime { unix_ms: pong.time_ms }),
+            Frame::Hello(_)
+            | Frame::Welcome(_)
+            | Frame::Segment(_)
+            | Frame::HaveDelta(_)
+            | Frame::WantBundle(_)
+            | Frame::Refuse(_)
+            | Frame::Bye => self.refuse(RefuseCode::Frame, "not a hub's frame"),
+        }
+    }
+
+    fn hub_holds(&mut self, vector: &VersionVector) {
+        let Some(devices) = self.awaited.pop_front() else {
+            return self.refuse(RefuseCode::Frame, "heads that nobody asked for");
+        };
+        let (own, epoch) = (self.own, self.start.epoch);
+        for ((device, of), upload) in &mut self.uploads {
+            if !devices.contains(device) {
+                continue;
+            }
+            let heads = vector.journal(*device, *of);
+            let newer = upload.hub_holds(heads, *device == own);
+            if let Some(head) = newer.filter(|_| *device == own) {
+                self.actions.push_back(BoxAction::NewerSelf { epoch: *of, head });
+            }
+        }
+        // An epoch of its own that the box does not know at all.
+        let unknown = vector.journals().iter().filter(|journal| {
+            devices.contains(&own) && journal.device == own && journal.epoch >= epoch && !self.uploads.contains_key(&(own, journal.epoch))
+        });
+        for journal in unknown {
+            if let Some(branch) = journal.branches.iter().max_by_key(|branch| branch.end()) {
+                let head = KnownHead { seq: branch.end().saturating_sub(1), hash: branch.hash };
+                self.actions.push_back(BoxAction::NewerSelf { epoch: journal.epoch, head });
+            }
+        }
+        self.pump();
+    }
+
+    fn acknowledged(&mut self, ack: &Ack, term: u32) {
+        if let Some(upload) = self.uploads.get_mut(&(ack.device, ack.epoch)) {
+            let acked =
+                Acked { device: ack.device, epoch: ack.epoch, contiguous: ack.contiguous, hash: ack.hash, term: ack.term };
+            if ack.term == term && upload.acknowledged(acked) {
+                self.actions.push_back(BoxAction::MarkAcked(acked));
+            }
+        }
+        self.pump();
+    }
+
+    fn delta(&mut self, signed: SignedDelta) {
+        let delta = match signed.open(&self.start.founding.festival(), &self.start.bundle_keys) {
+            Ok(delta) => delta,
+            // A key that comes with the next bundle: the batch comes again when the box has that.
+            Err(DeltaError::Key) if self.bundle.is_some() => return,
+            Err(why) => return self.refuse(RefuseCode::Poison, &why.to_string()),
+        };
+        let Some(progress) = self.sections.get_mut(&delta.section) else {
+            return self.refuse(RefuseCode::Frame, "a section that this box does not want");
+        };
+        match progress.take(&delta) {
+            Ok(_) => {
+                self.actions.push_back(BoxAction::HubTime { unix_ms: delta.hub_time_ms });
+                self.actions.push_back(BoxAction::ApplyDelta(signed));
+            }
+            Err(_) => {
+                // Tell the hub where the box stands: it answers with what follows, or with a snapshot.
+                let have =
+                    HaveDelta { section: delta.section, term: progress.term, number: progress.number, next_part: None };
+                progress.interrupt();
+                self.send(Frame::HaveDelta(have));
+            }
+        }
+    }
+
+    fn bundle_announced(&mut self, number: u64) {
+        if number > self.start.bundle {
+            let offset = match &self.bundle {
+                Some((under_way, _, bytes)) if *under_way == number => u32::try_from(bytes.len()).unwrap_or(0),
+                _ => {
+                    self.bundle = Some((number, 0, Vec::new()));
+                    0
+                }
+            };
+            self.send(Frame::WantBundle(WantBundle { number, offset }));
+        }
+    }
+
+    fn bundle_part(&mut self, part: BundlePart) {
+        let Some((number, total, bytes)) = &mut self.bundle else { return };
+        let at = usize::try_from(part.offset).unwrap_or(usize::MAX);
+        let whole = usize::try_from(part.total).unwrap_or(usize::MAX);
+        if *number != part.number || at != bytes.len() || part.bytes.is_empty() {
+            return;
+        }
+        if whole > BUNDLE_MAX || (*total != 0 && *total != part.total) {
+            return self.refuse(RefuseCode::Frame, "a bundle of another length");
+        }
+        *total = part.total;
+        bytes.extend_from_slice(&part.bytes);
+        let number = *number;
+        if bytes.len() >= whole {
+            let bytes = std::mem::take(bytes);
+            self.actions.push_back(BoxAction::StoreBundle { number, bytes });
+        } else {
+            let offset = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+            self.send(Frame::WantBundle(WantBundle { number, offset }));
+        }
+    }
+
+    /// Takes note of a journal that is held; `true` where it is new.
+    fn upload_of(&mut self, heads: &JournalHeads) -> bool {
+        let Some(branch) = heads.branches.iter().max_by_key(|branch| branch.end()) else { return false };
+        let key = (heads.device, heads.epoch);
+        let is_new = !self.uploads.contains_key(&key);
+        self.uploads.entry(key).or_default().held = branch.clone();
+        is_new
+    }
+
+    /// Asks for the next read, if the window and the hub's knowledge allow one.
+    fn pump(&mut self) {
+        let in_flight: usize = self.uploads.values().map(|upload| upload.in_flight).sum();
+        if !self.is_online() || self.reading.is_some() || in_flight >= WINDOW {
+            return;
+        }
+        // Its own journals first: money that only this box knows.
+        let own = self.own;
+        let next = self
+            .uploads
+            .iter()
+            .filter_map(|(key, upload)| Some((*key, upload.next()?)))
+            .min_by_key(|((device, epoch), _)| (*device != own, *device, *epoch));
+        if let Some(((device, epoch), from)) = next {
+            self.reading = Some((device, epoch));
+            self.actions.push_back(BoxAction::ReadSegment { device, epoch, from, max: SEGMENT_ENTRIES });
+        }
+    }
+}

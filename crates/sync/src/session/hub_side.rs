@@ -1,0 +1,510 @@
+//! A hub node's side of a session with one box.
+//! Invariant: a segment is handed to the store only when its chain and signature hold, and is acknowledged only when
+//! the store said that it is on disk; whatever a box does wrong ends that box's session and no other.
+use std::collections::{BTreeMap, VecDeque};
+
+use domain::{
+    id::{DeviceId, FestivalId, device_id},
+    journal::Head,
+    trust::{Certificate, CertificateChain, Founding, Purpose},
+};
+
+use super::{CloseReason, HELLO_WITHIN_MS, Millis, Quota, SILENCE_MS, WINDOW, identify, poison};
+use crate::{
+    delta::{Section, SignedDelta},
+    frame::{
+        Ack, BUNDLE_PART, BundlePart, Frame, HaveBundle, HaveDelta, Hello, PROTOCOL, Ping, Refuse, RefuseCode, Renew,
+        SectionHeld, WantBundle, WantFrom, Welcome,
+    },
+    segment::{Segment, SegmentError},
+    vector::{Branch, MAX_BRANCHES, VersionVector},
+};
+
+/// What a hub node's session starts from.
+#[derive(Clone, Debug)]
+pub struct HubStart {
+    /// The festival.
+    pub founding: Founding,
+    /// Canonical bytes of the node's certificate chain.
+    pub chain: Vec<u8>,
+    /// Term of its database.
+    pub term: u32,
+}
+
+/// Whether a box is in good standing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It gets everything.
+    Good,
+    /// Its certificate has expired: it may deliver, and gets a renewal if there is one.
+    Expired,
+    /// It may deliver what it has, and gets nothing.
+    Revoked,
+}
+
+/// What the hub's store knows of a box.
+#[derive(Clone, Debug)]
+pub struct BoxStanding {
+    /// Whether it gets anything.
+    pub standing: Standing,
+    /// What is held of its own journals, all epochs.
+    pub heads: VersionVector,
+    /// What is left of its quota.
+    pub quota: Quota,
+    /// The hub's time, Unix ms.
+    pub hub_time_ms: u64,
+    /// Number of the newest bundle; 0 for none.
+    pub bundle: u64,
+    /// A new certificate chain for it.
+    pub renewal: Option<Vec<u8>>,
+}
+
+/// What the store holds of a journal after it took a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Whose journal.
+    pub device: DeviceId,
+    /// Which run of it.
+    pub epoch: u32,
+    /// Last entry of the segment.
+    pub last: u32,
+    /// The branch that the segment is on now.
+    pub branch: Branch,
+    /// How many branches the journal has.
+    pub branches: usize,
+}
+
+/// What the shell does next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HubAction {
+    /// Send it.
+    Send(Frame),
+    /// The box proved who it is; answer with [`HubSide::box_known`].
+    LookUpBox {
+        /// The box.
+        device: DeviceId,
+        /// Its certificate, verified.
+        certificate: Certificate,
+        /// What it said.
+        hello: Hello,
+    },
+    /// Read what is held of these devices' journals, and their keys; answer with [`HubSide::heads_read`].
+    ReadHeads(Vec<DeviceId>),
+    /// Store this verified segment; answer with [`HubSide::stored`] after it is on disk, or [`HubSide::not_stored`].
+    StoreSegment {
+        /// The entries.
+        segment: Segment,
+        /// The head after each.
+        heads: Vec<Head>,
+    },
+    /// Read the batch of `section` that follows (`term`, `number`), or a snapshot where there is none; or part
+    /// `resume.1` of the batch `resume.0`. Answer with [`HubSide::delta_read`].
+    ReadDelta {
+        /// Which section.
+        section: Section,
+        /// Term of the newest batch that the box holds.
+        term: u32,
+        /// Its number.
+        number: u64,
+        /// A batch under way and the part that is due.
+        resume: Option<(u64, u16)>,
+    },
+    /// The box holds this batch whole.
+    BoxKnows(SectionHeld),
+    /// The box holds this bundle.
+    BoxHasBundle(u64),
+    /// Read a piece of a bundle; answer with [`HubSide::bundle_read`].
+    ReadBundlePart {
+        /// Which bundle.
+        number: u64,
+        /// From which byte.
+        offset: u32,
+        /// Most bytes.
+        max: usize,
+    },
+    /// This journal has more branches than are kept: revoke its device.
+    TooManyBranches {
+        /// Whose journal.
+        device: DeviceId,
+        /// Which run of it.
+        epoch: u32,
+    },
+    /// Close the connection, after what was sent.
+    Close(CloseReason),
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    Offline,
+    /// The box's first frame is due.
+    Waiting { peer: [u8; 32], since: Millis },
+    /// Its standing is being looked up; frames that come meanwhile wait (few: the box is waiting too).
+    LookingUp { peer: [u8; 32], hello: Hello },
+    Open { peer: [u8; 32], standing: Standing },
+    Closing,
+}
+
+/// The state machine.
+#[derive(Clone, Debug)]
+pub struct HubSide {
+    start: HubStart,
+    festival: FestivalId,
+    state: State,
+    actions: VecDeque<HubAction>,
+    keys: BTreeMap<DeviceId, [u8; 32]>,
+    quota: Quota,
+    storing: usize,
+    sections: BTreeMap<Section, Feed>,
+    heard: Millis,
+}
+
+/// How far the box is with one section.
+#[derive(Clone, Copy, Debug)]
+struct Feed {
+    term: u32,
+    number: u64,
+    /// A read was asked for, or a part was sent and is not confirmed.
+    busy: bool,
+    /// More was published meanwhile.
+    again: bool,
+}
+
+impl HubSide {
+    /// A side without a connection.
+    pub fn new(start: HubStart) -> Self {
+        Self {
+            festival: start.founding.festival(),
+            start,
+            state: State::Offline,
+            actions: VecDeque::new(),
+            keys: BTreeMap::new(),
+            quota: Quota::default(),
+            storing: 0,
+            sections: BTreeMap::new(),
+            heard: 0,
+        }
+    }
+
+    /// The next thing to do.
+    pub fn next_action(&mut self) -> Option<HubAction> {
+        self.actions.pop_front()
+    }
+
+    /// What is left of the box's quota, to be kept when the session ends.
+    pub fn quota(&self) -> Quota {
+        self.quota
+    }
+
+    /// A connection from whoever holds `peer_public_key`.
+    pub fn connected(&mut self, peer_public_key: [u8; 32], now: Millis) {
+        *self = Self::new(self.start.clone());
+        self.state = State::Waiting { peer: peer_public_key, since: now };
+        self.heard = now;
+    }
+
+    /// The connection is gone.
+    pub fn closed(&mut self) {
+        self.state = State::Offline;
+        self.actions.clear();
+    }
+
+    /// A frame of the box.
+    pub fn frame(&mut self, frame: Frame, now: Millis) {
+        self.heard = now;
+        match (self.state.clone(), frame) {
+            (State::Offline | State::Closing, _) => {}
+            (_, Frame::Bye) => self.close(CloseReason::Bye),
+            (_, Frame::Refuse(refuse)) => self.close(CloseReason::Refused(refuse.code)),
+            (State::Waiting { peer, .. }, Frame::Hello(hello)) => self.greeted(hello, peer),
+            (State::Waiting { .. }, _) => self.refuse(RefuseCode::Frame, "a box says its name first"),
+            (State::LookingUp { .. }, _) => self.refuse(RefuseCode::Frame, "a box waits for its welcome"),
+            (State::Open { peer, standing }, frame) => self.open(frame, peer, standing, now),
+        }
+    }
+
+    /// The answer to [`HubAction::LookUpBox`].
+    pub fn box_known(&mut self, known: BoxStanding) {
+        let State::LookingUp { peer, hello } = self.state.clone() else { return };
+        self.state = State::Open { peer, standing: known.standing };
+        self.quota = known.quota;
+        self.keys.insert(device_id(&peer), peer);
+        self.send(Frame::Welcome(Welcome {
+            version: PROTOCOL,
+            chain: self.start.chain.clone(),
+            term: self.start.term,
+            hub_time_ms: known.hub_time_ms,
+        }));
+        self.send(Frame::Heads(known.heads.within_limits()));
+        match known.standing {
+            Standing::Good => {
+                for held in hello.sections {
+                    self.sections.insert(held.section, Feed { term: held.term, number: held.number, busy: false, again: false });
+                    self.feed(held.section);
+                }
+                self.bundle_published(known.bundle.max(hello.bundle), hello.bundle);
+            }
+            Standing::Expired => self.say(RefuseCode::Expired, "the certificate has expired"),
+            Standing::Revoked => self.say(RefuseCode::Revoked, "this box is revoked"),
+        }
+        if let (Some(chain), Standing::Good | Standing::Expired) = (known.renewal, known.standing) {
+            self.send(Frame::Renew(Renew { chain }));
+        }
+    }
+
+    /// The answer to [`HubAction::ReadHeads`]: what is held, and the public key of each device that is known.
+    pub fn heads_read(&mut self, heads: VersionVector, public_keys: &[[u8; 32]]) {
+        for key in public_keys {
+            self.keys.insert(device_id(key), *key);
+        }
+        if self.is_open() {
+            self.send(Frame::Heads(heads.within_limits()));
+        }
+    }
+
+    /// The segment is on disk.
+    pub fn stored(&mut self, stored: Stored) {
+        self.storing = self.storing.saturating_sub(1);
+        if !self.is_open() {
+            return;
+        }
+        let Stored { device, epoch, last, branch, branches } = stored;
+        if branches > MAX_BRANCHES {
+            self.actions.push_back(HubAction::TooManyBranches { device, epoch });
+            return self.refuse(RefuseCode::Forked, "the journal has too many branches");
+        }
+        let (contiguous, hash) = (branch.contiguous, branch.hash);
+        self.send(Frame::Ack(Ack { device, epoch, contiguous, hash, term: self.start.term }));
+        if contiguous <= last {
+            self.send(Frame::WantFrom(WantFrom { device, epoch, seq: contiguous }));
+        }
+    }
+
+    /// The segment could not be stored (database away, disk full).
+    pub fn not_stored(&mut self) {
+        self.storing = self.storing.saturating_sub(1);
+        if self.is_open() {
+            self.refuse(RefuseCode::Busy, "the hub cannot store at the moment");
+        }
+    }
+
+    /// The answer to [`HubAction::ReadDelta`]; `None` when the box knows the newest batch.
+    pub fn delta_read(&mut self, section: Section, delta: Option<SignedDelta>) {
+        if !self.is_open() {
+            return;
+        }
+        let Some(feed) = self.sections.get_mut(&section) else { return };
+        match delta {
+            Some(delta) => self.send(Frame::Delta(delta)),
+            None => {
+                feed.busy = false;
+                if std::mem::take(&mut feed.again) {
+                    self.feed(section);
+                }
+            }
+        }
+    }
+
+    /// There is a new batch of `section`.
+    pub fn delta_published(&mut self, section: Section) {
+        self.feed(section);
+    }
+
+    /// There is a new bundle; `held` is the one that the box is known to hold.
+    pub fn bundle_published(&mut self, number: u64, held: u64) {
+        if number > held && matches!(self.state, State::Open { standing: Standing::Good, .. }) {
+            self.send(Frame::HaveBundle(HaveBundle { number }));
+        }
+    }
+
+    /// The answer to [`HubAction::ReadBundlePart`]; `None` when that bundle is not kept any more.
+    pub fn bundle_read(&mut self, part: Option<BundlePart>) {
+        if let (Some(part), true) = (part, self.is_open()) {
+            self.send(Frame::Bundle(part));
+        }
+    }
+
+    /// A new certificate chain for the box.
+    pub fn renew(&mut self, chain: Vec<u8>) {
+        if self.is_open() {
+            self.send(Frame::Renew(Renew { chain }));
+        }
+    }
+
+    /// The box was revoked while it is connected: it gets nothing more.
+    pub fn revoked(&mut self) {
+        if let State::Open { standing, .. } = &mut self.state {
+            *standing = Standing::Revoked;
+            self.sections.clear();
+            self.say(RefuseCode::Revoked, "this box is revoked");
+        }
+    }
+
+    /// Ends the session in order (the node goes down).
+    pub fn leave(&mut self) {
+        if !matches!(self.state, State::Offline | State::Closing) {
+            self.send(Frame::Bye);
+            self.close(CloseReason::Bye);
+        }
+    }
+
+    /// A frame that the transport could not read.
+    pub fn unreadable(&mut self, why: &str) {
+        if !matches!(self.state, State::Offline | State::Closing) {
+            self.refuse(RefuseCode::Frame, why);
+        }
+    }
+
+    /// Time passed.
+    pub fn tick(&mut self, now: Millis) {
+        match self.state {
+            State::Waiting { since, .. } if now.saturating_sub(since) > HELLO_WITHIN_MS => {
+                self.refuse(RefuseCode::Silence, "no hello");
+            }
+            State::Open { .. } if now.saturating_sub(self.heard) > SILENCE_MS => self.close(CloseReason::Silence),
+            State::Offline | State::Waiting { .. } | State::LookingUp { .. } | State::Open { .. } | State::Closing => {}
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.state, State::Open { .. })
+    }
+
+    fn send(&mut self, frame: Frame) {
+        self.actions.push_back(HubAction::Send(frame));
+    }
+
+    fn close(&mut self, reason: CloseReason) {
+        self.state = State::Closing;
+        self.actions.push_back(HubAction::Close(reason));
+    }
+
+    fn say(&mut self, code: RefuseCode, text: &str) {
+        self.send(Frame::Refuse(Refuse { code: code.number(), text: text.into() }));
+    }
+
+    fn refuse(&mut self, code: RefuseCode, text: &str) {
+        self.say(code, text);
+        self.close(CloseReason::Refusing(code));
+    }
+
+    fn greeted(&mut self, hello: Hello, peer: [u8; 32]) {
+        if hello.version != PROTOCOL {
+            return self.refuse(RefuseCode::Version, "this hub speaks version 1");
+        }
+        if hello.festival != self.festival {
+            return self.refuse(RefuseCode::Festival, "another festival");
+        }
+        match identify(&hello.chain, &self.start.founding, Purpose::Device, &peer) {
+            Ok(certificate) if certificate.device() == hello.device => {
+                self.state = State::LookingUp { peer, hello: hello.clone() };
+                let device = hello.device;
+                self.actions.push_back(HubAction::LookUpBox { device, certificate, hello });
+            }
+            Ok(_) => self.refuse(RefuseCode::Key, "the name is not that of the key"),
+            Err((code, text)) => self.refuse(code, &text),
+        }
+    }
+
+    fn open(&mut self, frame: Frame, peer: [u8; 32], standing: Standing, now: Millis) {
+        let is_good = standing == Standing::Good;
+        match frame {
+            Frame::Heads(vector) => {
+                let mut devices: Vec<DeviceId> = vector.journals().iter().map(|journal| journal.device).collect();
+                devices.dedup();
+                self.actions.push_back(HubAction::ReadHeads(devices));
+            }
+            Frame::Segment(segment) => self.segment(segment, &peer, now),
+            Frame::HaveDelta(have) if is_good => self.confirmed(have),
+            Frame::HaveBundle(HaveBundle { number }) => self.actions.push_back(HubAction::BoxHasBundle(number)),
+            Frame::WantBundle(WantBundle { number, offset }) if is_good => {
+                self.actions.push_back(HubAction::ReadBundlePart { number, offset, max: BUNDLE_PART });
+            }
+            // It asked before it knew that it is revoked.
+            Frame::HaveDelta(_) | Frame::WantBundle(_) => {}
+            Frame::Ping(ping) => self.send(Frame::Pong(Ping { time_ms: now, ..ping })),
+            Frame::Pong(_) => {}
+            Frame::Hello(_)
+            | Frame::Welcome(_)
+            | Frame::WantFrom(_)
+            | Frame::Ack(_)
+            | Frame::Delta(_)
+            | Frame::Bundle(_)
+            | Frame::Refuse(_)
+            | Frame::Renew(_)
+            | Frame::Bye => self.refuse(RefuseCode::Frame, "not a box's frame"),
+        }
+    }
+
+    fn segment(&mut self, segment: Segment, peer: &[u8; 32], now: Millis) {
+        if self.storing >= WINDOW.saturating_mul(2) {
+            return self.refuse(RefuseCode::Flood, "too many segments without an acknowledgement");
+        }
+        if !self.quota.take(segment.bodies.len() as u64, segment.body_bytes() as u64, now) {
+            return self.refuse(RefuseCode::Quota, "more than this box may send; come back later");
+        }
+        let key = match self.key_of(&segment, peer) {
+            Ok(Some(key)) => key,
+            // Nobody here has seen this journal's start: it comes first.
+            Ok(None) => {
+                let (device, epoch) = (segment.device, segment.epoch);
+                self.send(Frame::Ack(Ack { device, epoch, contiguous: 0, hash: [0; 16], term: self.start.term }));
+                return self.send(Frame::WantFrom(WantFrom { device, epoch, seq: 0 }));
+            }
+            Err(why) => return self.refuse(RefuseCode::Poison, &poison(&why)),
+        };
+        match segment.verify(self.festival, &key) {
+            Ok(heads) => {
+                self.keys.insert(segment.device, key);
+                self.storing = self.storing.saturating_add(1);
+                self.actions.push_back(HubAction::StoreSegment { segment, heads });
+            }
+            Err(why) => self.refuse(RefuseCode::Poison, &poison(&why)),
+        }
+    }
+
+    /// The key that signs this journal: the peer's own, one that is known, or the one its genesis names with a
+    /// certificate chain that leads to the root.
+    fn key_of(&self, segment: &Segment, peer: &[u8; 32]) -> Result<Option<[u8; 32]>, SegmentError> {
+        if segment.first == 0 {
+            let genesis = segment.genesis()?;
+            let chain = CertificateChain::from_bytes(&genesis.chain)?;
+            let certificate =
+                chain.verify(&self.start.founding).map_err(|_| SegmentError::Genesis("a chain that does not lead to the root"))?;
+            if !matches!(certificate.purpose, Purpose::Device | Purpose::Hub) {
+                return Err(SegmentError::Genesis("a certificate for another purpose"));
+            }
+            if certificate.subject != genesis.public_key {
+                return Err(SegmentError::Genesis("a certificate for another key"));
+            }
+            return Ok(Some(genesis.public_key));
+        }
+        Ok(if segment.device == device_id(peer) { Some(*peer) } else { self.keys.get(&segment.device).copied() })
+    }
+
+    fn feed(&mut self, section: Section) {
+        let Some(feed) = self.sections.get_mut(&section) else { return };
+        if feed.busy {
+            feed.again = true;
+            return;
+        }
+        feed.busy = true;
+        let (term, number) = (feed.term, feed.number);
+        self.actions.push_back(HubAction::ReadDelta { section, term, number, resume: None });
+    }
+
+    fn confirmed(&mut self, have: HaveDelta) {
+        let HaveDelta { section, term, number, next_part } = have;
+        let Some(feed) = self.sections.get_mut(&section) else { return };
+        match next_part {
+            Some(part) => {
+                let action = HubAction::ReadDelta { section, term: feed.term, number: feed.number, resume: Some((number, part)) };
+                self.actions.push_back(action);
+            }
+            None => {
+                *feed = Feed { term, number, busy: false, again: false };
+                self.actions.push_back(HubAction::BoxKnows(SectionHeld { section, term, number }));
+                self.feed(section);
+            }
+        }
+    }
+}

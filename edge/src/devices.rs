@@ -1,0 +1,122 @@
+//! Reader and scanner, each on a thread of its own.
+//! Invariant: a device that fails is opened again, told on screen, and never stops the box.
+//! Not here: what a tap or a scan leads to (`tapping`, `gate`).
+use std::{path::PathBuf, sync::Arc, thread, time::Duration};
+
+use domain::trust::Roles;
+use hardware::{CodeScanner, ReaderError, ScannerError, Tag, TagReader, VirtualReader, VirtualScanner};
+
+use crate::{gate, station::Station, tapping};
+
+/// Pause after a failed device was noticed; it doubles up to [`RETRY_MAX`].
+const RETRY_MIN: Duration = Duration::from_millis(50);
+const RETRY_MAX: Duration = Duration::from_secs(2);
+
+/// Starts the threads that this box's roles need.
+pub fn start(station: &Arc<Station>) -> std::io::Result<Vec<thread::JoinHandle<()>>> {
+    let dir = station.enrolled().dir.clone();
+    let mut threads = Vec::new();
+    let reading = Arc::clone(station);
+    let path = dir.join("reader.sock");
+    threads.push(thread::Builder::new().name("reader".into()).spawn(move || read_tags(&reading, &path))?);
+    if station.roles().has(Roles::GATE) {
+        let scanning = Arc::clone(station);
+        let path = dir.join("scanner.sock");
+        threads.push(thread::Builder::new().name("scanner".into()).spawn(move || read_codes(&scanning, &path))?);
+    }
+    Ok(threads)
+}
+
+/// Waits before a device is opened again, longer each time.
+struct Patience(Duration);
+
+impl Patience {
+    fn wait(&mut self) {
+        thread::sleep(self.0);
+        self.0 = self.0.saturating_mul(2).min(RETRY_MAX);
+    }
+}
+
+fn read_tags(station: &Station, path: &PathBuf) {
+    let mut patience = Patience(RETRY_MIN);
+    while !station.is_stopping() {
+        match VirtualReader::bind(path) {
+            Ok(mut reader) => {
+                patience = Patience(RETRY_MIN);
+                let error = read_until_it_fails(station, &mut reader);
+                station.reader_is(false);
+                if let Some(error) = error {
+                    tracing::warn!(%error, "the reader failed and is opened again");
+                    patience.wait();
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no reader");
+                patience.wait();
+            }
+        }
+    }
+}
+
+/// Serves each tag once per visit, and again when the request changes while it stays.
+fn read_until_it_fails(station: &Station, reader: &mut dyn TagReader) -> Option<ReaderError> {
+    station.reader_is(true);
+    let mut served: Option<(Tag, Option<crate::tap_desk::RequestId>)> = None;
+    while !station.is_stopping() {
+        match reader.poll_tag() {
+            Ok(None) => served = None,
+            Ok(Some(tag)) => {
+                let asked = station.desk.waiting().map(|waiting| waiting.id);
+                if served == Some((tag, asked)) || asked.is_none() {
+                    thread::sleep(Duration::from_millis(5));
+                    continue;
+                }
+                served = Some((tag, asked));
+                tapping::serve(station, reader, tag);
+            }
+            Err(ReaderError::TagGone) => served = None,
+            Err(error) => return Some(error),
+        }
+    }
+    None
+}
+
+fn read_codes(station: &Station, path: &PathBuf) {
+    let mut patience = Patience(RETRY_MIN);
+    while !station.is_stopping() {
+        match VirtualScanner::bind(path) {
+            Ok(mut scanner) => {
+                patience = Patience(RETRY_MIN);
+                if let Some(error) = scan_until_it_fails(station, &mut scanner) {
+                    tracing::warn!(%error, "the scanner failed and is opened again");
+                    patience.wait();
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no scanner");
+                patience.wait();
+            }
+        }
+    }
+}
+
+fn scan_until_it_fails(station: &Station, scanner: &mut dyn CodeScanner) -> Option<ScannerError> {
+    while !station.is_stopping() {
+        match scanner.next_code(Duration::from_millis(50)) {
+            Ok(None) => {}
+            Ok(Some(code)) => {
+                gate::scan(station, strip_end(code.text()));
+            }
+            Err(error @ (ScannerError::Unplugged | ScannerError::Io(_))) => return Some(error),
+            // a code that is not a ticket's text at all is judged like any other: unreadable, or too long
+            Err(ScannerError::TooLong { .. }) => drop(gate::scan(station, &"?".repeat(domain::ticket::MAX_TEXT_LEN + 1))),
+            Err(ScannerError::Empty | ScannerError::NotText { .. }) => drop(gate::scan(station, "")),
+        }
+    }
+    None
+}
+
+/// Scanners end a code with CR or LF. Spaces are kept: base45 contains SPACE.
+fn strip_end(text: &str) -> &str {
+    text.trim_end_matches(['\r', '\n'])
+}

@@ -1,0 +1,60 @@
+//! Numbers for Prometheus, in OpenMetrics text.
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::{
+    encoding::text::encode,
+    metrics::gauge::Gauge,
+    registry::Registry,
+};
+
+use crate::{station::Station, view};
+
+/// A counter that any thread may raise.
+pub type Counter = prometheus_client::metrics::counter::Counter<u64, AtomicU64>;
+
+/// All numbers of this box, now.
+pub fn render(station: &Station) -> String {
+    let view = view::of(station);
+    let mut registry = Registry::with_prefix("box");
+    let mut counter = |name: &str, help: &str, counter: &Counter| registry.register(name, help, counter.clone());
+    counter("scans_refused", "Tickets refused", &station.refused_scans);
+    counter("taps_refused", "Taps refused", &station.refused_taps);
+    counter("taps_torn", "Taps that did not end in one go", &station.torn_taps);
+    counter("hub_sessions", "Sessions opened with the hub", &station.hub_sessions);
+    let mut gauge = |name: &str, help: &str, value: i64| {
+        let gauge: Gauge = Gauge::default();
+        gauge.set(value);
+        registry.register(name, help, gauge);
+    };
+    gauge("unsent_entries", "Own entries that the hub has not acknowledged", as_gauge(view.unsent));
+    gauge("at_risk_cents", "What offline decisions may cost at most", view.at_risk_cents);
+    gauge("in_doubt", "Taps whose outcome is not known", as_gauge(view.in_doubt.len() as u64));
+    gauge("hub_connected", "1 while a session with the hub is open", i64::from(view.hub.connected));
+    gauge("reader_ready", "1 while the wristband reader answers", i64::from(station.reader_ready()));
+    gauge("trusted_time_uncertainty_seconds", "How far trusted time may be off", view.trusted_time.uncertainty_s.into());
+    for known in &view.knowledge {
+        if let Some(age_s) = known.age_s {
+            let name = format!("knowledge_age_{:?}_seconds", known.section).to_lowercase();
+            gauge(&name, "Age of this kind of knowledge", as_gauge(age_s));
+        }
+    }
+    if let Some(gate) = &view.gate {
+        gauge("admissions", "People admitted here", as_gauge(gate.admitted));
+    }
+    if let Some(till) = &view.till {
+        gauge("sales", "Sales made here", as_gauge(till.sales));
+        gauge("sold_cents", "Sold here", till.sold_cents);
+    }
+    if let Some(top_up) = &view.top_up {
+        gauge("cashless_topups_cents", "Topped up here", top_up.today_cents);
+    }
+    let mut text = String::new();
+    match encode(&mut text, &registry) {
+        Ok(()) => text,
+        Err(error) => format!("# {error}\n"),
+    }
+}
+
+fn as_gauge(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

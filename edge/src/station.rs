@@ -1,0 +1,449 @@
+//! The box at work: its store, its knowledge, its desk, and what its screens must be told.
+//! Invariant: the newest bundle ever verified is the one in use.
+//! Not here: what happens at the gate (`gate`), at a tap (`tapping`), on the wire (`hub_link`).
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use box_store::{Committed, Decision, Store, StoreError, View};
+use domain::{
+    bundle::{Bundle, BundleError},
+    id::{DeviceId, EntryRef},
+    secrets::BandSecrets,
+    ticket::Verifier,
+    time::TrustedTime,
+    trust::{Purpose as KeyPurpose, Roles},
+    wristband::{CreditKey, TapContext},
+};
+use ed25519_dalek::SigningKey;
+use hardware::{Signal, SignalLight};
+use screens::{
+    Lang,
+    view::{GateVerdict, GateView, HubLink, Pairing, TapResult},
+};
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::{
+    clock::TrustedClock,
+    config::Enrolled,
+    metrics::Counter,
+    tap_desk::{Purpose, RequestId, TapDesk},
+};
+
+/// The bundle in use and what is derived from it once.
+pub struct Loaded {
+    /// As verified.
+    pub bundle: Bundle,
+    /// Reads tickets.
+    pub verifier: Verifier,
+    /// Keys that may sign a wristband's credits.
+    credit_keys: Vec<CreditKey>,
+}
+
+impl Loaded {
+    fn new(bundle: Bundle) -> Self {
+        let verifier = bundle.verifier(&[]);
+        let certificates = bundle.body.credit_keys.iter().filter_map(|chain| chain.verify(&bundle.founding).ok());
+        let credit_keys = certificates.map(|certificate| CreditKey::new(certificate.subject)).collect();
+        Self { bundle, verifier, credit_keys }
+    }
+}
+
+#[derive(Default)]
+struct Gate {
+    last: Option<GateVerdict>,
+    refused: u64,
+}
+
+/// One box.
+pub struct Station {
+    enrolled: Enrolled,
+    /// Its journal and projections.
+    pub store: Store,
+    /// What the next band is for.
+    pub desk: TapDesk,
+    /// Trusted time.
+    pub clock: TrustedClock,
+    loaded: RwLock<Arc<Loaded>>,
+    gate: Mutex<Gate>,
+    hub: Mutex<HubLink>,
+    light: Mutex<Box<dyn SignalLight>>,
+    seen_green: Mutex<Vec<EntryRef>>,
+    reader_ready: AtomicBool,
+    changes: watch::Sender<u64>,
+    stop: watch::Sender<bool>,
+    change: AtomicU64,
+    /// Refused tickets and taps, torn taps, sessions with the hub.
+    pub refused_scans: Counter,
+    /// Taps refused.
+    pub refused_taps: Counter,
+    /// Taps that did not end in one go.
+    pub torn_taps: Counter,
+    /// Sessions opened with the hub.
+    pub hub_sessions: Counter,
+}
+
+/// What this box believes, to be compared with the hub at the same vector (design, section 7).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Agreement {
+    /// Hub term.
+    pub term: u32,
+    /// Number of the wallets section.
+    pub wallets: u64,
+    /// Number of the tickets section.
+    pub tickets: u64,
+    /// BLAKE3 over sorted wallets and used tickets.
+    pub digest: String,
+    /// Own entries that the hub has not acknowledged.
+    pub unsent: u64,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A key for a request that the box itself makes.
+pub fn fresh_id() -> RequestId {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let mut id = [0; 16];
+    id[8..].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_le_bytes());
+    id
+}
+
+/// Reads what [`EntryRef`] prints.
+pub fn entry_ref(text: &str) -> Option<EntryRef> {
+    let mut parts = text.split('/');
+    let (device, epoch, seq) = (parts.next()?, parts.next()?, parts.next()?);
+    let entry = EntryRef { device: DeviceId::from_hex(device)?, epoch: epoch.parse().ok()?, seq: seq.parse().ok()? };
+    parts.next().is_none().then_some(entry)
+}
+
+impl Station {
+    /// Puts the parts together.
+    pub fn new(enrolled: Enrolled, store: Store, bundle: Bundle, clock: TrustedClock, light: Box<dyn SignalLight>) -> Self {
+        Self {
+            enrolled,
+            store,
+            desk: TapDesk::default(),
+            clock,
+            loaded: RwLock::new(Arc::new(Loaded::new(bundle))),
+            gate: Mutex::default(),
+            hub: Mutex::default(),
+            light: Mutex::new(light),
+            seen_green: Mutex::default(),
+            reader_ready: AtomicBool::new(false),
+            changes: watch::channel(0).0,
+            stop: watch::channel(false).0,
+            change: AtomicU64::new(0),
+            refused_scans: Counter::default(),
+            refused_taps: Counter::default(),
+            torn_taps: Counter::default(),
+            hub_sessions: Counter::default(),
+        }
+    }
+
+    // --- who and where ------------------------------------------------------------------------------------------
+
+    /// What the technician gave this box.
+    pub fn enrolled(&self) -> &Enrolled {
+        &self.enrolled
+    }
+
+    /// Its device id.
+    pub fn device(&self) -> DeviceId {
+        self.enrolled.device()
+    }
+
+    /// What it may do.
+    pub fn roles(&self) -> Roles {
+        self.enrolled.config.roles
+    }
+
+    /// The zone behind this gate.
+    pub fn zone(&self) -> u16 {
+        self.enrolled.config.zone
+    }
+
+    /// Whether this gate pairs a wristband to each ticket.
+    pub fn pairs(&self) -> bool {
+        self.enrolled.config.pairing
+    }
+
+    /// Key that opens the screens.
+    pub fn screen_key(&self) -> &str {
+        &self.enrolled.config.screen_key
+    }
+
+    /// Language of the place.
+    pub fn lang(&self) -> Lang {
+        Lang::from_tag(&self.enrolled.config.language).unwrap_or_default()
+    }
+
+    /// A name in the language of the place.
+    pub fn in_its_language(&self, name: &domain::access::ProductName) -> String {
+        match self.lang() {
+            Lang::Fr => name.fr.clone(),
+            Lang::En => name.en.clone(),
+        }
+    }
+
+    /// Who is logged in; 0 nobody.
+    pub fn operator(&self) -> u32 {
+        0
+    }
+
+    /// Symmetric keys of the bands.
+    pub fn secrets(&self) -> &BandSecrets {
+        &self.enrolled.config.bands
+    }
+
+    /// The key that signs credits: the box's own, where a certificate says so.
+    pub fn credit_key(&self) -> Option<SigningKey> {
+        self.enrolled.may(KeyPurpose::Credit).then(|| self.enrolled.identity.clone())
+    }
+
+    /// What the tap's state machine needs to know of this box.
+    pub fn tap_context(&self) -> TapContext {
+        let loaded = self.bundle();
+        let mut credit_keys = loaded.credit_keys.clone();
+        if let Some(own) = self.credit_key() {
+            let own = CreditKey::new(own.verifying_key().to_bytes());
+            if !credit_keys.contains(&own) {
+                credit_keys.push(own);
+            }
+        }
+        TapContext {
+            festival: loaded.bundle.festival,
+            currency: loaded.bundle.currency(),
+            box_number: self.enrolled.box_number(),
+            secrets: self.secrets().clone(),
+            credit_keys,
+            maximum_balance: loaded.bundle.body.policy.maximum_balance,
+            operator: self.operator(),
+            own_device: self.device(),
+        }
+    }
+
+    // --- knowledge ----------------------------------------------------------------------------------------------
+
+    /// The bundle in use.
+    pub fn bundle(&self) -> Arc<Loaded> {
+        Arc::clone(&self.loaded.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes a newer bundle: verified, on disk, then in use. An older one changes nothing.
+    pub fn take_bundle(&self, bytes: &[u8]) -> Result<(), BundleNotTaken> {
+        let held = self.bundle().bundle.body.number;
+        let bundle = Bundle::verify_newer(bytes, self.enrolled.festival(), Some(held))?;
+        if bundle.body.number == held {
+            return Ok(());
+        }
+        self.store.store_bundle(bundle.body.number, bytes)?;
+        *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Loaded::new(bundle));
+        self.changed();
+        Ok(())
+    }
+
+    /// Trusted time.
+    pub fn trusted_time(&self) -> TrustedTime {
+        self.clock.trusted(Instant::now())
+    }
+
+    /// Unix milliseconds of trusted time.
+    pub fn now_ms(&self) -> u64 {
+        self.clock.unix_ms(Instant::now())
+    }
+
+    /// The link to the hub.
+    pub fn hub(&self) -> HubLink {
+        *lock(&self.hub)
+    }
+
+    /// Whether this box decides alone at present.
+    pub fn is_alone(&self) -> bool {
+        !self.hub().connected
+    }
+
+    /// The link came or went.
+    pub fn hub_is(&self, connected: bool) {
+        let mut hub = lock(&self.hub);
+        hub.connected = connected;
+        if connected {
+            hub.last_seen_unix_ms = Some(self.now_ms());
+        }
+        drop(hub);
+        self.changed();
+    }
+
+    /// The hub was heard.
+    pub fn hub_heard(&self) {
+        lock(&self.hub).last_seen_unix_ms = Some(self.now_ms());
+    }
+
+    /// What this box believes, as a digest.
+    pub fn agreement(&self) -> Result<Agreement, StoreError> {
+        let mut agreement = self.store.agreement()?;
+        agreement.unsent = self.store.read(|view| view.unsent())?;
+        Ok(agreement)
+    }
+
+    // --- writing ------------------------------------------------------------------------------------------------
+
+    /// As [`Store::transact`], with the green lights seen since written along.
+    pub fn transact<R: Send + 'static>(
+        &self,
+        decide: impl FnOnce(&View<'_>) -> Decision<R> + Send + 'static,
+    ) -> Result<Committed<R>, StoreError> {
+        let seen = std::mem::take(&mut *lock(&self.seen_green));
+        let again = seen.clone();
+        let committed = self.store.transact(self.now_ms(), move |view| decide(view).confirms(seen));
+        if committed.is_err() {
+            lock(&self.seen_green).extend(again);
+        }
+        self.changed();
+        committed
+    }
+
+    /// The answer to a request that an earlier run of this box has already put in its journal.
+    pub fn answer_in_journal(&self, id: RequestId, purpose: &Purpose) -> Option<TapResult> {
+        let (entry, amount) = self.store.read(move |view| {
+            let entry = view.answer(&id)?;
+            Some((entry, view.entry(entry)?.amount))
+        }).ok()??;
+        let charged = match purpose {
+            Purpose::Sale(_) | Purpose::Refund => amount.as_i64(),
+            Purpose::TopUp(_) => 0i64.saturating_sub(amount.as_i64()),
+            Purpose::ClosingRead | Purpose::Pairing(_) => 0,
+        };
+        Some(TapResult {
+            id: domain::wire::hex(&id),
+            ok: true,
+            charged_cents: charged,
+            entry: entry.to_string(),
+            ..TapResult::default()
+        })
+    }
+
+    // --- lights and screens -------------------------------------------------------------------------------------
+
+    /// The green light of this commit was shown; it is written along with the next transaction.
+    pub fn green_seen(&self, entry: Option<EntryRef>) {
+        lock(&self.seen_green).extend(entry);
+    }
+
+    /// Writes what is left of them, before the box stops.
+    pub fn write_green_lights(&self) -> Result<(), StoreError> {
+        if lock(&self.seen_green).is_empty() {
+            return Ok(());
+        }
+        self.transact(|_| Decision::nothing(())).map(|_| ())
+    }
+
+    /// Lights the gate's post.
+    pub fn signal(&self, signal: Signal) {
+        if let Err(error) = lock(&self.light).show(signal) {
+            tracing::warn!(%error, "the gate's light did not show");
+        }
+    }
+
+    /// Shows a gate verdict.
+    pub fn gate_verdict(&self, verdict: &GateVerdict) {
+        let mut gate = lock(&self.gate);
+        gate.last = Some(verdict.clone());
+        if !verdict.admitted {
+            gate.refused = gate.refused.saturating_add(1);
+            self.refused_scans.inc();
+        }
+        drop(gate);
+        self.changed();
+    }
+
+    /// The band was paired to the ticket on the screen.
+    pub fn paired(&self) {
+        if let Some(last) = lock(&self.gate).last.as_mut() {
+            last.pairing = Pairing::Paired;
+        }
+    }
+
+    /// What the gate's screen shows, without the counts that the store keeps.
+    pub fn gate(&self) -> GateView {
+        let gate = lock(&self.gate);
+        GateView { last: gate.last.clone(), refused: gate.refused, ..GateView::default() }
+    }
+
+    /// The reader answers, or not.
+    pub fn reader_is(&self, ready: bool) {
+        if self.reader_ready.swap(ready, Ordering::Relaxed) != ready {
+            self.changed();
+        }
+    }
+
+    /// Whether the reader answers.
+    pub fn reader_ready(&self) -> bool {
+        self.reader_ready.load(Ordering::Relaxed)
+    }
+
+    /// Something that a screen shows has changed.
+    pub fn changed(&self) {
+        self.changes.send_replace(self.change.fetch_add(1, Ordering::Relaxed));
+    }
+
+    /// Follows changes.
+    pub fn follow(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Whether the box can take money and people now; else the reason code.
+    pub fn readiness(&self) -> Result<(), &'static str> {
+        self.store.degraded().map_or(Ok(()), |degraded| Err(degraded.code()))
+    }
+
+    // --- end ----------------------------------------------------------------------------------------------------
+
+    /// Tells every part to end.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Whether the box is stopping.
+    pub fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Returns once the box is stopping.
+    pub async fn stopping(&self) {
+        let mut stop = self.stop.subscribe();
+        // the sender lives as long as `self`
+        let _ = stop.wait_for(|stop| *stop).await;
+    }
+}
+
+/// Why a bundle was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleNotTaken {
+    /// It does not hold.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// It could not be stored.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_reads_as_it_prints() {
+        let entry = EntryRef { device: DeviceId([0xab; 16]), epoch: 3, seq: 77 };
+        assert_eq!(entry_ref(&entry.to_string()), Some(entry));
+        for bad in ["", "ab/1/2", "zz/1/2", &format!("{entry}/1"), "abababababababababababababababab/1/-2"] {
+            assert_eq!(entry_ref(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! What the next wristband is for: at most one sale, top-up, refund, closing read or pairing waits for a tap.
+//! Invariant: one request at a time; the same id with the same content is the same request, with other content an
+//! error; an answer once given is given again.
+//! Not here: the tap itself (`tapping`), money rules (`domain::till`).
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use domain::{
+    id::{EntryRef, TicketUid},
+    money::Cents,
+    till::Priced,
+};
+use screens::view::{Phase, TapResult};
+use tokio::sync::watch;
+
+/// Answers remembered for repeated requests; older ones are answered from the journal.
+const REMEMBERED: usize = 512;
+
+/// Idempotency key, made by the screen before the tap.
+pub type RequestId = [u8; 16];
+
+/// What a tap is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Goods.
+    Sale(Priced),
+    /// Cash onto the band.
+    TopUp(Cents),
+    /// What is left, back in cash.
+    Refund,
+    /// A record of price 0 that settles what is in doubt.
+    ClosingRead,
+    /// The band belongs to the ticket just admitted.
+    Pairing(TicketUid),
+}
+
+/// A request that waits for its band.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Idempotency key.
+    pub id: RequestId,
+    /// What for.
+    pub purpose: Purpose,
+    /// The intent left in doubt by an earlier tap for this very request.
+    pub retry_of: Option<EntryRef>,
+}
+
+/// Where the present request stands, for screens and for callers that wait.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Of which request.
+    pub id: RequestId,
+    /// How far it is.
+    pub phase: Phase,
+    /// Its outcome, once there is one.
+    pub result: Option<TapResult>,
+}
+
+/// Why a request was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotTaken {
+    /// Another one waits for its band.
+    Busy,
+    /// The same id came with other content.
+    OtherContent,
+}
+
+#[derive(Default)]
+struct Desk {
+    waiting: Option<Waiting>,
+    answered: HashMap<RequestId, (Purpose, TapResult)>,
+    order: VecDeque<RequestId>,
+}
+
+/// The desk of one reader.
+pub struct TapDesk {
+    desk: Mutex<Desk>,
+    progress: watch::Sender<Progress>,
+}
+
+impl Default for TapDesk {
+    fn default() -> Self {
+        Self { desk: Mutex::default(), progress: watch::channel(Progress::default()).0 }
+    }
+}
+
+impl TapDesk {
+    fn lock(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a request. `Ok(Some(result))`: it was answered before, and this was the answer.
+    pub fn ask(&self, id: RequestId, purpose: Purpose) -> Result<Option<TapResult>, NotTaken> {
+        let mut desk = self.lock();
+        if let Some((asked, result)) = desk.answered.get(&id) {
+            return if *asked == purpose { Ok(Some(result.clone())) } else { Err(NotTaken::OtherContent) };
+        }
+        match &desk.waiting {
+            Some(waiting) if waiting.id == id && waiting.purpose == purpose => return Ok(None),
+            Some(waiting) if waiting.id == id => return Err(NotTaken::OtherContent),
+            Some(Waiting { purpose: Purpose::Pairing(_), .. }) | None => {}
+            Some(_) => return Err(NotTaken::Busy),
+        }
+        desk.waiting = Some(Waiting { id, purpose, retry_of: None });
+        drop(desk);
+        self.show(id, Phase::WaitingForBand, None);
+        Ok(None)
+    }
+
+    /// What the band now in the field is for.
+    pub fn waiting(&self) -> Option<Waiting> {
+        self.lock().waiting.clone()
+    }
+
+    /// The tap has begun.
+    pub fn writing(&self, id: RequestId) {
+        self.show(id, Phase::Writing, None);
+    }
+
+    /// The tap left an intent in doubt: the same band must come again.
+    pub fn tap_again(&self, id: RequestId, intent: Option<EntryRef>, phase: Phase, result: TapResult) {
+        if let Some(waiting) = self.lock().waiting.as_mut().filter(|waiting| waiting.id == id) {
+            waiting.retry_of = intent.or(waiting.retry_of);
+        }
+        self.show(id, phase, Some(result));
+    }
+
+    /// The request is over.
+    pub fn answer(&self, id: RequestId, phase: Phase, result: TapResult) {
+        let mut desk = self.lock();
+        if let Some(waiting) = desk.waiting.take_if(|waiting| waiting.id == id) {
+            desk.answered.insert(id, (waiting.purpose, result.clone()));
+            desk.order.push_back(id);
+            if desk.order.len() > REMEMBERED
+                && let Some(oldest) = desk.order.pop_front()
+            {
+                desk.answered.remove(&oldest);
+            }
+        }
+        drop(desk);
+        self.show(id, phase, Some(result));
+    }
+
+    /// Leaves the present request; what it left in doubt stays in doubt. Gives its id.
+    pub fn cancel(&self) -> Option<RequestId> {
+        let cancelled = self.lock().waiting.take()?;
+        self.show(cancelled.id, Phase::Idle, None);
+        Some(cancelled.id)
+    }
+
+    fn show(&self, id: RequestId, phase: Phase, result: Option<TapResult>) {
+        self.progress.send_replace(Progress { id, phase, result });
+    }
+
+    /// Where the present request stands.
+    pub fn progress(&self) -> Progress {
+        self.progress.borrow().clone()
+    }
+
+    /// Follows it.
+    pub fn follow(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn top_up(cents: u32) -> Purpose {
+        Purpose::TopUp(Cents::new(cents).unwrap())
+    }
+
+    fn done() -> TapResult {
+        TapResult { ok: true, entry: "x".into(), ..TapResult::default() }
+    }
+
+    #[test]
+    fn the_same_request_posted_twice_gets_the_same_answer_and_one_tap() {
+        let desk = TapDesk::default();
+        assert_eq!(desk.ask([1; 16], top_up(500)), Ok(None));
+        assert_eq!(desk.ask([1; 16], top_up(500)), Ok(None));
+        desk.answer([1; 16], Phase::Paid, done());
+        assert_eq!(desk.waiting(), None);
+        assert_eq!(desk.ask([1; 16], top_up(500)), Ok(Some(done())));
+        assert_eq!(desk.waiting(), None);
+    }
+
+    #[test]
+    fn the_same_id_with_other_content_is_an_error_and_another_request_is_told_to_wait() {
+        let desk = TapDesk::default();
+        assert_eq!(desk.ask([1; 16], top_up(500)), Ok(None));
+        assert_eq!(desk.ask([1; 16], top_up(600)), Err(NotTaken::OtherContent));
+        assert_eq!(desk.ask([2; 16], top_up(500)), Err(NotTaken::Busy));
+        desk.answer([1; 16], Phase::Paid, done());
+        assert_eq!(desk.ask([1; 16], top_up(600)), Err(NotTaken::OtherContent));
+    }
+
+    #[test]
+    fn a_sale_may_begin_while_a_gate_waits_for_a_band_to_pair() {
+        let desk = TapDesk::default();
+        assert_eq!(desk.ask([1; 16], Purpose::Pairing(TicketUid([7; 16]))), Ok(None));
+        assert_eq!(desk.ask([2; 16], top_up(500)), Ok(None));
+        assert_eq!(desk.waiting().unwrap().id, [2; 16]);
+    }
+
+    #[test]
+    fn a_cancelled_request_leaves_the_desk_free() {
+        let desk = TapDesk::default();
+        assert_eq!(desk.ask([1; 16], top_up(500)), Ok(None));
+        assert_eq!(desk.cancel(), Some([1; 16]));
+        assert_eq!(desk.cancel(), None);
+        assert_eq!(desk.progress().phase, Phase::Idle);
+    }
+
+    #[test]
+    fn the_list_of_answers_is_bounded() {
+        let desk = TapDesk::default();
+        for n in 0..1000u16 {
+            let mut id = [0; 16];
+            id[..2].copy_from_slice(&n.to_le_bytes());
+            desk.ask(id, top_up(500)).unwrap();
+            desk.answer(id, Phase::Paid, done());
+        }
+        assert_eq!(desk.lock().answered.len(), REMEMBERED);
+    }
+}

@@ -1,0 +1,295 @@
+//! A wristband in the field: what it is for, the tap, and what the guest and the staff see.
+//! Invariant: the light is green only after the commit is on disk.
+//! Not here: the tap's rules (`domain::wristband`), account rules (`domain::till`).
+use box_store::{Decision, View};
+use domain::{
+    id::{EntryRef, WalletId},
+    journal::{BandProfile, Detail, Effect, Entry, Flags, Kind, Pairing},
+    money::Cents,
+    till::{Account, TillRefusal},
+    time::Hlc,
+    wristband::{
+        ChipFault, KnownWallet, StoreFailed, Tap, TapContext, TapOutcome, TapRefusal, TapRequest, TapStep,
+        uid_sale_entry, uid_top_up_entry,
+    },
+};
+use hardware::{ReaderError, Signal, Tag, TagKind, TagReader};
+use screens::view::{Phase, TapResult};
+
+use crate::{
+    station::Station,
+    tap_desk::{Purpose, Waiting},
+};
+
+/// What a kind of chip is to us; `None`: not supported.
+fn profile(tag: &Tag) -> Result<BandProfile, &'static str> {
+    if tag.uid.is_random() {
+        return Err("band.random_uid");
+    }
+    match tag.kind {
+        TagKind::UidOnly => Ok(BandProfile::Uid),
+        TagKind::Ntag213 => Ok(BandProfile::Pointer),
+        TagKind::Ntag215 | TagKind::Ntag216 => Ok(BandProfile::Ntag21x),
+        TagKind::UltralightC | TagKind::Other => Err("band.unsupported"),
+    }
+}
+
+/// Serves the tag that has just come into the field.
+pub fn serve(station: &Station, reader: &mut dyn TagReader, tag: Tag) {
+    let Some(waiting) = station.desk.waiting() else {
+        return; // nobody asked for a band
+    };
+    let light = match profile(&tag) {
+        Err(code) => refuse(station, &waiting, code, Vec::new()),
+        Ok(profile) => {
+            let wallet = station.secrets().wallet(tag.uid.as_bytes());
+            station.desk.writing(waiting.id);
+            station.changed();
+            match &waiting.purpose {
+                Purpose::Pairing(ticket) => pair(station, &waiting, wallet, *ticket, profile),
+                _ if profile.has_purse() => tap(station, reader, &waiting, wallet, &tag),
+                Purpose::Sale(_) | Purpose::TopUp(_) | Purpose::Refund | Purpose::ClosingRead => {
+                    on_account(station, &waiting, wallet)
+                }
+            }
+        }
+    };
+    if let Err(error) = reader.signal(light) {
+        tracing::warn!(%error, "the reader's light did not show");
+    }
+    station.changed();
+}
+
+fn refuse(station: &Station, waiting: &Waiting, code: &str, args: Vec<(&'static str, String)>) -> Signal {
+    let args = args.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let result = TapResult { id: domain::wire::hex(&waiting.id), code: Some(code.into()), args, ..TapResult::default() };
+    station.refused_taps.inc();
+    station.desk.answer(waiting.id, Phase::Refused, result);
+    Signal::Refuse
+}
+
+fn paid(station: &Station, waiting: &Waiting, charged: i64, balance: i64, entry: Option<EntryRef>) -> Signal {
+    let result = TapResult {
+        id: domain::wire::hex(&waiting.id),
+        ok: true,
+        charged_cents: charged,
+        balance_after_cents: Some(balance),
+        entry: entry.map(|entry| entry.to_string()).unwrap_or_default(),
+        ..TapResult::default()
+    };
+    station.desk.answer(waiting.id, Phase::Paid, result);
+    station.green_seen(entry);
+    Signal::Ok
+}
+
+// --- accounts in the ledger -------------------------------------------------------------------------------------
+
+/// The account behind a band without a purse, as this box believes it.
+pub fn account(view: &View<'_>, wallet: &WalletId) -> Account {
+    let state = view.wallet(wallet);
+    Account {
+        balance: state.balance,
+        uncovered: view.uncovered_debits(wallet),
+        blocked: state.is_blocked(),
+        frozen: state.is_frozen(),
+    }
+}
+
+fn on_account(station: &Station, waiting: &Waiting, wallet: WalletId) -> Signal {
+    let loaded = station.bundle();
+    let (policy, currency) = (loaded.bundle.body.policy.clone(), loaded.bundle.currency());
+    let (purpose, operator, alone) = (waiting.purpose.clone(), station.operator(), station.is_alone());
+    let request = waiting.id;
+    let committed = station.transact(move |view| {
+        let account = account(view, &wallet);
+        match account_entry(&purpose, wallet, &account, &policy, currency, operator) {
+            Ok((mut entry, moved)) => {
+                if alone {
+                    entry.flags = entry.flags.with(Flags::ALONE);
+                }
+                let after = account.balance.saturating_add(moved);
+                let entries = if moved == 0 && entry.kind == Kind::CLOSING_READ { Vec::new() } else { vec![entry] };
+                Decision::write(entries, Ok((moved, after))).answers(request)
+            }
+            Err(refusal) => Decision::nothing(Err(refusal)),
+        }
+    });
+    match committed {
+        Ok(committed) => match committed.result {
+            Ok((moved, after)) => paid(station, waiting, 0i64.saturating_sub(moved), after, committed.refs.first().copied()),
+            Err(refusal) => refuse(station, waiting, refusal.code(), refusal.arguments()),
+        },
+        Err(error) => refuse(station, waiting, error.code(), Vec::new()),
+    }
+}
+
+/// The entry that does what was asked, and by how much the balance moves.
+fn account_entry(
+    purpose: &Purpose,
+    wallet: WalletId,
+    account: &Account,
+    policy: &domain::bundle::Policy,
+    currency: domain::money::Currency,
+    operator: u32,
+) -> Result<(Entry, i64), TillRefusal> {
+    match purpose {
+        Purpose::Sale(priced) => {
+            account.may_spend(priced.amount, policy.offline_limit)?;
+            let entry = uid_sale_entry(wallet, currency, priced.sale.clone(), priced.amount, priced.price_revision, operator);
+            Ok((entry, 0i64.saturating_sub(priced.amount.as_i64())))
+        }
+        Purpose::TopUp(amount) => {
+            account.may_top_up(*amount, policy.maximum_balance)?;
+            Ok((uid_top_up_entry(wallet, currency, *amount, Cents::ZERO, operator), amount.as_i64()))
+        }
+        Purpose::Refund => {
+            let left = Cents::try_from(account.balance.max(0)).map_err(|_| TillRefusal::Amount)?;
+            account.may_spend(left, policy.maximum_balance)?;
+            let mut entry = Entry::new(Kind::REFUND, Effect::Debit, currency, Hlc::default());
+            entry.subject = wallet.into();
+            entry.amount = left;
+            entry.operator = operator;
+            Ok((entry, 0i64.saturating_sub(left.as_i64())))
+        }
+        Purpose::ClosingRead | Purpose::Pairing(_) => {
+            Ok((Entry::new(Kind::CLOSING_READ, Effect::None, currency, Hlc::default()), 0))
+        }
+    }
+}
+
+fn pair(
+    station: &Station,
+    waiting: &Waiting,
+    wallet: WalletId,
+    ticket: domain::id::TicketUid,
+    profile: BandProfile,
+) -> Signal {
+    let currency = station.bundle().bundle.currency();
+    let committed = station.transact(move |view| {
+        if view.paired_ticket(&wallet).is_some_and(|other| other != ticket) {
+            return Decision::nothing(Err("band.already_paired"));
+        }
+        if view.wallet(&wallet).is_blocked() {
+            return Decision::nothing(Err("band.blocked"));
+        }
+        let mut entry = Entry::new(Kind::PAIRING, Effect::None, currency, Hlc::default());
+        entry.subject = wallet.into();
+        entry.other = ticket.into();
+        entry.part = Detail::Pairing(Pairing { profile }).to_bytes();
+        Decision::write(vec![entry], Ok(()))
+    });
+    let code = match committed {
+        Ok(committed) => match committed.result {
+            Ok(()) => {
+                station.paired();
+                return paid(station, waiting, 0, 0, committed.refs.first().copied());
+            }
+            Err(code) => code,
+        },
+        Err(error) => error.code(),
+    };
+    // the guest may hold another band to the reader: the ticket still waits for one
+    let result = TapResult { id: domain::wire::hex(&waiting.id), code: Some(code.into()), ..TapResult::default() };
+    station.desk.tap_again(waiting.id, None, Phase::Refused, result);
+    Signal::Refuse
+}
+
+// --- purses on the chip -----------------------------------------------------------------------------------------
+
+fn tap(station: &Station, reader: &mut dyn TagReader, waiting: &Waiting, wallet: WalletId, tag: &Tag) -> Signal {
+    let request = match tap_request(station, &waiting.purpose) {
+        Some(request) => request,
+        None => return refuse(station, waiting, "till.not_a_desk", Vec::new()),
+    };
+    let known = match station.store.read(move |view| known_wallet(view, wallet)) {
+        Ok(known) => known,
+        Err(error) => return refuse(station, waiting, error.code(), Vec::new()),
+    };
+    let mut tap = Tap::new(station.tap_context(), known, tag.uid.as_bytes(), request);
+    tap.retry_of(waiting.retry_of);
+    let outcome = loop {
+        match tap.step() {
+            TapStep::Chip(command) => match reader.transceive(command) {
+                Ok(reply) => tap.reply(Ok(&reply)),
+                Err(ReaderError::Nak(_)) => tap.reply(Err(ChipFault::Nak)),
+                Err(_) => tap.reply(Err(ChipFault::Gone)),
+            },
+            TapStep::Store(entries) => {
+                let (entries, request) = (entries.clone(), waiting.id);
+                let commits = entries.iter().any(|entry| matches!(entry.effect, Effect::Debit | Effect::Credit));
+                let stored = station.transact(move |_| {
+                    let decision = Decision::write(entries, ());
+                    if commits { decision.answers(request) } else { decision }
+                });
+                match &stored {
+                    Ok(committed) => tap.stored(Ok(&committed.refs)),
+                    Err(_) => tap.stored(Err(StoreFailed)),
+                }
+            }
+            TapStep::Finished(outcome) => break outcome.clone(),
+        }
+    };
+    show(station, waiting, outcome)
+}
+
+fn show(station: &Station, waiting: &Waiting, outcome: TapOutcome) -> Signal {
+    match outcome {
+        TapOutcome::Done { entry, balance_after, charged, .. } => {
+            paid(station, waiting, charged, balance_after.as_i64(), entry)
+        }
+        TapOutcome::TapAgain { intent } => {
+            station.torn_taps.inc();
+            let result = TapResult {
+                id: domain::wire::hex(&waiting.id),
+                code: Some("till.in_doubt".into()),
+                entry: intent.to_string(),
+                ..TapResult::default()
+            };
+            station.desk.tap_again(waiting.id, Some(intent), Phase::TapAgain, result);
+            Signal::TapAgain
+        }
+        TapOutcome::NothingHappened => {
+            station.torn_taps.inc();
+            let result = TapResult {
+                id: domain::wire::hex(&waiting.id),
+                code: Some("band.pulled_away".into()),
+                ..TapResult::default()
+            };
+            station.desk.tap_again(waiting.id, None, Phase::TapAgain, result);
+            Signal::TapAgain
+        }
+        TapOutcome::Refused(refusal) => {
+            let phase_is_supervisor = matches!(refusal, TapRefusal::Supervisor);
+            let args = refusal.arguments();
+            let light = refuse(station, waiting, refusal.code(), args);
+            if phase_is_supervisor { Signal::Warn } else { light }
+        }
+    }
+}
+
+fn tap_request(station: &Station, purpose: &Purpose) -> Option<TapRequest> {
+    Some(match purpose {
+        Purpose::Sale(priced) => TapRequest::Sale {
+            sale: priced.sale.clone(),
+            amount: priced.amount,
+            price_revision: priced.price_revision,
+        },
+        Purpose::TopUp(amount) => {
+            TapRequest::TopUp { amount: *amount, key: station.credit_key()?, fee: Cents::ZERO }
+        }
+        Purpose::Refund => TapRequest::Refund,
+        Purpose::ClosingRead => TapRequest::ClosingRead,
+        Purpose::Pairing(_) => TapRequest::Balance,
+    })
+}
+
+fn known_wallet(view: &View<'_>, wallet: WalletId) -> KnownWallet {
+    let state = view.wallet(&wallet);
+    KnownWallet {
+        blocked: state.is_blocked(),
+        frozen: state.is_frozen(),
+        ledger_spent: state.spent,
+        open: view.open_intents(&wallet),
+        unfinished_in_a_row: view.unfinished_in_a_row(&wallet),
+    }
+}

@@ -1,0 +1,200 @@
+//! What the box's screens show, gathered from store, desk and link.
+use domain::{
+    bundle::Product,
+    id::EntryRef,
+    money::Cents,
+    time::TimeSource,
+    trust::Roles,
+};
+use screens::view::{
+    self as shown, BasketView, BoxView, InDoubt, Knowledge, Phase, ProductView, Reader, Role, Section, TillView, TopUpView,
+};
+
+use crate::{
+    station::Station,
+    tap_desk::{Progress, Purpose, Waiting},
+};
+
+/// What the store contributes.
+#[derive(Default)]
+struct FromStore {
+    unsent: u64,
+    at_risk: i64,
+    epoch: u32,
+    in_doubt: Vec<InDoubt>,
+    unconfirmed: Vec<InDoubt>,
+    knowledge: Vec<(u8, u64)>,
+    hour: box_store::Activity,
+    all: box_store::Activity,
+}
+
+/// The whole view. Reads the store: a few milliseconds at most, on a thread that may block.
+pub fn of(station: &Station) -> BoxView {
+    let loaded = station.bundle();
+    let body = &loaded.bundle.body;
+    let limit = body.policy.offline_limit;
+    let now_ms = station.now_ms();
+    let stored = station.store.read(move |view| from_store(view, limit, now_ms)).unwrap_or_default();
+    let (roles, time, progress, waiting) =
+        (station.roles(), station.trusted_time(), station.desk.progress(), station.desk.waiting());
+    let age = |section: u8| {
+        stored.knowledge.iter().find(|(known, _)| *known == section).map(|(_, at)| now_ms.saturating_sub(*at) / 1000)
+    };
+    let bundle_age = Some(time.unix_s.saturating_sub(body.issued));
+    BoxView {
+        festival: loaded.bundle.founding.name.clone(),
+        place: station.enrolled().config.place.clone(),
+        box_number: station.enrolled().box_number().0,
+        roles: roles_shown(roles),
+        lang: station.lang(),
+        now_unix_ms: now_ms,
+        trusted_time: shown::TrustedTime {
+            unix_s: time.unix_s,
+            uncertainty_s: time.uncertainty_s,
+            source: match time.source {
+                TimeSource::Build => shown::TimeSource::Build,
+                TimeSource::OwnEntry => shown::TimeSource::OwnEntry,
+                TimeSource::Hub => shown::TimeSource::Hub,
+            },
+        },
+        hub: station.hub(),
+        knowledge: vec![
+            Knowledge { section: Section::Tickets, age_s: age(sync::Section::Tickets as u8) },
+            Knowledge { section: Section::Wallets, age_s: age(sync::Section::Wallets as u8) },
+            Knowledge { section: Section::Revocations, age_s: age(sync::Section::Revocations as u8) },
+            Knowledge { section: Section::Bundle, age_s: bundle_age },
+        ],
+        unsent: stored.unsent,
+        at_risk_cents: stored.at_risk,
+        copies: 1,
+        degraded: station.readiness().err().map(str::to_owned),
+        in_doubt: stored.in_doubt,
+        unconfirmed_paid: stored.unconfirmed,
+        reader: if station.reader_ready() { Reader::Ready } else { Reader::Lost },
+        currency: currency(loaded.bundle.currency()),
+        epoch: stored.epoch,
+        gate: roles.has(Roles::GATE).then(|| shown::GateView {
+            admitted: stored.all.admissions,
+            last_hour: stored.hour.admissions,
+            ..station.gate()
+        }),
+        till: roles.has(Roles::BAR).then(|| {
+            let mine = is_sale(&waiting, &progress);
+            TillView {
+                products: body.catalogue.iter().map(|product| product_view(product, body.policy.cup_deposit)).collect(),
+                cup_deposit_cents: body.policy.cup_deposit.as_i64(),
+                basket: waiting.as_ref().and_then(basket),
+                phase: if mine { progress.phase } else { Phase::Idle },
+                result: progress.result.clone().filter(|_| mine),
+                sales: stored.all.sales,
+                sold_cents: stored.all.sales_cents,
+                revision: body.price_revision,
+            }
+        }),
+        top_up: roles.has(Roles::TOP_UP).then(|| {
+            let mine = !is_sale(&waiting, &progress);
+            TopUpView {
+                phase: if mine { progress.phase } else { Phase::Idle },
+                amount_cents: waiting.as_ref().map_or(0, top_up_cents),
+                result: progress.result.clone().filter(|_| mine),
+                today_cents: stored.all.top_up_cents,
+                quota_left_cents: station
+                    .enrolled()
+                    .quota_cents()
+                    .map(|quota| i64::try_from(quota).unwrap_or(i64::MAX).saturating_sub(stored.all.top_up_cents)),
+            }
+        }),
+    }
+}
+
+fn from_store(view: &box_store::View<'_>, limit: Cents, now_ms: u64) -> FromStore {
+    let doubt = |entry: EntryRef, amount: Cents, at: u64| InDoubt {
+        entry: entry.to_string(),
+        price_cents: amount.as_i64(),
+        since_unix_ms: at,
+    };
+    let paid = view.unconfirmed().into_iter().filter_map(|entry| {
+        let paid = view.entry(entry)?;
+        Some(doubt(entry, paid.amount, paid.hlc.unix_ms()))
+    });
+    let open = view.all_open_intents().into_iter().filter_map(|open| {
+        let at = view.entry(open.entry)?.hlc.unix_ms();
+        Some(doubt(open.entry, open.amount, at))
+    });
+    let known = view.knowledge().into_iter();
+    FromStore {
+        unsent: view.unsent(),
+        at_risk: view.at_risk(limit),
+        epoch: view.epoch(),
+        in_doubt: open.collect(),
+        unconfirmed: paid.collect(),
+        knowledge: known.map(|known| (known.section as u8, known.hub_time_ms)).collect(),
+        hour: view.activity_since(now_ms.saturating_sub(3_600_000)),
+        all: view.activity_since(0),
+    }
+}
+
+/// Whether the progress on show belongs to the till's screen, and not to the desk's on the same box.
+fn is_sale(waiting: &Option<Waiting>, progress: &Progress) -> bool {
+    match waiting {
+        Some(waiting) => matches!(waiting.purpose, Purpose::Sale(_)),
+        None => progress.result.as_ref().is_some_and(|result| result.charged_cents >= 0),
+    }
+}
+
+fn top_up_cents(waiting: &Waiting) -> i64 {
+    match &waiting.purpose {
+        Purpose::TopUp(amount) => amount.as_i64(),
+        Purpose::Sale(_) | Purpose::Refund | Purpose::ClosingRead | Purpose::Pairing(_) => 0,
+    }
+}
+
+fn basket(waiting: &Waiting) -> Option<BasketView> {
+    match &waiting.purpose {
+        Purpose::Sale(priced) => Some(BasketView {
+            lines: priced
+                .sale
+                .lines
+                .iter()
+                .map(|line| shown::BasketLine {
+                    product: line.product,
+                    quantity: line.quantity,
+                    price_cents: line.unit_price.as_i64().saturating_mul(i64::from(line.quantity)),
+                })
+                .collect(),
+            total_cents: priced.amount.as_i64(),
+            deposit_cents: priced.sale.net_deposit(),
+        }),
+        Purpose::TopUp(_) | Purpose::Refund | Purpose::ClosingRead | Purpose::Pairing(_) => None,
+    }
+}
+
+fn product_view(product: &Product, cup_deposit: Cents) -> ProductView {
+    ProductView {
+        id: product.number,
+        name_fr: product.name_fr.clone(),
+        name_en: product.name_en.clone(),
+        price_cents: product.price.as_i64(),
+        deposit_cents: if product.in_cup { cup_deposit.as_i64() } else { 0 },
+        category: product.group.clone(),
+        sold_out: false,
+    }
+}
+
+fn roles_shown(roles: Roles) -> Vec<Role> {
+    [(Roles::GATE, Role::Gate), (Roles::BAR, Role::Bar), (Roles::TOP_UP, Role::TopUp)]
+        .into_iter()
+        .filter(|(role, _)| roles.has(*role))
+        .map(|(_, shown)| shown)
+        .collect()
+}
+
+/// ISO 4217 letters of the currencies that festivals use here; else the number.
+fn currency(currency: domain::money::Currency) -> String {
+    match currency.0 {
+        978 => "EUR".into(),
+        756 => "CHF".into(),
+        826 => "GBP".into(),
+        number => number.to_string(),
+    }
+}

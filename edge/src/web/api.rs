@@ -1,0 +1,218 @@
+//! The local API: gate, till and top-up for the box's own screens and for terminals that are not a browser.
+//! A refusal is 4xx with `{"code", "args"}`. `?wait_ms=N` (at most 60,000) waits for the tap and answers its outcome
+//! as `{"phase", "result"}`; without it the answer is 202 and the outcome comes with the next `state`.
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use axum::{
+    extract::{Query, State, rejection::JsonRejection},
+    http::StatusCode,
+    response::{IntoResponse, Json, Response},
+};
+use domain::{money::Cents, till::{self, BasketLine}, trust::Roles};
+use screens::{Refusal, post, view::Args};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    gate,
+    station::Station,
+    tap_desk::{NotTaken, Progress, Purpose, RequestId},
+    view,
+};
+
+#[derive(Deserialize)]
+pub(super) struct Wait {
+    wait_ms: Option<u64>,
+}
+
+/// A request that is only an idempotency key.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OnlyId {
+    id: String,
+}
+
+#[derive(Serialize)]
+struct Outcome {
+    phase: screens::view::Phase,
+    result: Option<screens::view::TapResult>,
+}
+
+pub(super) fn refusal(status: StatusCode, code: &str, args: Args) -> Response {
+    (status, Json(Refusal { code: code.into(), args })).into_response()
+}
+
+fn refused(code: &str) -> Response {
+    refusal(StatusCode::CONFLICT, code, BTreeMap::new())
+}
+
+type Body<T> = Result<Json<T>, JsonRejection>;
+
+/// A body that is not what the route takes: 400 and why.
+fn body<T>(body: Body<T>) -> Result<T, Response> {
+    body.map(|Json(body)| body).map_err(|rejection| {
+        let args = BTreeMap::from([("reason".to_owned(), rejection.body_text())]);
+        refusal(StatusCode::BAD_REQUEST, "api.body", args)
+    })
+}
+
+fn request_id(text: &str) -> Result<RequestId, Response> {
+    let bytes = domain::wire::unhex(text).and_then(|bytes| RequestId::try_from(bytes).ok());
+    bytes.ok_or_else(|| refusal(StatusCode::BAD_REQUEST, "api.id", BTreeMap::new()))
+}
+
+pub(super) async fn state(State(station): State<Arc<Station>>) -> Response {
+    match tokio::task::spawn_blocking(move || view::of(&station)).await {
+        Ok(view) => Json(view).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+pub(super) async fn agreement(State(station): State<Arc<Station>>) -> Response {
+    match tokio::task::spawn_blocking(move || station.agreement()).await {
+        Ok(Ok(agreement)) => Json(agreement).into_response(),
+        Ok(Err(error)) => refusal(StatusCode::SERVICE_UNAVAILABLE, error.code(), BTreeMap::new()),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+pub(super) async fn scan(State(station): State<Arc<Station>>, scan: Body<post::Scan>) -> Response {
+    let scan = match body(scan) {
+        Ok(scan) => scan,
+        Err(response) => return response,
+    };
+    if !station.roles().has(Roles::GATE) {
+        return refused("gate.not_a_gate");
+    }
+    match tokio::task::spawn_blocking(move || gate::scan(&station, &scan.text)).await {
+        Ok(verdict) => Json(verdict).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+pub(super) async fn sale(
+    State(station): State<Arc<Station>>,
+    Query(wait): Query<Wait>,
+    sale: Body<post::Sale>,
+) -> Response {
+    let priced = || {
+        let sale = body(sale)?;
+        let id = request_id(&sale.id)?;
+        if !station.roles().has(Roles::BAR) {
+            return Err(refused("till.not_a_bar"));
+        }
+        let line = |line: &post::SaleLine| BasketLine { product: line.product, quantity: line.quantity };
+        let lines: Vec<BasketLine> = sale.lines.iter().map(line).collect();
+        till::price(&lines, sale.cups_back, &station.bundle().bundle)
+            .map(|priced| (id, Purpose::Sale(priced)))
+            .map_err(|refusal| till_refusal(&refusal))
+    };
+    match priced() {
+        Ok((id, purpose)) => ask(station, id, purpose, wait).await,
+        Err(response) => response,
+    }
+}
+
+fn till_refusal(refusal: &till::TillRefusal) -> Response {
+    let args = refusal.arguments().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    self::refusal(StatusCode::CONFLICT, refusal.code(), args)
+}
+
+pub(super) async fn top_up(
+    State(station): State<Arc<Station>>,
+    Query(wait): Query<Wait>,
+    top_up: Body<post::TopUp>,
+) -> Response {
+    let asked = || {
+        let top_up = body(top_up)?;
+        let id = request_id(&top_up.id)?;
+        if !station.roles().has(Roles::TOP_UP) {
+            return Err(refused("till.not_a_desk"));
+        }
+        match Cents::new(top_up.amount_cents) {
+            Some(amount) if amount > Cents::ZERO => Ok((id, Purpose::TopUp(amount))),
+            _ => Err(refused("till.amount")),
+        }
+    };
+    match asked() {
+        Ok((id, purpose)) => ask(station, id, purpose, wait).await,
+        Err(response) => response,
+    }
+}
+
+pub(super) async fn closing_read(
+    State(station): State<Arc<Station>>,
+    Query(wait): Query<Wait>,
+    only: Body<OnlyId>,
+) -> Response {
+    at_desk(station, wait, only, Purpose::ClosingRead).await
+}
+
+pub(super) async fn refund(State(station): State<Arc<Station>>, Query(wait): Query<Wait>, only: Body<OnlyId>) -> Response {
+    at_desk(station, wait, only, Purpose::Refund).await
+}
+
+async fn at_desk(station: Arc<Station>, wait: Wait, only: Body<OnlyId>, purpose: Purpose) -> Response {
+    let id = match body(only).and_then(|only| request_id(&only.id)) {
+        Ok(id) => id,
+        Err(response) => return response,
+    };
+    if !station.roles().has(Roles::TOP_UP) {
+        return refused("till.not_a_desk");
+    }
+    ask(station, id, purpose, wait).await
+}
+
+pub(super) async fn cancel(State(station): State<Arc<Station>>) -> Response {
+    station.desk.cancel();
+    station.changed();
+    Json(serde_json::json!({})).into_response()
+}
+
+pub(super) async fn handed_over(State(station): State<Arc<Station>>, answer: Body<post::HandedOver>) -> Response {
+    let answer = match body(answer) {
+        Ok(answer) => answer,
+        Err(response) => return response,
+    };
+    let Some(entry) = crate::station::entry_ref(&answer.entry) else {
+        return refusal(StatusCode::BAD_REQUEST, "api.entry", BTreeMap::new());
+    };
+    match tokio::task::spawn_blocking(move || crate::hand_over::answer(&station, entry, answer.handed_over)).await {
+        Ok(Ok(())) => Json(serde_json::json!({})).into_response(),
+        Ok(Err(code)) => refused(code),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn ask(station: Arc<Station>, id: RequestId, purpose: Purpose, wait: Wait) -> Response {
+    if let Err(code) = station.readiness() {
+        return refusal(StatusCode::SERVICE_UNAVAILABLE, code, BTreeMap::new());
+    }
+    let mut progress = station.desk.follow();
+    let known = {
+        let (station, purpose) = (Arc::clone(&station), purpose.clone());
+        tokio::task::spawn_blocking(move || station.answer_in_journal(id, &purpose)).await
+    };
+    if let Ok(Some(result)) = known {
+        return Json(Outcome { phase: screens::view::Phase::Paid, result: Some(result) }).into_response();
+    }
+    match station.desk.ask(id, purpose) {
+        Ok(Some(result)) => {
+            let phase = if result.ok { screens::view::Phase::Paid } else { screens::view::Phase::Refused };
+            return Json(Outcome { phase, result: Some(result) }).into_response();
+        }
+        Ok(None) => station.changed(),
+        Err(NotTaken::Busy) => return refused("till.busy"),
+        Err(NotTaken::OtherContent) => return refused("till.other_content"),
+    }
+    let Some(wait_ms) = wait.wait_ms else {
+        return (StatusCode::ACCEPTED, Json(serde_json::json!({}))).into_response();
+    };
+    let done = progress.wait_for(|progress| progress.id == id && progress.result.is_some());
+    match tokio::time::timeout(Duration::from_millis(wait_ms.min(60_000)), done).await {
+        Ok(Ok(progress)) => {
+            let Progress { phase, result, .. } = progress.clone();
+            Json(Outcome { phase, result }).into_response()
+        }
+        _ => refusal(StatusCode::REQUEST_TIMEOUT, "till.timeout", BTreeMap::new()),
+    }
+}

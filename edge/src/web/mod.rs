@@ -1,0 +1,55 @@
+//! The box's screens and local API over HTTPS.
+//! Invariant: a handler only translates; nobody without the screen key moves money or opens the door.
+//! Not here: decisions (`gate`, `till`), what pages look like (`screens`).
+mod api;
+mod auth;
+mod events;
+mod health;
+mod pages;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, extract::DefaultBodyLimit, middleware, routing::{get, post}};
+use axum_server::{Handle, tls_rustls::RustlsConfig};
+
+use crate::station::Station;
+
+/// Longest request body: a ticket's text or a basket is far below.
+const BODY_MAX: usize = 16 << 10;
+
+/// All routes.
+pub fn router(station: Arc<Station>) -> Router {
+    let guarded = Router::new()
+        .route("/api/state", get(api::state))
+        .route("/events", get(events::stream))
+        .route("/api/gate/scan", post(api::scan))
+        .route("/api/till/sale", post(api::sale))
+        .route("/api/till/cancel", post(api::cancel))
+        .route("/api/till/handed-over", post(api::handed_over))
+        .route("/api/top-up", post(api::top_up))
+        .route("/api/top-up/cancel", post(api::cancel))
+        .route("/api/band/closing-read", post(api::closing_read))
+        .route("/api/band/refund", post(api::refund))
+        .route("/api/agreement", get(api::agreement))
+        .layer(middleware::from_fn_with_state(Arc::clone(&station), auth::guard));
+    Router::new()
+        .merge(guarded)
+        .route("/api/health", get(health::health))
+        .route("/api/health/live", get(health::live))
+        .route("/api/health/ready", get(health::ready))
+        .route("/monitoring/metrics", get(health::metrics))
+        .route("/texts/{file}", get(pages::texts))
+        .route("/", get(pages::index))
+        .route("/{*path}", get(pages::asset))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(middleware::from_fn(pages::security_headers))
+        .with_state(station)
+}
+
+/// Serves until `handle` is told to stop.
+pub async fn serve(station: Arc<Station>, addr: SocketAddr, tls: RustlsConfig, handle: Handle<SocketAddr>) -> std::io::Result<()> {
+    axum_server::bind_rustls(addr, tls).handle(handle).serve(router(station).into_make_service()).await
+}
+
+/// How long open requests may take once the box stops.
+pub const STOP_WITHIN: Duration = Duration::from_secs(2);

@@ -1,0 +1,303 @@
+//! What the operator writes for the hub: `hub.toml` (addresses) and `festival.toml` (policy, categories, catalogue).
+//! Invariant: money is integer cents, and a file that names something unknown is refused rather than half understood.
+//! Not here: keys (`identity`), what was added at the console (`store`).
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use domain::{
+    bundle::{Category, Policy, Product},
+    money::Cents,
+};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// A configuration file that cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// Not readable.
+    #[error("{path}: {reason}")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        reason: std::io::Error,
+    },
+    /// Not TOML, or not of this layout.
+    #[error("{path}: {reason}")]
+    Toml {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        reason: Box<toml::de::Error>,
+    },
+    /// An amount that no wristband can hold.
+    #[error("{field} is {cents} cents, more than {max}", max = Cents::MAX.get())]
+    Amount {
+        /// Which field.
+        field: &'static str,
+        /// What stands there.
+        cents: u32,
+    },
+    /// Two things with one number.
+    #[error("{what} {number} is there twice")]
+    Twice {
+        /// What.
+        what: &'static str,
+        /// Its number.
+        number: u32,
+    },
+    /// A name that is empty or too long.
+    #[error("{what} {number} has a name of {len} bytes; 1 to {NAME_MAX} are allowed")]
+    Name {
+        /// What.
+        what: &'static str,
+        /// Its number.
+        number: u32,
+        /// Its length.
+        len: usize,
+    },
+}
+
+/// Longest name of a category, product or group, in bytes.
+pub const NAME_MAX: usize = 100;
+
+/// `hub.toml`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HubConfig {
+    /// Where boxes connect; port 0 picks a free one.
+    pub listen_quic: SocketAddr,
+    /// Where the console and the API listen; port 0 picks a free one.
+    pub listen_https: SocketAddr,
+    /// Addresses under which boxes reach this hub.
+    #[serde(default)]
+    pub public_quic: Vec<String>,
+    /// Language of the console for a browser that asks for none: `fr` or `en`.
+    #[serde(default = "french")]
+    pub language: String,
+    /// How long changes are gathered before a state delta goes out.
+    #[serde(default = "delta_ms")]
+    pub delta_ms: u64,
+}
+
+fn french() -> String {
+    "fr".into()
+}
+
+const fn delta_ms() -> u64 {
+    150
+}
+
+/// `festival.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FestivalConfig {
+    /// What the festival has decided.
+    pub policy: PolicyConfig,
+    /// Ticket categories.
+    #[serde(default)]
+    pub category: Vec<CategoryConfig>,
+    /// What is sold.
+    #[serde(default)]
+    pub product: Vec<ProductConfig>,
+}
+
+/// `[policy]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PolicyConfig {
+    /// Most that a wristband may hold.
+    pub maximum_balance_cents: u32,
+    /// Most that an island takes from one UID-only wallet before it hears from the hub again.
+    pub offline_limit_cents: u32,
+    /// Deposit for one cup.
+    pub cup_deposit_cents: u32,
+    /// A clock that may be off by more is too uncertain for a validity window.
+    pub time_uncertainty_s: u32,
+    /// Then: `true` admit and mark, `false` ask a supervisor.
+    pub admit_when_time_uncertain: bool,
+}
+
+impl Default for PolicyConfig {
+    fn default() -> Self {
+        Self {
+            maximum_balance_cents: 30_000,
+            offline_limit_cents: 5_000,
+            cup_deposit_cents: 100,
+            time_uncertainty_s: 300,
+            admit_when_time_uncertain: true,
+        }
+    }
+}
+
+/// `[[category]]`, also the body of `POST /api/categories`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CategoryConfig {
+    /// Number in tickets.
+    pub number: u16,
+    /// Name in French.
+    pub name_fr: String,
+    /// Name in English.
+    pub name_en: String,
+    /// Price when sold by us.
+    #[serde(default)]
+    pub price_cents: u32,
+    /// Zones it opens, as a bit set (bit 0: the site).
+    #[serde(default = "site")]
+    pub zones: u32,
+}
+
+const fn site() -> u32 {
+    1
+}
+
+/// `[[product]]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProductConfig {
+    /// Number in sale lines.
+    pub number: u32,
+    /// Name in French.
+    pub name_fr: String,
+    /// Name in English.
+    pub name_en: String,
+    /// Group on the till's grid.
+    pub group: String,
+    /// Price without deposit.
+    pub price_cents: u32,
+    /// Whether it goes out in a deposit cup.
+    #[serde(default)]
+    pub in_cup: bool,
+}
+
+fn read<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|reason| ConfigError::Read { path: path.into(), reason })?;
+    toml::from_str(&text).map_err(|reason| ConfigError::Toml { path: path.into(), reason: Box::new(reason) })
+}
+
+fn cents(field: &'static str, cents: u32) -> Result<Cents, ConfigError> {
+    Cents::new(cents).ok_or(ConfigError::Amount { field, cents })
+}
+
+fn name(what: &'static str, number: u32, names: [&str; 2]) -> Result<(), ConfigError> {
+    let bad = names.into_iter().find(|name| name.trim().is_empty() || name.len() > NAME_MAX);
+    bad.map_or(Ok(()), |name| Err(ConfigError::Name { what, number, len: name.len() }))
+}
+
+impl HubConfig {
+    /// Reads `hub.toml`.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        read(path)
+    }
+}
+
+impl PolicyConfig {
+    /// As in the bundle.
+    pub fn policy(&self) -> Result<Policy, ConfigError> {
+        Ok(Policy {
+            maximum_balance: cents("maximum_balance_cents", self.maximum_balance_cents)?,
+            offline_limit: cents("offline_limit_cents", self.offline_limit_cents)?,
+            cup_deposit: cents("cup_deposit_cents", self.cup_deposit_cents)?,
+            time_uncertainty_s: self.time_uncertainty_s,
+            admit_when_time_uncertain: self.admit_when_time_uncertain,
+        })
+    }
+}
+
+impl CategoryConfig {
+    /// As in the bundle.
+    pub fn category(&self) -> Result<Category, ConfigError> {
+        name("category", self.number.into(), [&self.name_fr, &self.name_en])?;
+        Ok(Category {
+            number: self.number,
+            name_fr: self.name_fr.clone(),
+            name_en: self.name_en.clone(),
+            price: cents("price_cents", self.price_cents)?,
+            zones: self.zones,
+        })
+    }
+}
+
+impl ProductConfig {
+    /// As in the bundle.
+    pub fn product(&self) -> Result<Product, ConfigError> {
+        name("product", self.number, [&self.name_fr, &self.name_en])?;
+        name("product", self.number, [&self.group, &self.group])?;
+        Ok(Product {
+            number: self.number,
+            name_fr: self.name_fr.clone(),
+            name_en: self.name_en.clone(),
+            group: self.group.clone(),
+            price: cents("price_cents", self.price_cents)?,
+            in_cup: self.in_cup,
+        })
+    }
+}
+
+impl FestivalConfig {
+    /// Reads `festival.toml`.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let config: Self = read(path)?;
+        config.categories()?;
+        config.products()?;
+        config.policy.policy()?;
+        Ok(config)
+    }
+
+    /// Categories, each number once.
+    pub fn categories(&self) -> Result<Vec<Category>, ConfigError> {
+        once("category", self.category.iter().map(|category| category.number.into()))?;
+        self.category.iter().map(CategoryConfig::category).collect()
+    }
+
+    /// Catalogue, each number once.
+    pub fn products(&self) -> Result<Vec<Product>, ConfigError> {
+        once("product", self.product.iter().map(|product| product.number))?;
+        self.product.iter().map(ProductConfig::product).collect()
+    }
+}
+
+fn once(what: &'static str, numbers: impl Iterator<Item = u32>) -> Result<(), ConfigError> {
+    let mut seen = BTreeSet::new();
+    for number in numbers {
+        if !seen.insert(number) {
+            return Err(ConfigError::Twice { what, number });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<FestivalConfig, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("festival.toml");
+        std::fs::write(&path, text).unwrap();
+        FestivalConfig::read(&path)
+    }
+
+    const BEER: &str = "[[product]]\nnumber = 1\nname_fr = \"Bière\"\nname_en = \"Beer\"\ngroup = \"drinks\"\nprice_cents = 350\nin_cup = true\n";
+
+    #[test]
+    fn a_festival_reads_with_its_prices_in_cents() {
+        let config = parsed(&format!("[policy]\nmaximum_balance_cents = 20000\n{BEER}")).unwrap();
+        assert_eq!(config.policy.policy().unwrap().maximum_balance, Cents::new(20_000).unwrap());
+        assert_eq!(config.products().unwrap()[0].price, Cents::new(350).unwrap());
+    }
+
+    #[test]
+    fn two_products_of_one_number_an_unknown_field_and_a_price_beyond_the_chip_are_refused() {
+        assert!(matches!(parsed(&format!("[policy]\n{BEER}{BEER}")), Err(ConfigError::Twice { number: 1, .. })));
+        assert!(matches!(parsed(&format!("[policy]\ncolour = 3\n{BEER}")), Err(ConfigError::Toml { .. })));
+        let dear = BEER.replace("350", "16777216");
+        assert!(matches!(parsed(&format!("[policy]\n{dear}")), Err(ConfigError::Amount { cents: 16_777_216, .. })));
+        let float = BEER.replace("350", "3.5");
+        assert!(matches!(parsed(&format!("[policy]\n{float}")), Err(ConfigError::Toml { .. })));
+    }
+}

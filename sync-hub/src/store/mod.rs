@@ -1,0 +1,172 @@
+//! The hub's SQLite database. One writer; everything that belongs together is one transaction, and an acknowledgement
+//! goes out only after its commit.
+//! Invariant: one SQL text for SQLite and PostgreSQL (`$1` parameters, upserts, no SQLite dialect), and every key starts
+//! with the festival.
+//! Not here: what entries mean (`domain::ledger`), what is signed (`bundle`, `deltas`, `journal`).
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use domain::id::FestivalId;
+use rusqlite::{CachedStatement, Connection, OpenFlags, Params, Row};
+use thiserror::Error;
+
+mod barred;
+mod boxes;
+mod bundles;
+mod catalogue;
+mod entries;
+mod journals;
+mod projections;
+mod term;
+
+pub use barred::BarReason;
+pub use boxes::StoredBox;
+pub use bundles::StoredBundle;
+pub use catalogue::{IssuedTicket, Seed};
+pub use entries::{Place, SetAside};
+pub use journals::{Poison, StoredJournal, StoredRun};
+pub use projections::StoredWallet;
+pub use term::SideFile;
+
+mod migrations {
+    refinery::embed_migrations!("../migrations/hub");
+}
+
+/// The store could not do it.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// SQLite.
+    #[error("database: {0}")]
+    Sql(#[from] rusqlite::Error),
+    /// A migration.
+    #[error("database migration: {0}")]
+    Migration(#[from] Box<refinery::Error>),
+    /// A file beside the database.
+    #[error("{path}: {reason}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: std::io::Error,
+    },
+    /// A row that this software did not write.
+    #[error("the database holds something unreadable: {0}")]
+    Damaged(&'static str),
+}
+
+/// The writer's connection.
+#[derive(Debug)]
+pub struct Store {
+    conn: Connection,
+    side: SideFile,
+    /// Small number of the festival in every key.
+    festival: i64,
+    term: u32,
+    changes: i64,
+    run: [u8; 16],
+}
+
+/// A connection that only reads, beside the writer.
+#[derive(Debug)]
+pub struct Reading {
+    conn: Connection,
+    festival: i64,
+}
+
+/// The SQL text as SQLite reads it.
+fn text(sql: &str) -> String {
+    sql.replace('$', "?")
+}
+
+fn statement<'a>(conn: &'a Connection, sql: &str) -> rusqlite::Result<CachedStatement<'a>> {
+    conn.prepare_cached(&text(sql))
+}
+
+fn rows<T>(conn: &Connection, sql: &str, params: impl Params, read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>) -> Result<Vec<T>, StoreError> {
+    Ok(statement(conn, sql)?.query_map(params, read)?.collect::<Result<_, _>>()?)
+}
+
+fn row<T>(conn: &Connection, sql: &str, params: impl Params, read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>) -> Result<Option<T>, StoreError> {
+    use rusqlite::OptionalExtension;
+    Ok(statement(conn, sql)?.query_row(params, read).optional()?)
+}
+
+impl Store {
+    /// Opens `hub.db` in `dir`, makes it where there is none, and starts a new term where it is new or restored.
+    pub fn open(dir: &Path, festival: FestivalId) -> Result<Self, StoreError> {
+        let path = dir.join("hub.db");
+        if !path.exists() {
+            make_private(&path)?;
+        }
+        let mut conn = Connection::open(&path)?;
+        conn.pragma_update(None, "journal_mode", "WAL")?;
+        conn.pragma_update(None, "synchronous", "FULL")?;
+        conn.pragma_update(None, "foreign_keys", "ON")?;
+        conn.pragma_update(None, "cache_size", -65_536)?;
+        conn.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+        conn.set_prepared_statement_cache_capacity(128);
+        migrations::migrations::runner().run(&mut conn).map_err(Box::new)?;
+        Self::start(conn, SideFile::new(dir.join("term")), festival)
+    }
+
+    /// Small number of the festival in every key.
+    pub fn festival(&self) -> i64 {
+        self.festival
+    }
+
+    /// The writer's connection, for statements that a module of the store does not offer.
+    pub(crate) fn conn(&self) -> &Connection {
+        &self.conn
+    }
+
+    /// Counts restores of this database.
+    pub fn term(&self) -> u32 {
+        self.term
+    }
+
+    /// Runs `act` as one transaction: all of it or, on an error, nothing.
+    pub fn transaction<T, E: From<StoreError>>(&mut self, act: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
+        self.conn.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from)?;
+        let done = act(self).and_then(|value| {
+            self.count_change()?;
+            self.conn.execute_batch("COMMIT").map_err(StoreError::from)?;
+            Ok(value)
+        });
+        if done.is_err() && !self.conn.is_autocommit() {
+            let undone = self.conn.execute_batch("ROLLBACK");
+            if let Err(reason) = undone {
+                tracing::error!(%reason, "a transaction could not be rolled back");
+            }
+        }
+        done
+    }
+
+    /// A further connection that only reads.
+    pub fn reading(&self, dir: &Path) -> Result<Reading, StoreError> {
+        Reading::open(dir, self.festival)
+    }
+}
+
+impl Reading {
+    /// Opens the database of `dir` for reading.
+    pub fn open(dir: &Path, festival: i64) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let conn = Connection::open_with_flags(dir.join("hub.db"), flags)?;
+        conn.pragma_update(None, "cache_size", -4_096)?;
+        Ok(Self { conn, festival })
+    }
+}
+
+fn make_private(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
+        .map_err(|reason| StoreError::File { path: path.into(), reason })
+}

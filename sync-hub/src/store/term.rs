@@ -1,0 +1,189 @@
+//! Which term the database is in. A restore is noticed because the file beside the database knows of changes that the
+//! database lacks, or of another run.
+//! Invariant: a term is never used by two histories of the database.
+use std::{fs, io::Write, path::PathBuf};
+
+use domain::{id::FestivalId, wire::{hex, unhex}};
+use rusqlite::{Connection, params};
+
+use super::{Store, StoreError, row};
+
+/// Projections of another version are rebuilt at start.
+pub(crate) const PROJECTION: i64 = 1;
+
+/// `HUB/term`: term, run and how many changes were committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SideFile {
+    path: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Mark {
+    term: u32,
+    run: [u8; 16],
+    changes: i64,
+}
+
+impl SideFile {
+    /// The file at `path`.
+    pub fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    fn read(&self) -> Option<Mark> {
+        let text = fs::read_to_string(&self.path).ok()?;
+        let mut words = text.split_whitespace();
+        Some(Mark {
+            term: words.next()?.parse().ok()?,
+            run: unhex(words.next()?)?.try_into().ok()?,
+            changes: words.next()?.parse().ok()?,
+        })
+    }
+
+    fn write(&self, mark: &Mark, durable: bool) -> Result<(), StoreError> {
+        let failed = |reason| StoreError::File { path: self.path.clone(), reason };
+        let next = self.path.with_extension("next");
+        let mut file = fs::File::create(&next).map_err(failed)?;
+        writeln!(file, "{} {} {}", mark.term, hex(&mark.run), mark.changes).map_err(failed)?;
+        if durable {
+            file.sync_all().map_err(failed)?;
+        }
+        fs::rename(&next, &self.path).map_err(failed)
+    }
+}
+
+impl Store {
+    pub(super) fn start(conn: Connection, side: SideFile, festival: FestivalId) -> Result<Self, StoreError> {
+        let mut run = [0; 16];
+        getrandom::fill(&mut run).map_err(|_| StoreError::Damaged("no randomness"))?;
+        let held = row(
+            &conn,
+            "SELECT festival, term, run, changes FROM festivals WHERE id = $1",
+            params![festival.0],
+            |r| Ok((r.get::<_, i64>(0)?, Mark { term: r.get(1)?, run: r.get(2)?, changes: r.get(3)? })),
+        )?;
+        let beside = side.read();
+        let term = match (&held, beside) {
+            (None, None) => 1,
+            (None, Some(beside)) => beside.term.saturating_add(1),
+            (Some((_, held)), Some(beside)) if held.run == beside.run && beside.changes <= held.changes => held.term,
+            (Some((_, held)), beside) => held.term.max(beside.map_or(0, |beside| beside.term)).saturating_add(1),
+        };
+        let changes = held.as_ref().map_or(0, |(_, held)| held.changes);
+        // The file first: a cut in between leads to one more term, never to one used twice.
+        side.write(&Mark { term, run, changes }, true)?;
+        let number = match held {
+            Some((number, before)) => {
+                conn.execute(
+                    &super::text("UPDATE festivals SET term = $2, run = $3 WHERE festival = $1"),
+                    params![number, term, run],
+                )?;
+                if before.term != term {
+                    conn.execute(&super::text("DELETE FROM sections WHERE festival = $1"), params![number])?;
+                }
+                number
+            }
+            None => {
+                let number: i64 =
+                    row(&conn, "SELECT COALESCE(MAX(festival), 0) + 1 FROM festivals", [], |r| r.get(0))?.unwrap_or(1);
+                conn.execute(
+                    &super::text(
+                        "INSERT INTO festivals (festival, id, term, run, changes, seed, catalogue, price_revision, projection) \
+                         VALUES ($1, $2, $3, $4, 0, $5, $5, 0, $6)",
+                    ),
+                    params![number, festival.0, term, run, [0u8; 0], PROJECTION],
+                )?;
+                number
+            }
+        };
+        Ok(Self { conn, side, festival: number, term, changes, run })
+    }
+
+    pub(super) fn count_change(&mut self) -> Result<(), StoreError> {
+        self.changes = self.changes.saturating_add(1);
+        super::statement(&self.conn, "UPDATE festivals SET changes = $2 WHERE festival = $1")?
+            .execute(params![self.festival, self.changes])?;
+        Ok(())
+    }
+
+    /// How many transactions were committed so far.
+    pub fn changes(&self) -> i64 {
+        self.changes
+    }
+
+    /// Notes in the file beside the database how far it is, so that a restore of an older copy is noticed.
+    pub fn mark_progress(&self) -> Result<(), StoreError> {
+        self.side.write(&Mark { term: self.term, run: self.run, changes: self.changes }, false)
+    }
+
+    /// Starts a term of at least `least`: somebody proved to hold acknowledgements of it.
+    pub fn raise_term(&mut self, least: u32) -> Result<(), StoreError> {
+        let term = least.max(self.term.saturating_add(1));
+        self.side.write(&Mark { term, run: self.run, changes: self.changes }, true)?;
+        self.transaction::<_, StoreError>(|store| {
+            store
+                .conn
+                .execute(&super::text("UPDATE festivals SET term = $2 WHERE festival = $1"), params![store.festival, term])?;
+            store.conn.execute(&super::text("DELETE FROM sections WHERE festival = $1"), params![store.festival])?;
+            Ok(())
+        })?;
+        self.term = term;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FESTIVAL: FestivalId = FestivalId([7; 16]);
+
+    fn change(store: &mut Store) {
+        store.transaction::<_, StoreError>(|_| Ok(())).unwrap();
+        store.mark_progress().unwrap();
+    }
+
+    #[test]
+    fn a_restart_keeps_the_term_and_a_restored_copy_starts_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let copy = dir.path().join("copy");
+        let mut store = Store::open(dir.path(), FESTIVAL).unwrap();
+        assert_eq!(store.term(), 1);
+        change(&mut store);
+        drop(store);
+        let mut store = Store::open(dir.path(), FESTIVAL).unwrap();
+        assert_eq!(store.term(), 1);
+        store.conn.execute_batch(&format!("VACUUM INTO '{}'", copy.display())).unwrap();
+        change(&mut store);
+        drop(store);
+        // Restored within one run: only the number of changes tells.
+        for ending in ["-wal", "-shm"] {
+            let _ = fs::remove_file(dir.path().join(format!("hub.db{ending}")));
+        }
+        fs::copy(&copy, dir.path().join("hub.db")).unwrap();
+        assert_eq!(Store::open(dir.path(), FESTIVAL).unwrap().term(), 2);
+    }
+
+    #[test]
+    fn a_lost_database_or_a_lost_file_starts_the_next_term() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Store::open(dir.path(), FESTIVAL).unwrap());
+        fs::remove_file(dir.path().join("hub.db")).unwrap();
+        assert_eq!(Store::open(dir.path(), FESTIVAL).unwrap().term(), 2);
+        fs::remove_file(dir.path().join("term")).unwrap();
+        assert_eq!(Store::open(dir.path(), FESTIVAL).unwrap().term(), 3);
+    }
+
+    #[test]
+    fn a_transaction_that_fails_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(dir.path(), FESTIVAL).unwrap();
+        let failed: Result<(), StoreError> = store.transaction(|store| {
+            store.conn.execute_batch("UPDATE festivals SET price_revision = 9")?;
+            Err(StoreError::Damaged("test"))
+        });
+        assert!(failed.is_err());
+        let revision: i64 = store.conn.query_row("SELECT price_revision FROM festivals", [], |r| r.get(0)).unwrap();
+        assert_eq!(revision, 0);
+    }
+}

@@ -1,0 +1,143 @@
+//! The real programs, as separate processes.
+//! Invariant: whatever was started is gone when its handle is dropped.
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+/// Where the programs were built: beside this one.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    dir: PathBuf,
+}
+
+/// What a daemon writes once it listens.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Running {
+    /// HTTPS address.
+    pub https: std::net::SocketAddr,
+    /// QUIC address, of a hub.
+    pub quic: Option<std::net::SocketAddr>,
+    /// Process id.
+    pub pid: u32,
+}
+
+impl Programs {
+    /// The folder that this program stands in, or its parent for a test.
+    pub fn beside_this_one() -> Result<Self> {
+        let own = std::env::current_exe().context("where this program stands")?;
+        let candidates = own.ancestors().skip(1).take(2).map(Path::to_path_buf);
+        let found = candidates.into_iter().find(|dir| dir.join("edge").is_file() && dir.join("sync-hub").is_file());
+        let dir = found.context("edge, sync-hub and provision are not built: cargo build --workspace --bins")?;
+        Ok(Self { dir })
+    }
+
+    /// A command of one of them.
+    pub fn command(&self, program: &str) -> Command {
+        Command::new(self.dir.join(program))
+    }
+
+    /// Runs `provision` to its end; its message is the error when it fails.
+    pub fn provision(&self, arguments: &[&str]) -> Result<String> {
+        let Output { status, stdout, stderr } = self.command("provision").args(arguments).output().context("provision")?;
+        if !status.success() {
+            bail!("provision {}: {}", arguments.join(" "), String::from_utf8_lossy(&stderr).trim());
+        }
+        Ok(String::from_utf8_lossy(&stdout).into_owned())
+    }
+}
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+    dir: PathBuf,
+    name: &'static str,
+}
+
+impl Daemon {
+    /// Starts `program` with its log in `dir/log`.
+    pub fn start(programs: &Programs, program: &'static str, dir: &Path, arguments: &[&str]) -> Result<Self> {
+        let log = File::options().create(true).append(true).open(dir.join("log")).context("its log")?;
+        match std::fs::remove_file(dir.join("run.json")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).context("run.json"),
+            _ => {}
+        }
+        let child = programs
+            .command(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("starting {program}"))?;
+        Ok(Self { child, dir: dir.into(), name: program })
+    }
+
+    /// Waits until it says that it listens.
+    pub fn wait_until_it_listens(&mut self, within: Duration) -> Result<Running> {
+        let end = Instant::now() + within;
+        loop {
+            if let Ok(text) = std::fs::read_to_string(self.dir.join("run.json"))
+                && let Ok(running) = serde_json::from_str::<Running>(&text)
+                && running.pid == self.child.id()
+            {
+                return Ok(running);
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("{} ended at once ({status}): {}", self.name, self.last_lines());
+            }
+            if Instant::now() > end {
+                bail!("{} does not listen after {within:?}: {}", self.name, self.last_lines());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn last_lines(&self) -> String {
+        let log = std::fs::read_to_string(self.dir.join("log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().rev().take(8).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+
+    /// SIGKILL, as a power cut to the process.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill().context("kill")?;
+        self.child.wait().context("wait")?;
+        Ok(())
+    }
+
+    /// SIGTERM, and waits for its end.
+    pub fn stop(&mut self, within: Duration) -> Result<ExitStatus> {
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        if !asked.success() {
+            bail!("{} is not running", self.name);
+        }
+        let end = Instant::now() + within;
+        while Instant::now() < end {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        bail!("{} does not stop within {within:?}", self.name)
+    }
+
+    /// Whether it runs.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
