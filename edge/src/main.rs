@@ -1,2 +1,47 @@
-//! placeholder
-fn main() {}
+//! `edge`: the box's daemon.
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use edge::blank::Listen;
+
+#[derive(Parser)]
+#[command(version, about = "A festival box: gate, bar, top-up desk")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve gate, till or top-up desk as enrolled.
+    Run {
+        /// The box's folder.
+        #[arg(long)]
+        dir: PathBuf,
+    },
+    /// Wait for a technician to enrol this box.
+    Blank {
+        /// The box's folder; made if it is not there.
+        #[arg(long)]
+        dir: PathBuf,
+        /// unix:PATH, tcp:ADDRESS on this machine, or stdio.
+        #[arg(long)]
+        listen: Listen,
+    },
+}
+
+fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,quinn=warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    let outcome = match Arguments::parse().command {
+        Command::Run { dir } => edge::run::run(&dir),
+        Command::Blank { dir, listen } => edge::blank::wait(&dir, &listen),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -17,7 +17,7 @@ use domain::{
     ticket::Verifier,
     time::TrustedTime,
     trust::{Purpose as KeyPurpose, Roles},
-    wristband::{CreditKey, TapContext},
+    wristband::tap::{CreditKey, TapContext},
 };
 use ed25519_dalek::SigningKey;
 use hardware::{Signal, SignalLight};
@@ -49,7 +49,7 @@ impl Loaded {
     fn new(bundle: Bundle) -> Self {
         let verifier = bundle.verifier(&[]);
         let certificates = bundle.body.credit_keys.iter().filter_map(|chain| chain.verify(&bundle.founding).ok());
-        let credit_keys = certificates.map(|certificate| CreditKey::new(certificate.subject)).collect();
+        let credit_keys = certificates.map(|certificate| credit_key(certificate.subject)).collect();
         Self { bundle, verifier, credit_keys }
     }
 }
@@ -101,6 +101,10 @@ pub struct Agreement {
     pub digest: String,
     /// Own entries that the hub has not acknowledged.
     pub unsent: u64,
+}
+
+fn credit_key(public: [u8; 32]) -> CreditKey {
+    CreditKey { id: domain::id::key_id(&public), public, revoked: false }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -208,16 +212,16 @@ impl Station {
     }
 
     /// What the tap's state machine needs to know of this box.
-    pub fn tap_context(&self) -> TapContext {
+    pub fn tap_context(&self) -> Arc<TapContext> {
         let loaded = self.bundle();
         let mut credit_keys = loaded.credit_keys.clone();
         if let Some(own) = self.credit_key() {
-            let own = CreditKey::new(own.verifying_key().to_bytes());
+            let own = credit_key(own.verifying_key().to_bytes());
             if !credit_keys.contains(&own) {
                 credit_keys.push(own);
             }
         }
-        TapContext {
+        Arc::new(TapContext {
             festival: loaded.bundle.festival,
             currency: loaded.bundle.currency(),
             box_number: self.enrolled.box_number(),
@@ -226,7 +230,7 @@ impl Station {
             maximum_balance: loaded.bundle.body.policy.maximum_balance,
             operator: self.operator(),
             own_device: self.device(),
-        }
+        })
     }
 
     // --- knowledge ----------------------------------------------------------------------------------------------

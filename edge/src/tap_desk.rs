@@ -36,6 +36,31 @@ pub enum Purpose {
     Pairing(TicketUid),
 }
 
+/// Whose screen a request belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Screen {
+    /// Nobody's yet.
+    #[default]
+    None,
+    /// The till's.
+    Till,
+    /// The top-up desk's.
+    Desk,
+    /// The gate's.
+    Gate,
+}
+
+impl Purpose {
+    /// Whose screen shows it.
+    pub fn screen(&self) -> Screen {
+        match self {
+            Self::Sale(_) => Screen::Till,
+            Self::TopUp(_) | Self::Refund | Self::ClosingRead => Screen::Desk,
+            Self::Pairing(_) => Screen::Gate,
+        }
+    }
+}
+
 /// A request that waits for its band.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
@@ -52,6 +77,8 @@ pub struct Waiting {
 pub struct Progress {
     /// Of which request.
     pub id: RequestId,
+    /// Whose screen shows it.
+    pub screen: Screen,
     /// How far it is.
     pub phase: Phase,
     /// Its outcome, once there is one.
@@ -103,9 +130,10 @@ impl TapDesk {
             Some(Waiting { purpose: Purpose::Pairing(_), .. }) | None => {}
             Some(_) => return Err(NotTaken::Busy),
         }
+        let screen = purpose.screen();
         desk.waiting = Some(Waiting { id, purpose, retry_of: None });
         drop(desk);
-        self.show(id, Phase::WaitingForBand, None);
+        self.progress.send_replace(Progress { id, screen, phase: Phase::WaitingForBand, result: None });
         Ok(None)
     }
 
@@ -151,7 +179,16 @@ impl TapDesk {
     }
 
     fn show(&self, id: RequestId, phase: Phase, result: Option<TapResult>) {
-        self.progress.send_replace(Progress { id, phase, result });
+        self.progress.send_modify(|progress| {
+            if progress.id == id {
+                (progress.phase, progress.result) = (phase, result);
+            }
+        });
+    }
+
+    /// A gate waits for one band at a time: the ticket before no longer does.
+    pub fn cancel_pairing(&self) {
+        self.lock().waiting.take_if(|waiting| matches!(waiting.purpose, Purpose::Pairing(_)));
     }
 
     /// Where the present request stands.

@@ -8,8 +8,8 @@ use domain::{
     money::Cents,
     till::{Account, TillRefusal},
     time::Hlc,
-    wristband::{
-        ChipFault, KnownWallet, StoreFailed, Tap, TapContext, TapOutcome, TapRefusal, TapRequest, TapStep,
+    wristband::tap::{
+        ChipFault, KnownWallet, StoreFailed, Tap, TapOutcome, TapRefusal, TapRequest, TapStep, UidAccount,
         uid_sale_entry, uid_top_up_entry,
     },
 };
@@ -132,15 +132,16 @@ fn account_entry(
     currency: domain::money::Currency,
     operator: u32,
 ) -> Result<(Entry, i64), TillRefusal> {
+    let of = UidAccount { wallet, currency, operator };
     match purpose {
         Purpose::Sale(priced) => {
             account.may_spend(priced.amount, policy.offline_limit)?;
-            let entry = uid_sale_entry(wallet, currency, priced.sale.clone(), priced.amount, priced.price_revision, operator);
+            let entry = uid_sale_entry(&of, priced.sale.clone(), priced.amount, priced.price_revision);
             Ok((entry, 0i64.saturating_sub(priced.amount.as_i64())))
         }
         Purpose::TopUp(amount) => {
             account.may_top_up(*amount, policy.maximum_balance)?;
-            Ok((uid_top_up_entry(wallet, currency, *amount, Cents::ZERO, operator), amount.as_i64()))
+            Ok((uid_top_up_entry(&of, *amount, Cents::ZERO), amount.as_i64()))
         }
         Purpose::Refund => {
             let left = Cents::try_from(account.balance.max(0)).map_err(|_| TillRefusal::Amount)?;
@@ -197,7 +198,7 @@ fn pair(
 // --- purses on the chip -----------------------------------------------------------------------------------------
 
 fn tap(station: &Station, reader: &mut dyn TagReader, waiting: &Waiting, wallet: WalletId, tag: &Tag) -> Signal {
-    let request = match tap_request(station, &waiting.purpose) {
+    let request = match tap_request(station, waiting) {
         Some(request) => request,
         None => return refuse(station, waiting, "till.not_a_desk", Vec::new()),
     };
@@ -206,7 +207,6 @@ fn tap(station: &Station, reader: &mut dyn TagReader, waiting: &Waiting, wallet:
         Err(error) => return refuse(station, waiting, error.code(), Vec::new()),
     };
     let mut tap = Tap::new(station.tap_context(), known, tag.uid.as_bytes(), request);
-    tap.retry_of(waiting.retry_of);
     let outcome = loop {
         match tap.step() {
             TapStep::Chip(command) => match reader.transceive(command) {
@@ -234,7 +234,8 @@ fn tap(station: &Station, reader: &mut dyn TagReader, waiting: &Waiting, wallet:
 
 fn show(station: &Station, waiting: &Waiting, outcome: TapOutcome) -> Signal {
     match outcome {
-        TapOutcome::Done { entry, balance_after, charged, .. } => {
+        TapOutcome::Done { entry, balance_after, charged, credited, paid_back, .. } => {
+            let charged = charged.as_i64().saturating_add(paid_back.as_i64()).saturating_sub(credited.as_i64());
             paid(station, waiting, charged, balance_after.as_i64(), entry)
         }
         TapOutcome::TapAgain { intent } => {
@@ -248,7 +249,7 @@ fn show(station: &Station, waiting: &Waiting, outcome: TapOutcome) -> Signal {
             station.desk.tap_again(waiting.id, Some(intent), Phase::TapAgain, result);
             Signal::TapAgain
         }
-        TapOutcome::NothingHappened => {
+        TapOutcome::NothingHappened { .. } => {
             station.torn_taps.inc();
             let result = TapResult {
                 id: domain::wire::hex(&waiting.id),
@@ -260,22 +261,24 @@ fn show(station: &Station, waiting: &Waiting, outcome: TapOutcome) -> Signal {
         }
         TapOutcome::Refused(refusal) => {
             let phase_is_supervisor = matches!(refusal, TapRefusal::Supervisor);
-            let args = refusal.arguments();
+            let args = arguments(&refusal);
             let light = refuse(station, waiting, refusal.code(), args);
             if phase_is_supervisor { Signal::Warn } else { light }
         }
     }
 }
 
-fn tap_request(station: &Station, purpose: &Purpose) -> Option<TapRequest> {
-    Some(match purpose {
+fn tap_request(station: &Station, waiting: &Waiting) -> Option<TapRequest> {
+    let retry_of = waiting.retry_of;
+    Some(match &waiting.purpose {
         Purpose::Sale(priced) => TapRequest::Sale {
             sale: priced.sale.clone(),
             amount: priced.amount,
             price_revision: priced.price_revision,
+            retry_of,
         },
         Purpose::TopUp(amount) => {
-            TapRequest::TopUp { amount: *amount, key: station.credit_key()?, fee: Cents::ZERO }
+            TapRequest::TopUp { amount: *amount, key: station.credit_key()?, fee: Cents::ZERO, retry_of }
         }
         Purpose::Refund => TapRequest::Refund,
         Purpose::ClosingRead => TapRequest::ClosingRead,
@@ -291,5 +294,16 @@ fn known_wallet(view: &View<'_>, wallet: WalletId) -> KnownWallet {
         ledger_spent: state.spent,
         open: view.open_intents(&wallet),
         unfinished_in_a_row: view.unfinished_in_a_row(&wallet),
+    }
+}
+
+/// What goes into the refusal's text: name and value (amounts in cents).
+fn arguments(refusal: &TapRefusal) -> Vec<(&'static str, String)> {
+    match refusal {
+        TapRefusal::NotEnough { balance, price } => {
+            vec![("balance", balance.get().to_string()), ("price", price.get().to_string())]
+        }
+        TapRefusal::OverMaximum { maximum } => vec![("maximum", maximum.get().to_string())],
+        _ => Vec::new(),
     }
 }

@@ -12,7 +12,7 @@ use screens::view::{
 
 use crate::{
     station::Station,
-    tap_desk::{Progress, Purpose, Waiting},
+    tap_desk::{Purpose, Screen, Waiting},
 };
 
 /// What the store contributes.
@@ -79,7 +79,7 @@ pub fn of(station: &Station) -> BoxView {
             ..station.gate()
         }),
         till: roles.has(Roles::BAR).then(|| {
-            let mine = is_sale(&waiting, &progress);
+            let mine = progress.screen == Screen::Till;
             TillView {
                 products: body.catalogue.iter().map(|product| product_view(product, body.policy.cup_deposit)).collect(),
                 cup_deposit_cents: body.policy.cup_deposit.as_i64(),
@@ -92,7 +92,7 @@ pub fn of(station: &Station) -> BoxView {
             }
         }),
         top_up: roles.has(Roles::TOP_UP).then(|| {
-            let mine = !is_sale(&waiting, &progress);
+            let mine = progress.screen == Screen::Desk;
             TopUpView {
                 phase: if mine { progress.phase } else { Phase::Idle },
                 amount_cents: waiting.as_ref().map_or(0, top_up_cents),
@@ -131,14 +131,6 @@ fn from_store(view: &box_store::View<'_>, limit: Cents, now_ms: u64) -> FromStor
         knowledge: known.map(|known| (known.section as u8, known.hub_time_ms)).collect(),
         hour: view.activity_since(now_ms.saturating_sub(3_600_000)),
         all: view.activity_since(0),
-    }
-}
-
-/// Whether the progress on show belongs to the till's screen, and not to the desk's on the same box.
-fn is_sale(waiting: &Option<Waiting>, progress: &Progress) -> bool {
-    match waiting {
-        Some(waiting) => matches!(waiting.purpose, Purpose::Sale(_)),
-        None => progress.result.as_ref().is_some_and(|result| result.charged_cents >= 0),
     }
 }
 

@@ -63,13 +63,24 @@ CREATE TABLE hub_wallet (
 
 CREATE TABLE hub_ticket (
     ticket BLOB PRIMARY KEY,
-    state  BLOB NOT NULL
+    state  BLOB NOT NULL,
+    wallet BLOB
+) STRICT, WITHOUT ROWID;
+CREATE INDEX hub_ticket_wallet ON hub_ticket (wallet) WHERE wallet IS NOT NULL;
+
+-- what: 1 a device, 2 a ticket.
+CREATE TABLE revoked (
+    what INTEGER NOT NULL CHECK (what IN (1, 2)),
+    id   BLOB NOT NULL,
+    PRIMARY KEY (what, id)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE revoked (
-    device BLOB PRIMARY KEY,
-    state  BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
+-- Heads of this box's own journal which it lacks: another image of it has written further.
+CREATE TABLE newer_self (
+    epoch      INTEGER PRIMARY KEY,
+    contiguous INTEGER NOT NULL,
+    hash       BLOB NOT NULL
+) STRICT;
 
 -- Number and BLAKE3 of the newest bundle this box ever verified; the bytes are in a file beside the store.
 CREATE TABLE bundle (

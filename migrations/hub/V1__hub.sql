@@ -158,11 +158,12 @@ CREATE TABLE bundles (
     PRIMARY KEY (festival, number)
 ) STRICT;
 
--- State deltas: the number of each section in this term, and the journals it has taken into account.
+-- State deltas: the number of each section in this term, and the last change that it takes into account.
 CREATE TABLE sections (
     festival INTEGER NOT NULL,
     section  INTEGER NOT NULL,
     number   INTEGER NOT NULL,
+    change   INTEGER NOT NULL,
     PRIMARY KEY (festival, section)
 ) STRICT;
 
@@ -177,21 +178,35 @@ CREATE TABLE touches (
     PRIMARY KEY (festival, subject, change)
 ) STRICT, WITHOUT ROWID;
 
+-- accounts and tip: sums of the entries in force. state: what was last published. folded: the sums of the full fold, where
+-- accounts and tip alone do not tell. unusual: always fold in full. change: when it was last touched.
 CREATE TABLE wallets (
     festival INTEGER NOT NULL,
     wallet   BLOB NOT NULL,
     accounts BLOB NOT NULL,
-    -- The folded state where the sums alone do not tell it.
+    tip      BLOB NOT NULL,
+    unusual  INTEGER NOT NULL CHECK (unusual IN (0, 1)),
+    change   INTEGER NOT NULL,
     state    BLOB,
+    folded   BLOB,
     PRIMARY KEY (festival, wallet)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE tickets (
     festival INTEGER NOT NULL,
     ticket   BLOB NOT NULL,
-    state    BLOB NOT NULL,
+    change   INTEGER NOT NULL,
+    state    BLOB,
     PRIMARY KEY (festival, ticket)
 ) STRICT, WITHOUT ROWID;
+
+-- What does not fit together on a wallet or ticket, as it was last folded.
+CREATE TABLE conflicts (
+    festival INTEGER NOT NULL,
+    subject  BLOB NOT NULL,
+    view     TEXT NOT NULL,
+    PRIMARY KEY (festival, subject)
+) STRICT;
 
 -- Well-signed entries that count nothing, with the reason.
 CREATE TABLE set_aside (

@@ -95,7 +95,11 @@ const fn delta_ms() -> u64 {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FestivalConfig {
+    /// Raised with each change of a price; the hub raises its own count too where somebody forgot.
+    #[serde(default)]
+    pub price_revision: u32,
     /// What the festival has decided.
+    #[serde(default)]
     pub policy: PolicyConfig,
     /// Ticket categories.
     #[serde(default)]
@@ -105,16 +109,16 @@ pub struct FestivalConfig {
     pub product: Vec<ProductConfig>,
 }
 
-/// `[policy]`.
+/// `[policy]`; amounts in cents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicyConfig {
     /// Most that a wristband may hold.
-    pub maximum_balance_cents: u32,
+    pub maximum_balance: u32,
     /// Most that an island takes from one UID-only wallet before it hears from the hub again.
-    pub offline_limit_cents: u32,
+    pub offline_limit: u32,
     /// Deposit for one cup.
-    pub cup_deposit_cents: u32,
+    pub cup_deposit: u32,
     /// A clock that may be off by more is too uncertain for a validity window.
     pub time_uncertainty_s: u32,
     /// Then: `true` admit and mark, `false` ask a supervisor.
@@ -124,9 +128,9 @@ pub struct PolicyConfig {
 impl Default for PolicyConfig {
     fn default() -> Self {
         Self {
-            maximum_balance_cents: 30_000,
-            offline_limit_cents: 5_000,
-            cup_deposit_cents: 100,
+            maximum_balance: 30_000,
+            offline_limit: 5_000,
+            cup_deposit: 100,
             time_uncertainty_s: 300,
             admit_when_time_uncertain: true,
         }
@@ -199,9 +203,9 @@ impl PolicyConfig {
     /// As in the bundle.
     pub fn policy(&self) -> Result<Policy, ConfigError> {
         Ok(Policy {
-            maximum_balance: cents("maximum_balance_cents", self.maximum_balance_cents)?,
-            offline_limit: cents("offline_limit_cents", self.offline_limit_cents)?,
-            cup_deposit: cents("cup_deposit_cents", self.cup_deposit_cents)?,
+            maximum_balance: cents("maximum_balance", self.maximum_balance)?,
+            offline_limit: cents("offline_limit", self.offline_limit)?,
+            cup_deposit: cents("cup_deposit", self.cup_deposit)?,
             time_uncertainty_s: self.time_uncertainty_s,
             admit_when_time_uncertain: self.admit_when_time_uncertain,
         })
@@ -286,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_festival_reads_with_its_prices_in_cents() {
-        let config = parsed(&format!("[policy]\nmaximum_balance_cents = 20000\n{BEER}")).unwrap();
+        let config = parsed(&format!("[policy]\nmaximum_balance = 20000\n{BEER}")).unwrap();
         assert_eq!(config.policy.policy().unwrap().maximum_balance, Cents::new(20_000).unwrap());
         assert_eq!(config.products().unwrap()[0].price, Cents::new(350).unwrap());
     }

@@ -188,3 +188,13 @@ impl Walk<'_> {
         At { epoch, seq }.of(self.who.device)
     }
 }
+
+/// Whether every page reads and every row obeys its table.
+pub(crate) fn pages(connection: &Connection) -> Result<(), Degraded> {
+    let answer = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+    match answer {
+        Ok(answer) if answer == "ok" => Ok(()),
+        Ok(answer) => Err(Degraded::Database(answer)),
+        Err(error) => Err(Degraded::Database(error.to_string())),
+    }
+}

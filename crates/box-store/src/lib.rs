@@ -1,1 +1,26 @@
-//! placeholder
+//! SQLite store of a box: its journal, what the journal amounts to, and what the hub said last.
+//! Invariant: an answer means that the entry survives a power cut; one thread writes, and nothing damaged is written to.
+//! Not here: rules (`domain`), when to sync (`sync`), devices and screens.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic"))]
+mod believed;
+mod bundle;
+mod check;
+mod database;
+mod error;
+mod exchange;
+mod journal;
+mod knowledge;
+mod open;
+mod projection;
+mod store;
+mod view;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::{Degraded, OpenError, StoreError};
+pub use knowledge::{DeltaOutcome, Knowledge, NewerSelf, REVOKED_DEVICE, REVOKED_TICKET, Revoked};
+pub use open::{BootReport, StoreConfig, open};
+pub use store::{Committed, Decision, Store, Written};
+pub use view::{Counters, OpenIntent, OwnHead, View};

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use domain::{
     id::{BoxNumber, DeviceId, EntryRef, TicketUid, WalletId},
     journal::{Detail, Entry, EntryHash, Genesis},
-    ledger::{TicketState, WalletState},
+    ledger::{TicketFlags, TicketState, WalletState},
     time::Hlc,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -17,7 +17,7 @@ use crate::{
     believed,
     error::StoreError,
     journal::{self, At},
-    knowledge::{self, Knowledge},
+    knowledge::{self, Knowledge, NewerSelf, REVOKED_DEVICE, REVOKED_TICKET},
 };
 
 /// An intent that is neither committed nor void.
@@ -81,22 +81,23 @@ impl<'a> View<'a> {
         self.failure.into_inner()
     }
 
-    /// Keeps the first failure and answers with nothing: the decision will be thrown away.
+    /// Keeps the first failure: the decision will be thrown away.
+    fn failed<T>(&self, answer: Result<T, StoreError>) -> Option<T> {
+        answer.map_err(|failure| self.failure.borrow_mut().get_or_insert(failure).clone()).ok()
+    }
+
     fn kept<T: Default>(&self, answer: Result<T, StoreError>) -> T {
-        answer.unwrap_or_else(|failure| {
-            self.failure.borrow_mut().get_or_insert(failure);
-            T::default()
-        })
+        self.failed(answer).unwrap_or_default()
     }
 
     /// The ticket as this box believes it to be.
     pub fn ticket(&self, ticket: &TicketUid) -> TicketState {
-        self.kept(believed::ticket(self.connection, self.device, ticket))
+        self.failed(believed::ticket(self.connection, self.device, ticket)).unwrap_or_else(|| TicketState::empty(*ticket))
     }
 
     /// The wallet as this box believes it to be.
     pub fn wallet(&self, wallet: &WalletId) -> WalletState {
-        self.kept(believed::wallet(self.connection, self.device, wallet))
+        self.failed(believed::wallet(self.connection, self.device, wallet)).unwrap_or_else(|| WalletState::empty(*wallet))
     }
 
     /// What the hub said last about the wallet, own entries left out; `None` when it never named it.
@@ -241,9 +242,9 @@ impl<'a> View<'a> {
 
     /// Entries that the hub has not acknowledged.
     pub fn unsent(&self) -> u64 {
-        const UNSENT: &str = "SELECT coalesce(sum((SELECT max(at) FROM entry WHERE at >> 32 = 0 + epoch.epoch
-             AND at BETWEEN epoch.epoch << 32 AND (epoch.epoch << 32) + 4294967295) - (epoch.epoch << 32)
-             - coalesce(acked_seq, -1)), 0) FROM epoch";
+        const UNSENT: &str = "SELECT coalesce(sum(
+                 (SELECT max(at) FROM entry WHERE at BETWEEN epoch << 32 AND (epoch << 32) + 4294967295)
+                 - (epoch << 32) - coalesce(acked_seq, -1)), 0) FROM epoch";
         let unsent: Option<i64> = self.kept(self.one(UNSENT, &[]));
         unsent.unwrap_or(0).max(0).unsigned_abs()
     }
@@ -298,23 +299,55 @@ impl<'a> View<'a> {
         self.kept(knowledge::of(self.connection, section))
     }
 
-    /// The wallet that this box paired the ticket with.
+    /// The wallet that the ticket is paired with: as this box paired it last, else as the hub knows it.
     pub fn paired_wallet(&self, ticket: &TicketUid) -> Option<WalletId> {
-        let found: Option<[u8; 16]> = self.kept(self.one("SELECT wallet FROM pairing WHERE ticket = ?1", &[&&ticket.0[..]]));
-        found.map(WalletId)
+        const OWN: &str = "SELECT wallet FROM pairing WHERE ticket = ?1";
+        const HUB: &str = "SELECT wallet FROM hub_ticket WHERE ticket = ?1 AND wallet IS NOT NULL";
+        [OWN, HUB].into_iter().find_map(|sql| self.kept(self.one(sql, &[&&ticket.0[..]]))).map(WalletId)
     }
 
-    /// The ticket that this box paired the wallet with last.
+    /// The ticket that the wallet is paired with: as this box paired it last, else as the hub knows it.
     pub fn paired_ticket(&self, wallet: &WalletId) -> Option<TicketUid> {
-        const LAST: &str = "SELECT ticket FROM pairing WHERE wallet = ?1 ORDER BY at DESC LIMIT 1";
-        let found: Option<[u8; 16]> = self.kept(self.one(LAST, &[&&wallet.0[..]]));
-        found.map(TicketUid)
+        const OWN: &str = "SELECT ticket FROM pairing WHERE wallet = ?1 ORDER BY at DESC LIMIT 1";
+        const HUB: &str = "SELECT ticket FROM hub_ticket WHERE wallet = ?1 ORDER BY ticket LIMIT 1";
+        [OWN, HUB].into_iter().find_map(|sql| self.kept(self.one(sql, &[&&wallet.0[..]]))).map(TicketUid)
+    }
+
+    /// What "box and hub agree" compares: a digest over all wallets and used tickets that this box believes.
+    pub fn digest(&self) -> [u8; 32] {
+        self.kept(believed::agreement(self.connection, self.device))
     }
 
     /// Whether the hub revoked the device.
     pub fn is_revoked(&self, device: &DeviceId) -> bool {
-        let found: Option<i64> = self.kept(self.one("SELECT 1 FROM revoked WHERE device = ?1", &[&&device.0[..]]));
+        self.revoked(REVOKED_DEVICE, &device.0)
+    }
+
+    /// Whether the hub revoked the ticket.
+    pub fn is_ticket_revoked(&self, ticket: &TicketUid) -> bool {
+        self.revoked(REVOKED_TICKET, &ticket.0) || self.ticket(ticket).flags.has(TicketFlags::REVOKED)
+    }
+
+    fn revoked(&self, what: u8, id: &[u8]) -> bool {
+        let found: Option<i64> = self.kept(self.one("SELECT 1 FROM revoked WHERE what = ?1 AND id = ?2", &[&what, &id]));
         found.is_some()
+    }
+
+    /// The head of this box's own journal which it lacks, if it ever learned of one that later epochs do not follow.
+    pub fn newer_self(&self) -> Option<NewerSelf> {
+        self.kept(self.other_image())
+    }
+
+    fn other_image(&self) -> Result<Option<NewerSelf>, StoreError> {
+        let found = self
+            .connection
+            .prepare_cached(
+                "SELECT epoch, contiguous, hash FROM newer_self WHERE epoch >= (SELECT max(epoch) FROM epoch)
+                 ORDER BY epoch DESC LIMIT 1",
+            )?
+            .query_row([], |row| Ok(NewerSelf { epoch: row.get(0)?, contiguous: row.get(1)?, hash: row.get(2)? }))
+            .optional()?;
+        Ok(found)
     }
 
     /// Number of the newest bundle that this box ever verified.

@@ -212,6 +212,8 @@ pub struct Bundle {
     pub festival: FestivalId,
     /// Its founding record.
     pub founding: Founding,
+    /// The `Purpose::Bundle` key that signed it, and that may sign state deltas.
+    pub signer: [u8; 32],
     /// What it says.
     pub body: BundleBody,
 }
@@ -319,7 +321,7 @@ impl Bundle {
                 return Err(BundleError::Key(ChainError::Purpose { found, wanted }));
             }
         }
-        Ok(Self { festival, founding, body })
+        Ok(Self { festival, founding, signer: signer.subject, body })
     }
 
     /// As [`Self::verify`], for a box that already holds bundle `held`.

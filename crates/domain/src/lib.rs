@@ -9,6 +9,7 @@ pub mod access;
 pub mod bundle;
 pub mod id;
 pub mod journal;
+pub mod ledger;
 pub mod money;
 pub mod secrets;
 pub mod ticket;

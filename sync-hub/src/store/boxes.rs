@@ -5,7 +5,7 @@ use domain::{
 };
 use rusqlite::{Row, params};
 
-use super::{Store, StoreError, rows, statement};
+use super::{Store, StoreError, row, rows, statement};
 
 /// A box that has shown its chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,5 +104,19 @@ impl Store {
     pub fn credit_chains(&self) -> Result<Vec<Vec<u8>>, StoreError> {
         let sql = "SELECT chain FROM credit_keys WHERE festival = $1 ORDER BY public_key";
         rows(&self.conn, sql, params![self.festival], |r| r.get(0))
+    }
+}
+
+impl Store {
+    /// Whether this device ever showed its chain.
+    pub fn has_box(&self, device: DeviceId) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM boxes WHERE festival = $1 AND device = $2";
+        Ok(row(&self.conn, sql, params![self.festival, device.0], |_| Ok(()))?.is_some())
+    }
+
+    /// The chain that this device showed.
+    pub fn chain_of(&self, device: DeviceId) -> Result<Option<Vec<u8>>, StoreError> {
+        let sql = "SELECT chain FROM boxes WHERE festival = $1 AND device = $2";
+        row(&self.conn, sql, params![self.festival, device.0], |r| r.get(0))
     }
 }

@@ -17,6 +17,8 @@ use super::{Reading, Store, StoreError, row, rows, statement};
 pub struct Seed {
     /// Categories.
     pub categories: Vec<Category>,
+    /// Price revision that the file names.
+    pub price_revision: u32,
     /// Catalogue.
     pub products: Vec<Product>,
 }
@@ -61,6 +63,7 @@ impl Store {
             |r| Ok((r.get(0)?, r.get(1)?)),
         )?;
         let (held_seed, held_catalogue) = held.unwrap_or_default();
+        let revision = self.price_revision()?.saturating_add(1).max(seed.price_revision);
         self.transaction(|store| {
             if held_seed != seed_hash.as_bytes() {
                 seed.categories.iter().try_for_each(|category| store.put_category(category))?;
@@ -70,9 +73,9 @@ impl Store {
             if held_catalogue != catalogue.as_bytes() {
                 statement(
                     &store.conn,
-                    "UPDATE festivals SET catalogue = $2, price_revision = price_revision + 1 WHERE festival = $1",
+                    "UPDATE festivals SET catalogue = $2, price_revision = $3 WHERE festival = $1",
                 )?
-                .execute(params![store.festival, catalogue.as_bytes()])?;
+                .execute(params![store.festival, catalogue.as_bytes(), revision])?;
             }
             Ok(())
         })

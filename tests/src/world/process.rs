@@ -29,12 +29,21 @@ pub struct Running {
 }
 
 impl Programs {
-    /// The folder that this program stands in, or its parent for a test.
-    pub fn beside_this_one() -> Result<Self> {
-        let own = std::env::current_exe().context("where this program stands")?;
-        let candidates = own.ancestors().skip(1).take(2).map(Path::to_path_buf);
-        let found = candidates.into_iter().find(|dir| dir.join("edge").is_file() && dir.join("sync-hub").is_file());
-        let dir = found.context("edge, sync-hub and provision are not built: cargo build --workspace --bins")?;
+    /// Builds them with the profile that this program was built with, showing cargo's own progress on standard error;
+    /// where nothing has changed this takes a moment.
+    pub fn build() -> Result<Self> {
+        let dir = own_folder()?;
+        let profile = dir.file_name().and_then(|name| name.to_str()).unwrap_or("debug");
+        let target = dir.parent().context("no target folder")?;
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut build = Command::new(cargo);
+        build.args(["build", "--bins", "-p", "edge", "-p", "sync-hub", "-p", "provisioning"]);
+        build.args(["--profile", if profile == "debug" { "dev" } else { profile }]);
+        build.arg("--target-dir").arg(target).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        let built = build.stdin(Stdio::null()).stdout(std::io::stderr()).status().context("cargo build")?;
+        if !built.success() {
+            bail!("edge, sync-hub and provision could not be built ({built})");
+        }
         Ok(Self { dir })
     }
 
@@ -51,6 +60,14 @@ impl Programs {
         }
         Ok(String::from_utf8_lossy(&stdout).into_owned())
     }
+}
+
+/// The profile's folder under `target`: a test stands one folder further down.
+fn own_folder() -> Result<PathBuf> {
+    let own = std::env::current_exe().context("where this program stands")?;
+    let dir = own.parent().context("no folder")?;
+    let is_tests = dir.file_name().is_some_and(|name| name == "deps" || name == "examples");
+    Ok(if is_tests { dir.parent().context("no folder")?.into() } else { dir.into() })
 }
 
 /// A running daemon.

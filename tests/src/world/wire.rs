@@ -1,11 +1,11 @@
-//! The network between one box and the hub: a UDP relay on loopback that can be cut and healed.
+//! The network between one box and the hub: a UDP relay on loopback that can be cut and mended.
 //! Invariant: while it is cut no datagram passes, in either direction.
 use std::{
     collections::HashMap,
     io,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -17,21 +17,30 @@ const CLIENTS_MAX: usize = 64;
 /// Longest datagram.
 const DATAGRAM_MAX: usize = 65_535;
 
+/// Where the wire ends: nowhere until the hub listens, elsewhere once it was restarted.
+type Far = Arc<RwLock<Option<SocketAddr>>>;
+
 /// One wire.
 pub struct Wire {
     near: SocketAddr,
+    far: Far,
     is_cut: Arc<AtomicBool>,
     relay: JoinHandle<()>,
 }
 
 impl Wire {
-    /// Lays a wire to the hub at `far`.
-    pub async fn lay(far: SocketAddr) -> io::Result<Self> {
+    /// Lays a wire that leads nowhere yet.
+    pub async fn lay() -> io::Result<Self> {
         let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await?);
         let near = socket.local_addr()?;
-        let is_cut = Arc::new(AtomicBool::new(false));
-        let relay = tokio::spawn(relay(socket, far, Arc::clone(&is_cut)));
-        Ok(Self { near, is_cut, relay })
+        let (far, is_cut) = (Far::default(), Arc::new(AtomicBool::new(false)));
+        let relay = tokio::spawn(relay(socket, Arc::clone(&far), Arc::clone(&is_cut)));
+        Ok(Self { near, far, is_cut, relay })
+    }
+
+    /// Lets it end at the hub that listens at `far`.
+    pub fn lead_to(&self, far: SocketAddr) {
+        *self.far.write().unwrap_or_else(PoisonError::into_inner) = Some(far);
     }
 
     /// Where the box finds the hub.
@@ -61,14 +70,18 @@ impl Drop for Wire {
     }
 }
 
-async fn relay(near: Arc<UdpSocket>, far: SocketAddr, is_cut: Arc<AtomicBool>) {
+async fn relay(near: Arc<UdpSocket>, far: Far, is_cut: Arc<AtomicBool>) {
     let mut clients: HashMap<SocketAddr, (Arc<UdpSocket>, JoinHandle<()>)> = HashMap::new();
+    let mut leads_to = None;
     let mut buffer = vec![0; DATAGRAM_MAX];
     loop {
         let Ok((length, client)) = near.recv_from(&mut buffer).await else { continue };
-        if is_cut.load(Ordering::SeqCst) {
-            continue;
+        let now = *far.read().unwrap_or_else(PoisonError::into_inner);
+        if now != leads_to {
+            leads_to = now;
+            clients.drain().for_each(|(_, (_, back))| back.abort());
         }
+        let Some(far) = leads_to.filter(|_| !is_cut.load(Ordering::SeqCst)) else { continue };
         if !clients.contains_key(&client) {
             if clients.len() >= CLIENTS_MAX {
                 clients.drain().for_each(|(_, (_, back))| back.abort());

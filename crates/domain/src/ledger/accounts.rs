@@ -119,7 +119,8 @@ impl Accounts {
         *self = self.minus(&Self::of(entry, intent));
     }
 
-    /// Adds a transfer to the wallet that receives it (`entry.other`); other effects do nothing there.
+    /// Adds a transfer to the wallet that receives it (`entry.other`), which an unknown effect freezes as well;
+    /// other effects do nothing there.
     pub fn add_received(&mut self, entry: &Entry) {
         *self = self.plus(&Self::received(entry));
     }
@@ -165,15 +166,21 @@ impl Accounts {
     fn of(entry: &Entry, intent: Option<&Entry>) -> Self {
         let mut sums = Self::moved(entry, intent);
         if !entry.flags.has(Flags::TRAINING) {
-            sums.note_holds(entry);
+            sums.note_holds(entry, intent);
         }
         sums
     }
 
     fn received(entry: &Entry) -> Self {
         let mut sums = Self::default();
-        if entry.effect == Effect::Transfer && !entry.flags.has(Flags::TRAINING) {
+        if entry.flags.has(Flags::TRAINING) {
+            return sums;
+        }
+        if entry.effect == Effect::Transfer {
             sums.transferred = entry.amount.as_i64();
+        }
+        if matches!(entry.effect, Effect::Unknown(_)) {
+            sums.unknown = 1;
         }
         sums
     }
@@ -211,6 +218,7 @@ impl Accounts {
 
     fn credit(&mut self, entry: &Entry, intent: Option<&Entry>, amount: i64) {
         match entry.kind {
+            Kind::TOP_UP if intent.is_some_and(carries_credit) => self.pending = amount.saturating_neg(),
             Kind::TOP_UP => self.top_up(entry, amount),
             Kind::GIFT => self.gifts = amount,
             Kind::CORRECTION_PLUS | Kind::CORRECTION_MINUS => self.corrections = amount,
@@ -284,27 +292,30 @@ impl Accounts {
         sums
     }
 
-    fn note_holds(&mut self, entry: &Entry) {
+    fn note_holds(&mut self, entry: &Entry, closed: Option<&Entry>) {
         let amount = entry.amount.as_i64();
-        let carries = carries_credit(entry);
         match entry.effect {
             Effect::Hold => self.hold_debit = amount,
-            Effect::HoldCredit if !carries => self.hold_credit = amount,
+            Effect::HoldCredit if !carries_credit(entry) => self.hold_credit = amount,
             _ => {}
         }
         if opens(entry) {
             self.open_intents = 1;
         }
-        if closes(entry).is_some() {
+        let closes = closes(entry).is_some();
+        if closes {
             self.open_intents = -1;
-            match entry.effect {
-                Effect::Debit => self.hold_debit = amount.saturating_neg(),
-                Effect::Credit if !carries => self.hold_credit = amount.saturating_neg(),
-                Effect::Release => self.released = amount,
+            let less = amount.saturating_neg();
+            match (entry.effect, closed.map(|hold| hold.effect)) {
+                (Effect::Debit, _) | (Effect::Release, Some(Effect::Hold)) => self.hold_debit = less,
+                _ if carries_credit(entry) || closed.is_some_and(carries_credit) => {}
+                (Effect::Credit, _) | (Effect::Release, Some(Effect::HoldCredit)) => self.hold_credit = less,
+                (Effect::Release, _) => self.released = amount,
                 _ => {}
             }
         }
-        let reads = matches!(Detail::of(entry), Ok(Detail::Seen(Some(_))));
+        // A commit read what its intent says already; any other reading is for the full fold.
+        let reads = !closes && matches!(Detail::of(entry), Ok(Detail::Seen(Some(_))));
         let kinds = matches!(entry.kind, Kind::VOID | Kind::GAVE_UP | Kind::SUSPICION | Kind::BLOCK | Kind::UNBLOCK);
         if kinds || reads || matches!(entry.effect, Effect::Block | Effect::Unblock | Effect::Release) {
             self.marks = 1;

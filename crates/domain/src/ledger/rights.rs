@@ -127,7 +127,7 @@ fn goes_with(kind: Kind, effect: Effect) -> bool {
     match kind {
         Kind::ADMISSION => effect == E::In,
         Kind::EXIT => effect == E::Out,
-        Kind::TOP_UP => matches!(effect, E::Credit | E::Owe | E::Debit),
+        Kind::TOP_UP => matches!(effect, E::Credit | E::Owe | E::Debit | E::Repay),
         Kind::GIFT => matches!(effect, E::Credit | E::Owe),
         Kind::SALE => matches!(effect, E::Debit | E::Credit | E::Owe),
         Kind::DEPOSIT_OUT => effect == E::Debit,

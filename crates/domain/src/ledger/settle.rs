@@ -309,25 +309,18 @@ impl<'a> Evidence<'a> {
 fn stands_in(reader: &WalletEntry, record: RecordId, counter: u16) -> Option<bool> {
     let seen = reader.seen()?;
     let chain = [Some(seen.base), Some(seen.before), seen.before2];
-    let Some(top) = counter_of_base(reader) else {
-        // The header does not say at which counter it read: the record's name can prove it, its absence nothing.
-        return chain.into_iter().flatten().any(|id| id == record).then_some(true);
-    };
+    let top = counter_of_base(reader)?;
     let depth = usize::from(top.checked_sub(counter)?);
     let at = (*chain.get(depth)?).filter(|id| !is_none(*id))?;
     Some(at == record)
 }
 
-/// Tap counter of the record in force that the entry read: an intent's own less one, a bare read's own.
+/// Tap counter of the record in force that the entry read: the one below its own.
 pub(super) fn counter_of_base(reader: &WalletEntry) -> Option<u16> {
-    match (&reader.detail, reader.entry.refers_to) {
-        (Detail::Intent(_), _) => reader.entry.tap_counter.checked_sub(1),
-        (Detail::Seen(Some(_)), None) => Some(reader.entry.tap_counter),
-        _ => None,
-    }
+    reader.seen().and(reader.entry.tap_counter.checked_sub(1))
 }
 
-fn is_void(entry: &Entry) -> bool {
+pub(super) fn is_void(entry: &Entry) -> bool {
     entry.kind == Kind::VOID || entry.effect == Effect::Release && entry.kind != Kind::CLOSING_READ
 }
 

@@ -1,17 +1,14 @@
 //! The reference fold of one wallet: everything its entries mean, together.
 //! Invariant: a function of the set; entries in any order and in any number of copies give the same result.
 //! Not here: the quick path for wallets without anything unusual (`fast`).
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    vec::Vec,
-};
+use alloc::{collections::BTreeSet, vec::Vec};
 
 use super::{
     accounts::{self, Accounts},
     chip_fork::{ChipFork, forks_in},
     journals::{Standing, unlifted},
     settle::{self, Evidence, Settled, Verdict, WalletEntry},
-    wallet_state::{WalletFlags, WalletState, to_u32},
+    wallet_state::{WalletFlags, WalletState},
 };
 use crate::{
     id::{EntryRef, WalletId},
@@ -54,22 +51,11 @@ pub fn fold_wallet(wallet: WalletId, entries: &[WalletEntry]) -> WalletFold {
     let set = distinct(entries);
     let evidence = Evidence::of(set.iter().copied().filter(|e| concerns(wallet, e) || e.entry.kind == Kind::CLOSURE));
     let own: Vec<&WalletEntry> = set.into_iter().filter(|e| concerns(wallet, e)).collect();
-    let mut fold = Folding {
-        wallet,
-        intents: settle::settle_all(&evidence, &own),
-        sums: Accounts::default(),
-        counted: BTreeSet::new(),
-        bodies: BTreeSet::new(),
-    };
-    for disputed in [false, true] {
-        for e in own.iter().filter(|e| (e.standing == Standing::Disputed) == disputed) {
-            fold.count(e);
-        }
-    }
+    let mut fold = Folding::new(wallet, own, &evidence);
+    fold.run();
     let forks = forks_in(&evidence);
-    let state = fold.state(&own, &forks);
     WalletFold {
-        state,
+        state: fold.state(&evidence, !forks.is_empty()),
         overspend: fold.sums.balance().min(0).saturating_neg(),
         disputed: fold.sums.disputed,
         accounts: fold.sums,
@@ -78,64 +64,82 @@ pub fn fold_wallet(wallet: WalletId, entries: &[WalletEntry]) -> WalletFold {
     }
 }
 
-fn concerns(wallet: WalletId, e: &WalletEntry) -> bool {
-    e.entry.subject == wallet.into() || e.entry.other == wallet.into()
+/// Whether the entry is about this wallet: as its subject, or as the receiving side.
+pub(super) fn concerns(wallet: WalletId, e: &WalletEntry) -> bool {
+    let receives = matches!(e.entry.effect, Effect::Transfer | Effect::Unknown(_));
+    e.entry.subject == wallet.into() || receives && e.entry.other == wallet.into()
 }
 
-/// One effect of a chip record: which record, and whether by a commit or by a verdict does not matter.
+/// One chip record: its tap counter and name.
 type RecordKey = (u16, RecordId);
 
 struct Folding<'a> {
     wallet: WalletId,
+    own: Vec<&'a WalletEntry>,
     intents: Vec<(&'a WalletEntry, Settled)>,
+    owed_for: BTreeSet<EntryRef>,
     sums: Accounts,
     counted: BTreeSet<RecordKey>,
     bodies: BTreeSet<Vec<u8>>,
 }
 
 impl<'a> Folding<'a> {
-    fn count(&mut self, e: &'a WalletEntry) {
-        if e.is_training() || matches!(e.standing, Standing::SetAside(_)) {
-            return;
+    fn new(wallet: WalletId, own: Vec<&'a WalletEntry>, evidence: &Evidence<'_>) -> Self {
+        let owes = |e: &&&WalletEntry| e.entry.effect == Effect::Owe && e.standing == Standing::InForce;
+        Self {
+            wallet,
+            intents: settle::settle_all(evidence, &own),
+            owed_for: own.iter().filter(owes).filter_map(|e| e.entry.refers_to).collect(),
+            own,
+            sums: Accounts::default(),
+            counted: BTreeSet::new(),
+            bodies: BTreeSet::new(),
         }
-        if let Some(intent) = e.intent() {
-            let settled = self.intents.iter().find(|(i, _)| i.at == e.at && i.entry == e.entry).map(|(_, s)| *s);
-            if let Some(settled) = settled {
-                self.count_intent(e, intent, &settled);
-            }
-            return;
-        }
-        if !e.is_evidence() {
-            return;
-        }
-        if e.entry.subject != self.wallet.into() {
-            let received = e.entry.other == self.wallet.into() && e.entry.effect == Effect::Transfer;
-            if received && self.is_new(e, None) {
-                self.sums.add_received(&e.entry);
-                self.dispute(e, e.entry.amount.as_i64());
-            }
-            return;
-        }
-        self.count_own(e);
     }
 
-    fn count_own(&mut self, e: &'a WalletEntry) {
-        let intent = accounts::closes(&e.entry).and_then(|at| self.intent_at(at));
-        if !self.is_new(e, intent) {
+    /// Entries in force before disputed ones, commits before intents: what counts once is counted where it is surest.
+    fn run(&mut self) {
+        for disputed in [false, true] {
+            let of_turn = |e: &&WalletEntry| (e.standing == Standing::Disputed) == disputed && e.is_evidence();
+            for e in self.own.clone().into_iter().filter(of_turn) {
+                match (e.entry.subject == self.wallet.into(), e.intent()) {
+                    (true, None) => self.count_entry(e),
+                    (false, _) => self.count_received(e),
+                    (true, Some(_)) => {}
+                }
+            }
+            for (e, settled) in self.intents.clone() {
+                if let (Some(intent), true) = (e.intent(), (e.standing == Standing::Disputed) == disputed) {
+                    self.count_intent(e, intent, &settled);
+                }
+            }
+        }
+    }
+
+    fn count_received(&mut self, e: &WalletEntry) {
+        if self.is_new(e, None) {
+            self.sums.add_received(&e.entry);
+            if e.entry.effect == Effect::Transfer {
+                self.dispute(e);
+            }
+        }
+    }
+
+    fn count_entry(&mut self, e: &WalletEntry) {
+        let closed = accounts::closes(&e.entry).and_then(|at| self.own.iter().find(|i| i.at == at).copied());
+        if !self.is_new(e, closed) {
             return;
         }
-        let moved = Accounts::moved(&e.entry, intent.map(|i| &i.entry));
-        self.sums = self.sums.plus(&moved);
+        self.sums = self.sums.plus(&Accounts::moved(&e.entry, closed.map(|i| &i.entry)));
         let amount = e.entry.amount.as_i64();
         match e.entry.effect {
-            Effect::Credit | Effect::Repay => self.dispute(e, amount),
+            Effect::Credit | Effect::Repay => self.dispute(e),
             Effect::Owe if e.standing == Standing::Disputed => {
-                self.sums.pending = self.sums.pending.saturating_sub(amount);
-                self.dispute(e, amount);
+                book(&mut self.sums.pending, amount.saturating_neg());
+                self.dispute(e);
             }
-            Effect::Hold => self.hold(|sums| &mut sums.hold_debit, amount),
-            Effect::HoldCredit => self.hold(|sums| &mut sums.hold_credit, amount),
-            Effect::Release if intent.is_none() => self.hold(|sums| &mut sums.released, amount),
+            Effect::Hold => book(&mut self.sums.hold_debit, amount),
+            Effect::HoldCredit => book(&mut self.sums.hold_credit, amount),
             Effect::None
             | Effect::Owe
             | Effect::Debit
@@ -147,68 +151,100 @@ impl<'a> Folding<'a> {
             | Effect::Unblock
             | Effect::Unknown(_) => {}
         }
-    }
-
-    fn hold(&mut self, account: impl Fn(&mut Accounts) -> &mut i64, amount: i64) {
-        let sum = account(&mut self.sums);
-        *sum = sum.saturating_add(amount);
+        // Intents are held by their verdict; any other hold is held by its entry and ended by the one that names it.
+        if let Some(hold) = closed.filter(|hold| hold.intent().is_none() && hold.is_evidence()) {
+            match hold.entry.effect {
+                Effect::Hold => book(&mut self.sums.hold_debit, amount.saturating_neg()),
+                Effect::HoldCredit => book(&mut self.sums.hold_credit, amount.saturating_neg()),
+                _ => {}
+            }
+        }
     }
 
     /// Takes a credit on forked ground out of the balance again.
-    fn dispute(&mut self, e: &WalletEntry, amount: i64) {
+    fn dispute(&mut self, e: &WalletEntry) {
         if e.standing == Standing::Disputed {
-            self.hold(|sums| &mut sums.disputed, amount);
+            book(&mut self.sums.disputed, e.entry.amount.as_i64());
         }
-    }
-
-    fn intent_at(&self, at: EntryRef) -> Option<&'a WalletEntry> {
-        self.intents.iter().find(|(i, _)| i.at == at).map(|(i, _)| *i)
     }
 
     /// Once per chip record, and once per body where two branches of one journal carry the same one.
-    fn is_new(&mut self, e: &WalletEntry, intent: Option<&WalletEntry>) -> bool {
-        let record = intent.and_then(|i| i.intent().map(|intent| (i.entry.tap_counter, intent.own)));
-        if let Some(key) = record {
-            return self.counted.insert(key) || e.standing != Standing::Disputed;
+    fn is_new(&mut self, e: &WalletEntry, closed: Option<&WalletEntry>) -> bool {
+        let in_force = e.standing != Standing::Disputed;
+        if let Some((i, intent)) = closed.and_then(|i| i.intent().map(|intent| (i, intent))) {
+            return self.counted.insert((i.entry.tap_counter, intent.own)) || in_force;
         }
         let mut body = e.at.device.0.to_vec();
         body.extend(e.entry.to_bytes());
-        self.bodies.insert(body) || e.standing != Standing::Disputed
+        self.bodies.insert(body) || in_force
     }
 
     fn count_intent(&mut self, e: &WalletEntry, intent: &Intent, settled: &Settled) {
-        let revoked = e.standing == Standing::BeyondRevocation;
-        let counts = !matches!(settled.verdict, Verdict::Committed | Verdict::Void);
-        if !counts || revoked && settled.verdict != Verdict::Applied {
-            return;
-        }
-        if settled.verdict != Verdict::NotApplied && !self.counted.insert((e.entry.tap_counter, intent.own)) {
-            return;
-        }
         let consequence = settled.consequence();
-        self.sums.losses = self.sums.losses.saturating_add(consequence.loss);
-        if settled.verdict == Verdict::Applied {
-            self.sums = self.sums.plus(&Accounts::applied(&e.entry, intent));
-            if consequence.owed > 0 && !self.is_owed_by_an_entry(e.at) {
-                self.sums.pending = self.sums.pending.saturating_add(consequence.owed);
-                self.sums.pending_issued = self.sums.pending_issued.saturating_add(consequence.owed);
-            }
-            if settled.credit && e.standing != Standing::InForce {
-                self.sums.disputed = self.sums.disputed.saturating_add(settled.amount);
-            }
+        let revoked = e.standing == Standing::BeyondRevocation;
+        match settled.verdict {
+            Verdict::Committed | Verdict::Void => return,
+            Verdict::NotApplied if !revoked => return book(&mut self.sums.losses, consequence.loss),
+            Verdict::NotApplied | Verdict::Doubt if revoked => return,
+            Verdict::Applied | Verdict::NotApplied | Verdict::Doubt => {}
+        }
+        if !self.counted.insert((e.entry.tap_counter, intent.own)) {
+            return;
         }
         if settled.verdict == Verdict::Doubt {
-            self.sums.open_intents = self.sums.open_intents.saturating_add(1);
-            match intent.purpose {
-                IntentPurpose::Sale | IntentPurpose::Refund => self.hold(|s| &mut s.hold_debit, consequence.in_doubt),
-                IntentPurpose::TopUp => self.hold(|s| &mut s.hold_credit, consequence.in_doubt),
+            book(&mut self.sums.open_intents, 1);
+            return match intent.purpose {
+                IntentPurpose::Sale | IntentPurpose::Refund => book(&mut self.sums.hold_debit, consequence.in_doubt),
+                IntentPurpose::TopUp => book(&mut self.sums.hold_credit, consequence.in_doubt),
                 IntentPurpose::Carry | IntentPurpose::ClosingRead => {}
-            }
+            };
+        }
+        self.sums = self.sums.plus(&Accounts::applied(&e.entry, intent));
+        if !self.owed_for.contains(&e.at) {
+            book(&mut self.sums.pending, consequence.owed);
+            book(&mut self.sums.pending_issued, consequence.owed);
+        }
+        if settled.credit && e.standing != Standing::InForce {
+            book(&mut self.sums.disputed, settled.amount);
         }
     }
 
-    /// A box or hub that booked the debt itself is not asked to pay twice.
-    fn is_owed_by_an_entry(&self, _intent: EntryRef) -> bool {
-        false
+    fn state(&self, evidence: &Evidence<'_>, forked: bool) -> WalletState {
+        let mut state = WalletState::empty(self.wallet);
+        for reader in evidence.readers() {
+            if let Some(seen) = reader.seen() {
+                state.credit_seq = state.credit_seq.max(seen.credit_seq);
+                if let Some(counter) = settle::counter_of_base(reader).filter(|_| !settle::is_none(seen.base)) {
+                    state.saw(counter, seen.base);
+                }
+            }
+            state.profile = state.profile.max(settle::profile_of(reader));
+        }
+        for (e, settled) in &self.intents {
+            let Some(intent) = e.intent() else { continue };
+            let applied = settled.verdict == Verdict::Applied;
+            if evidence.has_record(&e.at) && settled.verdict == Verdict::Committed || applied && !settled.credit {
+                state.spent = state.spent.max(intent.spent_after.get());
+                state.saw(e.entry.tap_counter, intent.own);
+            }
+            if let (Some(record), true) = (&intent.new_credit, applied || settled.verdict == Verdict::Committed) {
+                state.credit_seq = state.credit_seq.max(settle::credit_seq(record));
+            }
+        }
+        let in_force = || self.own.iter().filter(|e| e.standing == Standing::InForce && !e.is_training());
+        let blocks = unlifted(in_force().map(|e| (e.at, &e.entry)));
+        let suspect = forked || in_force().any(|e| e.entry.kind == Kind::SUSPICION);
+        let disputed = self.own.iter().any(|e| e.standing == Standing::Disputed && !e.is_training());
+        state.flags = WalletFlags::default()
+            .with_if(WalletFlags::BLOCKED, !blocks.is_empty())
+            .with_if(WalletFlags::FROZEN, self.sums.unknown > 0)
+            .with_if(WalletFlags::OVERSPENT, self.sums.balance() < 0)
+            .with_if(WalletFlags::SUSPECT, suspect)
+            .with_if(WalletFlags::DISPUTED, disputed);
+        state.with_sums(&self.sums)
     }
+}
+
+fn book(account: &mut i64, amount: i64) {
+    *account = account.saturating_add(amount);
 }

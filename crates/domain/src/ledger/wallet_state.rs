@@ -143,14 +143,8 @@ impl WalletState {
             if e.entry.subject == self.wallet.into() {
                 sums.add_closing(&e.entry, intent.map(|i| &i.entry));
                 state.note(e, intent);
-            } else if e.entry.other == self.wallet.into() {
+            } else if wallet::concerns(self.wallet, e) {
                 sums.add_received(&e.entry);
-            }
-            if let (Effect::Release, Some(i)) = (e.entry.effect, intent) {
-                let debit = i.entry.effect == Effect::Hold;
-                let side = if debit { &mut sums.hold_debit } else { &mut sums.hold_credit };
-                *side = side.saturating_sub(e.entry.amount.as_i64());
-                sums.released = sums.released.saturating_sub(e.entry.amount.as_i64());
             }
         }
         state.balance = state.balance.saturating_add(sums.balance()).saturating_sub(sums.hold_debit);
@@ -169,16 +163,33 @@ impl WalletState {
         if let Detail::Pairing(pairing) = &e.detail {
             self.profile = self.profile.max(Some(pairing.profile));
         }
-        if let (Some(i), true) = (intent.and_then(WalletEntry::intent), e.entry.kind != Kind::VOID) {
+        let c_only = matches!(&e.detail, Detail::TopUp(top_up) if top_up.c_only);
+        let wrote = !c_only && !super::settle::is_void(&e.entry);
+        if let (Some(i), true) = (intent.and_then(WalletEntry::intent), wrote) {
             self.wrote(i, e.entry.tap_counter);
+        }
+    }
+
+    /// A record known to be, or to have been, in force on the chip; the newest is the head.
+    pub(super) fn saw(&mut self, counter: u16, record: RecordId) {
+        if (counter, record) > (self.head_counter, self.head_record) {
+            (self.head_counter, self.head_record) = (counter, record);
+        }
+    }
+
+    /// The amounts that follow from the sums.
+    pub(super) fn with_sums(self, sums: &Accounts) -> Self {
+        Self {
+            balance: sums.balance().saturating_sub(sums.hold_debit),
+            pending: to_u32(sums.pending),
+            in_doubt: to_u32(sums.in_doubt()),
+            ..self
         }
     }
 
     fn wrote(&mut self, intent: &Intent, counter: u16) {
         self.spent = self.spent.max(intent.spent_after.get());
-        if (counter, intent.own) > (self.head_counter, self.head_record) {
-            (self.head_counter, self.head_record) = (counter, intent.own);
-        }
+        self.saw(counter, intent.own);
         let written = intent.new_credit.as_ref().map_or(0, super::settle::credit_seq);
         self.credit_seq = self.credit_seq.max(intent.seen.credit_seq).max(written);
     }

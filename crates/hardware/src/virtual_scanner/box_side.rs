@@ -58,7 +58,7 @@ impl VirtualScanner {
                 Ok(code) => (DECODED, Ok(Some(code))),
                 Err(error) => (NOT_TEXT, Err(error)),
             },
-            Err(PictureError::NoCode) => (NO_CODE, Ok(None)),
+            Err(PictureError::NoCode | PictureError::TooHard) => (NO_CODE, Ok(None)),
             Err(PictureError::SeveralCodes(_)) => (SEVERAL_CODES, Ok(None)),
             Err(PictureError::NotAPng) => (NOT_A_PNG, Ok(None)),
             Err(PictureError::TooLarge) => (TOO_LARGE, Ok(None)),

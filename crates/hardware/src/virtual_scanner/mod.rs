@@ -5,7 +5,8 @@
 //! # Protocol
 //! One connection for each picture. World → box: a big-endian `u32` length (at most [`MAX_PNG`]) and
 //! the PNG. Box → world: a status byte, a big-endian `u16` length and that many bytes of UTF-8, then
-//! the box hangs up. Status 1: decoded, the text follows; otherwise no text: 2 no code found,
+//! the box hangs up. Status 1: decoded, the text follows; otherwise no text: 2 no code found (or not
+//! within [`qr::LONGEST_LOOK`]),
 //! 3 several codes, 4 not a PNG, 5 too large (bytes or pixels), 6 the code is not text.
 //!
 //! Invariant: one picture at a time is held, and no picture stops the scanner.

@@ -12,7 +12,7 @@ use domain::{
 
 use super::{CloseReason, HELLO_WITHIN_MS, Millis, PING_EVERY_MS, SILENCE_MS, WINDOW, identify};
 use crate::{
-    delta::{DeltaError, DeltaProgress, Section, SignedDelta},
+    delta::{Delta, DeltaError, DeltaProgress, Section, SignedDelta},
     frame::{
         Ack, BundlePart, Frame, HaveBundle, HaveDelta, Hello, PROTOCOL, Ping, Refuse, RefuseCode, SectionHeld, WantBundle,
         WantFrom, Welcome,
@@ -162,7 +162,10 @@ pub struct BoxSide {
     awaited: VecDeque<BTreeSet<DeviceId>>,
     /// The journal that a read was asked for.
     reading: Option<(DeviceId, u32)>,
-    sections: BTreeMap<Section, DeltaProgress>,
+    /// What is on disk of each section, and what was taken since.
+    sections: BTreeMap<Section, (DeltaProgress, DeltaProgress)>,
+    /// Sections whose batch was signed with a key that may come with the next bundle.
+    stalled: BTreeSet<Section>,
     bundle: Option<(u64, u32, Vec<u8>)>,
     heard: Millis,
     pinged: Millis,
@@ -171,10 +174,14 @@ pub struct BoxSide {
 impl BoxSide {
     /// A side without a connection.
     pub fn new(start: BoxStart) -> Self {
-        let sections = start.sections.iter().map(|held| (held.section, DeltaProgress::at(held.term, held.number))).collect();
+        let sections = start.sections.iter().map(|held| {
+            let progress = DeltaProgress::at(held.term, held.number);
+            (held.section, (progress, progress))
+        });
         let mut side = Self {
             own: device_id(&start.public_key),
-            sections,
+            sections: sections.collect(),
+            stalled: BTreeSet::new(),
             start,
             state: State::Offline,
             actions: VecDeque::new(),
@@ -206,9 +213,9 @@ impl BoxSide {
         matches!(self.state, State::Online { .. })
     }
 
-    /// How far a section is known.
+    /// How far a section is known, on disk.
     pub fn section(&self, section: Section) -> Option<DeltaProgress> {
-        self.sections.get(&section).copied()
+        self.sections.get(&section).map(|progress| progress.0)
     }
 
     /// Entries of the box's own epoch that no hub of the present term has confirmed.
@@ -222,7 +229,7 @@ impl BoxSide {
         self.closed();
         self.state = State::Greeting { peer: peer_public_key, since: now };
         (self.heard, self.pinged) = (now, now);
-        let sections = self.sections.iter().map(|(section, progress)| SectionHeld {
+        let sections = self.sections.iter().map(|(section, (progress, _))| SectionHeld {
             section: *section,
             term: progress.term,
             number: progress.number,
@@ -243,11 +250,21 @@ impl BoxSide {
     /// The connection is gone; what was under way is forgotten, what was confirmed is kept.
     pub fn closed(&mut self) {
         self.state = State::Offline;
-        self.actions.clear();
+        self.actions.retain(|action| match action {
+            BoxAction::MarkAcked(_) | BoxAction::StoreBundle { .. } | BoxAction::StoreChain(_) | BoxAction::NewerSelf { .. } => true,
+            BoxAction::Send(_)
+            | BoxAction::ReadSegment { .. }
+            | BoxAction::ApplyDelta(_)
+            | BoxAction::Online { .. }
+            | BoxAction::HubTime { .. }
+            | BoxAction::Refused { .. }
+            | BoxAction::Close(_) => false,
+        });
         self.awaited.clear();
+        self.stalled.clear();
         self.reading = None;
         self.uploads.values_mut().for_each(Upload::interrupt);
-        self.sections.values_mut().for_each(DeltaProgress::interrupt);
+        self.sections.values_mut().for_each(|(stored, taken)| *taken = *stored);
     }
 
     /// A frame of the hub.
@@ -293,8 +310,9 @@ impl BoxSide {
         if is_new && self.is_online() {
             if heads.device == self.own {
                 // The hub has told already what it holds of this box: nothing of a journal that did not exist then.
+                let term = self.term();
                 if let (true, Some(upload)) = (self.awaited.is_empty(), self.uploads.get_mut(&(heads.device, heads.epoch))) {
-                    upload.hub_holds(None, self.own == heads.device);
+                    upload.hub_holds(None, term, true);
                 }
             } else {
                 self.ask_about([heads.device].into());
@@ -305,6 +323,9 @@ impl BoxSide {
 
     /// The part of [`BoxAction::ApplyDelta`] is on disk (staged, or applied with its batch).
     pub fn delta_stored(&mut self, have: HaveDelta) {
+        if let (None, Some((stored, _))) = (have.next_part, self.sections.get_mut(&have.section)) {
+            *stored = DeltaProgress::at(have.term, have.number);
+        }
         if self.is_online() {
             self.send(Frame::HaveDelta(have));
         }
@@ -317,6 +338,9 @@ impl BoxSide {
             (self.start.bundle, self.start.bundle_keys) = (number, keys);
             if self.is_online() {
                 self.send(Frame::HaveBundle(HaveBundle { number }));
+                for section in std::mem::take(&mut self.stalled) {
+                    self.tell_section(section);
+                }
             }
         }
     }
@@ -436,13 +460,13 @@ impl BoxSide {
         let Some(devices) = self.awaited.pop_front() else {
             return self.refuse(RefuseCode::Frame, "heads that nobody asked for");
         };
-        let (own, epoch) = (self.own, self.start.epoch);
+        let (own, epoch, term) = (self.own, self.start.epoch, self.term());
         for ((device, of), upload) in &mut self.uploads {
             if !devices.contains(device) {
                 continue;
             }
             let heads = vector.journal(*device, *of);
-            let newer = upload.hub_holds(heads, *device == own);
+            let newer = upload.hub_holds(heads, term, *device == own);
             if let Some(head) = newer.filter(|_| *device == own) {
                 self.actions.push_back(BoxAction::NewerSelf { epoch: *of, head });
             }
@@ -475,10 +499,13 @@ impl BoxSide {
         let delta = match signed.open(&self.start.founding.festival(), &self.start.bundle_keys) {
             Ok(delta) => delta,
             // A key that comes with the next bundle: the batch comes again when the box has that.
-            Err(DeltaError::Key) if self.bundle.is_some() => return,
+            Err(DeltaError::Key) => {
+                self.stalled.extend(Delta::from_bytes(&signed.body).map(|delta| delta.section));
+                return;
+            }
             Err(why) => return self.refuse(RefuseCode::Poison, &why.to_string()),
         };
-        let Some(progress) = self.sections.get_mut(&delta.section) else {
+        let Some((_, progress)) = self.sections.get_mut(&delta.section) else {
             return self.refuse(RefuseCode::Frame, "a section that this box does not want");
         };
         match progress.take(&delta) {
@@ -486,13 +513,16 @@ impl BoxSide {
                 self.actions.push_back(BoxAction::HubTime { unix_ms: delta.hub_time_ms });
                 self.actions.push_back(BoxAction::ApplyDelta(signed));
             }
-            Err(_) => {
-                // Tell the hub where the box stands: it answers with what follows, or with a snapshot.
-                let have =
-                    HaveDelta { section: delta.section, term: progress.term, number: progress.number, next_part: None };
-                progress.interrupt();
-                self.send(Frame::HaveDelta(have));
-            }
+            Err(_) => self.tell_section(delta.section),
+        }
+    }
+
+    /// Tells the hub where the box stands: it answers with what follows, or with a snapshot.
+    fn tell_section(&mut self, section: Section) {
+        if let Some((stored, taken)) = self.sections.get_mut(&section) {
+            *taken = *stored;
+            let have = HaveDelta { section, term: stored.term, number: stored.number, next_part: None };
+            self.send(Frame::HaveDelta(have));
         }
     }
 

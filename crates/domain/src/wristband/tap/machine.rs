@@ -164,7 +164,7 @@ impl Tap {
             (Wait::VoidStored { fault: ChipFault::Nak, .. }, Some(_)) => self.refuse(TapRefusal::RefusedWrite),
             (Wait::VoidStored { intent, .. }, None) => self.finish(TapOutcome::TapAgain { intent }),
             (Wait::EarlierStored { open, how }, Some(entry)) => {
-                let unclear_retry = how == SettledAs::GivenUp && self.request.is_answered_by(&open);
+                let unclear_retry = how == SettledAs::GivenUp && self.request.is_retry_of(open.entry);
                 self.settled.push(SettledIntent { open, how, entry });
                 if unclear_retry { self.refuse(TapRefusal::Supervisor) } else { self.go_on() }
             }

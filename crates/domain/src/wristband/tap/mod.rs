@@ -311,11 +311,19 @@ impl TapRequest {
     /// Whether a completed earlier intent is this very request, so that nothing new is to be done.
     fn is_answered_by(&self, open: &OpenIntent) -> bool {
         match self {
-            Self::Sale { retry_of, .. } | Self::TopUp { retry_of, .. } => *retry_of == Some(open.entry),
+            Self::Sale { .. } | Self::TopUp { .. } => self.is_retry_of(open.entry),
             Self::Carry { record } => open.intent.new_credit == Some(*record),
             Self::Refund => open.intent.purpose == IntentPurpose::Refund,
             Self::ClosingRead => open.intent.purpose == IntentPurpose::ClosingRead,
             Self::Balance => false,
+        }
+    }
+
+    /// Whether the caller says that it is the same sale or top-up as this intent.
+    fn is_retry_of(&self, intent: EntryRef) -> bool {
+        match self {
+            Self::Sale { retry_of, .. } | Self::TopUp { retry_of, .. } => *retry_of == Some(intent),
+            Self::Carry { .. } | Self::Refund | Self::ClosingRead | Self::Balance => false,
         }
     }
 

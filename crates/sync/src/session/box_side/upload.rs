@@ -31,12 +31,17 @@ pub(super) struct Upload {
     hub: Hub,
     cursor: u32,
     wanted: Option<u32>,
+    /// Segments in flight that were sent before the hub asked from `wanted`.
+    sent_before: usize,
+    /// Whether the last acknowledgement was for one of those.
+    was_before: bool,
 }
 
 impl Upload {
     /// The connection is gone.
     pub(super) fn interrupt(&mut self) {
         (self.in_flight, self.hub, self.cursor, self.wanted) = (0, Hub::Unknown, 0, None);
+        (self.sent_before, self.was_before) = (0, false);
     }
 
     /// The store has nothing there.
@@ -55,7 +60,7 @@ impl Upload {
     }
 
     /// The hub told what it holds. Gives a head that it has and this box lacks.
-    pub(super) fn hub_holds(&mut self, heads: Option<&JournalHeads>, is_own: bool) -> Option<KnownHead> {
+    pub(super) fn hub_holds(&mut self, heads: Option<&JournalHeads>, term: u32, is_own: bool) -> Option<KnownHead> {
         let none = Vec::new();
         let branches = heads.map_or(&none, |heads| &heads.branches);
         let mine = (self.held.contiguous, self.held.hash);
@@ -77,22 +82,26 @@ impl Upload {
         let below = branches.iter().filter(|branch| branch.contiguous > 0 && branch.contiguous < mine.0);
         let mut candidates: Vec<(u32, Hash16)> = below.map(|branch| (branch.contiguous, branch.hash)).collect();
         candidates.sort_unstable();
-        (self.hub, self.cursor) = match (candidates.is_empty(), self.acked) {
-            (false, _) => (Hub::Candidates(candidates), 0),
-            // A branch that the hub does not know, or none at all: from the last common point that is certain.
-            (true, Some(acked)) if !branches.is_empty() => (Hub::Candidates(vec![(acked.contiguous, acked.hash)]), 0),
-            (true, _) => (Hub::Known, 0),
-        };
+        (self.hub, self.cursor) =
+            if candidates.is_empty() { (Hub::Known, self.common(term)) } else { (Hub::Candidates(candidates), 0) };
         ahead
+    }
+
+    /// Up to where the hub of this term surely holds this box's branch.
+    fn common(&self, term: u32) -> u32 {
+        self.acked.filter(|acked| acked.term == term && acked.contiguous <= self.held.contiguous).map_or(0, |acked| acked.contiguous)
     }
 
     /// The hub wants it from here.
     pub(super) fn wanted(&mut self, seq: u32) {
-        if self.wanted.is_some_and(|before| before == seq) {
-            // Asked twice for the same: this box does not have what is missing.
-            self.hub = Hub::Over;
+        if self.wanted == Some(seq) {
+            // Said again of a segment that was on its way: known. Said of one sent since: this box lacks what is missing.
+            if !self.was_before {
+                self.hub = Hub::Over;
+            }
         } else if !matches!(self.hub, Hub::Over) {
             (self.wanted, self.hub, self.cursor) = (Some(seq), Hub::Known, seq);
+            self.sent_before = self.in_flight;
         }
     }
 
@@ -108,12 +117,8 @@ impl Upload {
                 self.hub = Hub::Known;
             } else {
                 if heads.is_empty() {
-                    // None of the hub's heads is on this branch: from the last confirmed one, or from the start.
-                    let acked = self.acked.filter(|acked| acked.term == term && (acked.contiguous, acked.hash) != (at, hash));
-                    match acked {
-                        Some(acked) => heads.push((acked.contiguous, acked.hash)),
-                        None => (self.hub, self.cursor) = (Hub::Known, 0),
-                    }
+                    // None of the hub's heads is on this branch.
+                    (self.hub, self.cursor) = (Hub::Known, self.common(term));
                 }
                 return None;
             }
@@ -126,6 +131,8 @@ impl Upload {
     /// One segment is on the hub's disk. `true` when the hub confirmed more than it did before.
     pub(super) fn acknowledged(&mut self, ack: Acked) -> bool {
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.was_before = self.sent_before > 0;
+        self.sent_before = self.sent_before.saturating_sub(1);
         let more = self.acked.is_none_or(|before| ack.term != before.term || ack.contiguous > before.contiguous);
         if more && ack.contiguous > 0 {
             self.acked = Some(ack);

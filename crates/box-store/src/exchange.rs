@@ -1,0 +1,183 @@
+//! What the box gives to sync and takes from it: its heads, its segments, acknowledgements, the hub's state.
+//! Invariant: a segment begins and ends at a commit's end; an acknowledgement counts only for the branch held.
+//! Not here: when any of it is sent (`sync::session`).
+use domain::{
+    id::{BoxNumber, DeviceId},
+    journal::{PreviousHead, ZERO_HASH},
+};
+use rusqlite::{Connection, OptionalExtension, params};
+use sync::{Branch, JournalHeads, Segment, SignedDelta};
+
+use crate::{
+    error::StoreError,
+    journal::{self, At, OpenEpoch, Tail},
+    knowledge::{self, DeltaOutcome, NewerSelf},
+    store::Store,
+    writer::Writing,
+};
+
+/// Most bytes of bodies in one segment.
+const SEGMENT_BYTES: usize = 256 << 10;
+
+impl Store {
+    /// What this box holds of its own journal, an entry for each epoch.
+    pub fn vector(&self) -> Result<Vec<JournalHeads>, StoreError> {
+        let device = self.0.who.device;
+        self.reading(|connection| {
+            let mut statement = connection.prepare_cached("SELECT epoch FROM epoch ORDER BY epoch")?;
+            let rows = statement.query_map([], |row| row.get::<_, u32>(0))?;
+            let mut heads = Vec::new();
+            for epoch in rows {
+                let epoch = epoch?;
+                let contiguous = knowledge::own_end(connection, epoch)?;
+                let Some(seq) = contiguous.checked_sub(1) else { continue };
+                let hash = journal::commit_hash(connection, At { epoch, seq })?
+                    .ok_or_else(|| StoreError::Corrupt(format!("epoch {epoch} ends inside a commit")))?;
+                heads.push(JournalHeads { device, epoch, branches: vec![Branch::up_to(contiguous, short(&hash))] });
+            }
+            Ok(heads)
+        })
+    }
+
+    /// First 16 bytes of the hash of entry `seq` of an own epoch, for finding the common point with a branch.
+    pub fn hash16(&self, epoch: u32, seq: u32) -> Result<Option<[u8; 16]>, StoreError> {
+        self.reading(|connection| Ok(journal::hash_at(connection, At { epoch, seq })?.map(|hash| short(&hash))))
+    }
+
+    /// Whole commits of an own epoch from `from_seq` on, at most `max_entries` unless the first commit alone is
+    /// longer; `None` where nothing is left or the device is another. A `from_seq` inside a commit is moved back to
+    /// its first entry.
+    pub fn segment(
+        &self,
+        device: DeviceId,
+        epoch: u32,
+        from_seq: u32,
+        max_entries: usize,
+    ) -> Result<Option<Segment>, StoreError> {
+        if device != self.0.who.device {
+            return Ok(None);
+        }
+        self.reading(|connection| segment(connection, device, At { epoch, seq: from_seq }, max_entries))
+    }
+
+    /// The hub holds entries 0 to `contiguous − 1` of an own epoch, in the database of that term. Counts only if
+    /// `hash16` is that of this box's own entry there; gives whether it did.
+    pub fn mark_acked(&self, epoch: u32, contiguous: u32, hash16: [u8; 16], term: u32) -> Result<bool, StoreError> {
+        self.work(move |writing| writing.whole(|writing| acked(writing, epoch, contiguous, hash16, term)))
+    }
+
+    /// Applies batches of hub state whose signatures the caller has verified (`SignedDelta::open`): all parts of a
+    /// batch together, in one transaction.
+    pub fn apply_delta(&self, parts: Vec<SignedDelta>) -> Result<DeltaOutcome, StoreError> {
+        self.work(move |writing| knowledge::apply(writing, &parts))
+    }
+
+    /// Whether the hub's `heads` of this box name one that it lacks: its image was restored from an older copy.
+    /// Then the epoch is closed for writing.
+    pub fn heed_heads(&self, heads: Vec<JournalHeads>) -> Result<Option<NewerSelf>, StoreError> {
+        let device = self.0.who.device;
+        let newer = self.reading(|connection| knowledge::newer_self(connection, device, &heads))?;
+        if let Some(newer) = newer {
+            self.work(move |writing| writing.whole(|writing| knowledge::note_newer_self(writing, newer)))?;
+        }
+        Ok(newer)
+    }
+
+    /// Closes the current epoch for writing.
+    pub fn stop_epoch(&self) -> Result<(), StoreError> {
+        self.work(|writing| writing.whole(knowledge::close_epoch))
+    }
+
+    /// Opens the epoch after all that this box and `newer` know of, under a new box number; its genesis names the last
+    /// head that this box has. Gives the epoch.
+    pub fn open_next_epoch(&self, box_number: BoxNumber, newer: Option<NewerSelf>) -> Result<u32, StoreError> {
+        let chain = self.0.chain.clone();
+        self.work(move |writing| writing.whole(|writing| next_epoch(writing, box_number, chain, newer)))
+    }
+}
+
+fn short(hash: &[u8; 32]) -> [u8; 16] {
+    let mut out = [0; 16];
+    out.copy_from_slice(hash.split_at(16).0);
+    out
+}
+
+fn segment(connection: &Connection, device: DeviceId, from: At, most: usize) -> Result<Option<Segment>, StoreError> {
+    let start = At { epoch: from.epoch, seq: 0 };
+    let before = connection
+        .prepare_cached("SELECT at, hash FROM entry WHERE at >= ?1 AND at < ?2 AND hash IS NOT NULL ORDER BY at DESC LIMIT 1")?
+        .query_row([start.sql(), from.sql()], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))
+        .optional()?;
+    let (first, prev) = match before {
+        Some((at, hash)) => (at.saturating_add(1), hash),
+        None => (start.sql(), ZERO_HASH),
+    };
+    let mut statement =
+        connection.prepare_cached("SELECT at, body, signature FROM entry WHERE at BETWEEN ?1 AND ?2 ORDER BY at")?;
+    let mut rows = statement.query([first, At { epoch: from.epoch, seq: u32::MAX }.sql()])?;
+    let (mut bodies, mut bytes, mut cut): (Vec<Vec<u8>>, usize, Option<(usize, [u8; 64])>) = (Vec::new(), 0, None);
+    let mut next = first;
+    while let Some(row) = rows.next()? {
+        let body: Vec<u8> = row.get(1)?;
+        bytes = bytes.saturating_add(body.len());
+        if cut.is_some() && (bodies.len() >= most || bytes > SEGMENT_BYTES) {
+            break;
+        }
+        if row.get::<_, i64>(0)? != next {
+            return Err(StoreError::Corrupt(format!("entry {} is missing", At::from_sql(next)?.of(device))));
+        }
+        next = next.saturating_add(1);
+        bodies.push(body);
+        if let Some(signature) = row.get::<_, Option<Vec<u8>>>(2)? {
+            let signature = signature.try_into().map_err(|_| StoreError::Corrupt("a signature's length".into()))?;
+            cut = Some((bodies.len(), signature));
+        }
+    }
+    let Some((length, signature)) = cut else { return Ok(None) };
+    bodies.truncate(length);
+    let first = At::from_sql(first)?;
+    Ok(Some(Segment { device, epoch: from.epoch, first: first.seq, prev, bodies, signature }))
+}
+
+fn acked(
+    writing: &Writing<'_>,
+    epoch: u32,
+    contiguous: u32,
+    hash16: [u8; 16],
+    term: u32,
+) -> Result<bool, StoreError> {
+    let Some(seq) = contiguous.checked_sub(1) else { return Ok(false) };
+    let mine = journal::hash_at(writing.connection, At { epoch, seq })?;
+    if !mine.is_some_and(|hash| hash.starts_with(&hash16)) {
+        return Ok(false);
+    }
+    // A new term's database may hold less than the one before: its word stands.
+    let changed = writing
+        .connection
+        .prepare_cached(
+            "UPDATE epoch SET acked_seq = ?2, acked_hash = ?3, acked_term = ?4
+             WHERE epoch = ?1 AND (acked_term IS NULL OR acked_term < ?4 OR (acked_term = ?4 AND acked_seq <= ?2))",
+        )?
+        .execute(params![epoch, seq, &hash16[..], term])?;
+    Ok(changed > 0)
+}
+
+fn next_epoch(
+    writing: &mut Writing<'_>,
+    box_number: BoxNumber,
+    chain: Vec<u8>,
+    newer: Option<NewerSelf>,
+) -> Result<u32, StoreError> {
+    let known: u32 = writing.connection.query_row(
+        "SELECT max(epoch) FROM (SELECT epoch FROM epoch UNION ALL SELECT epoch FROM newer_self)",
+        [],
+        |row| row.get(0),
+    )?;
+    let number = known.max(newer.map_or(0, |newer| newer.epoch)).saturating_add(1);
+    let previous =
+        writing.tail.head().map(|(at, hash)| PreviousHead { epoch: at.epoch, seq: at.seq, hash });
+    writing.connection.execute("UPDATE epoch SET stopped = 1", [])?;
+    let opened = OpenEpoch { number, box_number, chain, previous };
+    *writing.tail = Tail::open_epoch(writing.connection, writing.who, opened, writing.tail.hlc, writing.wall_ms)?;
+    Ok(number)
+}

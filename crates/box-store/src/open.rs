@@ -1,0 +1,267 @@
+//! How a store comes up: found, checked, brought to this software's form, or left alone as evidence.
+//! Invariant: a store that fails its check is never written to again, not even its WAL is copied into it.
+//! Not here: the check itself (`check`).
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, mpsc},
+    thread,
+};
+
+use domain::{
+    id::{BoxNumber, DeviceId, EntryRef, FestivalId},
+    time::Hlc,
+};
+use ed25519_dalek::SigningKey;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::{
+    check::{self, Checked, Depth},
+    database,
+    error::{Degraded, OpenError, StoreError},
+    journal::{Identity, OpenEpoch, Tail},
+    projection,
+    store::{QUEUE, Shared, Store},
+    view::{OpenIntent, OwnHead, View},
+    writer::{Condition, Tally, Wall, Writer},
+};
+
+/// A store shorter than its first page was cut.
+const PAGE: u64 = 1024;
+
+/// Whose store, and where.
+#[derive(Clone)]
+pub struct StoreConfig {
+    /// The database's file; others of the same name with a suffix stand beside it.
+    pub path: PathBuf,
+    /// The festival.
+    pub festival: FestivalId,
+    /// The key that signs the journal.
+    pub identity: SigningKey,
+    /// Number that a new epoch writes on chips.
+    pub box_number: BoxNumber,
+    /// The box's certificate chain, for a genesis.
+    pub chain: Vec<u8>,
+    /// Version of the software, for a genesis.
+    pub software: String,
+}
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootReport {
+    /// Whether the store was made just now.
+    pub is_new: bool,
+    /// Entries in the journal.
+    pub entries: u64,
+    /// Entries whose chain was computed again: those since the last checkpoint.
+    pub checked: u64,
+    /// The last entry; `None` where it cannot be read.
+    pub head: Option<OwnHead>,
+    /// The epoch being written.
+    pub epoch: u32,
+    /// Intents that wait for a commit or void.
+    pub open_intents: Vec<OpenIntent>,
+    /// Money entries whose green light nobody confirmed: "paid, hand over?".
+    pub unconfirmed: Vec<EntryRef>,
+    /// Why the store only reads, if it does.
+    pub degraded: Option<Degraded>,
+}
+
+/// Opens the box's store, or makes it: migrates, checks chain, signatures and sums from the last checkpoint, folds
+/// projections again where the software changed. A damaged one opens read-only and says so in the report.
+pub fn open(config: StoreConfig, now_wall_ms: u64) -> Result<(Store, BootReport), OpenError> {
+    let StoreConfig { path, festival, identity, box_number, chain, software } = config;
+    let lock = lock(&path)?;
+    let who = Arc::new(Identity::new(festival, identity, software));
+    let state = look(&path)?;
+    if matches!(state, Found::Nothing) {
+        let first = OpenEpoch { number: 0, box_number, chain: chain.clone(), previous: None };
+        database::create(&path, |connection| begin(connection, &who, first, now_wall_ms))?;
+    }
+    let mut shared = Shared {
+        path,
+        who,
+        chain,
+        wall: Arc::new(Wall::new(now_wall_ms)),
+        tally: Arc::default(),
+        condition: Arc::default(),
+        queue: None,
+        thread: None,
+        readers: Mutex::default(),
+        _lock: lock,
+    };
+    let checked = match state {
+        Found::Cut(bytes) => Err(Degraded::Truncated { bytes }),
+        Found::Nothing | Found::Store => checked(&shared)?,
+    };
+    let checked = match checked {
+        Ok(checked) => {
+            start(&mut shared)?;
+            checked
+        }
+        Err(damage) => {
+            tracing::error!(code = damage.code(), %damage, "the store is damaged: it only reads");
+            shared.condition.set(damage);
+            Checked { entries: 0, read: 0 }
+        }
+    };
+    let store = Store(Arc::new(shared));
+    let report = report(&store, checked, matches!(state, Found::Nothing))?;
+    Ok((store, report))
+}
+
+#[derive(Clone, Copy)]
+enum Found {
+    Nothing,
+    Store,
+    Cut(u64),
+}
+
+fn look(path: &Path) -> Result<Found, OpenError> {
+    let length = |path: &Path| match fs::metadata(path) {
+        Ok(found) => Ok(Some(found.len())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StoreError::from(error)),
+    };
+    Ok(match length(path)? {
+        Some(bytes) if bytes < PAGE => Found::Cut(bytes),
+        Some(_) => Found::Store,
+        // Its WAL is there, so there was a store.
+        None if length(&database::beside(path, "-wal"))?.is_some_and(|bytes| bytes > 0) => Found::Cut(0),
+        None => Found::Nothing,
+    })
+}
+
+/// One process at a time: two writers would fork the journal.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(database::beside(path, ".lock"))
+        .map_err(StoreError::from)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
+        Err(TryLockError::Error(error)) => Err(StoreError::from(error).into()),
+    }
+}
+
+/// Fills a new store: whose it is, and the genesis of its first epoch.
+fn begin(connection: &mut Connection, who: &Identity, first: OpenEpoch, wall_ms: u64) -> Result<(), OpenError> {
+    let transaction = connection.transaction().map_err(StoreError::from)?;
+    transaction
+        .execute(
+            "INSERT INTO box (one, festival, device, public_key) VALUES (1, ?1, ?2, ?3)",
+            params![&who.festival.0[..], &who.device.0[..], &who.public_key()[..]],
+        )
+        .map_err(StoreError::from)?;
+    transaction
+        .execute("INSERT INTO projection (one, version) VALUES (1, ?1)", [projection::VERSION])
+        .map_err(StoreError::from)?;
+    let mut tail = Tail::open_epoch(&transaction, who, first, Hlc::default(), wall_ms)?;
+    tail.checkpoint(&transaction)?;
+    transaction.commit().map_err(StoreError::from)?;
+    Ok(())
+}
+
+/// Whether it is ours, and whole. Reads only.
+fn checked(shared: &Shared) -> Result<Result<Checked, Degraded>, OpenError> {
+    let found = database::reader(&shared.path).and_then(|connection| Ok((owner(&connection)?, connection)));
+    let ((festival, device), connection) = match found {
+        Ok(found) => found,
+        Err(error @ (StoreError::Corrupt(_) | StoreError::Database(_))) => {
+            return Ok(Err(Degraded::Database(error.to_string())));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if festival != shared.who.festival {
+        return Err(OpenError::OtherFestival { found: festival, wanted: shared.who.festival });
+    }
+    if device != shared.who.device {
+        return Err(OpenError::OtherBox { found: device, wanted: shared.who.device });
+    }
+    Ok(check::journal(&connection, &shared.who, Depth::Tail))
+}
+
+fn owner(connection: &Connection) -> Result<(FestivalId, DeviceId), StoreError> {
+    let row: Option<([u8; 16], [u8; 16])> =
+        connection.query_row("SELECT festival, device FROM box", [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let (festival, device) = row.ok_or_else(|| StoreError::Corrupt("it does not say whose it is".into()))?;
+    Ok((FestivalId(festival), DeviceId(device)))
+}
+
+/// Brings a sound store to this software's form and starts its writer.
+fn start(shared: &mut Shared) -> Result<(), OpenError> {
+    let mut connection = database::writer(&shared.path)?;
+    database::migrate(&mut connection)?;
+    let tail = catch_unwind(AssertUnwindSafe(|| prepare(&mut connection, &shared.who)))
+        .unwrap_or_else(|payload| Err(StoreError::panicked(payload.as_ref())));
+    let tail = match tail {
+        Ok(tail) => Some(tail),
+        // The box starts, shows what it has, and writes again once there is space.
+        Err(StoreError::DiskFull) => None,
+        Err(error) => return Err(error.into()),
+    };
+    if let Err(error) = database::fill_wal(&shared.path) {
+        tracing::warn!(%error, "the WAL could not be filled beforehand; commits will be slower");
+    }
+    let (queue, jobs) = mpsc::sync_channel(QUEUE);
+    let writer = Writer {
+        connection,
+        who: Arc::clone(&shared.who),
+        wall: Arc::clone(&shared.wall),
+        tally: Arc::<Tally>::clone(&shared.tally),
+        condition: Arc::<Condition>::clone(&shared.condition),
+        tail,
+    };
+    let thread = thread::Builder::new()
+        .name("store-writer".into())
+        .spawn(move || writer.run(&jobs))
+        .map_err(StoreError::from)?;
+    (shared.queue, shared.thread) = (Some(queue), Some(thread));
+    Ok(())
+}
+
+/// Folds again where the software changed, and notes that everything up to here was checked.
+fn prepare(connection: &mut Connection, who: &Identity) -> Result<Tail, StoreError> {
+    let transaction = connection.transaction()?;
+    let version: Option<u32> =
+        transaction.query_row("SELECT version FROM projection", [], |row| row.get(0)).optional()?;
+    if version != Some(projection::VERSION) {
+        projection::rebuild(&transaction, who.device)?;
+    }
+    let mut tail = Tail::read(&transaction, who)?.ok_or_else(|| StoreError::Corrupt("no genesis".into()))?;
+    if tail.since_checkpoint > 0 {
+        tail.checkpoint(&transaction)?;
+    }
+    transaction.commit()?;
+    Ok(tail)
+}
+
+fn report(store: &Store, checked: Checked, is_new: bool) -> Result<BootReport, OpenError> {
+    let mut report = BootReport {
+        is_new,
+        entries: checked.entries,
+        checked: checked.read,
+        head: None,
+        epoch: 0,
+        open_intents: Vec::new(),
+        unconfirmed: Vec::new(),
+        degraded: store.degraded(),
+    };
+    let seen = store.read(|view: &View<'_>| (view.head(), view.all_open_intents(), view.unconfirmed()));
+    match seen {
+        Ok((head, open_intents, unconfirmed)) => {
+            report.epoch = head.map_or(0, |head| head.at.epoch);
+            (report.head, report.open_intents, report.unconfirmed) = (head, open_intents, unconfirmed);
+        }
+        // A damaged store shows what it still can.
+        Err(error) if report.degraded.is_some() => {
+            tracing::warn!(code = error.code(), %error, "the damaged store cannot be read");
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(report)
+}

@@ -1,0 +1,42 @@
+//! Bytes on the chip, fixed for ever: the pages of a new band, of a sale, of a pointer.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a failed test should panic"
+)]
+mod tap_bench;
+
+use domain::wristband::{ChipKind, initial_pages};
+use tap_bench::{Chip, FESTIVAL, Fault, Till, UID, credit_key, done, sale, secrets, top_up};
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn lines(pages: &[(u8, [u8; 4])]) -> String {
+    pages.iter().map(|(page, bytes)| format!("{page:02x} {}\n", hex(bytes))).collect()
+}
+
+fn initial(kind: ChipKind) -> String {
+    lines(&initial_pages(&UID, kind, &secrets(), &FESTIVAL, &credit_key()))
+}
+
+#[test]
+fn a_new_band_is_still_written_byte_for_byte() {
+    assert_eq!(initial(ChipKind::Ntag215), include_str!("golden/band_ntag215.txt"));
+    assert_eq!(initial(ChipKind::Ntag213), include_str!("golden/band_ntag213.txt"));
+}
+
+#[test]
+fn a_top_up_and_a_sale_are_still_written_byte_for_byte() {
+    let (mut chip, mut bar, mut desk) = (Chip::issued(), Till::new(1), Till::new(9));
+    let mut written = Vec::new();
+    for ran in [desk.tap(&mut chip, top_up(6_000, None), Fault::None), bar.tap(&mut chip, sale(450, None), Fault::None)]
+    {
+        done(&ran);
+        let writes = ran.commands.iter().filter(|command| command[0] == 0xa2);
+        written.extend(writes.map(|command| (command[1], <[u8; 4]>::try_from(&command[2..]).unwrap())));
+    }
+    assert_eq!(lines(&written), include_str!("golden/band_top_up_and_sale.txt"));
+}

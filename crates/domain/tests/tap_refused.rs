@@ -1,0 +1,386 @@
+//! Bands and requests that must be refused, each with its own code, and what is stored when they are.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a failed test should panic"
+)]
+mod tap_bench;
+
+use std::sync::Arc;
+
+use domain::{
+    id::BoxNumber,
+    journal::{Detail, Effect, Kind},
+    money::Cents,
+    wristband::{
+        BandKeys, ChipKind, CreditId, CreditRecord, PurseFault, SpentRecord, check_pointer, initial_pages,
+        layout::{CREDIT_PAGES, SPENT_PAGES, page_writes},
+        tap::{KnownWallet, SettledAs, Tap, TapContext, TapOutcome, TapRefusal, TapRequest, TapStep},
+    },
+};
+use ed25519_dalek::SigningKey;
+use tap_bench::{
+    Chip, End, FESTIVAL, Fault, Moment, Ran, Till, UID, band, cents, credit_key, done, sale, secrets, top_up, trusted,
+    used_band,
+};
+
+fn refused(ran: &Ran) -> TapRefusal {
+    match &ran.end {
+        End::Outcome(TapOutcome::Refused(refusal)) => *refusal,
+        other => panic!("the tap should be refused: {other:?}"),
+    }
+}
+
+fn with(till: &mut Till, change: impl FnOnce(&mut TapContext)) {
+    let mut ctx = (*till.ctx).clone();
+    change(&mut ctx);
+    till.ctx = Arc::new(ctx);
+}
+
+fn put(chip: &mut Chip, first: u8, bytes: &[u8]) {
+    for (page, content) in page_writes(first, bytes) {
+        chip.pages[usize::from(page)] = content;
+    }
+}
+
+#[test]
+fn a_sale_takes_one_password_two_reads_five_writes_and_one_read_back() {
+    let (mut chip, mut bar, _) = used_band();
+    let ran = bar.tap(&mut chip, sale(450, None), Fault::None);
+    assert_eq!(done(&ran).1, cents(8_050));
+    let kinds: Vec<u8> = ran.commands.iter().map(|command| command[0]).collect();
+    assert_eq!(kinds, [0x1b, 0x3a, 0x3a, 0xa2, 0xa2, 0xa2, 0xa2, 0xa2, 0x3a]);
+    assert_eq!(ran.stores, 2);
+}
+
+#[test]
+fn the_entries_of_a_sale_say_what_the_ledger_needs() {
+    let (mut chip, mut bar, _) = used_band();
+    let before = chip.image();
+    bar.tap(&mut chip, sale(450, None), Fault::None);
+    let [.., intent, commit] = bar.journal.as_slice() else { panic!("two entries") };
+    assert_eq!((intent.kind, intent.effect, intent.amount), (Kind::INTENT, Effect::Hold, cents(450)));
+    assert_eq!((commit.kind, commit.effect, commit.amount), (Kind::SALE, Effect::Debit, cents(450)));
+    assert_eq!(commit.refers_to, Some(bar.entry_ref(bar.journal.len() - 2)));
+    for entry in [intent, commit] {
+        assert_eq!(entry.subject.wallet(), secrets().wallet(&UID));
+        assert_eq!(entry.tap_counter, before.record().tap_counter + 1);
+        assert_eq!((entry.operator, entry.price_revision), (7, 4));
+    }
+    let Ok(Detail::Intent(part)) = Detail::of(intent) else { panic!("an intent") };
+    assert_eq!(part.seen, before.seen());
+    assert_eq!(part.own, chip.image().base());
+    assert_eq!(part.sale.unwrap().lines.len(), 1);
+    let Ok(Detail::Sale(Some(part))) = Detail::of(commit) else { panic!("a sale") };
+    assert!(part.lines.is_empty(), "the lines stand in the intent");
+}
+
+#[test]
+fn no_flipped_bit_of_the_memory_is_ever_taken_for_another_amount() {
+    let (chip, ..) = used_band();
+    let now = chip.image();
+    let (s, c) = (*now.record(), *now.credit());
+    let mut older = 0;
+    for bit in 4 * 32..56 * 32 {
+        let mut flipped = chip.clone();
+        flipped.pages[bit / 32][bit % 32 / 8] ^= 1 << (bit % 8);
+        let Ok(image) = flipped.image_under(&[trusted(&credit_key())]) else { continue };
+        let in_header = bit / 32 < 8;
+        assert!(!in_header || bit / 32 == 7, "header bit {bit}");
+        assert!(image.record().tap_counter == s.tap_counter || image.record().tap_counter + 1 == s.tap_counter);
+        assert!(image.record().spent <= s.spent);
+        assert_eq!(*image.credit(), c, "an older C is below the sequence of S");
+        older += usize::from(image.record().tap_counter < s.tap_counter);
+    }
+    assert_eq!(older, 160, "each bit of the S in force, and none other, gives the S before it");
+}
+
+#[test]
+fn a_blank_foreign_or_newer_band_is_named() {
+    let (mut issued, mut bar, _) = used_band();
+    assert_eq!(refused(&bar.tap(&mut Chip::blank(), sale(1, None), Fault::None)), TapRefusal::NotOurs);
+    let mut other = Till::new(3);
+    with(&mut other, |ctx| ctx.festival.0[0] ^= 1);
+    assert_eq!(refused(&other.tap(&mut issued, sale(1, None), Fault::None)), TapRefusal::NotOurs);
+    assert_eq!(refused(&other.tap(&mut issued, TapRequest::Balance, Fault::None)), TapRefusal::NotOurs);
+    let mut newer = issued.clone();
+    newer.pages[4][2] = 2;
+    assert_eq!(refused(&bar.tap(&mut newer, sale(1, None), Fault::None)), TapRefusal::Unsupported);
+    let tap = Tap::new(bar.ctx.clone(), KnownWallet::default(), &[1, 2, 3], sale(1, None));
+    assert_eq!(*tap.step(), TapStep::Finished(TapOutcome::Refused(TapRefusal::Unsupported)));
+}
+
+#[test]
+fn a_blocked_or_frozen_wallet_is_not_touched_but_can_be_looked_at() {
+    let (mut chip, mut bar, _) = used_band();
+    let blocked = KnownWallet { blocked: true, ..KnownWallet::default() };
+    let frozen = KnownWallet { frozen: true, ..KnownWallet::default() };
+    for (known, refusal) in [(blocked, TapRefusal::Blocked), (frozen, TapRefusal::Frozen)] {
+        let ran = bar.tap_knowing(known.clone(), &mut chip, sale(1, None), Fault::None, &mut |_| {});
+        assert_eq!((refused(&ran), ran.commands.len(), ran.stores), (refusal, 0, 0));
+        let ran = bar.tap_knowing(known, &mut chip, TapRequest::Balance, Fault::None, &mut |_| {});
+        assert!(matches!(ran.end, End::Outcome(TapOutcome::Done { entry: None, .. })));
+        assert_eq!((ran.commands.len(), ran.stores), (2, 0));
+    }
+}
+
+#[test]
+fn two_records_of_one_counter_are_tampering_and_reported() {
+    let (mut chip, mut bar, _) = used_band();
+    let (mut copy, mut second) = (chip.clone(), Till::new(2));
+    let free = usize::from(chip.image().free_spent_page());
+    let other = if free == 8 { 13 } else { 8 };
+    done(&bar.tap(&mut chip, sale(450, None), Fault::None));
+    done(&second.tap(&mut copy, sale(100, None), Fault::None));
+    for page in 0..5 {
+        chip.pages[other + page] = copy.pages[free + page];
+    }
+    let stored = bar.journal.len();
+    assert_eq!(refused(&bar.tap(&mut chip, sale(1, None), Fault::None)), TapRefusal::Tampered);
+    assert_eq!(bar.journal.len(), stored + 1);
+    assert_eq!((bar.journal[stored].kind, bar.journal[stored].effect), (Kind::SUSPICION, Effect::None));
+    assert_eq!(bar.journal[stored].part, b"band.tampered");
+}
+
+#[test]
+fn two_credits_of_one_sequence_are_tampering() {
+    let (mut chip, mut bar, _) = used_band();
+    let image = chip.image();
+    let seq = image.credit().seq;
+    let forged = CreditRecord::sign(cents(20_000), seq, CreditId([1; 4]), &credit_key(), &band());
+    put(&mut chip, image.free_credit_page(), &forged);
+    assert_eq!(refused(&bar.tap(&mut chip, sale(1, None), Fault::None)), TapRefusal::Tampered);
+}
+
+#[test]
+fn older_credits_below_the_last_sale_are_rolled_back_and_reported() {
+    let (mut chip, mut bar, mut desk) = used_band();
+    let old = chip.pages[18..56].to_vec();
+    done(&desk.tap(&mut chip, top_up(1_000, None), Fault::None));
+    chip.pages[18..56].copy_from_slice(&old);
+    assert_eq!(refused(&bar.tap(&mut chip, sale(1, None), Fault::None)), TapRefusal::RolledBack);
+    assert_eq!(bar.journal.last().unwrap().part, b"band.rolled_back");
+}
+
+#[test]
+fn a_band_without_a_valid_record_is_unusable() {
+    for pages in [8..18, 18..56] {
+        let (mut chip, mut bar, _) = used_band();
+        let signature = pages.start >= 18;
+        for page in pages {
+            // Key ids stay: a broken signature of a known key is damage, not an unknown key.
+            if !signature || (page - 18) % 19 > 2 {
+                chip.pages[page][0] ^= 1;
+            }
+        }
+        assert_eq!(refused(&bar.tap(&mut chip, sale(1, None), Fault::None)), TapRefusal::Unusable);
+    }
+}
+
+#[test]
+fn credits_under_an_unknown_or_revoked_key_are_not_spendable() {
+    let (mut chip, mut bar, _) = used_band();
+    with(&mut bar, |ctx| ctx.credit_keys[0].revoked = true);
+    assert_eq!(refused(&bar.tap(&mut chip, sale(1, None), Fault::None)), TapRefusal::UnknownCreditKey);
+    with(&mut bar, |ctx| ctx.credit_keys.clear());
+    assert_eq!(refused(&bar.tap(&mut chip, sale(1, None), Fault::None)), TapRefusal::UnknownCreditKey);
+    // A new desk's key that this bar has not heard of: not taken for a rolled-back band.
+    let (mut chip, mut bar, mut desk) = used_band();
+    let new = SigningKey::from_bytes(&[99; 32]);
+    with(&mut desk, |ctx| ctx.credit_keys.push(trusted(&new)));
+    let request = TapRequest::TopUp { amount: cents(500), key: new.clone(), fee: Cents::ZERO, retry_of: None };
+    done(&desk.tap(&mut chip, request.clone(), Fault::None));
+    assert_eq!(refused(&bar.tap(&mut chip, sale(1, None), Fault::None)), TapRefusal::UnknownCreditKey);
+    // And a desk does not sign with a key that nobody would take.
+    let (mut chip, _, mut desk) = used_band();
+    assert_eq!(refused(&desk.tap(&mut chip, request, Fault::None)), TapRefusal::UnknownCreditKey);
+}
+
+#[test]
+fn a_sale_above_the_balance_names_both() {
+    let (mut chip, mut bar, _) = used_band();
+    let ran = bar.tap(&mut chip, sale(8_501, None), Fault::None);
+    assert_eq!(refused(&ran), TapRefusal::NotEnough { balance: cents(8_500), price: cents(8_501) });
+    assert_eq!(refused(&ran).to_string(), "the band holds 85.00, the sale needs 85.01");
+    assert_eq!(ran.stores, 0);
+    assert_eq!(done(&bar.tap(&mut chip, sale(8_500, None), Fault::None)).1, Cents::ZERO);
+    assert_eq!(done(&bar.tap(&mut chip, sale(0, None), Fault::None)).1, Cents::ZERO, "a free one still goes");
+}
+
+#[test]
+fn a_top_up_above_the_maximum_or_of_nothing_is_refused() {
+    let (mut chip, mut bar, mut desk) = used_band();
+    let over = TapRefusal::OverMaximum { maximum: cents(25_000) };
+    assert_eq!(refused(&desk.tap(&mut chip, top_up(16_501, None), Fault::None)), over);
+    assert_eq!(refused(&desk.tap(&mut chip, top_up(0, None), Fault::None)), TapRefusal::NothingToMove);
+    assert_eq!(done(&desk.tap(&mut chip, top_up(16_500, None), Fault::None)).1, cents(25_000));
+    done(&bar.tap(&mut chip, sale(5_000, None), Fault::None));
+    assert_eq!(done(&desk.tap(&mut chip, top_up(5_000, None), Fault::None)).1, cents(25_000), "it is the balance");
+    done(&desk.tap(&mut chip, TapRequest::Refund, Fault::None));
+    assert_eq!(refused(&desk.tap(&mut chip, TapRequest::Refund, Fault::None)), TapRefusal::NothingToMove);
+}
+
+#[test]
+fn counters_do_not_wrap() {
+    let (mut chip, mut bar, mut desk) = used_band();
+    let image = chip.image();
+    let last = SpentRecord { tap_counter: u16::MAX, ..*image.record() };
+    put(&mut chip, SPENT_PAGES[0], &last.seal(&band()));
+    assert_eq!(refused(&bar.tap(&mut chip, sale(1, None), Fault::None)), TapRefusal::CounterExhausted);
+    let (mut chip, ..) = used_band();
+    let full = CreditRecord::sign(cents(9_000), u8::MAX, CreditId::default(), &credit_key(), &band());
+    put(&mut chip, CREDIT_PAGES[0], &full);
+    assert_eq!(refused(&desk.tap(&mut chip, top_up(1, None), Fault::None)), TapRefusal::CreditsExhausted);
+    done(&bar.tap(&mut chip, sale(1, None), Fault::None));
+}
+
+#[test]
+fn a_box_without_a_number_writes_nothing() {
+    let (mut chip, mut bar, _) = used_band();
+    with(&mut bar, |ctx| ctx.box_number = BoxNumber(0));
+    let ran = bar.tap(&mut chip, sale(1, None), Fault::None);
+    assert_eq!((refused(&ran), ran.stores), (TapRefusal::NoBoxNumber, 0));
+}
+
+#[test]
+fn after_two_unfinished_taps_a_sale_needs_a_supervisor() {
+    let (mut chip, mut bar, _) = used_band();
+    let known = KnownWallet { unfinished_in_a_row: 2, ..bar.known() };
+    let ran = bar.tap_knowing(known.clone(), &mut chip, sale(1, None), Fault::None, &mut |_| {});
+    assert_eq!(refused(&ran), TapRefusal::Supervisor);
+    done(&bar.tap_knowing(known, &mut chip, TapRequest::ClosingRead, Fault::None, &mut |_| {}));
+    // Finishing the one in doubt is no new sale.
+    bar.tap(&mut chip, sale(300, None), Fault::Pulled(7, Moment::Before));
+    let known = KnownWallet { unfinished_in_a_row: 2, ..bar.known() };
+    let retry_of = Some(known.open[0].entry);
+    done(&bar.tap_knowing(known, &mut chip, sale(300, retry_of), Fault::None, &mut |_| {}));
+}
+
+#[test]
+fn a_retry_that_cannot_be_told_is_not_charged_again() {
+    let (mut chip, mut bar, _) = used_band();
+    bar.tap(&mut chip, sale(300, None), Fault::Pulled(7, Moment::After));
+    let mut elsewhere = Till::new(2);
+    for _ in 0..4 {
+        done(&elsewhere.tap(&mut chip, sale(10, None), Fault::None));
+    }
+    let retry_of = Some(bar.open()[0].entry);
+    let spent = chip.image().record().spent;
+    assert_eq!(refused(&bar.tap(&mut chip, sale(300, retry_of), Fault::None)), TapRefusal::Supervisor);
+    assert_eq!(chip.image().record().spent, spent);
+    assert_eq!(bar.journal.last().unwrap().kind, Kind::GAVE_UP);
+}
+
+#[test]
+fn an_earlier_sale_is_finished_and_a_new_one_made_in_one_tap() {
+    let (mut chip, mut bar, _) = used_band();
+    bar.tap(&mut chip, sale(300, None), Fault::PowerCut(7, Moment::Torn(2)));
+    let earlier = bar.open()[0].entry;
+    let mut tap = Tap::new(bar.ctx.clone(), bar.known(), &UID, sale(200, None));
+    let outcome = loop {
+        match tap.step().clone() {
+            TapStep::Chip(command) => {
+                let answer = chip.transmit(&command).unwrap();
+                tap.reply(Ok(&answer));
+            }
+            TapStep::Store(entries) => {
+                let first = bar.journal.len();
+                bar.journal.extend(entries);
+                let refs: Vec<_> = (first..bar.journal.len()).map(|seq| bar.entry_ref(seq)).collect();
+                tap.stored(Ok(&refs));
+            }
+            TapStep::Finished(outcome) => break outcome,
+        }
+    };
+    let TapOutcome::Done { balance_after, charged, finished_earlier, .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!((balance_after, charged, finished_earlier), (cents(8_000), cents(200), vec![earlier]));
+    assert_eq!(
+        tap.settled().iter().map(|s| (s.open.entry, s.how)).collect::<Vec<_>>(),
+        [(earlier, SettledAs::Committed)]
+    );
+}
+
+#[test]
+fn a_band_behind_the_ledger_is_written_forward_and_reported() {
+    let (mut chip, mut bar, _) = used_band();
+    let weak = chip.clone();
+    done(&bar.tap(&mut chip, sale(450, None), Fault::None));
+    chip = weak; // its last page flipped: the record before is in force again
+    let known = KnownWallet { ledger_spent: cents(1_950), ..KnownWallet::default() };
+    let ran = bar.tap_knowing(known, &mut chip, sale(100, None), Fault::None, &mut |_| {});
+    assert_eq!(done(&ran).1, cents(7_950));
+    assert_eq!(chip.image().record().spent, cents(2_050));
+    let [.., intent, commit, report] = bar.journal.as_slice() else { panic!("three entries") };
+    assert_eq!((intent.amount, commit.amount), (cents(100), cents(100)));
+    assert_eq!((report.kind, report.amount, report.refers_to), (Kind::SUSPICION, cents(450), commit.refers_to));
+}
+
+#[test]
+fn a_chip_that_refuses_a_page_leaves_a_void_intent() {
+    let (mut chip, mut bar, _) = used_band();
+    let ran = bar.tap(&mut chip, sale(450, None), Fault::Refused(4));
+    assert_eq!(refused(&ran), TapRefusal::RefusedWrite);
+    let void = bar.journal.last().unwrap();
+    assert_eq!((void.kind, void.effect, void.amount), (Kind::VOID, Effect::Release, cents(450)));
+    assert_eq!(bar.open(), []);
+}
+
+#[test]
+fn a_signed_credit_is_carried_only_onto_the_one_it_replaces() {
+    let (mut chip, mut bar, mut desk) = used_band();
+    let image = chip.image();
+    let credits = image.credit().credits.plus(cents(450)).unwrap();
+    let record = CreditRecord::sign(credits, image.credit().seq + 1, image.credit_id(), &credit_key(), &band());
+    let mut moved = chip.clone();
+    done(&desk.tap(&mut moved, top_up(100, None), Fault::None));
+    assert_eq!(refused(&bar.tap(&mut moved, TapRequest::Carry { record }, Fault::None)), TapRefusal::CreditOutdated);
+    assert_eq!(done(&bar.tap(&mut chip, TapRequest::Carry { record }, Fault::None)).1, cents(8_950));
+    let commit = bar.journal.last().unwrap();
+    assert_eq!((commit.kind, commit.effect, commit.amount), (Kind::TOP_UP, Effect::Credit, cents(450)));
+}
+
+#[test]
+fn a_pointer_band_proves_itself_and_no_other() {
+    let pages = initial_pages(&UID, ChipKind::Ntag213, &secrets(), &FESTIVAL, &credit_key());
+    let mut read = [0; 80];
+    for (page, bytes) in pages.iter().filter(|(page, _)| *page <= 23) {
+        read[usize::from(page - 4) * 4..][..4].copy_from_slice(bytes);
+    }
+    let keys = [trusted(&credit_key())];
+    assert_eq!(check_pointer(&read, &band(), &keys), Ok(()));
+    for bit in 0..80 * 8 {
+        let mut flipped = read;
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert!(check_pointer(&flipped, &band(), &keys).is_err(), "bit {bit}");
+    }
+    let other = BandKeys::new(&secrets(), &FESTIVAL, &[4, 0, 0, 0, 0, 0, 1]);
+    assert_eq!(check_pointer(&read, &other, &keys), Err(PurseFault::Unusable));
+    assert_eq!(check_pointer(&read, &band(), &[]), Err(PurseFault::UnknownCreditKey));
+}
+
+#[test]
+fn no_two_refusals_share_a_code() {
+    let all = [
+        TapRefusal::Unsupported,
+        TapRefusal::NotOurs,
+        TapRefusal::Tampered,
+        TapRefusal::Unusable,
+        TapRefusal::Blocked,
+        TapRefusal::Frozen,
+        TapRefusal::RolledBack,
+        TapRefusal::UnknownCreditKey,
+        TapRefusal::CounterExhausted,
+        TapRefusal::CreditsExhausted,
+        TapRefusal::CreditOutdated,
+        TapRefusal::RefusedWrite,
+        TapRefusal::NotEnough { balance: Cents::ZERO, price: Cents::ZERO },
+        TapRefusal::OverMaximum { maximum: Cents::ZERO },
+        TapRefusal::NothingToMove,
+        TapRefusal::Supervisor,
+        TapRefusal::NoBoxNumber,
+        TapRefusal::DiskFull,
+    ];
+    let codes: std::collections::BTreeSet<_> = all.iter().map(TapRefusal::code).collect();
+    assert_eq!(codes.len(), all.len());
+}

@@ -1,0 +1,170 @@
+//! Puts the box together, keeps it going, and stops it in order.
+//! Invariant: what was promised green is on disk before the process ends.
+use std::{path::Path, sync::Arc, time::Instant};
+
+use anyhow::{Context, Result};
+use axum_server::{Handle, tls_rustls::RustlsConfig};
+use box_store::{Decision, Store, StoreConfig};
+use domain::{
+    bundle::Bundle,
+    journal::{Effect, Entry, Kind},
+    time::Hlc,
+    trust::Purpose,
+};
+use hardware::NoLight;
+use serde_json::json;
+use sync::Section;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    clock::TrustedClock,
+    config::{Enrolled, write_durably},
+    devices, hub_link,
+    station::Station,
+    web,
+};
+
+/// Runs the box until it is told to stop.
+pub fn run(dir: &Path) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(serve(dir))
+}
+
+async fn serve(dir: &Path) -> Result<()> {
+    let station = Arc::new(tokio::task::block_in_place(|| open(dir))?);
+    let threads = devices::start(&station)?;
+    let link = tokio::spawn(hub_link::keep(Arc::clone(&station)));
+
+    let screen = &station.enrolled().config.screen;
+    let tls = RustlsConfig::from_config(Arc::new(tls(&screen.certificate_pem, &screen.key_pem)?));
+    let address = station.enrolled().config.listen_https.parse().context("the address for the screens")?;
+    let handle = Handle::new();
+    let server = tokio::spawn(web::serve(Arc::clone(&station), address, tls, handle.clone()));
+    let listening = handle.listening().await.context("the address for the screens is taken")?;
+    let run = json!({ "https": listening.to_string(), "pid": std::process::id() });
+    write_durably(&dir.join("run.json"), run.to_string().as_bytes())?;
+    tracing::info!(place = station.enrolled().config.place, %listening, "serving");
+
+    asked_to_stop().await?;
+    tracing::info!("stopping");
+    station.stop();
+    handle.graceful_shutdown(Some(web::STOP_WITHIN));
+    let _ = link.await;
+    let _ = server.await;
+    tokio::task::spawn_blocking(move || {
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a device's thread had panicked");
+            }
+        }
+        station.write_green_lights().map_err(anyhow::Error::from)
+    })
+    .await?
+}
+
+async fn asked_to_stop() -> Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+fn open(dir: &Path) -> Result<Station> {
+    let enrolled = Enrolled::read(dir)?;
+    let (store, report) = box_store::open(
+        StoreConfig {
+            path: dir.join("store.db"),
+            festival: enrolled.festival(),
+            identity: enrolled.identity.clone(),
+            box_number: enrolled.box_number(),
+            chain: enrolled.chain.clone(),
+            software: concat!("edge ", env!("CARGO_PKG_VERSION")).into(),
+        },
+        crate::clock::RELEASED.saturating_mul(1000),
+    )
+    .context("the box's store")?;
+    tracing::info!(
+        entries = report.entries,
+        epoch = report.epoch,
+        open_intents = report.open_intents.len(),
+        unconfirmed = report.unconfirmed.len(),
+        degraded = report.degraded.as_ref().map(box_store::Degraded::code),
+        "store"
+    );
+    let bundle = newest_bundle(&enrolled, &store)?;
+    let (last_entry_ms, last_hub_ms) = store.read(|view| {
+        let hub = [Section::Wallets, Section::Tickets].into_iter().filter_map(|section| view.knowledge(section));
+        (view.last_hlc().unix_ms(), hub.map(|known| known.hub_time_ms).max().unwrap_or(0))
+    })?;
+    let clock = TrustedClock::at_boot(last_entry_ms, last_hub_ms, Instant::now());
+    let station = Station::new(enrolled, store, bundle, clock, Box::new(NoLight));
+    if report.degraded.is_none() {
+        open_enrolled_epoch(&station)?;
+        write_certificates(&station)?;
+    }
+    Ok(station)
+}
+
+/// The newest bundle that this box ever verified: the store's, or the one that came with the enrolment.
+fn newest_bundle(enrolled: &Enrolled, store: &Store) -> Result<Bundle> {
+    let stored = store.bundle().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the stored bundle is unreadable; the hub will send it again");
+        None
+    });
+    let (first_bytes, first) = enrolled.first_bundle()?;
+    match stored {
+        Some((number, bytes)) if number >= first.body.number => {
+            Ok(Bundle::verify(&bytes, Some(enrolled.festival())).context("the stored bundle")?)
+        }
+        _ => {
+            if store.degraded().is_none() {
+                store.store_bundle(first.body.number, &first_bytes)?;
+            }
+            Ok(first)
+        }
+    }
+}
+
+/// A box that was enrolled again opens the epoch that its new certificate is for.
+fn open_enrolled_epoch(station: &Station) -> Result<()> {
+    let enrolled = station.enrolled();
+    let epoch = station.store.read(|view| view.head().map(|head| head.at.epoch))?;
+    if epoch.is_some_and(|epoch| epoch < enrolled.epoch) {
+        station.store.open_next_epoch(enrolled.box_number(), None)?;
+    }
+    Ok(())
+}
+
+/// A desk's right to sign credits travels in its journal, once an epoch.
+fn write_certificates(station: &Station) -> Result<()> {
+    let Some(chain) = station.enrolled().chain_for(Purpose::Credit) else { return Ok(()) };
+    let currency = station.bundle().bundle.currency();
+    station.transact(move |view| {
+        let epoch = view.head().map_or(0, |head| head.at.epoch);
+        let second = view.head().and_then(|head| view.entry(domain::id::EntryRef { epoch, seq: 1, ..head.at }));
+        if second.is_some_and(|entry| entry.kind == Kind::CERTIFICATE && entry.part == chain) {
+            return Decision::nothing(());
+        }
+        let mut entry = Entry::new(Kind::CERTIFICATE, Effect::None, currency, Hlc::default());
+        entry.part = chain;
+        Decision::write(vec![entry], ())
+    })?;
+    Ok(())
+}
+
+fn tls(certificate_pem: &str, key_pem: &str) -> Result<rustls::ServerConfig> {
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+    let certificates = CertificateDer::pem_slice_iter(certificate_pem.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .context("the screens' certificate")?;
+    let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).context("the screens' key")?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(certificates, key)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}

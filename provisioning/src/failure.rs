@@ -1,0 +1,315 @@
+//! Why a command did not do what it was asked: a stable code, an exit code, and a sentence in each language that says
+//! what happened and what to do next. Invariant: no sentence holds a secret.
+use std::path::{Path, PathBuf};
+
+use domain::{bundle::BundleError, trust::ChainError};
+use thiserror::Error;
+
+use crate::Lang;
+
+/// Why a command did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{}", self.message(Lang::En))]
+pub enum Failure {
+    /// Something stands where a new file or folder should go.
+    AlreadyThere(PathBuf),
+    /// A file or folder is not there.
+    Missing(PathBuf),
+    /// A file cannot be read or written.
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// A file does not hold what it should.
+    Damaged {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The operating system gives no randomness.
+    Randomness(String),
+    /// The screens' certificate could not be made.
+    Tls(String),
+    /// A festival's name is empty or too long.
+    Name(usize),
+    /// A place's name is too long.
+    Place(usize),
+    /// Not a currency that the tool knows.
+    Currency(String),
+    /// Not an address.
+    Address(String),
+    /// Not a pretix key.
+    PretixKey {
+        /// Which one, from 1.
+        number: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The root is not kept here.
+    NoRoot(PathBuf),
+    /// The signing key may not issue this.
+    BeyondKey(ChainError),
+    /// No box number is left.
+    NumbersUsedUp {
+        /// The last one that may be given out.
+        end: u16,
+    },
+    /// The box is in this festival already.
+    AlreadyEnrolled {
+        /// Its first number, where this folder knows it.
+        number: Option<u16>,
+        /// Its place, where this folder knows it.
+        place: Option<String>,
+    },
+    /// Nobody knows whom the box may trust as its hub.
+    WhichHub(usize),
+    /// A bundle is not taken.
+    Bundle {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: BundleError,
+    },
+    /// The connection to the box could not be made or broke.
+    Line {
+        /// Where to.
+        target: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// The box says no.
+    BoxRefused(String),
+    /// What came over the line is not what a blank box says.
+    Protocol(String),
+    /// A daemon could not be reached.
+    Unreachable {
+        /// Where.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// A daemon answered something else than yes.
+    Answer {
+        /// Where.
+        url: String,
+        /// HTTP status.
+        status: u16,
+        /// Its own code, if it gave one.
+        reason: String,
+    },
+    /// A fault of the tool itself.
+    Internal(String),
+}
+
+impl Failure {
+    /// A file that does not hold what it should.
+    pub fn damaged(path: &Path, reason: impl ToString) -> Self {
+        Self::Damaged { path: path.into(), reason: reason.to_string() }
+    }
+
+    /// Stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::AlreadyThere(_) => "file.already_there",
+            Self::Missing(_) => "file.missing",
+            Self::File { .. } => "file.unusable",
+            Self::Damaged { .. } => "file.damaged",
+            Self::Randomness(_) => "system.no_randomness",
+            Self::Tls(_) => "tls.not_made",
+            Self::Name(_) => "festival.name",
+            Self::Place(_) => "box.place",
+            Self::Currency(_) => "festival.currency",
+            Self::Address(_) => "address.unreadable",
+            Self::PretixKey { .. } => "pretix_key.unusable",
+            Self::NoRoot(_) => "root.not_here",
+            Self::BeyondKey(_) => "key.beyond_its_rights",
+            Self::NumbersUsedUp { .. } => "numbers.used_up",
+            Self::AlreadyEnrolled { .. } => "box.already_enrolled",
+            Self::WhichHub(_) => "hub.not_named",
+            Self::Bundle { .. } => "bundle.refused",
+            Self::Line { .. } => "line.broken",
+            Self::BoxRefused(_) => "box.refused",
+            Self::Protocol(_) => "box.not_understood",
+            Self::Unreachable { .. } => "http.unreachable",
+            Self::Answer { .. } => "http.refused",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    /// Exit code: 1 what was looked at is not good, 2 the command line, 3 files, 4 the line to a box or hub,
+    /// 5 a rule says no.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Bundle { .. } => 1,
+            Self::Name(_) | Self::Place(_) | Self::Currency(_) | Self::Address(_) | Self::PretixKey { .. } => 2,
+            Self::AlreadyThere(_)
+            | Self::Missing(_)
+            | Self::File { .. }
+            | Self::Damaged { .. }
+            | Self::Randomness(_)
+            | Self::Tls(_)
+            | Self::Internal(_) => 3,
+            Self::Line { .. } | Self::Protocol(_) | Self::Unreachable { .. } | Self::Answer { .. } => 4,
+            Self::NoRoot(_)
+            | Self::BeyondKey(_)
+            | Self::NumbersUsedUp { .. }
+            | Self::AlreadyEnrolled { .. }
+            | Self::WhichHub(_)
+            | Self::BoxRefused(_) => 5,
+        }
+    }
+
+    /// What happened and what to do next.
+    pub fn message(&self, lang: Lang) -> String {
+        match lang {
+            Lang::Fr => self.french(),
+            Lang::En => self.english(),
+        }
+    }
+
+    fn english(&self) -> String {
+        match self {
+            Self::AlreadyThere(path) => {
+                format!("{} is there already; it was left as it is. Name a place that is free.", path.display())
+            }
+            Self::Missing(path) => format!("{} is not there. Check the path; nothing was changed.", path.display()),
+            Self::File { path, reason } => {
+                format!("{} cannot be used ({reason}). Check its owner, the disk and its free space.", path.display())
+            }
+            Self::Damaged { path, reason } => {
+                format!("{} does not hold what it should: {reason}. Take the copy from the backup.", path.display())
+            }
+            Self::Randomness(reason) => format!("The system gives no random bytes ({reason}). Nothing was made; try again."),
+            Self::Tls(reason) => {
+                format!("The screens' certificate could not be made ({reason}). Check the host names and addresses.")
+            }
+            Self::Name(length) => format!("A festival's name has 1 to 100 bytes, this one has {length}. Choose another."),
+            Self::Place(length) => format!("A place's name has at most 64 bytes, this one has {length}. Shorten it."),
+            Self::Currency(code) => format!("{code} is not a currency known here. Give its three letters, such as EUR."),
+            Self::Address(text) => format!("{text} is not an address. Write ADDRESS:PORT, such as 10.0.0.5:4433."),
+            Self::PretixKey { number, reason } => format!(
+                "pretix key number {number} cannot be used: {reason}. Copy it whole from pretix, as its API shows it under valid_keys."
+            ),
+            Self::NoRoot(path) => format!(
+                "The root is not here ({}). Work on the organiser's host, or enrol with an enrol key (--with KEYFILE).",
+                path.display()
+            ),
+            Self::BeyondKey(reason) => format!(
+                "The signing key may not give this: {reason}. Use an enrol key with wider rights, or the root. Nothing was sent."
+            ),
+            Self::NumbersUsedUp { end } => format!(
+                "No box number is left up to {end}; a number is never used twice. Ask the organiser for a new enrol key."
+            ),
+            Self::AlreadyEnrolled { number, place } => format!(
+                "This box belongs to a festival already{}. Nothing was changed. To give it a new number, repeat with --re-enrol.",
+                known(*number, place.as_deref(), "number", "place")
+            ),
+            Self::WhichHub(0) => {
+                "No hub was enrolled here. Run `provision hub enrol` first, or name its key with --hub-key.".into()
+            }
+            Self::WhichHub(count) => format!("{count} hubs were enrolled. Name the key of the right one with --hub-key."),
+            Self::Bundle { path, reason } => format!(
+                "The bundle {} is not taken: {reason}. Fetch it again from this festival's hub.",
+                path.display()
+            ),
+            Self::Line { target, reason } => format!(
+                "The line to {target} could not be used ({reason}). Check that the box waits (`edge blank`) and try again; a number that was given out is not used again."
+            ),
+            Self::BoxRefused(reason) => format!("The box says no: {reason}. It keeps what it had."),
+            Self::Protocol(reason) => format!(
+                "What answers there does not speak as a blank box does ({reason}). Check the address and that both sides have the same software."
+            ),
+            Self::Unreachable { url, reason } => {
+                format!("{url} does not answer ({reason}). Check the address, the network and the CA file.")
+            }
+            Self::Answer { url, status, reason } => {
+                format!("{url} answered {status} ({reason}). Check the key or token, then the daemon's log.")
+            }
+            Self::Internal(reason) => format!("A fault of the tool itself ({reason}). Please report it."),
+        }
+    }
+
+    fn french(&self) -> String {
+        match self {
+            Self::AlreadyThere(path) => {
+                format!("{} existe déjà et reste tel quel. Indiquez un endroit libre.", path.display())
+            }
+            Self::Missing(path) => format!("{} n'existe pas. Vérifiez le chemin ; rien n'a changé.", path.display()),
+            Self::File { path, reason } => format!(
+                "{} est inutilisable ({reason}). Vérifiez son propriétaire, le disque et la place libre.",
+                path.display()
+            ),
+            Self::Damaged { path, reason } => format!(
+                "{} ne contient pas ce qu'il devrait : {reason}. Reprenez la copie de la sauvegarde.",
+                path.display()
+            ),
+            Self::Randomness(reason) => {
+                format!("Le système ne donne pas d'octets aléatoires ({reason}). Rien n'a été fait ; réessayez.")
+            }
+            Self::Tls(reason) => format!(
+                "Le certificat des écrans n'a pas pu être fait ({reason}). Vérifiez les noms d'hôtes et les adresses."
+            ),
+            Self::Name(length) => {
+                format!("Le nom d'un festival a 1 à 100 octets, celui-ci en a {length}. Choisissez-en un autre.")
+            }
+            Self::Place(length) => format!("Le nom d'un lieu a au plus 64 octets, celui-ci en a {length}. Raccourcissez-le."),
+            Self::Currency(code) => {
+                format!("{code} n'est pas une monnaie connue ici. Donnez ses trois lettres, par exemple EUR.")
+            }
+            Self::Address(text) => {
+                format!("{text} n'est pas une adresse. Écrivez ADRESSE:PORT, par exemple 10.0.0.5:4433.")
+            }
+            Self::PretixKey { number, reason } => format!(
+                "La clé pretix numéro {number} est inutilisable : {reason}. Copiez-la entière depuis pretix, telle que son API la montre sous valid_keys."
+            ),
+            Self::NoRoot(path) => format!(
+                "La racine n'est pas ici ({}). Travaillez sur le poste de l'organisateur, ou enrôlez avec une clé d'enrôlement (--with FICHIER).",
+                path.display()
+            ),
+            Self::BeyondKey(reason) => format!(
+                "La clé qui signe n'a pas le droit de donner cela : {reason}. Prenez une clé d'enrôlement plus large, ou la racine. Rien n'a été envoyé."
+            ),
+            Self::NumbersUsedUp { end } => format!(
+                "Plus aucun numéro de boîtier libre jusqu'à {end} ; un numéro ne sert jamais deux fois. Demandez une nouvelle clé d'enrôlement à l'organisateur."
+            ),
+            Self::AlreadyEnrolled { number, place } => format!(
+                "Ce boîtier appartient déjà à un festival{}. Rien n'a changé. Pour lui donner un nouveau numéro, recommencez avec --re-enrol.",
+                known(*number, place.as_deref(), "numéro", "lieu")
+            ),
+            Self::WhichHub(0) => {
+                "Aucun hub n'a été enrôlé ici. Lancez d'abord `provision hub enrol`, ou donnez sa clé avec --hub-key.".into()
+            }
+            Self::WhichHub(count) => format!("{count} hubs ont été enrôlés. Donnez la clé du bon avec --hub-key."),
+            Self::Bundle { path, reason } => format!(
+                "Le paquet {} n'est pas accepté : {reason}. Reprenez-le sur le hub de ce festival.",
+                path.display()
+            ),
+            Self::Line { target, reason } => format!(
+                "La liaison avec {target} est inutilisable ({reason}). Vérifiez que le boîtier attend (`edge blank`) et réessayez ; un numéro donné ne resservira pas."
+            ),
+            Self::BoxRefused(reason) => format!("Le boîtier refuse : {reason}. Il garde ce qu'il avait."),
+            Self::Protocol(reason) => format!(
+                "Ce qui répond là ne parle pas comme un boîtier vierge ({reason}). Vérifiez l'adresse et que les deux côtés ont le même logiciel."
+            ),
+            Self::Unreachable { url, reason } => {
+                format!("{url} ne répond pas ({reason}). Vérifiez l'adresse, le réseau et le fichier de l'autorité (--ca).")
+            }
+            Self::Answer { url, status, reason } => {
+                format!("{url} a répondu {status} ({reason}). Vérifiez la clé ou le jeton, puis le journal du service.")
+            }
+            Self::Internal(reason) => format!("Une faute de l'outil lui-même ({reason}). Merci de la signaler."),
+        }
+    }
+}
+
+fn known(number: Option<u16>, place: Option<&str>, number_word: &str, place_word: &str) -> String {
+    match (number, place) {
+        (Some(number), Some(place)) => format!(" ({number_word} {number}, {place_word} {place})"),
+        (Some(number), None) => format!(" ({number_word} {number})"),
+        (None, Some(place)) => format!(" ({place_word} {place})"),
+        (None, None) => String::new(),
+    }
+}

@@ -1,0 +1,286 @@
+//! Verified segments into the store: one transaction, then the acknowledgement.
+//! Invariant: taking a segment again changes nothing, and any order of arrival leads to the same state.
+//! Not here: the chain and its signatures (`sync::Segment`), the fair queue in front (`queue`).
+pub(crate) mod batch;
+pub mod journals;
+pub mod queue;
+pub mod tree;
+
+use domain::{
+    id::{DeviceId, FestivalId},
+    journal::{Entry, Head},
+    trust::CertificateChain,
+};
+use sync::{
+    Branch, Segment, SegmentError,
+    session::hub_side::Stored,
+};
+
+use self::{
+    batch::{About, Batch, Dirty, about},
+    journals::{Journal, Journals, ReadBody, StoredHashes},
+};
+use crate::{
+    hub::{Hub, HubError},
+    identity::Identity,
+    store::{Place, Store, StoreError, StoredJournal},
+};
+
+/// A segment whose chain and signature hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedSegment {
+    segment: Segment,
+    heads: Vec<Head>,
+}
+
+impl VerifiedSegment {
+    /// Verifies a segment.
+    pub fn verify(segment: Segment, festival: FestivalId, public_key: &[u8; 32]) -> Result<Self, SegmentError> {
+        let heads = segment.verify(festival, public_key)?;
+        Ok(Self { segment, heads })
+    }
+
+    /// From a session, which has verified it: the segment and the head after each entry.
+    pub fn from_session(segment: Segment, heads: Vec<Head>) -> Self {
+        Self { segment, heads }
+    }
+
+    /// The entries.
+    pub fn segment(&self) -> &Segment {
+        &self.segment
+    }
+}
+
+impl Hub {
+    /// Stores segments in one transaction and says of each what is held now. A segment whose journal's key nobody here
+    /// knows is not taken: its branch is answered as empty, so that the box sends from the start.
+    pub fn ingest(&mut self, segments: &[VerifiedSegment]) -> Result<Vec<Stored>, HubError> {
+        let before = self.journals.all().len();
+        let mut dirty = Dirty::default();
+        let Self { store, journals, identity, .. } = self;
+        let done = store.transaction(|store| take_all(store, journals, identity, segments, &mut dirty));
+        match done {
+            Ok(stored) => {
+                self.dirty.extend(dirty);
+                self.new_journals |= self.journals.all().len() > before;
+                Ok(stored)
+            }
+            Err(error) => {
+                self.journals = Journals::load(&self.store, &self.identity.founding)?;
+                Err(error.into())
+            }
+        }
+    }
+}
+
+fn take_all(
+    store: &Store,
+    journals: &mut Journals,
+    identity: &Identity,
+    segments: &[VerifiedSegment],
+    dirty: &mut Dirty,
+) -> Result<Vec<Stored>, StoreError> {
+    let mut taking = Taking { store, journals, identity, batch: Batch::default(), again: Vec::new(), dirty };
+    let mut runs = Vec::with_capacity(segments.len());
+    for verified in segments {
+        runs.push(taking.take(verified)?);
+    }
+    taking.finish()?;
+    let mut stored = Vec::with_capacity(segments.len());
+    for (verified, taken) in segments.iter().zip(runs) {
+        let Segment { device, epoch, .. } = verified.segment;
+        let journal = taken.map(|(at, run)| (journals.at(at), run));
+        stored.push(Stored {
+            device,
+            epoch,
+            last: verified.segment.last(),
+            branch: journal.map_or_else(Branch::default, |(journal, run)| journal.tree.branch_of(run)),
+            branches: journal.map_or(0, |(journal, _)| journal.tree.branches().len()),
+        });
+    }
+    Ok(stored)
+}
+
+struct Taking<'a> {
+    store: &'a Store,
+    journals: &'a mut Journals,
+    identity: &'a Identity,
+    batch: Batch,
+    /// Journals whose entries from a position on stand differently now.
+    again: Vec<(usize, u32)>,
+    dirty: &'a mut Dirty,
+}
+
+impl Taking<'_> {
+    /// Stores one segment; gives the journal and the run of its last entry.
+    fn take(&mut self, verified: &VerifiedSegment) -> Result<Option<(usize, u32)>, StoreError> {
+        let VerifiedSegment { segment, heads } = verified;
+        let Some(at) = self.journal(segment)? else { return Ok(None) };
+        let journal = self.journals.at_mut(at);
+        let id = journal.id;
+        let hashes = StoredHashes { store: self.store, journal: id };
+        let (pieces, adopted) = journal.tree.place(segment.first, &segment.prev, heads, &hashes)?;
+        for piece in &pieces {
+            let bodies = segment.bodies.get(piece.from..piece.to).unwrap_or_default();
+            let (Some(first), Some(last)) = (heads.get(piece.from), heads.get(piece.to.saturating_sub(1))) else { continue };
+            self.store.add_entries(id.into(), piece.run, first.seq, bodies)?;
+            if piece.to == heads.len() {
+                self.store.put_segment(id.into(), piece.run, last.seq, &last.hash, &segment.signature)?;
+            }
+            if let (0, Some(genesis)) = (first.seq, bodies.first())
+                && !journal.has_genesis
+            {
+                self.store.set_genesis(id.into(), genesis)?;
+                journal.opened(genesis, &self.identity.founding);
+            }
+        }
+        let changed = pieces.iter().map(|piece| piece.run).chain(adopted);
+        for run in changed.filter_map(|run| journal.tree.run(run)) {
+            self.store.put_run(id.into(), run)?;
+        }
+        let Some(last) = heads.last() else { return Ok(None) };
+        if pieces.is_empty() {
+            let run = journal.find(*last, self.store)?;
+            return Ok(run.map(|run| (at, run)));
+        }
+        self.dirty.journals.insert((segment.device, segment.epoch));
+        self.note_fork(at)?;
+        for piece in &pieces {
+            self.entries(at, piece.run, segment, heads, piece.from..piece.to)?;
+        }
+        let run = pieces.last().filter(|piece| piece.to == heads.len()).map(|piece| piece.run);
+        let run = match run {
+            Some(run) => Some(run),
+            None => self.journals.at(at).find(*last, self.store)?,
+        };
+        Ok(run.map(|run| (at, run)))
+    }
+
+    /// The segment's journal, made where it is new; `None` where nobody knows its key.
+    fn journal(&mut self, segment: &Segment) -> Result<Option<usize>, StoreError> {
+        let (device, epoch) = (segment.device, segment.epoch);
+        if let Some(at) = self.journals.position(device, epoch) {
+            let known = self.journals.at(at).rights.is_some() || segment.first == 0;
+            return Ok(known.then_some(at));
+        }
+        let chain = match segment.genesis() {
+            Ok(genesis) => Some(genesis.chain),
+            Err(_) => self.store.chain_of(device)?,
+        };
+        let chain = chain.and_then(|chain| CertificateChain::from_bytes(&chain).ok());
+        let Some(certificate) = chain.and_then(|chain| chain.verify(&self.identity.founding).ok()) else { return Ok(None) };
+        if certificate.device() != device {
+            return Ok(None);
+        }
+        let id = self.journals.next_id();
+        let public_key = certificate.subject;
+        let stored = StoredJournal { journal: id.into(), device, epoch, public_key, genesis: None };
+        self.store.add_journal(&stored)?;
+        let mut journal = Journal::new(id, device, epoch, public_key);
+        // Until its genesis is here, a journal is judged by the certificate that its box showed.
+        journal.rights = Some(domain::ledger::Rights::of(&certificate));
+        let at = self.journals.add(journal);
+        // A device that is revoked may come with an epoch that nobody has seen.
+        self.batch.devices.insert(device);
+        Ok(Some(at))
+    }
+
+    fn note_fork(&mut self, at: usize) -> Result<(), StoreError> {
+        let journal = self.journals.at_mut(at);
+        let forked_at = journal.tree.forked_at();
+        if forked_at == journal.forked_at {
+            return Ok(());
+        }
+        journal.forked_at = forked_at;
+        let device = journal.device;
+        if let Some(from) = forked_at {
+            self.again.push((at, from));
+        }
+        let changed = self.journals.judge_device(device, self.store, self.identity.founding.currency)?;
+        self.again.extend(changed);
+        Ok(())
+    }
+
+    fn entries(&mut self, at: usize, run: u32, segment: &Segment, heads: &[Head], which: std::ops::Range<usize>) -> Result<(), StoreError> {
+        let currency = self.identity.founding.currency;
+        let (device, epoch, first) = (segment.device, segment.epoch, segment.first);
+        // An intent nearly always stands in the segment of its commit.
+        let intents = |wanted: domain::id::EntryRef| {
+            let index = usize::try_from(wanted.seq.checked_sub(first)?).ok()?;
+            let body = segment.bodies.get(index).filter(|_| (wanted.device, wanted.epoch) == (device, epoch))?;
+            Entry::from_bytes(body).ok()
+        };
+        let journal = self.journals.at(at).id;
+        for (body, head) in segment.bodies.iter().zip(heads).take(which.end).skip(which.start) {
+            let place = Place { journal, run, seq: head.seq };
+            let body = ReadBody::of(body, currency);
+            self.batch.take(self.journals, at, place, &body, self.store, currency, &intents)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what was gathered, then judges again what hub entries or forks changed.
+    fn finish(&mut self) -> Result<(), StoreError> {
+        self.batch.write(self.store, self.dirty)?;
+        let currency = self.identity.founding.currency;
+        let devices: Vec<DeviceId> = self.batch.devices.iter().copied().collect();
+        for device in devices {
+            let changed = self.journals.judge_device(device, self.store, currency)?;
+            self.dirty.revocations |= !changed.is_empty();
+            self.again.extend(changed);
+        }
+        if self.batch.closed {
+            self.closures()?;
+        }
+        self.again.sort_unstable();
+        let mut again = std::mem::take(&mut self.again);
+        again.dedup_by_key(|(at, _)| *at);
+        for (at, from) in again {
+            self.stand_again(at, from)?;
+        }
+        Ok(())
+    }
+
+    fn closures(&mut self) -> Result<(), StoreError> {
+        for at in 0..self.journals.all().len() {
+            let journal = self.journals.at(at);
+            let subject = journals::journal_subject(journal.device, journal.epoch);
+            let closures = self.store.touching(&subject)?;
+            if closures != journal.closures {
+                self.journals.at_mut(at).closures = closures;
+                self.stand_again(at, 0)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The wallets and tickets of these entries are folded in full from now on.
+    fn stand_again(&mut self, at: usize, from: u32) -> Result<(), StoreError> {
+        let currency = self.identity.founding.currency;
+        let journal = self.journals.at(at);
+        self.dirty.journals.insert((journal.device, journal.epoch));
+        for run in journal.tree.runs().iter().filter(|run| run.last >= from) {
+            for body in self.store.bodies(journal.id.into(), run.run, run.first.max(from), run.last)? {
+                let body = ReadBody::of(&body, currency);
+                let (wallets, ticket) = match about(body.entry(), self.journals, self.store)? {
+                    About::Wallet(wallet) => ([Some(wallet), None], None),
+                    About::Wallets(a, b) => ([Some(a), Some(b)], None),
+                    About::Pairing(wallet, ticket) => ([Some(wallet), None], Some(ticket)),
+                    About::Ticket(ticket) => ([None, None], Some(ticket)),
+                    About::Nothing | About::Device(_) | About::Closure => continue,
+                };
+                for wallet in wallets.into_iter().flatten() {
+                    if let Some(stored) = self.store.wallet(wallet)?.filter(|stored| !stored.unusual) {
+                        self.store.put_sums(wallet, &crate::store::StoredWallet { unusual: true, ..stored })?;
+                    }
+                    self.dirty.wallets.insert(wallet);
+                }
+                if let Some(ticket) = ticket.filter(|ticket| !self.dirty.tickets.contains(ticket)) {
+                    self.store.touch_ticket(ticket)?;
+                    self.dirty.tickets.insert(ticket);
+                }
+            }
+        }
+        Ok(())
+    }
+}

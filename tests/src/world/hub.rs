@@ -1,0 +1,162 @@
+//! The hub of a world: its process and what an operator does at its console.
+//! Not here: what the hub means by it (`sync-hub`).
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use reqwest::Client;
+use screens::view::HubView;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    https::Https,
+    process::{Daemon, Programs, Running},
+};
+use crate::ticket::Interop;
+
+const STARTS_WITHIN: Duration = Duration::from_secs(30);
+
+/// What hub and boxes must agree on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Agreement {
+    /// Hub term.
+    pub term: u32,
+    /// Number of the wallets section.
+    pub wallets: u64,
+    /// Number of the tickets section.
+    pub tickets: u64,
+    /// BLAKE3 over sorted wallets and used tickets.
+    pub digest: String,
+    /// Own entries that the hub has not acknowledged; a box only.
+    pub unsent: u64,
+}
+
+impl Agreement {
+    /// Whether both believe the same, and nothing is on its way.
+    pub fn is_with(&self, other: &Self) -> bool {
+        let same = (self.term, self.wallets, self.tickets) == (other.term, other.wallets, other.tickets);
+        same && !self.digest.is_empty() && self.digest == other.digest && self.unsent == 0 && other.unsent == 0
+    }
+}
+
+/// A ticket that the hub has just issued.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Issued {
+    /// Its id.
+    pub id: String,
+    /// Text of its code.
+    pub text: String,
+}
+
+/// The hub.
+pub struct Hub {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// Its door, with the operator's token.
+    pub api: Https,
+    programs: Programs,
+    process: Mutex<Option<Daemon>>,
+    rehearse_at: Option<u64>,
+}
+
+impl Hub {
+    /// An enrolled hub, switched off. `rehearse_at` lets its clock run from those Unix seconds.
+    pub fn new(dir: &Path, client: Client, programs: &Programs, rehearse_at: Option<u64>) -> Result<Self> {
+        let token = std::fs::read_to_string(dir.join("console.token")).context("console.token")?;
+        let nowhere = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
+        Ok(Self {
+            dir: dir.into(),
+            api: Https::new(client, nowhere, &token),
+            programs: programs.clone(),
+            process: Mutex::new(None),
+            rehearse_at,
+        })
+    }
+
+    fn process(&self) -> std::sync::MutexGuard<'_, Option<Daemon>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Switches it on and waits until it listens.
+    pub fn start(&self) -> Result<Running> {
+        let dir = self.dir.to_str().context("a path that is text")?;
+        let at = self.rehearse_at.map(|at| at.to_string());
+        let mut arguments = vec!["run", "--dir", dir];
+        arguments.extend(at.iter().flat_map(|at| ["--rehearse-at", at.as_str()]));
+        let mut daemon = Daemon::start(&self.programs, "sync-hub", &self.dir, &arguments)?;
+        let running = daemon.wait_until_it_listens(STARTS_WITHIN)?;
+        self.api.moved_to(running.https);
+        *self.process() = Some(daemon);
+        Ok(running)
+    }
+
+    /// SIGKILL.
+    pub fn kill(&self) -> Result<()> {
+        self.process().take().map_or(Ok(()), |mut daemon| daemon.kill())
+    }
+
+    /// SIGTERM, and waits for its end.
+    pub fn stop(&self, within: Duration) -> Result<()> {
+        self.process().take().map_or(Ok(()), |mut daemon| daemon.stop(within).map(drop))
+    }
+
+    /// Whether its process is there.
+    pub fn is_running(&self) -> bool {
+        self.process().as_mut().is_some_and(Daemon::is_running)
+    }
+
+    /// What its console shows.
+    pub async fn view(&self) -> Result<HubView> {
+        self.api.get("/api/state").await
+    }
+
+    /// What it believes.
+    pub async fn agreement(&self) -> Result<Agreement> {
+        self.api.get("/api/agreement").await
+    }
+
+    /// A ticket of our own.
+    pub async fn issue(&self, ticket: &Value) -> Result<Issued> {
+        self.api.post("/api/tickets", ticket).await
+    }
+
+    /// A ticket counts no more.
+    pub async fn revoke_ticket(&self, id: &str) -> Result<()> {
+        self.api.post::<Value>(&format!("/api/tickets/{id}/revoke"), &json!({})).await.map(drop)
+    }
+
+    /// A further ticket category.
+    pub async fn add_category(&self, number: u16, names: [&str; 2], zones: u32) -> Result<()> {
+        let body = json!({ "number": number, "name_fr": names[0], "name_en": names[1], "zones": zones, "price_cents": 0 });
+        self.api.post::<Value>("/api/categories", &body).await.map(drop)
+    }
+
+    /// A band is blocked.
+    pub async fn block_wallet(&self, wallet: &str) -> Result<()> {
+        self.api.post::<Value>("/api/bands/block", &json!({ "wallet": wallet })).await.map(drop)
+    }
+
+    /// A box is revoked.
+    pub async fn revoke_box(&self, number: u16) -> Result<()> {
+        self.api.post::<Value>("/api/boxes/revoke", &json!({ "number": number })).await.map(drop)
+    }
+
+    /// An event sold with pretix: keys, products (add-ons open nothing), revoked and blocked secrets.
+    pub async fn import_pretix(&self, interop: &Interop, slug: &str) -> Result<()> {
+        let event = interop.events.iter().find(|event| event["slug"] == slug);
+        let event = event.with_context(|| format!("no event {slug}"))?;
+        let body = json!({
+            "slug": slug,
+            "valid_keys": event["valid_keys"],
+            "items": event["items"],
+            "revoked": interop.revoked(),
+            "blocked": interop.blocked(),
+        });
+        self.api.post::<Value>("/api/pretix/import", &body).await.map(drop)
+    }
+}

@@ -1,0 +1,206 @@
+//! One harness for everything that needs several parts: a festival in a folder of its own, hub and boxes as separate
+//! processes, a wire each, bands, guests and people at counters.
+//! Invariant: nothing of it outlives the `World`, and nobody waits without a bound.
+//! Not here: stories (`evening`) and their reckoning (`audit`).
+pub mod counter;
+pub mod https;
+pub mod hub;
+pub mod place;
+pub mod process;
+pub mod technician;
+pub mod wait;
+pub mod wire;
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context, Result};
+use domain::id::FestivalId;
+use tempfile::TempDir;
+use tokio::task::block_in_place;
+
+use crate::band::Supplier;
+use hub::{Agreement, Hub};
+use place::{Place, Post};
+use process::Programs;
+use technician::Technician;
+use wait::until;
+use wire::Wire;
+
+/// 2027-07-03 14:00:00 UTC, the second day of the festival, Unix seconds.
+pub const FESTIVAL_TIME: u64 = 1_814_623_200;
+
+/// Gate A.
+pub const GATE_A: Post = Post { name: "Gate A", roles: &["gate"], pairing: true };
+/// Gate B.
+pub const GATE_B: Post = Post { name: "Gate B", roles: &["gate"], pairing: true };
+/// The bar.
+pub const BAR: Post = Post { name: "Bar 1", roles: &["bar"], pairing: false };
+/// The top-up desk, which sells as well.
+pub const DESK: Post = Post { name: "Desk", roles: &["top-up", "bar"], pairing: false };
+
+/// What a world consists of.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Boxes.
+    pub posts: Vec<Post>,
+    /// Time that the hub's clock starts with; `None`: the present.
+    pub rehearse_at: Option<u64>,
+}
+
+impl Plan {
+    /// The four boxes of the evening, on its date.
+    pub fn evening() -> Self {
+        Self { posts: vec![GATE_A, GATE_B, BAR, DESK], rehearse_at: Some(FESTIVAL_TIME) }
+    }
+
+    /// These boxes only.
+    pub fn of(posts: &[Post]) -> Self {
+        Self { posts: posts.to_vec(), rehearse_at: Some(FESTIVAL_TIME) }
+    }
+}
+
+/// A festival at work.
+pub struct World {
+    /// The technician and the organiser's folder.
+    pub technician: Technician,
+    /// The hub.
+    pub hub: Hub,
+    /// Boxes, in the plan's order.
+    pub places: Vec<Place>,
+    /// Makes bands.
+    pub supplier: Supplier,
+    client: reqwest::Client,
+    // dropped last: the processes above write into it
+    dir: TempDir,
+}
+
+impl World {
+    /// Founds a festival, enrols hub and boxes as a technician does, and switches everything on. `say` tells each step.
+    pub async fn start(programs: &Programs, plan: &Plan, say: &dyn Fn(&str)) -> Result<Self> {
+        let dir = tempfile::Builder::new().prefix("festival-").tempdir()?;
+        say("founding the festival");
+        let technician = Technician::found(programs, &dir.path().join("organiser"))?;
+        say("enrolling the hub");
+        let hub_dir = dir.path().join("hub");
+        technician.enrol_hub(&hub_dir)?;
+        let client = https::client(&std::fs::read(hub_dir.join("tls/ca.pem")).context("tls/ca.pem")?)?;
+        let supplier = technician.supplier(&hub_dir)?;
+        let hub = Hub::new(&hub_dir, client.clone(), programs, plan.rehearse_at)?;
+        technician.write_bundle(&hub_dir)?;
+        let mut world = Self { technician, hub, places: Vec::new(), supplier, client, dir };
+        for (number, post) in plan.posts.iter().enumerate() {
+            say(&format!("enrolling {}", post.name));
+            world.enrol(*post, &format!("box-{}", number + 1)).await?;
+        }
+        say("switching on the hub");
+        world.start_hub()?;
+        say("switching on the boxes");
+        block_in_place(|| {
+            std::thread::scope(|threads| {
+                let started: Vec<_> = world.places.iter().map(|place| threads.spawn(|| place.start())).collect();
+                started.into_iter().try_for_each(|place| {
+                    place.join().map_err(|_| anyhow::anyhow!("a starting thread panicked"))?
+                })
+            })
+        })?;
+        say("waiting until every box has heard the hub");
+        world.wait_until_agreed(Duration::from_secs(30)).await?;
+        Ok(world)
+    }
+
+    /// Switches the hub on (again) and leads all wires to it.
+    pub fn start_hub(&self) -> Result<()> {
+        let running = block_in_place(|| self.hub.start())?;
+        let quic = running.quic.context("the hub names no QUIC address")?;
+        self.places.iter().for_each(|place| place.wire.lead_to(quic));
+        Ok(())
+    }
+
+    /// Enrols one more box, switched off.
+    pub async fn enrol(&mut self, post: Post, folder: &str) -> Result<&Place> {
+        let dir = self.dir.path().join(folder);
+        let wire = Wire::lay().await?;
+        let screen_key = block_in_place(|| self.technician.enrol_box(&dir, &post, &wire.near().to_string()))?;
+        let place = Place::new(post, &dir, wire, self.client.clone(), &screen_key, self.technician.programs());
+        self.places.push(place);
+        self.places.last().context("no box")
+    }
+
+    /// The box at a place.
+    pub fn place(&self, name: &str) -> Result<&Place> {
+        self.places.iter().find(|place| place.name() == name).with_context(|| format!("no box at {name}"))
+    }
+
+    /// The folder of everything.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Leaves the folder on disk when the world ends.
+    pub fn keep(&mut self) {
+        self.dir.disable_cleanup(true);
+    }
+
+    /// The festival.
+    pub fn festival(&self) -> FestivalId {
+        self.technician.festival()
+    }
+
+    /// Cuts the wires of these places and waits until they have noticed.
+    pub async fn cut(&self, names: &[&str]) -> Result<()> {
+        for name in names {
+            self.place(name)?.wire.cut();
+        }
+        for name in names {
+            self.place(name)?.wait_for_link(false, Duration::from_secs(30)).await?;
+        }
+        Ok(())
+    }
+
+    /// Mends all wires and waits until every box reaches the hub.
+    pub async fn mend(&self) -> Result<()> {
+        self.places.iter().for_each(|place| place.wire.mend());
+        for place in &self.places {
+            place.wait_for_link(true, Duration::from_secs(30)).await?;
+        }
+        Ok(())
+    }
+
+    /// What every running box and the hub believe, the hub first.
+    pub async fn beliefs(&self) -> Result<Vec<(&'static str, Agreement)>> {
+        let mut beliefs = vec![("hub", self.hub.agreement().await?)];
+        for place in self.places.iter().filter(|place| place.is_running()) {
+            beliefs.push((place.name(), place.api.get("/api/agreement").await?));
+        }
+        Ok(beliefs)
+    }
+
+    /// Waits until every running box and the hub agree and nothing is on its way.
+    pub async fn wait_until_agreed(&self, within: Duration) -> Result<()> {
+        let agreed = until("every box and the hub agree", within, async || {
+            let beliefs = self.beliefs().await?;
+            let Some(((_, hub), boxes)) = beliefs.split_first() else { return Ok(None) };
+            Ok(boxes.iter().all(|(_, believed)| believed.is_with(hub)).then_some(()))
+        });
+        match agreed.await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(error.context(format!("{:#?}", self.beliefs().await?))),
+        }
+    }
+
+    /// Ends everything in an orderly way.
+    pub fn stop(&self) -> Result<()> {
+        let within = Duration::from_secs(10);
+        let stopped: Vec<Result<()>> = self.places.iter().map(|place| place.stop(within)).collect();
+        self.hub.stop(within)?;
+        stopped.into_iter().collect()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // before the folder goes: a daemon that dies later would write into it
+        self.places.iter().for_each(|place| drop(place.kill()));
+        drop(self.hub.kill());
+    }
+}
