@@ -4,7 +4,12 @@
 use std::{path::PathBuf, sync::Arc, thread, time::Duration};
 
 use domain::trust::Roles;
-use hardware::{CodeScanner, ReaderError, ScannerError, Tag, TagReader, VirtualReader, VirtualScanner};
+use hardware::{
+    code::{CodeScanner, ScannerError},
+    tag::{ReaderError, Tag, TagReader},
+    virtual_reader::VirtualReader,
+    virtual_scanner::VirtualScanner,
+};
 
 use crate::{gate, station::Station, tapping};
 
@@ -68,8 +73,7 @@ fn read_until_it_fails(station: &Station, reader: &mut dyn TagReader) -> Option<
             Ok(Some(tag)) => {
                 let asked = station.desk.waiting().map(|waiting| waiting.id);
                 if served == Some((tag, asked)) || asked.is_none() {
-                    thread::sleep(Duration::from_millis(5));
-                    continue;
+                    continue; // `poll_tag` waits by itself while nothing changes
                 }
                 served = Some((tag, asked));
                 tapping::serve(station, reader, tag);

@@ -3,13 +3,13 @@
 //! Not here: the checks themselves (`domain::ticket`, `domain::access`), pairing (`tapping`).
 use domain::{
     access::{self, FirstUse, KnownTicket},
-    id::{BoxNumber, TicketUid},
+    id::TicketUid,
     journal::{Admission, Detail, Effect, Entry, Flags, Kind},
-    ledger::TicketState,
+    ledger::{TicketFlags, TicketState},
     ticket::{Product, Scheme, Ticket},
     time::Hlc,
 };
-use hardware::Signal;
+use hardware::signal::Signal;
 use screens::view::{GateVerdict, Pairing};
 
 use crate::{
@@ -120,10 +120,10 @@ fn refused(station: &Station, shown: GateVerdict, refusal: &access::GateRefusal)
 fn known_ticket(state: &TicketState, revoked: &[TicketUid], blocked: &[TicketUid]) -> KnownTicket {
     let first_use = (state.uses > 0).then_some(FirstUse { box_number: state.first_box, at: state.first_use });
     KnownTicket {
-        revoked: state.is_revoked() || revoked.binary_search(&state.ticket).is_ok(),
-        blocked: state.is_blocked() || blocked.binary_search(&state.ticket).is_ok(),
-        disputed: state.is_disputed(),
-        frozen: state.is_frozen(),
+        revoked: state.flags.has(TicketFlags::REVOKED) || revoked.binary_search(&state.ticket).is_ok(),
+        blocked: state.flags.has(TicketFlags::BLOCKED) || blocked.binary_search(&state.ticket).is_ok(),
+        disputed: state.flags.has(TicketFlags::DISPUTED),
+        frozen: state.flags.has(TicketFlags::FROZEN),
         first_use,
     }
 }
@@ -147,9 +147,4 @@ fn admission(ticket: &Ticket, zone: u16, currency: domain::money::Currency) -> E
 fn tail(id: &str) -> String {
     let start = id.char_indices().rev().nth(3).map_or(0, |(at, _)| at);
     id.get(start..).unwrap_or_default().to_owned()
-}
-
-/// Box numbers are shown by place where the bundle knows it.
-pub fn place_of(station: &Station, number: BoxNumber) -> String {
-    station.bundle().bundle.place(number)
 }

@@ -18,7 +18,7 @@ pub fn answer(station: &Station, entry: EntryRef, handed_over: bool) -> Result<(
     }
     let committed = station.transact(move |view| {
         let unconfirmed = view.unconfirmed().contains(&entry);
-        let in_doubt = view.all_open_intents().iter().any(|open| open.entry == entry);
+        let in_doubt = view.all_open_intents().iter().any(|open| open.at == entry);
         let Some(asked) = view.entry(entry).filter(|_| unconfirmed || in_doubt) else {
             return Decision::nothing(Err("till.unknown_entry"));
         };
@@ -34,7 +34,7 @@ pub fn answer(station: &Station, entry: EntryRef, handed_over: bool) -> Result<(
             (false, false) => vec![reply(Kind::PENDING_CREDIT, Effect::Owe)],
         };
         let decision = Decision::write(entries, Ok(()));
-        if unconfirmed { decision.confirms(vec![entry]) } else { decision }
+        if unconfirmed { decision.confirming([entry]) } else { decision }
     });
     station.changed();
     match committed {

@@ -11,7 +11,7 @@ use domain::{
     time::Hlc,
     trust::Purpose,
 };
-use hardware::NoLight;
+use hardware::signal::NoLight;
 use serde_json::json;
 use sync::Section;
 use tokio::signal::unix::{SignalKind, signal};
@@ -138,7 +138,7 @@ fn open_enrolled_epoch(station: &Station) -> Result<()> {
 }
 
 /// A desk's right to sign credits travels in its journal, once an epoch.
-fn write_certificates(station: &Station) -> Result<()> {
+pub(crate) fn write_certificates(station: &Station) -> Result<()> {
     let Some(chain) = station.enrolled().chain_for(Purpose::Credit) else { return Ok(()) };
     let currency = station.bundle().bundle.currency();
     station.transact(move |view| {

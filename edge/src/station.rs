@@ -12,7 +12,7 @@ use std::{
 use box_store::{Committed, Decision, Store, StoreError, View};
 use domain::{
     bundle::{Bundle, BundleError},
-    id::{DeviceId, EntryRef},
+    id::{BoxNumber, DeviceId, EntryRef},
     secrets::BandSecrets,
     ticket::Verifier,
     time::TrustedTime,
@@ -20,12 +20,13 @@ use domain::{
     wristband::tap::{CreditKey, TapContext},
 };
 use ed25519_dalek::SigningKey;
-use hardware::{Signal, SignalLight};
+use hardware::signal::{Signal, SignalLight};
 use screens::{
     Lang,
     view::{GateVerdict, GateView, HubLink, Pairing, TapResult},
 };
 use serde::Serialize;
+use sync::Section;
 use tokio::sync::watch;
 
 use crate::{
@@ -163,6 +164,12 @@ impl Station {
         self.enrolled.device()
     }
 
+    /// Number that its present epoch writes on chips.
+    pub fn box_number(&self) -> BoxNumber {
+        let head = self.store.read(|view| view.head()).ok().flatten();
+        head.map_or(self.enrolled.box_number(), |head| head.box_number)
+    }
+
     /// What it may do.
     pub fn roles(&self) -> Roles {
         self.enrolled.config.roles
@@ -175,7 +182,7 @@ impl Station {
 
     /// Whether this gate pairs a wristband to each ticket.
     pub fn pairs(&self) -> bool {
-        self.enrolled.config.pairing
+        self.enrolled.config.pairs_bands
     }
 
     /// Key that opens the screens.
@@ -203,7 +210,7 @@ impl Station {
 
     /// Symmetric keys of the bands.
     pub fn secrets(&self) -> &BandSecrets {
-        &self.enrolled.config.bands
+        &self.enrolled.config.band
     }
 
     /// The key that signs credits: the box's own, where a certificate says so.
@@ -224,7 +231,7 @@ impl Station {
         Arc::new(TapContext {
             festival: loaded.bundle.festival,
             currency: loaded.bundle.currency(),
-            box_number: self.enrolled.box_number(),
+            box_number: self.box_number(),
             secrets: self.secrets().clone(),
             credit_keys,
             maximum_balance: loaded.bundle.body.policy.maximum_balance,
@@ -291,9 +298,16 @@ impl Station {
 
     /// What this box believes, as a digest.
     pub fn agreement(&self) -> Result<Agreement, StoreError> {
-        let mut agreement = self.store.agreement()?;
-        agreement.unsent = self.store.read(|view| view.unsent())?;
-        Ok(agreement)
+        self.store.read(|view| {
+            let (wallets, tickets) = (view.knowledge(Section::Wallets), view.knowledge(Section::Tickets));
+            Agreement {
+                term: wallets.map_or(0, |known| known.term),
+                wallets: wallets.map_or(0, |known| known.number),
+                tickets: tickets.map_or(0, |known| known.number),
+                digest: domain::wire::hex(&view.digest()),
+                unsent: view.unsent(),
+            }
+        })
     }
 
     // --- writing ------------------------------------------------------------------------------------------------
@@ -305,7 +319,8 @@ impl Station {
     ) -> Result<Committed<R>, StoreError> {
         let seen = std::mem::take(&mut *lock(&self.seen_green));
         let again = seen.clone();
-        let committed = self.store.transact(self.now_ms(), move |view| decide(view).confirms(seen));
+        self.store.set_wall_ms(self.now_ms());
+        let committed = self.store.transact(move |view| decide(view).confirming(seen));
         if committed.is_err() {
             lock(&self.seen_green).extend(again);
         }
@@ -372,6 +387,14 @@ impl Station {
         if let Some(last) = lock(&self.gate).last.as_mut() {
             last.pairing = Pairing::Paired;
         }
+    }
+
+    /// The guest on the screen goes in without a band.
+    pub fn not_pairing(&self) {
+        if let Some(last) = lock(&self.gate).last.as_mut().filter(|last| last.pairing == Pairing::Waiting) {
+            last.pairing = Pairing::None;
+        }
+        self.changed();
     }
 
     /// What the gate's screen shows, without the counts that the store keeps.

@@ -5,15 +5,19 @@ use box_store::{Decision, View};
 use domain::{
     id::{EntryRef, WalletId},
     journal::{BandProfile, Detail, Effect, Entry, Flags, Kind, Pairing},
+    ledger::WalletFlags,
     money::Cents,
     till::{Account, TillRefusal},
     time::Hlc,
     wristband::tap::{
-        ChipFault, KnownWallet, StoreFailed, Tap, TapOutcome, TapRefusal, TapRequest, TapStep, UidAccount,
+        ChipFault, KnownWallet, OpenIntent, StoreFailed, Tap, TapOutcome, TapRefusal, TapRequest, TapStep, UidAccount,
         uid_sale_entry, uid_top_up_entry,
     },
 };
-use hardware::{ReaderError, Signal, Tag, TagKind, TagReader};
+use hardware::{
+    signal::Signal,
+    tag::{ReaderError, Tag, TagKind, TagReader},
+};
 use screens::view::{Phase, TapResult};
 
 use crate::{
@@ -90,12 +94,15 @@ pub fn account(view: &View<'_>, wallet: &WalletId) -> Account {
     Account {
         balance: state.balance,
         uncovered: view.uncovered_debits(wallet),
-        blocked: state.is_blocked(),
-        frozen: state.is_frozen(),
+        blocked: state.flags.has(WalletFlags::BLOCKED),
+        frozen: state.flags.has(WalletFlags::FROZEN),
     }
 }
 
 fn on_account(station: &Station, waiting: &Waiting, wallet: WalletId) -> Signal {
+    if waiting.retry_of.is_some() {
+        return wrong_band(station, waiting);
+    }
     let loaded = station.bundle();
     let (policy, currency) = (loaded.bundle.body.policy.clone(), loaded.bundle.currency());
     let (purpose, operator, alone) = (waiting.purpose.clone(), station.operator(), station.is_alone());
@@ -170,7 +177,7 @@ fn pair(
         if view.paired_ticket(&wallet).is_some_and(|other| other != ticket) {
             return Decision::nothing(Err("band.already_paired"));
         }
-        if view.wallet(&wallet).is_blocked() {
+        if view.wallet(&wallet).flags.has(WalletFlags::BLOCKED) {
             return Decision::nothing(Err("band.blocked"));
         }
         let mut entry = Entry::new(Kind::PAIRING, Effect::None, currency, Hlc::default());
@@ -206,6 +213,11 @@ fn tap(station: &Station, reader: &mut dyn TagReader, waiting: &Waiting, wallet:
         Ok(known) => known,
         Err(error) => return refuse(station, waiting, error.code(), Vec::new()),
     };
+    if let Some(intent) = waiting.retry_of
+        && !known.open.iter().any(|open| open.entry == intent)
+    {
+        return wrong_band(station, waiting);
+    }
     let mut tap = Tap::new(station.tap_context(), known, tag.uid.as_bytes(), request);
     let outcome = loop {
         match tap.step() {
@@ -230,6 +242,17 @@ fn tap(station: &Station, reader: &mut dyn TagReader, waiting: &Waiting, wallet:
         }
     };
     show(station, waiting, outcome)
+}
+
+/// A tap is in doubt on one band, and another one came: nothing may be charged to it.
+fn wrong_band(station: &Station, waiting: &Waiting) -> Signal {
+    let result = TapResult {
+        id: domain::wire::hex(&waiting.id),
+        code: Some("band.wrong_band".into()),
+        ..TapResult::default()
+    };
+    station.desk.tap_again(waiting.id, None, Phase::TapAgain, result);
+    Signal::Refuse
 }
 
 fn show(station: &Station, waiting: &Waiting, outcome: TapOutcome) -> Signal {
@@ -289,12 +312,27 @@ fn tap_request(station: &Station, waiting: &Waiting) -> Option<TapRequest> {
 fn known_wallet(view: &View<'_>, wallet: WalletId) -> KnownWallet {
     let state = view.wallet(&wallet);
     KnownWallet {
-        blocked: state.is_blocked(),
-        frozen: state.is_frozen(),
-        ledger_spent: state.spent,
-        open: view.open_intents(&wallet),
-        unfinished_in_a_row: view.unfinished_in_a_row(&wallet),
+        blocked: state.flags.has(WalletFlags::BLOCKED),
+        frozen: state.flags.has(WalletFlags::FROZEN),
+        credit_seq: state.credit_seq,
+        ledger_spent: Cents::new(state.spent).unwrap_or(Cents::MAX),
+        open: view.open_intents(&wallet).iter().filter_map(open_intent).collect(),
+        unfinished_in_a_row: u8::try_from(view.unfinished_in_a_row(&wallet)).unwrap_or(u8::MAX),
     }
+}
+
+/// An open intent as the tap's state machine takes it.
+fn open_intent(open: &box_store::OpenIntent) -> Option<OpenIntent> {
+    let Ok(Detail::Intent(intent)) = Detail::of(&open.entry) else { return None };
+    Some(OpenIntent {
+        entry: open.at,
+        intent,
+        amount: open.entry.amount,
+        tap_counter: open.entry.tap_counter,
+        handed_over: open.handed_over,
+        price_revision: open.entry.price_revision,
+        operator: open.entry.operator,
+    })
 }
 
 /// What goes into the refusal's text: name and value (amounts in cents).

@@ -11,6 +11,7 @@ use screens::view::{
 };
 
 use crate::{
+    hub_link,
     station::Station,
     tap_desk::{Purpose, Screen, Waiting},
 };
@@ -23,9 +24,9 @@ struct FromStore {
     epoch: u32,
     in_doubt: Vec<InDoubt>,
     unconfirmed: Vec<InDoubt>,
-    knowledge: Vec<(u8, u64)>,
-    hour: box_store::Activity,
-    all: box_store::Activity,
+    knowledge: Vec<(sync::Section, u64)>,
+    hour: box_store::Counters,
+    all: box_store::Counters,
 }
 
 /// The whole view. Reads the store: a few milliseconds at most, on a thread that may block.
@@ -37,14 +38,14 @@ pub fn of(station: &Station) -> BoxView {
     let stored = station.store.read(move |view| from_store(view, limit, now_ms)).unwrap_or_default();
     let (roles, time, progress, waiting) =
         (station.roles(), station.trusted_time(), station.desk.progress(), station.desk.waiting());
-    let age = |section: u8| {
+    let age = |section: sync::Section| {
         stored.knowledge.iter().find(|(known, _)| *known == section).map(|(_, at)| now_ms.saturating_sub(*at) / 1000)
     };
     let bundle_age = Some(time.unix_s.saturating_sub(body.issued));
     BoxView {
         festival: loaded.bundle.founding.name.clone(),
         place: station.enrolled().config.place.clone(),
-        box_number: station.enrolled().box_number().0,
+        box_number: station.box_number().0,
         roles: roles_shown(roles),
         lang: station.lang(),
         now_unix_ms: now_ms,
@@ -59,9 +60,9 @@ pub fn of(station: &Station) -> BoxView {
         },
         hub: station.hub(),
         knowledge: vec![
-            Knowledge { section: Section::Tickets, age_s: age(sync::Section::Tickets as u8) },
-            Knowledge { section: Section::Wallets, age_s: age(sync::Section::Wallets as u8) },
-            Knowledge { section: Section::Revocations, age_s: age(sync::Section::Revocations as u8) },
+            Knowledge { section: Section::Tickets, age_s: age(sync::Section::Tickets) },
+            Knowledge { section: Section::Wallets, age_s: age(sync::Section::Wallets) },
+            Knowledge { section: Section::Revocations, age_s: age(sync::Section::Revocations) },
             Knowledge { section: Section::Bundle, age_s: bundle_age },
         ],
         unsent: stored.unsent,
@@ -117,20 +118,19 @@ fn from_store(view: &box_store::View<'_>, limit: Cents, now_ms: u64) -> FromStor
         let paid = view.entry(entry)?;
         Some(doubt(entry, paid.amount, paid.hlc.unix_ms()))
     });
-    let open = view.all_open_intents().into_iter().filter_map(|open| {
-        let at = view.entry(open.entry)?.hlc.unix_ms();
-        Some(doubt(open.entry, open.amount, at))
+    let open = view.all_open_intents().into_iter().map(|open| {
+        doubt(open.at, open.entry.amount, open.entry.hlc.unix_ms())
     });
-    let known = view.knowledge().into_iter();
+    let known = hub_link::SECTIONS.into_iter().filter_map(|section| Some((section, view.knowledge(section)?.hub_time_ms)));
     FromStore {
         unsent: view.unsent(),
-        at_risk: view.at_risk(limit),
-        epoch: view.epoch(),
+        at_risk: view.at_risk(limit.as_i64()),
+        epoch: view.head().map_or(0, |head| head.at.epoch),
         in_doubt: open.collect(),
         unconfirmed: paid.collect(),
-        knowledge: known.map(|known| (known.section as u8, known.hub_time_ms)).collect(),
-        hour: view.activity_since(now_ms.saturating_sub(3_600_000)),
-        all: view.activity_since(0),
+        knowledge: known.collect(),
+        hour: view.counters(now_ms.saturating_sub(3_600_000)),
+        all: view.counters(0),
     }
 }
 

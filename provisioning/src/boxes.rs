@@ -2,7 +2,7 @@
 //! A box takes the next of its numbers when it opens a further epoch, so it needs no technician for that.
 //! Invariant: a number is written down before it is offered and is never given out again, even if the offer failed.
 //! Not here: signing (`issuer`), the conversation with the box (`enrolment`).
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use domain::{id::DeviceId, journal::Kind, trust::Roles};
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,9 @@ use crate::{Failure, Festival, files};
 
 /// How many numbers one box gets.
 pub const NUMBERS_PER_BOX: u16 = 8;
+
+/// How often somebody else may be quicker before the folder must be looked at.
+const ATTEMPTS: u32 = 100;
 
 /// What may stand at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,6 +123,8 @@ pub struct BoxRecord {
     pub standing: Standing,
     /// Who it is.
     pub device: String,
+    /// The epoch that the enrolment opens.
+    pub epoch: u32,
     /// Unix seconds when the number was given out.
     pub at: u64,
     /// Its device chain, canonical CBOR.
@@ -154,7 +159,7 @@ fn file_name(first: u16) -> String {
     format!("{first:04}.toml")
 }
 
-fn parse<T: serde::de::DeserializeOwned>(path: &std::path::Path) -> Result<T, Failure> {
+fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Failure> {
     toml::from_str(&files::read_text(path)?).map_err(|error| Failure::damaged(path, error.message()))
 }
 
@@ -192,9 +197,11 @@ impl Festival {
         let boxes = self.boxes()?;
         let used = boxes.iter().map(|record| record.numbers);
         let highest = match range {
-            Some((first, last)) => {
-                used.map(|numbers| numbers.1).filter(|number| (first..=last).contains(number)).max().unwrap_or(first - 1)
-            }
+            Some((first, last)) => used
+                .map(|numbers| numbers.1)
+                .filter(|number| (first..=last).contains(number))
+                .max()
+                .unwrap_or(first.saturating_sub(1)),
             None => {
                 let keys = self.enrol_keys()?;
                 used.chain(keys.iter().map(|record| record.numbers)).map(|numbers| numbers.1).max().unwrap_or(0)
@@ -211,12 +218,23 @@ impl Festival {
         range: Option<(u16, u16)>,
         record: impl Fn((u16, u16)) -> Result<BoxRecord, Failure>,
     ) -> Result<BoxRecord, Failure> {
+        self.claim(&self.boxes_dir(), range, NUMBERS_PER_BOX, record)
+    }
+
+    /// Takes the next free numbers; where somebody else takes them at the same moment, those after them.
+    fn claim<T: Serialize>(
+        &self,
+        folder: &Path,
+        range: Option<(u16, u16)>,
+        count: u16,
+        record: impl Fn((u16, u16)) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let mut attempts = 0;
         loop {
-            let numbers = self.next_numbers(range, NUMBERS_PER_BOX)?;
+            let numbers = self.next_numbers(range, count)?;
             let record = record(numbers)?;
-            match files::write_new(&self.boxes_dir().join(file_name(numbers.0)), to_text(&record)?.as_bytes()) {
-                // Somebody took them in between.
-                Err(Failure::AlreadyThere(_)) => {}
+            match files::place_new(&folder.join(file_name(numbers.0)), to_text(&record)?.as_bytes()) {
+                Err(Failure::AlreadyThere(_)) if attempts < ATTEMPTS => attempts += 1,
                 Err(other) => return Err(other),
                 Ok(()) => return Ok(record),
             }
@@ -229,17 +247,16 @@ impl Festival {
     }
 
     /// Writes down the numbers of a new enrol key, enough for `boxes` boxes.
-    pub(crate) fn claim_enrol_key(&self, boxes: u16, name: &str, key: &[u8; 32], at: u64) -> Result<(u16, u16), Failure> {
+    pub(crate) fn claim_enrol_key(
+        &self,
+        boxes: u16,
+        name: &str,
+        key: &[u8; 32],
+        at: u64,
+    ) -> Result<(u16, u16), Failure> {
         let count = boxes.max(1).checked_mul(NUMBERS_PER_BOX).ok_or(Failure::NumbersUsedUp { end: u16::MAX })?;
-        loop {
-            let numbers = self.next_numbers(None, count)?;
-            let record = EnrolKeyRecord { numbers, name: name.into(), key: domain::wire::hex(key), at };
-            match files::write_new(&self.enrol_keys_dir().join(file_name(numbers.0)), to_text(&record)?.as_bytes()) {
-                Err(Failure::AlreadyThere(_)) => {}
-                Err(other) => return Err(other),
-                Ok(()) => return Ok(numbers),
-            }
-        }
+        let record = |numbers| Ok(EnrolKeyRecord { numbers, name: name.into(), key: domain::wire::hex(key), at });
+        Ok(self.claim(&self.enrol_keys_dir(), None, count, record)?.numbers)
     }
 }
 
@@ -262,6 +279,7 @@ mod tests {
                 zone: 0,
                 standing: Standing::Offered,
                 device: DeviceId([1; 16]).to_hex(),
+                epoch: 0,
                 at: 1,
                 chain: String::new(),
                 credit_chain: None,
@@ -282,6 +300,21 @@ mod tests {
         assert_eq!(claim(&festival, Some((17, 32))), Ok((25, 32)));
         assert_eq!(claim(&festival, Some((17, 32))), Err(Failure::NumbersUsedUp { end: 32 }));
         assert_eq!(festival.claim_enrol_key(1, "site", &[2; 32], 1), Ok((41, 48)));
+    }
+
+    #[test]
+    fn two_technicians_at_the_same_moment_take_different_numbers() {
+        let temp = tempfile::tempdir().unwrap();
+        let festival = festival(&temp);
+        let take = || (0..10).map(|_| claim(&festival, None).unwrap()).collect::<Vec<_>>();
+        let mut taken = std::thread::scope(|scope| {
+            let others = [scope.spawn(take), scope.spawn(take), scope.spawn(take)];
+            others.into_iter().flat_map(|other| other.join().unwrap()).collect::<Vec<_>>()
+        });
+        taken.sort_unstable();
+        taken.dedup();
+        assert_eq!((taken.len(), festival.boxes().unwrap().len()), (30, 30));
+        assert_eq!(taken.last(), Some(&(233, 240)));
     }
 
     #[test]

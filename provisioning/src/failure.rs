@@ -64,8 +64,19 @@ pub enum Failure {
         /// Its place, where this folder knows it.
         place: Option<String>,
     },
-    /// Nobody knows whom the box may trust as its hub.
-    WhichHub(usize),
+    /// The box opens an epoch that it was already enrolled for: its journal was lost.
+    JournalLost {
+        /// The epoch it offers.
+        offered: u32,
+        /// The last one that was enrolled.
+        enrolled: u32,
+    },
+    /// Nobody knows where the box finds its hub.
+    NoHub,
+    /// A box without any role.
+    NoRole,
+    /// More hubs than a box can hold.
+    ManyHubs(usize),
     /// A bundle is not taken.
     Bundle {
         /// Which.
@@ -128,7 +139,10 @@ impl Failure {
             Self::BeyondKey(_) => "key.beyond_its_rights",
             Self::NumbersUsedUp { .. } => "numbers.used_up",
             Self::AlreadyEnrolled { .. } => "box.already_enrolled",
-            Self::WhichHub(_) => "hub.not_named",
+            Self::JournalLost { .. } => "box.journal_lost",
+            Self::NoHub => "hub.not_named",
+            Self::NoRole => "box.no_role",
+            Self::ManyHubs(_) => "hub.too_many",
             Self::Bundle { .. } => "bundle.refused",
             Self::Line { .. } => "line.broken",
             Self::BoxRefused(_) => "box.refused",
@@ -144,7 +158,14 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Bundle { .. } => 1,
-            Self::Name(_) | Self::Place(_) | Self::Currency(_) | Self::Address(_) | Self::PretixKey { .. } => 2,
+            Self::Name(_)
+            | Self::Place(_)
+            | Self::Currency(_)
+            | Self::Address(_)
+            | Self::PretixKey { .. }
+            | Self::NoHub
+            | Self::NoRole
+            | Self::ManyHubs(_) => 2,
             Self::AlreadyThere(_)
             | Self::Missing(_)
             | Self::File { .. }
@@ -157,7 +178,7 @@ impl Failure {
             | Self::BeyondKey(_)
             | Self::NumbersUsedUp { .. }
             | Self::AlreadyEnrolled { .. }
-            | Self::WhichHub(_)
+            | Self::JournalLost { .. }
             | Self::BoxRefused(_) => 5,
         }
     }
@@ -182,13 +203,19 @@ impl Failure {
             Self::Damaged { path, reason } => {
                 format!("{} does not hold what it should: {reason}. Take the copy from the backup.", path.display())
             }
-            Self::Randomness(reason) => format!("The system gives no random bytes ({reason}). Nothing was made; try again."),
+            Self::Randomness(reason) => {
+                format!("The system gives no random bytes ({reason}). Nothing was made; try again.")
+            }
             Self::Tls(reason) => {
                 format!("The screens' certificate could not be made ({reason}). Check the host names and addresses.")
             }
-            Self::Name(length) => format!("A festival's name has 1 to 100 bytes, this one has {length}. Choose another."),
+            Self::Name(length) => {
+                format!("A festival's name has 1 to 100 bytes, this one has {length}. Choose another.")
+            }
             Self::Place(length) => format!("A place's name has at most 64 bytes, this one has {length}. Shorten it."),
-            Self::Currency(code) => format!("{code} is not a currency known here. Give its three letters, such as EUR."),
+            Self::Currency(code) => {
+                format!("{code} is not a currency known here. Give its three letters, such as EUR.")
+            }
             Self::Address(text) => format!("{text} is not an address. Write ADDRESS:PORT, such as 10.0.0.5:4433."),
             Self::PretixKey { number, reason } => format!(
                 "pretix key number {number} cannot be used: {reason}. Copy it whole from pretix, as its API shows it under valid_keys."
@@ -207,10 +234,16 @@ impl Failure {
                 "This box belongs to a festival already{}. Nothing was changed. To give it a new number, repeat with --re-enrol.",
                 known(*number, place.as_deref(), "number", "place")
             ),
-            Self::WhichHub(0) => {
-                "No hub was enrolled here. Run `provision hub enrol` first, or name its key with --hub-key.".into()
+            Self::JournalLost { offered, enrolled } => format!(
+                "The box offers epoch {offered}, but was enrolled for epoch {enrolled} before: it lost its journal. Keep its disk as evidence; remove its identity key so that it begins as a new box."
+            ),
+            Self::NoHub => {
+                "No hub with a public address was enrolled here. Name its address with --hub ADDRESS:PORT.".into()
             }
-            Self::WhichHub(count) => format!("{count} hubs were enrolled. Name the key of the right one with --hub-key."),
+            Self::NoRole => "A box needs a role. Name at least one: --role gate, --role bar or --role top-up.".into(),
+            Self::ManyHubs(count) => {
+                format!("A box holds at most 16 hub addresses, these are {count}. Name the nearest ones.")
+            }
             Self::Bundle { path, reason } => format!(
                 "The bundle {} is not taken: {reason}. Fetch it again from this festival's hub.",
                 path.display()
@@ -255,7 +288,9 @@ impl Failure {
             Self::Name(length) => {
                 format!("Le nom d'un festival a 1 à 100 octets, celui-ci en a {length}. Choisissez-en un autre.")
             }
-            Self::Place(length) => format!("Le nom d'un lieu a au plus 64 octets, celui-ci en a {length}. Raccourcissez-le."),
+            Self::Place(length) => {
+                format!("Le nom d'un lieu a au plus 64 octets, celui-ci en a {length}. Raccourcissez-le.")
+            }
             Self::Currency(code) => {
                 format!("{code} n'est pas une monnaie connue ici. Donnez ses trois lettres, par exemple EUR.")
             }
@@ -279,10 +314,20 @@ impl Failure {
                 "Ce boîtier appartient déjà à un festival{}. Rien n'a changé. Pour lui donner un nouveau numéro, recommencez avec --re-enrol.",
                 known(*number, place.as_deref(), "numéro", "lieu")
             ),
-            Self::WhichHub(0) => {
-                "Aucun hub n'a été enrôlé ici. Lancez d'abord `provision hub enrol`, ou donnez sa clé avec --hub-key.".into()
+            Self::JournalLost { offered, enrolled } => format!(
+                "Le boîtier propose l'époque {offered}, mais a déjà été enrôlé pour l'époque {enrolled} : il a perdu son journal. Gardez son disque comme preuve ; retirez sa clé d'identité pour qu'il reparte comme un nouveau boîtier."
+            ),
+            Self::NoHub => {
+                "Aucun hub avec une adresse publique n'a été enrôlé ici. Donnez son adresse avec --hub ADRESSE:PORT."
+                    .into()
             }
-            Self::WhichHub(count) => format!("{count} hubs ont été enrôlés. Donnez la clé du bon avec --hub-key."),
+            Self::NoRole => {
+                "Un boîtier a besoin d'un rôle. Donnez-en au moins un : --role gate, --role bar ou --role top-up."
+                    .into()
+            }
+            Self::ManyHubs(count) => {
+                format!("Un boîtier garde au plus 16 adresses de hub, en voici {count}. Donnez les plus proches.")
+            }
             Self::Bundle { path, reason } => format!(
                 "Le paquet {} n'est pas accepté : {reason}. Reprenez-le sur le hub de ce festival.",
                 path.display()
@@ -295,7 +340,9 @@ impl Failure {
                 "Ce qui répond là ne parle pas comme un boîtier vierge ({reason}). Vérifiez l'adresse et que les deux côtés ont le même logiciel."
             ),
             Self::Unreachable { url, reason } => {
-                format!("{url} ne répond pas ({reason}). Vérifiez l'adresse, le réseau et le fichier de l'autorité (--ca).")
+                format!(
+                    "{url} ne répond pas ({reason}). Vérifiez l'adresse, le réseau et le fichier de l'autorité (--ca)."
+                )
             }
             Self::Answer { url, status, reason } => {
                 format!("{url} a répondu {status} ({reason}). Vérifiez la clé ou le jeton, puis le journal du service.")

@@ -52,7 +52,17 @@ pub(crate) fn certificate(
         return Err(Failure::Place(scope.place.len()));
     }
     let serial = random::bytes()?;
-    Ok(Certificate { version: 1, festival, purpose, subject, issuer: [0; 32], serial, valid_from: 0, valid_until: 0, scope })
+    Ok(Certificate {
+        version: 1,
+        festival,
+        purpose,
+        subject,
+        issuer: [0; 32],
+        serial,
+        valid_from: 0,
+        valid_until: 0,
+        scope,
+    })
 }
 
 /// An open festival folder.
@@ -139,7 +149,12 @@ impl Festival {
     }
 
     /// Signs a certificate with the root.
-    pub fn issue_certificate(&self, purpose: Purpose, subject: [u8; 32], scope: Scope) -> Result<CertificateChain, Failure> {
+    pub fn issue_certificate(
+        &self,
+        purpose: Purpose,
+        subject: [u8; 32],
+        scope: Scope,
+    ) -> Result<CertificateChain, Failure> {
         let certificate = certificate(self.id(), purpose, subject, scope)?;
         let chain = CertificateChain(vec![SignedCertificate::issue(certificate, self.root_key()?)]);
         chain.verify_for(&self.founding, purpose).map_err(Failure::BeyondKey)?;

@@ -16,10 +16,14 @@ use crate::Failure;
 const MAX: u64 = domain::bundle::BUNDLE_MAX as u64;
 
 fn failed(path: &Path, reason: std::io::Error) -> Failure {
-    match reason.kind() {
-        std::io::ErrorKind::NotFound => Failure::Missing(path.into()),
-        std::io::ErrorKind::AlreadyExists => Failure::AlreadyThere(path.into()),
-        _ => Failure::File { path: path.into(), reason: reason.to_string() },
+    let path = path.into();
+    let kind = reason.kind();
+    if kind == std::io::ErrorKind::NotFound {
+        Failure::Missing(path)
+    } else if kind == std::io::ErrorKind::AlreadyExists {
+        Failure::AlreadyThere(path)
+    } else {
+        Failure::File { path, reason: reason.to_string() }
     }
 }
 
@@ -41,13 +45,28 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 
 /// Writes a file in place of the one that is there, whole or not at all.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let suffix = domain::wire::hex(&crate::random::bytes::<6>()?);
-    let mut next = path.as_os_str().to_owned();
-    next.push(format!(".{suffix}"));
-    let next = PathBuf::from(next);
-    write_new(&next, bytes)?;
-    fs::rename(&next, path).map_err(|error| failed(path, error))?;
+    let draft = draft(path, bytes)?;
+    fs::rename(&draft, path).map_err(|error| failed(path, error))?;
     sync_folder(path)
+}
+
+/// As [`write_new`], but nobody ever sees the file without its content.
+pub fn place_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let draft = draft(path, bytes)?;
+    let placed = fs::hard_link(&draft, path).map_err(|error| failed(path, error));
+    fs::remove_file(&draft).map_err(|error| failed(&draft, error))?;
+    placed?;
+    sync_folder(path)
+}
+
+/// The content, under a name beside `path` that nobody else has.
+fn draft(path: &Path, bytes: &[u8]) -> Result<PathBuf, Failure> {
+    let suffix = domain::wire::hex(&crate::random::bytes::<6>()?);
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(format!(".{suffix}"));
+    let draft = PathBuf::from(draft);
+    write_new(&draft, bytes)?;
+    Ok(draft)
 }
 
 fn sync_folder(path: &Path) -> Result<(), Failure> {
@@ -132,6 +151,8 @@ mod tests {
         let path = dir.path().join("1.toml");
         write_new(&path, b"old").unwrap();
         replace(&path, b"new").unwrap();
+        assert_eq!(read(&path), Ok(b"new".to_vec()));
+        assert_eq!(place_new(&path, b"newer"), Err(Failure::AlreadyThere(path.clone())));
         assert_eq!(read(&path), Ok(b"new".to_vec()));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }

@@ -102,7 +102,8 @@ impl Daemon {
         let tcp = tcp?;
         tcp.set_read_timeout(Some(WAIT))?;
         tcp.set_write_timeout(Some(WAIT))?;
-        let name = ServerName::try_from(self.host.clone()).map_err(|error| std::io::Error::new(ErrorKind::InvalidInput, error))?;
+        let name = ServerName::try_from(self.host.clone())
+            .map_err(|error| std::io::Error::new(ErrorKind::InvalidInput, error))?;
         let connection = ClientConnection::new(Arc::clone(&self.tls), name).map_err(other)?;
         let mut stream = StreamOwned::new(connection, tcp);
         stream.write_all(request)?;
@@ -148,7 +149,8 @@ fn parse(answer: &[u8]) -> Option<Answer> {
     let body = answer.get(end + 4..)?;
     let mut lines = head.split("\r\n");
     let status = lines.next()?.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.parse().ok()?;
-    let length = lines.filter_map(|line| line.split_once(':')).find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let length =
+        lines.filter_map(|line| line.split_once(':')).find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     let body = match length {
         Some((_, length)) => body.get(..length.trim().parse().ok()?)?,
         None => body,

@@ -104,7 +104,10 @@ impl HubRecord {
 
 fn scope(name: &str, purpose: Purpose) -> Scope {
     match purpose {
-        Purpose::Hub => Scope { kinds: KINDS.iter().filter_map(|kind| kind.bit()).fold(0, |all, bit| all | bit), ..Scope::nothing(name) },
+        Purpose::Hub => Scope {
+            kinds: KINDS.iter().filter_map(|kind| kind.bit()).fold(0, |all, bit| all | bit),
+            ..Scope::nothing(name)
+        },
         Purpose::Enrol
         | Purpose::Ticket
         | Purpose::Credit
@@ -273,7 +276,8 @@ mod tests {
     fn a_hub_with_a_port_of_its_own_is_reached_there() {
         let fixed = HubPlan { quic: "10.0.0.5:4433".into(), ..plan() };
         assert_eq!(public_addresses(&fixed), ["10.0.0.5:4433"]);
-        let everywhere = HubPlan { quic: "0.0.0.0:4433".into(), public_quic: vec!["hub.example:4433".into()], ..plan() };
+        let everywhere =
+            HubPlan { quic: "0.0.0.0:4433".into(), public_quic: vec!["hub.example:4433".into()], ..plan() };
         assert_eq!(public_addresses(&everywhere), ["hub.example:4433"]);
     }
 }

@@ -153,17 +153,37 @@ impl TicketReport {
             lines.push(self.reason_text(why, lang).to_string());
         }
         if self.id.is_some() && !self.is_valid() {
-            lines.push(lang.pick("Ce que le texte prétend, sans preuve :", "What the text claims, without proof:").into());
+            lines.push(
+                lang.pick("Ce que le texte prétend, sans preuve :", "What the text claims, without proof:").into(),
+            );
         }
         lines.extend(self.fields(lang).into_iter().map(|(name, value)| format!("  {name:<16} {value}")));
         if self.revoked == Some(true) {
-            lines.push(lang.pick("Ce billet a été annulé ou remplacé : aucun portique ne l'accepte.", "This ticket was cancelled or replaced: no gate takes it.").into());
+            lines.push(
+                lang.pick(
+                    "Ce billet a été annulé ou remplacé : aucune porte ne l'accepte.",
+                    "This ticket was cancelled or replaced: no gate takes it.",
+                )
+                .into(),
+            );
         }
         if self.blocked == Some(true) {
-            lines.push(lang.pick("Ce billet est bloqué : aucun portique ne l'accepte.", "This ticket is blocked: no gate takes it.").into());
+            lines.push(
+                lang.pick(
+                    "Ce billet est bloqué : aucune porte ne l'accepte.",
+                    "This ticket is blocked: no gate takes it.",
+                )
+                .into(),
+            );
         }
         if self.is_valid() {
-            lines.push(lang.pick("Seul un portique décide de l'entrée : déjà utilisé, dates et zones n'ont pas été jugés ici.", "Only a gate decides on entry: earlier use, dates and zones were not judged here.").into());
+            lines.push(
+                lang.pick(
+                    "Seule une porte décide de l'entrée : déjà utilisé, dates et zones n'ont pas été jugés ici.",
+                    "Only a gate decides on entry: earlier use, dates and zones were not judged here.",
+                )
+                .into(),
+            );
         }
         lines.join("\n")
     }
@@ -172,8 +192,14 @@ impl TicketReport {
         match (self.scheme, self.is_valid()) {
             ("own", true) => lang.pick("Un vrai billet de ce festival.", "A genuine ticket of this festival."),
             ("pretix_sig1", true) => lang.pick("Un vrai billet pretix.", "A genuine pretix ticket."),
-            ("own", false) => lang.pick("Le texte a la forme d'un billet du festival, mais il est refusé.", "The text looks like a festival ticket, but it is refused."),
-            ("pretix_sig1", false) => lang.pick("Le texte a la forme d'un billet pretix, mais il est refusé.", "The text looks like a pretix ticket, but it is refused."),
+            ("own", false) => lang.pick(
+                "Le texte a la forme d'un billet du festival, mais il est refusé.",
+                "The text looks like a festival ticket, but it is refused.",
+            ),
+            ("pretix_sig1", false) => lang.pick(
+                "Le texte a la forme d'un billet pretix, mais il est refusé.",
+                "The text looks like a pretix ticket, but it is refused.",
+            ),
             _ => lang.pick("Ce texte n'est pas un billet.", "This text is not a ticket."),
         }
     }

@@ -84,7 +84,8 @@ impl Issuer {
         if content.festival != festival.id().to_hex() {
             return Err(Failure::damaged(file, "an enrol key of another festival"));
         }
-        let seed: Option<[u8; 32]> = unhex(&content.seed).map(Zeroizing::new).and_then(|seed| seed.as_slice().try_into().ok());
+        let seed: Option<[u8; 32]> =
+            unhex(&content.seed).map(Zeroizing::new).and_then(|seed| seed.as_slice().try_into().ok());
         let key = seed.map(|seed| SigningKey::from_bytes(&Zeroizing::new(seed)));
         let key = key.ok_or_else(|| Failure::damaged(file, "its seed is not 32 bytes"))?;
         let chain = unhex(&content.chain).and_then(|bytes| CertificateChain::from_bytes(&bytes).ok());
@@ -101,14 +102,14 @@ impl Issuer {
         self.enrol.as_ref().map(|(_, scope)| scope.box_numbers)
     }
 
-    /// The key that signs, and its own chain where it is not the root's.
-    pub fn signing_key(&self) -> &SigningKey {
-        &self.key
+    /// The highest quota that it may give to a desk; none stated for the root.
+    pub fn quota_cents(&self) -> Option<u64> {
+        self.enrol.as_ref().map(|(_, scope)| scope.quota_cents)
     }
 
-    /// The enrol key's own chain; none for the root.
-    pub fn chain(&self) -> Option<&CertificateChain> {
-        self.enrol.as_ref().map(|(chain, _)| chain)
+    /// The key that signs.
+    pub fn signing_key(&self) -> &SigningKey {
+        &self.key
     }
 
     /// Signs a certificate; refuses what goes beyond the caps.
@@ -135,7 +136,13 @@ mod tests {
     use super::*;
 
     fn scope(roles: &[Role], box_numbers: (u16, u16), quota_cents: u64) -> Scope {
-        Scope { place: "Bar 1".into(), roles: boxes::roles(roles), kinds: boxes::kinds(roles), box_numbers, quota_cents }
+        Scope {
+            place: "Bar 1".into(),
+            roles: boxes::roles(roles),
+            kinds: boxes::kinds(roles),
+            box_numbers,
+            quota_cents,
+        }
     }
 
     #[test]

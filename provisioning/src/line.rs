@@ -20,7 +20,7 @@ pub const SILENCE: Duration = Duration::from_secs(20);
 pub enum Line {
     /// A box on this host, or a socket forwarded from one.
     Unix(UnixStream),
-    /// A box on the network.
+    /// A box on this host, or at the end of a tunnel: what travels is not encrypted.
     Tcp(TcpStream),
     /// A box on a serial line or USB gadget.
     Serial(File),
@@ -53,6 +53,10 @@ fn unix(path: &str) -> io::Result<Line> {
 
 fn tcp(address: &str) -> io::Result<Line> {
     let address = address.to_socket_addrs()?.next().ok_or(io::ErrorKind::NotFound)?;
+    if !address.ip().is_loopback() {
+        let reason = "the line carries the wristbands' keys in clear: use a cable, or an SSH tunnel to this host";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, reason));
+    }
     let stream = TcpStream::connect_timeout(&address, SILENCE)?;
     stream.set_read_timeout(Some(SILENCE))?;
     stream.set_write_timeout(Some(SILENCE))?;
@@ -114,6 +118,7 @@ mod tests {
             assert_eq!(Line::open(target).err(), Some(Failure::Address(target.into())));
         }
         assert!(matches!(Line::open("unix:/nowhere/at/all"), Err(Failure::Line { .. })));
+        assert!(matches!(Line::open("tcp:192.0.2.1:4433"), Err(Failure::Line { .. })), "not over a network");
         assert!(matches!(Line::open("serial:/dev/null"), Err(Failure::Line { .. })), "not a terminal");
     }
 }

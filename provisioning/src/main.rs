@@ -1,2 +1,10 @@
-//! placeholder
-fn main() {}
+//! `provision`: the technician's command line. It only translates; what it does is in the library.
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod cli;
+
+fn main() -> ExitCode {
+    cli::run(cli::args::Arguments::parse())
+}

@@ -1,2 +1,112 @@
-//! placeholder
-fn main() {}
+//! The hub's command line.
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use domain::wire::hex;
+use sync_hub::{Hub, Identity, run, tickets::Order, wall_clock};
+use tracing_subscriber::EnvFilter;
+
+/// The hub of a festival: takes in the boxes' journals, tells every box what it must know, sells tickets, shows the books.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the hub until SIGTERM or SIGINT.
+    Run {
+        /// The hub's directory.
+        #[arg(long)]
+        dir: PathBuf,
+    },
+    /// Writes the current festival bundle, signed and numbered, without running the hub.
+    Bundle {
+        /// The hub's directory.
+        #[arg(long)]
+        dir: PathBuf,
+        /// Where to.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Imports what pretix exported: keys, items, revoked and blocked secrets of one event or several (JSON).
+    ImportPretix {
+        /// The hub's directory.
+        #[arg(long)]
+        dir: PathBuf,
+        /// The export.
+        file: PathBuf,
+    },
+    /// Issues tickets and prints them as JSON, one object with id, uid and text each.
+    Issue {
+        /// The hub's directory.
+        #[arg(long)]
+        dir: PathBuf,
+        /// How many.
+        count: usize,
+        /// Category.
+        #[arg(long, default_value_t = 1)]
+        category: u16,
+        /// Name of the holder.
+        #[arg(long, default_value = "")]
+        holder: String,
+    },
+}
+
+fn open(dir: &std::path::Path) -> anyhow::Result<Hub> {
+    anyhow::ensure!(!run::is_running(dir), "the hub of this directory runs: use its console, or stop it first");
+    let identity = Arc::new(Identity::read(dir)?);
+    Ok(Hub::open(dir, identity, wall_clock())?)
+}
+
+#[expect(clippy::print_stdout, reason = "what a command gives")]
+fn main() -> anyhow::Result<()> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match Arguments::parse().command {
+        Command::Run { dir } => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(async {
+                let running = run::start(&dir, wall_clock()).await?;
+                stopped().await?;
+                running.stop().await;
+                anyhow::Ok(())
+            })
+        }
+        Command::Bundle { dir, out } => {
+            let bundle = open(&dir)?.current_bundle()?;
+            std::fs::write(&out, &bundle.bytes).with_context(|| out.display().to_string())?;
+            println!("{}", serde_json::json!({ "number": bundle.number, "bytes": bundle.bytes.len() }));
+            Ok(())
+        }
+        Command::ImportPretix { dir, file } => {
+            let json = std::fs::read(&file).with_context(|| file.display().to_string())?;
+            let imported = open(&dir)?.import_pretix(&json)?;
+            println!("{}", serde_json::to_string(&imported)?);
+            Ok(())
+        }
+        Command::Issue { dir, count, category, holder } => {
+            anyhow::ensure!(count <= 1_000_000, "at most 1,000,000 tickets at once");
+            let order = Order { category, holder, valid_from: 0, valid_until: 0 };
+            let tickets = open(&dir)?.issue(&order, count)?;
+            let json = |ticket: &sync_hub::store::IssuedTicket| {
+                serde_json::json!({ "id": hex(&ticket.id), "uid": ticket.uid.to_hex(), "text": ticket.text })
+            };
+            println!("{}", serde_json::Value::from(tickets.iter().map(json).collect::<Vec<_>>()));
+            Ok(())
+        }
+    }
+}
+
+async fn stopped() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

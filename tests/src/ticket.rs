@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use image::{ExtendedColorType, ImageEncoder, Luma, codecs::png::PngEncoder};
 use qrcode::{EcLevel, QrCode};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Pixels for one module of the code.
 const MODULE: u32 = 4;
@@ -96,6 +96,21 @@ impl Interop {
     /// Secrets that pretix blocked.
     pub fn blocked(&self) -> Vec<String> {
         self.api_blockedsecrets.texts()
+    }
+
+    /// Those events as they are imported: an item whose name says so is an add-on that admits nobody.
+    pub fn export(&self, slugs: &[&str]) -> Result<Vec<Value>> {
+        let export = |slug: &&str| {
+            let event = self.events.iter().find(|event| event["slug"] == *slug);
+            let mut event = event.with_context(|| format!("no event {slug}"))?.clone();
+            let items = event["items"].as_object_mut().context("no items")?;
+            for item in items.values_mut() {
+                let name = item.as_str().unwrap_or_default().to_owned();
+                *item = json!({ "admission": !name.contains("add-on"), "name": name });
+            }
+            Ok(event)
+        };
+        slugs.iter().map(export).collect()
     }
 
     /// Every genuine ticket with what a gate must say of it at `unix_s`. `add_ons` are items that open nothing.

@@ -7,17 +7,17 @@ use domain::{
     id::{BoxNumber, DeviceId, EntryRef, TicketUid, WalletId},
     journal::{Effect, Entry, Flags, Kind},
     ledger::{
-        Accounts, Standing, TicketEntry, TicketFlags, TicketFold, TicketState, WalletEntry, WalletState, closes, digest,
-        fold_ticket,
+        Accounts, Standing, TicketEntry, TicketFlags, TicketFold, TicketState, WalletEntry, WalletState, closes,
+        digest, fold_ticket,
     },
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use sync::Section;
 
 use crate::{
+    coverage::UNCOVERED,
     error::StoreError,
     journal::{self, At},
-    knowledge::UNCOVERED,
 };
 
 /// Own entries about a subject that a section does not cover, oldest first.
@@ -31,7 +31,8 @@ pub(crate) fn uncovered(
     let mut rows = statement.query(params![section.byte(), &subject[..]])?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
-        let entry = Entry::from_bytes(&row.get::<_, Vec<u8>>(1)?).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let entry =
+            Entry::from_bytes(&row.get::<_, Vec<u8>>(1)?).map_err(|error| StoreError::Corrupt(error.to_string()))?;
         entries.push((At::from_sql(row.get(0)?)?.of(device), entry));
     }
     Ok(entries)
@@ -67,7 +68,8 @@ pub(crate) fn wallet(connection: &Connection, device: DeviceId, wallet: &WalletI
         }
     }
     own.sort_by_key(|(at, _)| *at);
-    let own: Vec<WalletEntry> = own.into_iter().map(|(at, entry)| WalletEntry::new(at, entry, Standing::InForce)).collect();
+    let own: Vec<WalletEntry> =
+        own.into_iter().map(|(at, entry)| WalletEntry::new(at, entry, Standing::InForce)).collect();
     Ok(base.with_local(&own))
 }
 
@@ -109,9 +111,8 @@ pub(crate) fn ticket(connection: &Connection, device: DeviceId, ticket: &TicketU
 /// The hub's state and the own fold beyond it.
 fn joined(base: TicketState, own: &TicketFold, entries: &[TicketEntry]) -> TicketState {
     let has = |flag| base.flags.has(flag) || own.state.flags.has(flag);
-    let moves = |effect| {
-        entries.iter().filter(|e| e.entry.effect == effect && !e.entry.flags.has(Flags::TRAINING)).count()
-    };
+    let moves =
+        |effect| entries.iter().filter(|e| e.entry.effect == effect && !e.entry.flags.has(Flags::TRAINING)).count();
     let before = usize::from(base.flags.has(TicketFlags::INSIDE));
     let inside = before.saturating_add(moves(Effect::In)) > moves(Effect::Out);
     let own_is_first = own.state.uses > 0 && (base.uses == 0 || own.state.first_use < base.first_use);
@@ -147,20 +148,23 @@ pub(crate) fn agreement(connection: &Connection, device: DeviceId) -> Result<[u8
     Ok(digest(&wallets?, &tickets?))
 }
 
-fn ids(connection: &Connection, sql: &str) -> Result<BTreeSet<[u8; 16]>, StoreError> {
+type Ids = BTreeSet<[u8; 16]>;
+
+fn ids(connection: &Connection, sql: &str) -> Result<Ids, StoreError> {
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map([], |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Wallets and tickets that own entries move beyond the hub's state.
-fn touched(connection: &Connection) -> Result<(BTreeSet<[u8; 16]>, BTreeSet<[u8; 16]>), StoreError> {
-    let (mut wallets, mut tickets) = (BTreeSet::new(), BTreeSet::new());
+fn touched(connection: &Connection) -> Result<(Ids, Ids), StoreError> {
+    let (mut wallets, mut tickets) = (Ids::new(), Ids::new());
     let mut statement =
         connection.prepare_cached("SELECT body FROM entry WHERE at IN (SELECT DISTINCT at FROM touch)")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let entry = Entry::from_bytes(&row.get::<_, Vec<u8>>(0)?).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let entry =
+            Entry::from_bytes(&row.get::<_, Vec<u8>>(0)?).map_err(|error| StoreError::Corrupt(error.to_string()))?;
         match entry.effect {
             _ if entry.flags.has(Flags::TRAINING) => {}
             Effect::In | Effect::Out => {

@@ -29,7 +29,8 @@ impl Store {
                 )?;
                 match changed {
                     0 => {
-                        let held: i64 = writing.connection.query_row("SELECT number FROM bundle", [], |row| row.get(0))?;
+                        let held: i64 =
+                            writing.connection.query_row("SELECT number FROM bundle", [], |row| row.get(0))?;
                         Err(StoreError::OlderBundle { found: number, held: held.cast_unsigned() })
                     }
                     _ => Ok(()),
@@ -57,7 +58,11 @@ impl Store {
         let Some((number, hash)) = held else { return Ok(None) };
         let number = number.cast_unsigned();
         let bytes = fs::read(self.bundle_file(number)).map_err(|_| StoreError::BundleDamaged(number))?;
-        if *blake3::hash(&bytes).as_bytes() == hash { Ok(Some((number, bytes))) } else { Err(StoreError::BundleDamaged(number)) }
+        if *blake3::hash(&bytes).as_bytes() == hash {
+            Ok(Some((number, bytes)))
+        } else {
+            Err(StoreError::BundleDamaged(number))
+        }
     }
 
     fn bundle_file(&self, number: u64) -> PathBuf {

@@ -91,7 +91,12 @@ fn walk(connection: &Connection, who: &Identity, depth: Depth) -> Result<Checked
     let mut rows = statement.query([from])?;
     while let Some(row) = rows.next()? {
         let at = At::from_sql(row.get(0)?)?;
-        walk.entry(at, row.get_ref(1)?.as_blob().map_err(|_| unreadable(at.of(who.device)))?, row.get(2)?, row.get(3)?)?;
+        walk.entry(
+            at,
+            row.get_ref(1)?.as_blob().map_err(|_| unreadable(at.of(who.device)))?,
+            row.get(2)?,
+            row.get(3)?,
+        )?;
     }
     let last = walk.last();
     walk.end_of_epoch()?;
@@ -133,7 +138,13 @@ impl Walk<'_> {
         Ok(place)
     }
 
-    fn entry(&mut self, at: At, body: &[u8], hash: Option<Vec<u8>>, signature: Option<Vec<u8>>) -> Result<(), Degraded> {
+    fn entry(
+        &mut self,
+        at: At,
+        body: &[u8],
+        hash: Option<Vec<u8>>,
+        signature: Option<Vec<u8>>,
+    ) -> Result<(), Degraded> {
         let place = at.of(self.who.device);
         if self.cursor.is_none_or(|cursor| cursor.epoch != at.epoch) {
             self.end_of_epoch()?;

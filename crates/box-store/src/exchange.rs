@@ -1,14 +1,21 @@
 //! What the box gives to sync and takes from it: its heads, its segments, acknowledgements, the hub's state.
 //! Invariant: a segment begins and ends at a commit's end; an acknowledgement counts only for the branch held.
 //! Not here: when any of it is sent (`sync::session`).
+use std::sync::PoisonError;
+
 use domain::{
     id::{BoxNumber, DeviceId},
     journal::{PreviousHead, ZERO_HASH},
 };
 use rusqlite::{Connection, OptionalExtension, params};
-use sync::{Branch, JournalHeads, Segment, SignedDelta};
+use sync::{
+    Branch, Delta, JournalHeads, Section, Segment, SignedDelta,
+    frame::{HaveDelta, SectionHeld},
+    session::box_side::Acked,
+};
 
 use crate::{
+    coverage,
     error::StoreError,
     journal::{self, At, OpenEpoch, Tail},
     knowledge::{self, DeltaOutcome, NewerSelf},
@@ -29,7 +36,7 @@ impl Store {
             let mut heads = Vec::new();
             for epoch in rows {
                 let epoch = epoch?;
-                let contiguous = knowledge::own_end(connection, epoch)?;
+                let contiguous = coverage::own_end(connection, epoch)?;
                 let Some(seq) = contiguous.checked_sub(1) else { continue };
                 let hash = journal::commit_hash(connection, At { epoch, seq })?
                     .ok_or_else(|| StoreError::Corrupt(format!("epoch {epoch} ends inside a commit")))?;
@@ -72,13 +79,67 @@ impl Store {
         self.work(move |writing| knowledge::apply(writing, &parts))
     }
 
+    /// As [`Self::apply_delta`], part by part as they arrive: parts wait in memory until their batch is whole.
+    pub fn take_delta(&self, part: SignedDelta) -> Result<DeltaOutcome, StoreError> {
+        let delta = match Delta::from_bytes(&part.body) {
+            Ok(delta) => delta,
+            Err(error) => return Ok(DeltaOutcome::Refused(error)),
+        };
+        let batch = {
+            let mut staged = self.0.staged.lock().unwrap_or_else(PoisonError::into_inner);
+            let parts = staged.entry(delta.section).or_default();
+            if delta.part == 0 {
+                parts.clear();
+            }
+            parts.push(part);
+            if parts.len() < usize::from(delta.parts) && parts.len() == usize::from(delta.part).saturating_add(1) {
+                let next_part = Some(delta.part.saturating_add(1));
+                let have = HaveDelta { section: delta.section, term: delta.term, number: delta.number, next_part };
+                return Ok(DeltaOutcome::Staged(have));
+            }
+            std::mem::take(parts)
+        };
+        self.apply_delta(batch)
+    }
+
+    /// How far each of these sections is known, for the start of a session.
+    pub fn sections_held(&self, wanted: &[Section]) -> Result<Vec<SectionHeld>, StoreError> {
+        self.reading(|connection| {
+            let held = |section: &Section| {
+                let held = knowledge::held(connection, *section)?;
+                Ok(SectionHeld { section: held.section, term: held.term, number: held.number })
+            };
+            wanted.iter().map(held).collect()
+        })
+    }
+
+    /// What hubs confirmed of the own journal, for the start of a session.
+    pub fn acked(&self) -> Result<Vec<Acked>, StoreError> {
+        let device = self.0.who.device;
+        self.reading(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT epoch, acked_seq, acked_hash, acked_term FROM epoch WHERE acked_seq IS NOT NULL ORDER BY epoch",
+            )?;
+            let rows = statement.query_map([], |row| {
+                let contiguous = row.get::<_, u32>(1)?.saturating_add(1);
+                Ok(Acked { device, epoch: row.get(0)?, contiguous, hash: row.get(2)?, term: row.get(3)? })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Another image of this box has written further, as the session found: closes the epoch for writing.
+    pub fn heed_newer_self(&self, newer: NewerSelf) -> Result<(), StoreError> {
+        self.work(move |writing| writing.whole(|writing| knowledge::note_newer_self(writing, newer)))
+    }
+
     /// Whether the hub's `heads` of this box name one that it lacks: its image was restored from an older copy.
     /// Then the epoch is closed for writing.
     pub fn heed_heads(&self, heads: Vec<JournalHeads>) -> Result<Option<NewerSelf>, StoreError> {
         let device = self.0.who.device;
-        let newer = self.reading(|connection| knowledge::newer_self(connection, device, &heads))?;
+        let newer = self.reading(|connection| coverage::newer_self(connection, device, &heads))?;
         if let Some(newer) = newer {
-            self.work(move |writing| writing.whole(|writing| knowledge::note_newer_self(writing, newer)))?;
+            self.heed_newer_self(newer)?;
         }
         Ok(newer)
     }
@@ -105,7 +166,9 @@ fn short(hash: &[u8; 32]) -> [u8; 16] {
 fn segment(connection: &Connection, device: DeviceId, from: At, most: usize) -> Result<Option<Segment>, StoreError> {
     let start = At { epoch: from.epoch, seq: 0 };
     let before = connection
-        .prepare_cached("SELECT at, hash FROM entry WHERE at >= ?1 AND at < ?2 AND hash IS NOT NULL ORDER BY at DESC LIMIT 1")?
+        .prepare_cached(
+            "SELECT at, hash FROM entry WHERE at >= ?1 AND at < ?2 AND hash IS NOT NULL ORDER BY at DESC LIMIT 1",
+        )?
         .query_row([start.sql(), from.sql()], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))
         .optional()?;
     let (first, prev) = match before {
@@ -115,7 +178,8 @@ fn segment(connection: &Connection, device: DeviceId, from: At, most: usize) -> 
     let mut statement =
         connection.prepare_cached("SELECT at, body, signature FROM entry WHERE at BETWEEN ?1 AND ?2 ORDER BY at")?;
     let mut rows = statement.query([first, At { epoch: from.epoch, seq: u32::MAX }.sql()])?;
-    let (mut bodies, mut bytes, mut cut): (Vec<Vec<u8>>, usize, Option<(usize, [u8; 64])>) = (Vec::new(), 0, None);
+    let (mut bodies, mut bytes) = (Vec::<Vec<u8>>::new(), 0usize);
+    let mut cut: Option<(usize, [u8; 64])> = None;
     let mut next = first;
     while let Some(row) = rows.next()? {
         let body: Vec<u8> = row.get(1)?;
@@ -139,13 +203,7 @@ fn segment(connection: &Connection, device: DeviceId, from: At, most: usize) -> 
     Ok(Some(Segment { device, epoch: from.epoch, first: first.seq, prev, bodies, signature }))
 }
 
-fn acked(
-    writing: &Writing<'_>,
-    epoch: u32,
-    contiguous: u32,
-    hash16: [u8; 16],
-    term: u32,
-) -> Result<bool, StoreError> {
+fn acked(writing: &Writing<'_>, epoch: u32, contiguous: u32, hash16: [u8; 16], term: u32) -> Result<bool, StoreError> {
     let Some(seq) = contiguous.checked_sub(1) else { return Ok(false) };
     let mine = journal::hash_at(writing.connection, At { epoch, seq })?;
     if !mine.is_some_and(|hash| hash.starts_with(&hash16)) {
@@ -174,8 +232,7 @@ fn next_epoch(
         |row| row.get(0),
     )?;
     let number = known.max(newer.map_or(0, |newer| newer.epoch)).saturating_add(1);
-    let previous =
-        writing.tail.head().map(|(at, hash)| PreviousHead { epoch: at.epoch, seq: at.seq, hash });
+    let previous = writing.tail.head().map(|(at, hash)| PreviousHead { epoch: at.epoch, seq: at.seq, hash });
     writing.connection.execute("UPDATE epoch SET stopped = 1", [])?;
     let opened = OpenEpoch { number, box_number, chain, previous };
     *writing.tail = Tail::open_epoch(writing.connection, writing.who, opened, writing.tail.hlc, writing.wall_ms)?;

@@ -3,7 +3,9 @@
 //! Not here: what entries do to the projections (`projection`).
 use domain::{
     id::{BoxNumber, DeviceId, EntryRef, FestivalId, device_id},
-    journal::{BODY_MAX, ChainCursor, Detail, Effect, Entry, EntryHash, Flags, Genesis, Head, Kind, PreviousHead, link},
+    journal::{
+        BODY_MAX, ChainCursor, Detail, Effect, Entry, EntryHash, Flags, Genesis, Head, Kind, PreviousHead, link,
+    },
     money::Currency,
     time::Hlc,
 };
@@ -70,7 +72,9 @@ impl Tail {
     pub(crate) fn read(connection: &Connection, who: &Identity) -> Result<Option<Self>, StoreError> {
         let last = connection
             .prepare_cached("SELECT at, body, hash FROM entry ORDER BY at DESC LIMIT 1")?
-            .query_row([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, Option<Vec<u8>>>(2)?)))
+            .query_row([], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, Option<Vec<u8>>>(2)?))
+            })
             .optional()?;
         let Some((at, body, hash)) = last else { return Ok(None) };
         let at = At::from_sql(at)?;
@@ -80,8 +84,9 @@ impl Tail {
         let stopped = connection
             .prepare_cached("SELECT stopped FROM epoch WHERE epoch = ?1")?
             .query_row([at.epoch], |row| row.get::<_, bool>(0))?;
-        let checkpoint: i64 =
-            connection.prepare_cached("SELECT coalesce(max(at), 0) FROM checkpoint")?.query_row([], |row| row.get(0))?;
+        let checkpoint: i64 = connection
+            .prepare_cached("SELECT coalesce(max(at), 0) FROM checkpoint")?
+            .query_row([], |row| row.get(0))?;
         let since = at.sql().saturating_sub(checkpoint.max(At { epoch: at.epoch, seq: 0 }.sql()));
         Ok(Some(Self {
             cursor: ChainCursor::after(who.festival, who.device, at.epoch, Head { seq: at.seq, hash }),
@@ -131,14 +136,14 @@ impl Tail {
             let at = At { epoch: self.cursor.epoch, seq: self.cursor.next_seq };
             self.cursor.append(&body);
             let mark = if index == last { self.cursor.sign(&who.key) } else { None };
-            connection.prepare_cached("INSERT INTO entry (at, body, hash, signature) VALUES (?1, ?2, ?3, ?4)")?.execute(
-                params![
+            connection
+                .prepare_cached("INSERT INTO entry (at, body, hash, signature) VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![
                     at.sql(),
                     body,
                     mark.as_ref().map(|mark| &mark.head.hash[..]),
                     mark.as_ref().map(|mark| &mark.signature[..])
-                ],
-            )?;
+                ])?;
             projection::fold(connection, at, &entry, who.device)?;
             if projection::shows_green(&entry) {
                 connection.prepare_cached("INSERT INTO unconfirmed (at) VALUES (?1)")?.execute([at.sql()])?;
@@ -227,14 +232,17 @@ pub(crate) fn hash_at(connection: &Connection, at: At) -> Result<Option<EntryHas
     }
     let first = At { epoch: at.epoch, seq: 0 };
     let before = connection
-        .prepare_cached("SELECT at, hash FROM entry WHERE at BETWEEN ?1 AND ?2 AND hash IS NOT NULL ORDER BY at DESC LIMIT 1")?
+        .prepare_cached(
+            "SELECT at, hash FROM entry WHERE at BETWEEN ?1 AND ?2 AND hash IS NOT NULL ORDER BY at DESC LIMIT 1",
+        )?
         .query_row([first.sql(), at.sql()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)))
         .optional()?;
     let (mut next, mut hash) = match before {
         Some((before, hash)) => (before.saturating_add(1), hash.try_into().unwrap_or([0; 32])),
         None => (first.sql(), domain::journal::ZERO_HASH),
     };
-    let mut statement = connection.prepare_cached("SELECT at, body FROM entry WHERE at BETWEEN ?1 AND ?2 ORDER BY at")?;
+    let mut statement =
+        connection.prepare_cached("SELECT at, body FROM entry WHERE at BETWEEN ?1 AND ?2 ORDER BY at")?;
     let mut rows = statement.query([next, at.sql()])?;
     while let Some(row) = rows.next()? {
         if row.get::<_, i64>(0)? != next {

@@ -3,16 +3,15 @@
 //! the local fold in the same transaction.
 //! Not here: who may sign a batch (`sync::SignedDelta::open`), how the states are read (`view`).
 use domain::{
-    id::DeviceId,
     ledger::{TicketState, WalletState},
     wire::{Malformed, Reader, Writer},
 };
 use rusqlite::{Connection, OptionalExtension, params};
-use sync::{Branch, Delta, DeltaError, DeltaProgress, JournalHeads, Section, SignedDelta};
+use sync::{Delta, DeltaError, DeltaProgress, Section, SignedDelta, frame::HaveDelta};
 
 use crate::{
+    coverage::{cover, covered, forget_covered},
     error::StoreError,
-    journal::{self, At},
     projection,
     writer::Writing,
 };
@@ -44,36 +43,20 @@ pub struct NewerSelf {
 /// What became of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeltaOutcome {
+    /// A part of a batch was put aside until the rest is there (for `BoxSide::delta_stored`).
+    Staged(HaveDelta),
     /// It holds now.
     Applied {
-        /// Which knowledge moved.
-        sections: Vec<Section>,
+        /// How far each section is known now (for `BoxSide::delta_stored`).
+        have: Vec<HaveDelta>,
         /// The hub holds more of this box's journal than this box: the epoch was closed for writing.
         newer_self: Option<NewerSelf>,
     },
-    /// It does not follow on what is held, or is not whole: nothing was applied.
-    NeedSnapshot(Section),
+    /// It does not follow on what is held, or is not whole: nothing was applied. This is what is held.
+    NeedSnapshot(HaveDelta),
     /// It cannot be read: nothing was applied.
     Refused(DeltaError),
 }
-
-/// Own entries about a subject that a section does not cover.
-pub(crate) const UNCOVERED: &str = "SELECT t.at, e.body FROM touch t JOIN entry e ON e.at = t.at
-    WHERE t.subject = ?2 AND NOT EXISTS
-        (SELECT 1 FROM covered c WHERE c.section = ?1 AND t.at BETWEEN c.first_at AND c.last_at)
-    ORDER BY t.at";
-
-/// What those took.
-pub(crate) const UNCOVERED_DEBITS: &str = "SELECT coalesce(sum(t.debit), 0) FROM touch t
-    WHERE t.subject = ?2 AND t.debit > 0 AND NOT EXISTS
-        (SELECT 1 FROM covered c WHERE c.section = ?1 AND t.at BETWEEN c.first_at AND c.last_at)";
-
-/// The same over all wallets, each up to a limit.
-pub(crate) const AT_RISK: &str = "SELECT coalesce(sum(min(taken, ?2)), 0) FROM (
-    SELECT sum(t.debit) AS taken FROM touch t
-    WHERE t.debit > 0 AND NOT EXISTS
-        (SELECT 1 FROM covered c WHERE c.section = ?1 AND t.at BETWEEN c.first_at AND c.last_at)
-    GROUP BY t.subject)";
 
 /// How far a section is known.
 pub(crate) fn of(connection: &Connection, section: Section) -> Result<Option<Knowledge>, StoreError> {
@@ -91,6 +74,12 @@ pub(crate) fn of(connection: &Connection, section: Section) -> Result<Option<Kno
     Ok(found)
 }
 
+/// The same as the session tells it to the hub.
+pub(crate) fn held(connection: &Connection, section: Section) -> Result<HaveDelta, StoreError> {
+    let (term, number) = of(connection, section)?.map_or((0, 0), |known| (known.term, known.number));
+    Ok(HaveDelta { section, term, number, next_part: None })
+}
+
 /// Applies the batches in `parts`, in their order, in one transaction.
 pub(crate) fn apply(writing: &mut Writing<'_>, parts: &[SignedDelta]) -> Result<DeltaOutcome, StoreError> {
     let mut deltas = Vec::with_capacity(parts.len());
@@ -103,7 +92,7 @@ pub(crate) fn apply(writing: &mut Writing<'_>, parts: &[SignedDelta]) -> Result<
     }
     let mut outcome = None;
     let done = writing.whole(|writing| {
-        let (mut sections, mut newer_self) = (Vec::new(), None);
+        let (mut have, mut newer_self) = (Vec::new(), None);
         let mut rest = &deltas[..];
         while let Some(first) = rest.first() {
             let (batch, after) = rest.split_at_checked(usize::from(first.parts)).unwrap_or((rest, &[]));
@@ -113,9 +102,9 @@ pub(crate) fn apply(writing: &mut Writing<'_>, parts: &[SignedDelta]) -> Result<
                 return Err(StoreError::Knowledge("order"));
             }
             newer_self = batch_applied(writing, batch)?.or(newer_self);
-            sections.push(first.section);
+            have.push(held(writing.connection, first.section)?);
         }
-        Ok(DeltaOutcome::Applied { sections, newer_self })
+        Ok(DeltaOutcome::Applied { have, newer_self })
     });
     outcome.map_or(done, Ok)
 }
@@ -123,19 +112,19 @@ pub(crate) fn apply(writing: &mut Writing<'_>, parts: &[SignedDelta]) -> Result<
 /// Whether the parts make one whole batch that follows on what is held.
 fn order(connection: &Connection, batch: &[Delta]) -> Result<Option<DeltaOutcome>, StoreError> {
     let Some(first) = batch.first() else { return Ok(None) };
-    let held = of(connection, first.section)?;
-    let mut progress = held.map_or(DeltaProgress::default(), |held| DeltaProgress::at(held.term, held.number));
+    let held = held(connection, first.section)?;
+    let mut progress = DeltaProgress::at(held.term, held.number);
     let mut whole = false;
     for part in batch {
         whole = match progress.take(part) {
             Ok(whole) if part.section == first.section => whole,
             Ok(_) | Err(DeltaError::Gap { .. } | DeltaError::Part { .. }) => {
-                return Ok(Some(DeltaOutcome::NeedSnapshot(first.section)));
+                return Ok(Some(DeltaOutcome::NeedSnapshot(held)));
             }
             Err(error) => return Ok(Some(DeltaOutcome::Refused(error))),
         };
     }
-    Ok((!whole).then_some(DeltaOutcome::NeedSnapshot(first.section)))
+    Ok((!whole).then_some(DeltaOutcome::NeedSnapshot(held)))
 }
 
 fn batch_applied(writing: &mut Writing<'_>, batch: &[Delta]) -> Result<Option<NewerSelf>, StoreError> {
@@ -203,12 +192,16 @@ fn items(connection: &Connection, part: &Delta) -> Result<(), StoreError> {
             }
         }
         Section::Tickets => {
-            let mut insert =
-                connection.prepare_cached("INSERT OR REPLACE INTO hub_ticket (ticket, state, wallet) VALUES (?1, ?2, ?3)")?;
+            let mut insert = connection
+                .prepare_cached("INSERT OR REPLACE INTO hub_ticket (ticket, state, wallet) VALUES (?1, ?2, ?3)")?;
             while !input.rest().is_empty() {
                 let bytes = input.take(TicketState::LEN).map_err(|_| StoreError::Knowledge("a ticket"))?;
                 let state = TicketState::from_bytes(bytes).map_err(|_| StoreError::Knowledge("a ticket"))?;
-                insert.execute(params![&state.ticket.0[..], bytes, state.wallet.as_ref().map(|wallet| &wallet.0[..])])?;
+                insert.execute(params![
+                    &state.ticket.0[..],
+                    bytes,
+                    state.wallet.as_ref().map(|wallet| &wallet.0[..])
+                ])?;
             }
         }
         Section::Revocations => {
@@ -267,88 +260,6 @@ impl Revoked {
     }
 }
 
-fn covered(connection: &Connection, section: Section) -> Result<Vec<(i64, i64)>, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT first_at, last_at FROM covered WHERE section = ?1 ORDER BY first_at")?;
-    let rows = statement.query_map([section.byte()], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let mut ranges: Vec<(i64, i64)> = Vec::new();
-    for row in rows {
-        ranges.push(row?);
-    }
-    Ok(ranges)
-}
-
-/// Notes what the hub's state takes into account of one own epoch; tells of a head that this box lacks.
-fn cover(writing: &Writing<'_>, section: Section, heads: &JournalHeads) -> Result<Option<NewerSelf>, StoreError> {
-    let connection = writing.connection;
-    let own_end = own_end(connection, heads.epoch)?;
-    let current = writing.tail.cursor.epoch;
-    let mut newer = None;
-    for branch in &heads.branches {
-        let on_mine = is_mine(connection, heads.epoch, own_end, branch)?;
-        let ahead = !on_mine || branch.end() > own_end;
-        if ahead && heads.epoch >= current {
-            newer = Some(NewerSelf { epoch: heads.epoch, contiguous: branch.contiguous, hash: branch.hash });
-        }
-        let contiguous = if on_mine { branch.contiguous } else { common(connection, heads.epoch)?.min(branch.contiguous) };
-        let ranges: &[(u32, u32)] = if on_mine { &branch.ranges } else { &[] };
-        let whole = contiguous.checked_sub(1).map(|last| (0, last));
-        for (first, last) in whole.into_iter().chain(ranges.iter().copied()) {
-            let place = |seq| At { epoch: heads.epoch, seq }.sql();
-            widen(connection, section, place(first), place(last))?;
-        }
-    }
-    Ok(newer)
-}
-
-/// Joins a range with those that it touches.
-fn widen(connection: &Connection, section: Section, mut first: i64, mut last: i64) -> Result<(), StoreError> {
-    // A touching range of the epoch before (…/4294967295) cannot exist: no journal gets that far.
-    for (old_first, old_last) in covered(connection, section)? {
-        if old_first <= last.saturating_add(1) && first <= old_last.saturating_add(1) {
-            connection
-                .prepare_cached("DELETE FROM covered WHERE section = ?1 AND first_at = ?2")?
-                .execute(params![section.byte(), old_first])?;
-            first = first.min(old_first);
-            last = last.max(old_last);
-        }
-    }
-    connection
-        .prepare_cached("INSERT INTO covered (section, first_at, last_at) VALUES (?1, ?2, ?3)")?
-        .execute(params![section.byte(), first, last])?;
-    Ok(())
-}
-
-/// One past the last own entry of an epoch; 0 for an epoch that this box does not have.
-pub(crate) fn own_end(connection: &Connection, epoch: u32) -> Result<u32, StoreError> {
-    let (first, last) = (At { epoch, seq: 0 }.sql(), At { epoch, seq: u32::MAX }.sql());
-    let head: Option<i64> = connection
-        .prepare_cached("SELECT max(at) FROM entry WHERE at BETWEEN ?1 AND ?2")?
-        .query_row([first, last], |row| row.get(0))?;
-    head.map_or(Ok(0), |head| Ok(At::from_sql(head)?.seq.saturating_add(1)))
-}
-
-/// Whether the branch is the one that this box holds, as far as both go.
-fn is_mine(connection: &Connection, epoch: u32, own_end: u32, branch: &Branch) -> Result<bool, StoreError> {
-    match branch.contiguous.checked_sub(1) {
-        Some(seq) if seq < own_end => {
-            let mine = journal::hash_at(connection, At { epoch, seq })?;
-            Ok(mine.is_some_and(|hash| hash.starts_with(&branch.hash)))
-        }
-        _ => Ok(true),
-    }
-}
-
-/// How many entries the hub is known to share with this box on forked ground: those that it acknowledged.
-fn common(connection: &Connection, epoch: u32) -> Result<u32, StoreError> {
-    let acked: Option<u32> = connection
-        .prepare_cached("SELECT acked_seq FROM epoch WHERE epoch = ?1")?
-        .query_row([epoch], |row| row.get(0))
-        .optional()?
-        .flatten();
-    Ok(acked.map_or(0, |seq| seq.saturating_add(1)))
-}
-
 /// Remembers the other image's head and closes the epoch for writing.
 pub(crate) fn note_newer_self(writing: &mut Writing<'_>, newer: NewerSelf) -> Result<(), StoreError> {
     let connection = writing.connection;
@@ -366,40 +277,4 @@ pub(crate) fn close_epoch(writing: &mut Writing<'_>) -> Result<(), StoreError> {
         .execute([writing.tail.cursor.epoch])?;
     writing.tail.stopped = true;
     Ok(())
-}
-
-/// Takes out of the local fold what both wallets and tickets cover: in one section's batch, or everywhere.
-pub(crate) fn forget_covered(connection: &Connection, section: Option<Section>) -> Result<(), StoreError> {
-    if section.is_some_and(|section| !matches!(section, Section::Wallets | Section::Tickets)) {
-        return Ok(());
-    }
-    connection
-        .prepare_cached(
-            "DELETE FROM touch WHERE EXISTS
-                 (SELECT 1 FROM covered c WHERE c.section = ?1 AND touch.at BETWEEN c.first_at AND c.last_at)
-             AND EXISTS
-                 (SELECT 1 FROM covered c WHERE c.section = ?2 AND touch.at BETWEEN c.first_at AND c.last_at)",
-        )?
-        .execute([Section::Wallets.byte(), Section::Tickets.byte()])?;
-    Ok(())
-}
-
-/// Whether `heads` of an own epoch name a head that this box lacks.
-pub(crate) fn newer_self(
-    connection: &Connection,
-    device: DeviceId,
-    heads: &[JournalHeads],
-) -> Result<Option<NewerSelf>, StoreError> {
-    let current: u32 =
-        connection.prepare_cached("SELECT coalesce(max(epoch), 0) FROM epoch")?.query_row([], |row| row.get(0))?;
-    let mut newer = None;
-    for heads in heads.iter().filter(|heads| heads.device == device && heads.epoch >= current) {
-        let own_end = own_end(connection, heads.epoch)?;
-        for branch in &heads.branches {
-            if !is_mine(connection, heads.epoch, own_end, branch)? || branch.end() > own_end {
-                newer = Some(NewerSelf { epoch: heads.epoch, contiguous: branch.contiguous, hash: branch.hash });
-            }
-        }
-    }
-    Ok(newer)
 }

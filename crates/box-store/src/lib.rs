@@ -5,6 +5,7 @@
 mod believed;
 mod bundle;
 mod check;
+mod coverage;
 mod database;
 mod error;
 mod exchange;

@@ -89,6 +89,7 @@ pub fn open(config: StoreConfig, now_wall_ms: u64) -> Result<(Store, BootReport)
         queue: None,
         thread: None,
         readers: Mutex::default(),
+        staged: Mutex::default(),
         _lock: lock,
     };
     let checked = match state {
@@ -186,8 +187,9 @@ fn checked(shared: &Shared) -> Result<Result<Checked, Degraded>, OpenError> {
 }
 
 fn owner(connection: &Connection) -> Result<(FestivalId, DeviceId), StoreError> {
-    let row: Option<([u8; 16], [u8; 16])> =
-        connection.query_row("SELECT festival, device FROM box", [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let row: Option<([u8; 16], [u8; 16])> = connection
+        .query_row("SELECT festival, device FROM box", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
     let (festival, device) = row.ok_or_else(|| StoreError::Corrupt("it does not say whose it is".into()))?;
     Ok((FestivalId(festival), DeviceId(device)))
 }
@@ -227,11 +229,7 @@ fn start(shared: &mut Shared) -> Result<(), OpenError> {
 /// Folds again where the software changed, and notes that everything up to here was checked.
 fn prepare(connection: &mut Connection, who: &Identity) -> Result<Tail, StoreError> {
     let transaction = connection.transaction()?;
-    let version: Option<u32> =
-        transaction.query_row("SELECT version FROM projection", [], |row| row.get(0)).optional()?;
-    if version != Some(projection::VERSION) {
-        projection::rebuild(&transaction, who.device)?;
-    }
+    projection::bring_up_to_date(&transaction, who.device)?;
     let mut tail = Tail::read(&transaction, who)?.ok_or_else(|| StoreError::Corrupt("no genesis".into()))?;
     if tail.since_checkpoint > 0 {
         tail.checkpoint(&transaction)?;

@@ -7,9 +7,9 @@ use domain::{
     ledger::closes,
     wire::{Malformed, Reader, Writer},
 };
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::{error::StoreError, journal::At, knowledge};
+use crate::{coverage, error::StoreError, journal::At};
 
 /// Raised whenever folding changes; the next start folds everything again.
 pub(crate) const VERSION: u32 = 1;
@@ -100,7 +100,8 @@ fn fold_intent(connection: &Connection, at: At, entry: &Entry, device: DeviceId)
             )?
             .execute([wallet])?;
     }
-    let (Some(first), Some(follow_up)) = (entry.refers_to.filter(|first| first.device == device), follow_up(entry)) else {
+    let (Some(first), Some(follow_up)) = (entry.refers_to.filter(|first| first.device == device), follow_up(entry))
+    else {
         return Ok(());
     };
     let first = At { epoch: first.epoch, seq: first.seq }.sql();
@@ -137,9 +138,11 @@ fn fold_pairing(connection: &Connection, at: At, entry: &Entry) -> Result<(), St
             .execute(params![&entry.other.0[..], &entry.subject.0[..], at.sql()])?;
     }
     if entry.kind == Kind::BAND_TRANSFER {
-        connection
-            .prepare_cached("UPDATE pairing SET wallet = ?2, at = ?3 WHERE wallet = ?1")?
-            .execute(params![&entry.subject.0[..], &entry.other.0[..], at.sql()])?;
+        connection.prepare_cached("UPDATE pairing SET wallet = ?2, at = ?3 WHERE wallet = ?1")?.execute(params![
+            &entry.subject.0[..],
+            &entry.other.0[..],
+            at.sql()
+        ])?;
     }
     Ok(())
 }
@@ -147,14 +150,29 @@ fn fold_pairing(connection: &Connection, at: At, entry: &Entry) -> Result<(), St
 fn fold_hour(connection: &Connection, entry: &Entry) -> Result<(), StoreError> {
     let cents = entry.amount.as_i64();
     let is = |yes: bool| i64::from(yes);
-    let of = |kind: Kind| if entry.kind == kind { cents } else { 0 };
+    // More cups back than goods out is a sale that pays; a mistaken top-up is taken off.
+    let taken = match entry.effect {
+        Effect::Debit | Effect::Repay => cents,
+        Effect::Credit | Effect::Owe => cents.saturating_neg(),
+        Effect::None
+        | Effect::Transfer
+        | Effect::Hold
+        | Effect::Release
+        | Effect::In
+        | Effect::Out
+        | Effect::Block
+        | Effect::Unblock
+        | Effect::HoldCredit
+        | Effect::Unknown(_) => 0,
+    };
+    let of = |kind: Kind| if entry.kind == kind { taken } else { 0 };
     let row = [
         is(entry.kind == Kind::ADMISSION && entry.effect == Effect::In),
         is(entry.effect == Effect::Out),
         is(entry.kind == Kind::SALE),
         of(Kind::SALE),
         is(entry.kind == Kind::TOP_UP),
-        of(Kind::TOP_UP),
+        of(Kind::TOP_UP).saturating_neg(),
         of(Kind::REFUND),
     ];
     if row == [0; 7] {
@@ -179,6 +197,13 @@ fn fold_hour(connection: &Connection, entry: &Entry) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Folds everything again if other code folded it.
+pub(crate) fn bring_up_to_date(connection: &Connection, device: DeviceId) -> Result<(), StoreError> {
+    let version: Option<u32> =
+        connection.prepare_cached("SELECT version FROM projection")?.query_row([], |row| row.get(0)).optional()?;
+    if version == Some(VERSION) { Ok(()) } else { rebuild(connection, device) }
+}
+
 /// Folds everything again, from the first entry.
 pub(crate) fn rebuild(connection: &Connection, device: DeviceId) -> Result<(), StoreError> {
     connection.execute_batch(
@@ -189,10 +214,11 @@ pub(crate) fn rebuild(connection: &Connection, device: DeviceId) -> Result<(), S
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let at = At::from_sql(row.get(0)?)?;
-        let entry = Entry::from_bytes(&row.get::<_, Vec<u8>>(1)?).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let entry =
+            Entry::from_bytes(&row.get::<_, Vec<u8>>(1)?).map_err(|error| StoreError::Corrupt(error.to_string()))?;
         fold(connection, at, &entry, device)?;
     }
-    knowledge::forget_covered(connection, None)?;
+    coverage::forget_covered(connection, None)?;
     connection.execute("INSERT INTO projection (one, version) VALUES (1, ?1)", [VERSION])?;
     Ok(())
 }

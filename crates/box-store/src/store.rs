@@ -2,6 +2,7 @@
 //! Invariant: what is answered as committed was flushed; a damaged store only reads.
 //! Not here: how a flush is shared (`writer`), how a store is opened (`open`).
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
@@ -11,12 +12,15 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use domain::{id::EntryRef, journal::Entry};
+use ::sync::{Section, SignedDelta};
+use domain::{
+    id::{DeviceId, EntryRef, FestivalId},
+    journal::Entry,
+};
 use rusqlite::Connection;
 
 use crate::{
-    check,
-    database,
+    check, database,
     error::{Degraded, StoreError},
     journal::Identity,
     view::View,
@@ -86,6 +90,7 @@ pub(crate) struct Shared {
     pub(crate) queue: Option<SyncSender<Job>>,
     pub(crate) thread: Option<JoinHandle<()>>,
     pub(crate) readers: Mutex<Vec<Connection>>,
+    pub(crate) staged: Mutex<BTreeMap<Section, Vec<SignedDelta>>>,
     pub(crate) _lock: std::fs::File,
 }
 
@@ -106,7 +111,7 @@ pub struct Store(pub(crate) Arc<Shared>);
 
 impl Store {
     /// Runs `decide` inside the write transaction, appends what it decides as one signed commit and returns after the
-    /// flush. Blocks. It sees every earlier commit.
+    /// flush. It sees every earlier commit. Blocks; never call it from a `done`, which runs on the writer's thread.
     pub fn transact<R: Send + 'static>(
         &self,
         decide: impl FnOnce(&View<'_>) -> Decision<R> + Send + 'static,
@@ -146,6 +151,16 @@ impl Store {
         })
     }
 
+    /// The box.
+    pub fn device(&self) -> DeviceId {
+        self.0.who.device
+    }
+
+    /// Its festival.
+    pub fn festival(&self) -> FestivalId {
+        self.0.who.festival
+    }
+
     /// Notes that the green lights of these entries were seen.
     pub fn confirm(&self, seen: Vec<EntryRef>) -> Result<(), StoreError> {
         self.transact(move |_| Decision::nothing(()).confirming(seen)).map(|_| ())
@@ -173,7 +188,8 @@ impl Store {
     /// after a start. Damage degrades the store. Gives the number of entries.
     pub fn check_everything(&self) -> Result<u64, StoreError> {
         self.reading(|connection| {
-            let checked = check::pages(connection).and_then(|()| check::journal(connection, &self.0.who, check::Depth::All));
+            let checked =
+                check::pages(connection).and_then(|()| check::journal(connection, &self.0.who, check::Depth::All));
             checked.map(|checked| checked.entries).map_err(|damage| {
                 tracing::error!(code = damage.code(), %damage, "the store is damaged: from now on it only reads");
                 self.0.condition.set(damage.clone());
@@ -184,9 +200,7 @@ impl Store {
 
     /// Folds all projections again from the journal.
     pub fn rebuild_projections(&self) -> Result<(), StoreError> {
-        self.work(|writing| {
-            writing.whole(|writing| crate::projection::rebuild(writing.connection, writing.who.device))
-        })
+        self.work(|writing| writing.whole(|writing| crate::projection::rebuild(writing.connection, writing.who.device)))
     }
 
     /// Any work on the writer's thread; returns after the flush.

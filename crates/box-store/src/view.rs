@@ -14,7 +14,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use sync::Section;
 
 use crate::{
-    believed,
+    believed, coverage,
     error::StoreError,
     journal::{self, At},
     knowledge::{self, Knowledge, NewerSelf, REVOKED_DEVICE, REVOKED_TICKET},
@@ -92,12 +92,14 @@ impl<'a> View<'a> {
 
     /// The ticket as this box believes it to be.
     pub fn ticket(&self, ticket: &TicketUid) -> TicketState {
-        self.failed(believed::ticket(self.connection, self.device, ticket)).unwrap_or_else(|| TicketState::empty(*ticket))
+        self.failed(believed::ticket(self.connection, self.device, ticket))
+            .unwrap_or_else(|| TicketState::empty(*ticket))
     }
 
     /// The wallet as this box believes it to be.
     pub fn wallet(&self, wallet: &WalletId) -> WalletState {
-        self.failed(believed::wallet(self.connection, self.device, wallet)).unwrap_or_else(|| WalletState::empty(*wallet))
+        self.failed(believed::wallet(self.connection, self.device, wallet))
+            .unwrap_or_else(|| WalletState::empty(*wallet))
     }
 
     /// What the hub said last about the wallet, own entries left out; `None` when it never named it.
@@ -116,10 +118,10 @@ impl<'a> View<'a> {
     }
 
     fn debits(&self, wallet: &WalletId) -> Result<i64, StoreError> {
-        let sum = self.connection.prepare_cached(knowledge::UNCOVERED_DEBITS)?.query_row(
-            params![Section::Wallets.byte(), &wallet.0[..]],
-            |row| row.get(0),
-        )?;
+        let sum = self
+            .connection
+            .prepare_cached(coverage::UNCOVERED_DEBITS)?
+            .query_row(params![Section::Wallets.byte(), &wallet.0[..]], |row| row.get(0))?;
         Ok(sum)
     }
 
@@ -132,7 +134,7 @@ impl<'a> View<'a> {
     fn exposure(&self, limit: i64) -> Result<i64, StoreError> {
         let sum = self
             .connection
-            .prepare_cached(knowledge::AT_RISK)?
+            .prepare_cached(coverage::AT_RISK)?
             .query_row(params![Section::Wallets.byte(), limit], |row| row.get(0))?;
         Ok(sum)
     }
@@ -169,7 +171,8 @@ impl<'a> View<'a> {
     }
 
     fn intent(&self, row: &Row<'_>) -> Result<OpenIntent, StoreError> {
-        let entry = Entry::from_bytes(&row.get::<_, Vec<u8>>(3)?).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let entry =
+            Entry::from_bytes(&row.get::<_, Vec<u8>>(3)?).map_err(|error| StoreError::Corrupt(error.to_string()))?;
         Ok(OpenIntent {
             at: At::from_sql(row.get(0)?)?.of(self.device),
             entry,
@@ -329,7 +332,8 @@ impl<'a> View<'a> {
     }
 
     fn revoked(&self, what: u8, id: &[u8]) -> bool {
-        let found: Option<i64> = self.kept(self.one("SELECT 1 FROM revoked WHERE what = ?1 AND id = ?2", &[&what, &id]));
+        let found: Option<i64> =
+            self.kept(self.one("SELECT 1 FROM revoked WHERE what = ?1 AND id = ?2", &[&what, &id]));
         found.is_some()
     }
 

@@ -17,6 +17,7 @@ use rusqlite::Connection;
 use crate::{
     error::{Degraded, StoreError},
     journal::{At, Identity, Tail},
+    projection,
     store::{Committed, Decision},
     view::View,
 };
@@ -82,10 +83,7 @@ pub(crate) struct Writing<'a> {
 
 impl Writing<'_> {
     /// Does `work` whole or not at all.
-    pub(crate) fn whole<T>(
-        &mut self,
-        work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    pub(crate) fn whole<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let (before, commits) = (*self.tail, self.commits);
         self.connection.prepare_cached("SAVEPOINT work")?.execute([])?;
         let done = catch_unwind(AssertUnwindSafe(|| work(self)))
@@ -195,12 +193,13 @@ impl Writer {
         if let Some(damage) = self.condition.damage() {
             return Err(StoreError::Degraded(damage));
         }
-        let tail = match self.tail.take() {
-            Some(tail) => tail,
-            None => Tail::read(&self.connection, &self.who)?.ok_or_else(|| StoreError::Corrupt("no genesis".into()))?,
-        };
+        let tail = self.tail.take();
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        Ok(tail)
+        if let Some(tail) = tail {
+            return Ok(tail);
+        }
+        projection::bring_up_to_date(&self.connection, self.who.device)?;
+        Tail::read(&self.connection, &self.who)?.ok_or_else(|| StoreError::Corrupt("no genesis".into()))
     }
 
     fn group(

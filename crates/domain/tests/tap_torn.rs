@@ -212,6 +212,26 @@ fn a_torn_sale_and_a_sale_elsewhere_settle_to_one_ending() {
 }
 
 #[test]
+fn a_torn_top_up_is_found_under_one_or_two_later_ones() {
+    for (later, ending) in [(0, Kind::TOP_UP), (1, Kind::TOP_UP), (2, Kind::TOP_UP), (3, Kind::GAVE_UP)] {
+        let (mut chip, _, mut desk) = used_band();
+        let mut other = Till::new(8);
+        // The last page of C is stored, its answer lost: password, two reads, 19 pages.
+        desk.tap(&mut chip, top_up(1_000, None), Fault::Pulled(21, Moment::After));
+        assert_eq!(chip.image().credit().credits, cents(11_000));
+        for _ in 0..later {
+            done(&other.tap(&mut chip, top_up(100, None), Fault::None));
+        }
+        let open = desk.open();
+        desk.tap(&mut chip, TapRequest::ClosingRead, Fault::None);
+        let endings: Vec<Kind> =
+            desk.journal.iter().filter(|e| e.refers_to == Some(open[0].entry)).map(|e| e.kind).collect();
+        assert_eq!(endings, [ending], "{later} later");
+        assert_eq!(chip.image().credit().credits, cents(11_000 + later * 100));
+    }
+}
+
+#[test]
 fn a_page_that_is_not_stored_is_found_by_the_read_back() {
     let (mut chip, mut bar, _) = used_band();
     let before = chip.clone();

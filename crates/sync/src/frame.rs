@@ -9,6 +9,7 @@ use domain::{
     trust::Roles,
     wire::{Malformed, from_canonical_cbor, to_cbor},
 };
+use minicbor::bytes::ByteVec;
 use thiserror::Error;
 
 use crate::{
@@ -25,6 +26,8 @@ pub const PROTOCOL: u16 = 1;
 pub const BUNDLE_PART: usize = 256 * 1024;
 /// Longest text in a frame.
 const TEXT_MAX: usize = 512;
+/// Most further chains of a box.
+const FURTHER_MAX: usize = 8;
 /// Longest certificate chain in a frame.
 const CHAIN_MAX: usize = 4096;
 
@@ -90,6 +93,9 @@ pub struct Hello {
     /// Software version.
     #[n(8)]
     pub software: String,
+    /// Chains of what else its key may do (a desk's `Credit` chain).
+    #[n(9)]
+    pub further: Vec<ByteVec>,
 }
 
 /// First frame of the hub.
@@ -480,7 +486,9 @@ impl Frame {
             Self::Hello(hello) => {
                 fits(hello.chain.len(), CHAIN_MAX, "chain")?;
                 fits(hello.sections.len(), Section::ALL.len(), "sections")?;
-                fits(hello.software.len(), TEXT_MAX, "software")
+                fits(hello.software.len(), TEXT_MAX, "software")?;
+                fits(hello.further.len(), FURTHER_MAX, "further chains")?;
+                fits(hello.further.iter().map(|chain| chain.len()).max().unwrap_or(0), CHAIN_MAX, "further chains")
             }
             Self::Welcome(welcome) => fits(welcome.chain.len(), CHAIN_MAX, "chain"),
             Self::Renew(renew) => fits(renew.chain.len(), CHAIN_MAX, "chain"),
@@ -554,3 +562,6 @@ impl FrameReader {
         self.next_raw()?.as_ref().map(Frame::from_raw).transpose()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -164,7 +164,7 @@ async fn at_desk(station: Arc<Station>, wait: Wait, only: Body<OnlyId>, purpose:
 
 pub(super) async fn cancel(State(station): State<Arc<Station>>) -> Response {
     station.desk.cancel();
-    station.changed();
+    station.not_pairing();
     Json(serde_json::json!({})).into_response()
 }
 

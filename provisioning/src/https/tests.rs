@@ -38,6 +38,12 @@ fn daemon(ca: &ScreensCa, answer: &'static str) -> (u16, thread::JoinHandle<Stri
         while !asked.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
             asked.push(byte[0]);
         }
+        let head = String::from_utf8_lossy(&asked).into_owned();
+        let length =
+            head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).map_or(0, |n| n.parse().unwrap());
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).unwrap();
+        asked.extend(body);
         let _ = stream.write_all(answer.as_bytes());
         stream.conn.send_close_notify();
         let _ = stream.flush();
@@ -61,7 +67,24 @@ fn a_box_under_the_festivals_authority_is_asked_with_its_key() {
     let answer = daemon.get("/api/health", Some("abc")).unwrap();
     assert_eq!(answer, Answer { status: 200, body: json!({"status": 42}) });
     let asked = serving.join().unwrap();
-    assert!(asked.starts_with("GET /api/health HTTP/1.0\r\n") && asked.contains("Authorization: Bearer abc\r\n"), "{asked}");
+    assert!(
+        asked.starts_with("GET /api/health HTTP/1.0\r\n") && asked.contains("Authorization: Bearer abc\r\n"),
+        "{asked}"
+    );
+}
+
+#[test]
+fn a_request_with_a_body_arrives_whole() {
+    let (_temp, ca) = ca("tls");
+    let (port, serving) = daemon(&ca, "HTTP/1.0 200 OK\r\n\r\n{}");
+    let daemon = Daemon::new(&format!("https://127.0.0.1:{port}"), ca.pem().as_bytes()).unwrap();
+    daemon.post("/api/boxes/revoke", Some("token"), &json!({"number": 9})).unwrap();
+    let asked = serving.join().unwrap();
+    assert!(
+        asked.starts_with("POST /api/boxes/revoke HTTP/1.0\r\n") && asked.ends_with("\r\n\r\n{\"number\":9}"),
+        "{asked}"
+    );
+    assert!(daemon.get("/", Some("two\r\nlines")).is_err(), "a key cannot add a header");
 }
 
 #[test]

@@ -249,8 +249,9 @@ impl Journals {
             let mut journal = Journal::new(id, stored.device, stored.epoch, stored.public_key);
             journal.tree = Tree::new(runs.remove(&stored.journal).unwrap_or_default());
             journal.forked_at = journal.tree.forked_at();
-            if let Some(genesis) = &stored.genesis {
-                journal.opened(genesis, founding);
+            match &stored.genesis {
+                Some(genesis) => journal.opened(genesis, founding),
+                None => journal.rights = shown_rights(store, stored.device, founding)?,
             }
             journals.add(journal);
         }
@@ -361,7 +362,8 @@ impl Journals {
             let cut = cutoff(&revocations, self.list[at].epoch);
             self.list[at].cut(cut, store)?;
             // Where nothing is forked, nothing needs confirming.
-            for (_, act) in acts.iter().filter(|_| self.list[at].forked_at.is_some()) {
+            let forked = self.list[at].forked_at.is_some();
+            for (_, act) in acts.iter().filter(|_| forked) {
                 if let Ok(Detail::Countersignature(signed)) = Detail::of(act) {
                     let head = Head { seq: signed.seq, hash: signed.hash };
                     if signed.epoch == self.list[at].epoch && let Some(run) = self.list[at].find(head, store)? {
@@ -378,6 +380,12 @@ impl Journals {
         }
         Ok(changed)
     }
+}
+
+/// What the chain that the box showed allows, while its genesis is missing.
+fn shown_rights(store: &Store, device: DeviceId, founding: &Founding) -> Result<Option<Rights>, StoreError> {
+    let chain = store.chain_of(device)?.and_then(|chain| CertificateChain::from_bytes(&chain).ok());
+    Ok(chain.and_then(|chain| chain.verify(founding).ok()).as_ref().map(Rights::of))
 }
 
 /// Under what the closures of a journal are found in `touches`: no wallet or ticket has this id.

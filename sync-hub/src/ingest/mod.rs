@@ -9,6 +9,7 @@ pub mod tree;
 use domain::{
     id::{DeviceId, FestivalId},
     journal::{Entry, Head},
+    ledger::opens,
     trust::CertificateChain,
 };
 use sync::{
@@ -241,14 +242,28 @@ impl Taking<'_> {
         Ok(())
     }
 
+    /// A journal that closed settles what it left open: wallets with open intents of it are folded again.
     fn closures(&mut self) -> Result<(), StoreError> {
         for at in 0..self.journals.all().len() {
             let journal = self.journals.at(at);
-            let subject = journals::journal_subject(journal.device, journal.epoch);
-            let closures = self.store.touching(&subject)?;
-            if closures != journal.closures {
-                self.journals.at_mut(at).closures = closures;
-                self.stand_again(at, 0)?;
+            let closures = self.store.touching(&journals::journal_subject(journal.device, journal.epoch))?;
+            if closures == journal.closures {
+                continue;
+            }
+            self.journals.at_mut(at).closures = closures;
+            let journal = self.journals.at(at);
+            for run in journal.tree.runs() {
+                for body in self.store.bodies(journal.id.into(), run.run, run.first, run.last)? {
+                    let Ok(entry) = Entry::from_bytes(&body) else { continue };
+                    let wallet = entry.subject.wallet();
+                    if !opens(&entry) || self.dirty.wallets.contains(&wallet) {
+                        continue;
+                    }
+                    if let Some(stored) = self.store.wallet(wallet)?.filter(|stored| stored.accounts.needs_full_fold()) {
+                        self.store.put_sums(wallet, &stored)?;
+                        self.dirty.wallets.insert(wallet);
+                    }
+                }
             }
         }
         Ok(())
@@ -284,3 +299,6 @@ impl Taking<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -116,11 +116,6 @@ impl Store {
         self.festival
     }
 
-    /// The writer's connection, for statements that a module of the store does not offer.
-    pub(crate) fn conn(&self) -> &Connection {
-        &self.conn
-    }
-
     /// Counts restores of this database.
     pub fn term(&self) -> u32 {
         self.term

@@ -1,2 +1,32 @@
-//! placeholder
-fn main() {}
+//! `cargo measure`: what it costs, beside limits measured in the same run.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program")]
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use evening::measure::{self, Size};
+
+#[derive(Parser)]
+#[command(version, about = "Measures the goals; one row each, with the limit measured in the same run")]
+struct Arguments {
+    /// A list of objects instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Fewer rounds, for CI.
+    #[arg(long)]
+    quick: bool,
+}
+
+fn main() -> Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let size = if arguments.quick { Size::QUICK } else { Size::WHOLE };
+    let rows = measure::all(size, |next| eprintln!("measuring {next} …"))?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+    } else {
+        print!("{}", measure::table(&rows));
+        let short = rows.iter().filter(|row| !row.holds).count();
+        println!("{} goals hold, {short} fall short", rows.len() - short);
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,9 +1,9 @@
 //! What people do at a place: show a code, hold a band to the reader, ask for goods or money.
 //! Invariant: a green light is noted with the guest at the moment it shows, and only then.
 //! Not here: who does what when (`evening`).
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use hardware::{chip::SharedBand, fault::Fault, signal::Signal, virtual_scanner::Shown};
 use screens::{
     post,
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::task::block_in_place;
 
-use super::{place::Place, wait::until};
+use super::{place::Place, wait::Patience};
 use crate::guest::{Guest, Seen};
 
 /// A verdict or a light that does not come within this time never will.
@@ -99,14 +99,16 @@ impl Place {
     /// Shows a picture to the scanner and reads the verdict off the gate's screen.
     pub async fn show(&self, png: &[u8]) -> Result<GateVerdict> {
         let before = self.last_verdict().await?.map(|verdict| verdict.at_unix_ms);
-        match block_in_place(|| self.eye().show(png))? {
-            Shown::Decoded(_) => {}
-            other => bail!("{}: the scanner saw {other:?}", self.name()),
+        let shown = block_in_place(|| self.eye().show(png))?;
+        ensure!(matches!(shown, Shown::Decoded(_)), "{}: the scanner saw {shown:?}", self.name());
+        let what = format!("{} says yes or no", self.name());
+        let mut patience = Patience::new(&what, SOON);
+        loop {
+            if let Some(verdict) = self.last_verdict().await?.filter(|verdict| Some(verdict.at_unix_ms) != before) {
+                return Ok(verdict);
+            }
+            patience.before_next_look().await?;
         }
-        until(&format!("{} says yes or no", self.name()), SOON, async || {
-            Ok(self.last_verdict().await?.filter(|verdict| Some(verdict.at_unix_ms) != before))
-        })
-        .await
     }
 
     async fn last_verdict(&self) -> Result<Option<GateVerdict>> {
@@ -205,5 +207,31 @@ impl Place {
             }
         }
         Ok(tapped)
+    }
+}
+
+impl Place {
+    /// Asks for something, holds the band there, and takes the box's power the moment that `pages` pages of the chip
+    /// have changed: the chip's next answer never comes. Gives whether the light was green all the same.
+    pub async fn tap_into_power_cut(&self, guest: &mut Guest, request: &Request, id: &str, pages: usize) -> Result<bool> {
+        let asked = self.api.ask::<Outcome>(request.path(), &request.body(id)).await?;
+        ensure!(asked.is_ok(), "{}: {:?}", self.name(), asked.err());
+        block_in_place(|| {
+            let before = guest.band.chip.chip();
+            let presented = self.field()?.present(&guest.band.chip, Vec::new())?;
+            let end = Instant::now() + SOON;
+            // The field answers for the chip under its lock: while it is held here, the box waits.
+            while !guest.band.chip.with(|chip| {
+                let changed = chip.memory().chunks(4).zip(before.memory().chunks(4)).filter(|(now, then)| now != then);
+                let is_time = changed.count() >= pages;
+                if is_time { self.kill().map(|()| true) } else { Ok(false) }
+            })? {
+                ensure!(Instant::now() < end, "{}: the chip was not written", self.name());
+                std::thread::yield_now();
+            }
+            let green = presented.wait_signal(Duration::ZERO) == Some(Signal::Ok);
+            presented.remove();
+            Ok(green)
+        })
     }
 }

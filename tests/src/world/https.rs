@@ -33,6 +33,8 @@ pub struct Https {
 
 /// A client that trusts this authority only.
 pub fn client(ca_pem: &[u8]) -> Result<Client> {
+    // Another library may have been as quick; any provider will do then.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let ca = Certificate::from_pem(ca_pem).context("the screens authority")?;
     Ok(Client::builder().tls_certs_only([ca]).no_proxy().https_only(true).timeout(PATIENCE).build()?)
 }

@@ -1,6 +1,7 @@
 //! The hub of a world: its process and what an operator does at its console.
 //! Not here: what the hub means by it (`sync-hub`).
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{
     https::Https,
-    process::{Daemon, Programs, Running},
+    process::{Daemon, Programs},
 };
 use crate::ticket::Interop;
 
@@ -61,6 +62,7 @@ pub struct Hub {
     pub api: Https,
     programs: Programs,
     process: Mutex<Option<Daemon>>,
+    quic: Mutex<Option<SocketAddr>>,
     rehearse_at: Option<u64>,
 }
 
@@ -68,12 +70,13 @@ impl Hub {
     /// An enrolled hub, switched off. `rehearse_at` lets its clock run from those Unix seconds.
     pub fn new(dir: &Path, client: Client, programs: &Programs, rehearse_at: Option<u64>) -> Result<Self> {
         let token = std::fs::read_to_string(dir.join("console.token")).context("console.token")?;
-        let nowhere = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 9));
         Ok(Self {
             dir: dir.into(),
             api: Https::new(client, nowhere, &token),
             programs: programs.clone(),
             process: Mutex::new(None),
+            quic: Mutex::new(None),
             rehearse_at,
         })
     }
@@ -82,8 +85,8 @@ impl Hub {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Switches it on and waits until it listens.
-    pub fn start(&self) -> Result<Running> {
+    /// Switches it on and waits until it listens; gives its QUIC address.
+    pub fn start(&self) -> Result<SocketAddr> {
         let dir = self.dir.to_str().context("a path that is text")?;
         let at = self.rehearse_at.map(|at| at.to_string());
         let mut arguments = vec!["run", "--dir", dir];
@@ -92,7 +95,14 @@ impl Hub {
         let running = daemon.wait_until_it_listens(STARTS_WITHIN)?;
         self.api.moved_to(running.https);
         *self.process() = Some(daemon);
-        Ok(running)
+        let quic = running.quic.context("the hub names no QUIC address")?;
+        *self.quic.lock().unwrap_or_else(PoisonError::into_inner) = Some(quic);
+        Ok(quic)
+    }
+
+    /// Where boxes reached it last.
+    pub fn quic(&self) -> Option<SocketAddr> {
+        *self.quic.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// SIGKILL.
@@ -118,6 +128,11 @@ impl Hub {
     /// What it believes.
     pub async fn agreement(&self) -> Result<Agreement> {
         self.api.get("/api/agreement").await
+    }
+
+    /// The bundle that it gives out.
+    pub async fn bundle(&self) -> Result<Vec<u8>> {
+        Ok(self.api.fetch("/api/bundle").await?.error_for_status()?.bytes().await?.to_vec())
     }
 
     /// A ticket of our own.
@@ -146,14 +161,10 @@ impl Hub {
         self.api.post::<Value>("/api/boxes/revoke", &json!({ "number": number })).await.map(drop)
     }
 
-    /// An event sold with pretix: keys, products (add-ons open nothing), revoked and blocked secrets.
-    pub async fn import_pretix(&self, interop: &Interop, slug: &str) -> Result<()> {
-        let event = interop.events.iter().find(|event| event["slug"] == slug);
-        let event = event.with_context(|| format!("no event {slug}"))?;
+    /// Events sold with pretix: keys, products (add-ons admit nobody), revoked and blocked secrets.
+    pub async fn import_pretix(&self, interop: &Interop, slugs: &[&str]) -> Result<()> {
         let body = json!({
-            "slug": slug,
-            "valid_keys": event["valid_keys"],
-            "items": event["items"],
+            "events": interop.export(slugs)?,
             "revoked": interop.revoked(),
             "blocked": interop.blocked(),
         });

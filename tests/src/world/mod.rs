@@ -14,11 +14,12 @@ pub mod wire;
 use std::{path::Path, time::Duration};
 
 use anyhow::{Context, Result};
-use domain::id::FestivalId;
+use domain::{bundle::Bundle, id::FestivalId};
+use screens::view::Section;
 use tempfile::TempDir;
 use tokio::task::block_in_place;
 
-use crate::band::Supplier;
+use crate::{band::Supplier, ticket::Interop};
 use hub::{Agreement, Hub};
 use place::{Place, Post};
 use process::Programs;
@@ -45,17 +46,25 @@ pub struct Plan {
     pub posts: Vec<Post>,
     /// Time that the hub's clock starts with; `None`: the present.
     pub rehearse_at: Option<u64>,
+    /// Whether tickets that pretix sold are imported before the boxes are enrolled.
+    pub pretix: bool,
 }
+
+/// Whoever is told what happens next.
+pub type Say = dyn Fn(&str) + Send + Sync;
+
+/// Number and zones (bit 2: the camping) of a category that opens no gate.
+pub const CAMPING: (u16, u32) = (90, 4);
 
 impl Plan {
     /// The four boxes of the evening, on its date.
     pub fn evening() -> Self {
-        Self { posts: vec![GATE_A, GATE_B, BAR, DESK], rehearse_at: Some(FESTIVAL_TIME) }
+        Self { posts: vec![GATE_A, GATE_B, BAR, DESK], rehearse_at: Some(FESTIVAL_TIME), pretix: true }
     }
 
     /// These boxes only.
     pub fn of(posts: &[Post]) -> Self {
-        Self { posts: posts.to_vec(), rehearse_at: Some(FESTIVAL_TIME) }
+        Self { posts: posts.to_vec(), rehearse_at: Some(FESTIVAL_TIME), pretix: false }
     }
 }
 
@@ -76,7 +85,7 @@ pub struct World {
 
 impl World {
     /// Founds a festival, enrols hub and boxes as a technician does, and switches everything on. `say` tells each step.
-    pub async fn start(programs: &Programs, plan: &Plan, say: &dyn Fn(&str)) -> Result<Self> {
+    pub async fn start(programs: &Programs, plan: &Plan, say: &Say) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("festival-").tempdir()?;
         say("founding the festival");
         let technician = Technician::found(programs, &dir.path().join("organiser"))?;
@@ -86,14 +95,21 @@ impl World {
         let client = https::client(&std::fs::read(hub_dir.join("tls/ca.pem")).context("tls/ca.pem")?)?;
         let supplier = technician.supplier(&hub_dir)?;
         let hub = Hub::new(&hub_dir, client.clone(), programs, plan.rehearse_at)?;
-        technician.write_bundle(&hub_dir)?;
         let mut world = Self { technician, hub, places: Vec::new(), supplier, client, dir };
+        say("switching on the hub");
+        world.start_hub()?;
+        if plan.pretix {
+            let interop = Interop::read()?;
+            say("importing two events of pretix");
+            world.hub.import_pretix(&interop, &["main", "series"]).await?;
+            world.hub.add_category(CAMPING.0, ["Camping seul", "Camping add-on"], CAMPING.1).await?;
+        }
+        let bundle = world.hub.bundle().await?;
+        std::fs::write(world.technician.bundle(), &bundle).context("the bundle for new boxes")?;
         for (number, post) in plan.posts.iter().enumerate() {
             say(&format!("enrolling {}", post.name));
             world.enrol(*post, &format!("box-{}", number + 1)).await?;
         }
-        say("switching on the hub");
-        world.start_hub()?;
         say("switching on the boxes");
         block_in_place(|| {
             std::thread::scope(|threads| {
@@ -105,13 +121,18 @@ impl World {
         })?;
         say("waiting until every box has heard the hub");
         world.wait_until_agreed(Duration::from_secs(30)).await?;
+        world.wait_for_bundle(Duration::from_secs(30)).await?;
         Ok(world)
+    }
+
+    /// A small world of these boxes; nobody watches it start.
+    pub async fn of(posts: &[Post]) -> Result<Self> {
+        Self::start(Programs::built()?, &Plan::of(posts), &|_| {}).await
     }
 
     /// Switches the hub on (again) and leads all wires to it.
     pub fn start_hub(&self) -> Result<()> {
-        let running = block_in_place(|| self.hub.start())?;
-        let quic = running.quic.context("the hub names no QUIC address")?;
+        let quic = block_in_place(|| self.hub.start())?;
         self.places.iter().for_each(|place| place.wire.lead_to(quic));
         Ok(())
     }
@@ -119,8 +140,13 @@ impl World {
     /// Enrols one more box, switched off.
     pub async fn enrol(&mut self, post: Post, folder: &str) -> Result<&Place> {
         let dir = self.dir.path().join(folder);
+        // an address of its own on loopback: browsers keep cookies by address, not by port
+        let screens = format!("127.0.0.{}:0", 11 + self.places.len());
         let wire = Wire::lay().await?;
-        let screen_key = block_in_place(|| self.technician.enrol_box(&dir, &post, &wire.near().to_string()))?;
+        if let Some(quic) = self.hub.quic() {
+            wire.lead_to(quic);
+        }
+        let screen_key = block_in_place(|| self.technician.enrol_box(&dir, &post, &wire.near().to_string(), &screens))?;
         let place = Place::new(post, &dir, wire, self.client.clone(), &screen_key, self.technician.programs());
         self.places.push(place);
         self.places.last().context("no box")
@@ -146,15 +172,12 @@ impl World {
         self.technician.festival()
     }
 
-    /// Cuts the wires of these places and waits until they have noticed.
-    pub async fn cut(&self, names: &[&str]) -> Result<()> {
-        for name in names {
+    /// Cuts the wires of these places, at once and without a word to them.
+    pub fn cut(&self, names: &[&str]) -> Result<()> {
+        names.iter().try_for_each(|name| {
             self.place(name)?.wire.cut();
-        }
-        for name in names {
-            self.place(name)?.wait_for_link(false, Duration::from_secs(30)).await?;
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Mends all wires and waits until every box reaches the hub.
@@ -186,6 +209,26 @@ impl World {
             Ok(()) => Ok(()),
             Err(error) => Err(error.context(format!("{:#?}", self.beliefs().await?))),
         }
+    }
+
+    /// Waits until every desk's credit key is in the hub's bundle and every running box uses that bundle.
+    pub async fn wait_for_bundle(&self, within: Duration) -> Result<()> {
+        let desks = self.places.iter().filter(|place| place.post.roles.contains(&"top-up")).count();
+        until("every box uses the newest bundle", within, async || {
+            let bundle = Bundle::verify(&self.hub.bundle().await?, Some(self.festival()))?;
+            if bundle.body.credit_keys.len() <= desks {
+                return Ok(None); // the hub's own key is there from the start
+            }
+            for place in self.places.iter().filter(|place| place.is_running()) {
+                let view = place.view().await?;
+                let age = view.knowledge.iter().find(|known| known.section == Section::Bundle).and_then(|known| known.age_s);
+                if age.map(|age| view.trusted_time.unix_s.saturating_sub(age)) != Some(bundle.body.issued) {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(()))
+        })
+        .await
     }
 
     /// Ends everything in an orderly way.

@@ -106,6 +106,11 @@ impl Place {
         self.process().as_mut().is_some_and(Daemon::is_running)
     }
 
+    /// Everything that its processes have logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.join("log")).unwrap_or_default()
+    }
+
     /// Its reader.
     pub fn field(&self) -> Result<&VirtualField> {
         self.field.get().with_context(|| format!("{} was never switched on", self.name()))

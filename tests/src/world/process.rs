@@ -5,6 +5,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -45,6 +46,13 @@ impl Programs {
             bail!("edge, sync-hub and provision could not be built ({built})");
         }
         Ok(Self { dir })
+    }
+
+    /// Builds them at the first call of this process.
+    pub fn built() -> Result<&'static Self> {
+        static BUILT: OnceLock<Result<Programs, String>> = OnceLock::new();
+        let built = BUILT.get_or_init(|| Self::build().map_err(|error| format!("{error:#}")));
+        built.as_ref().map_err(|error| anyhow::anyhow!("{error}"))
     }
 
     /// A command of one of them.

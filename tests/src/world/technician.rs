@@ -3,14 +3,15 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
+    process::{Child, Stdio},
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
-use domain::id::FestivalId;
+use anyhow::{Context, Result, ensure};
+use domain::{id::FestivalId, wire::from_canonical_cbor};
 use ed25519_dalek::SigningKey;
 use provisioning::Festival;
+use sync::enrolment::Enrolled;
 
 use super::{place::Post, process::Programs};
 use crate::band::Supplier;
@@ -66,47 +67,31 @@ impl Technician {
         Ok(Supplier::new(self.festival.id(), secrets, SigningKey::from_bytes(&seed)))
     }
 
-    /// Lets the hub compose the bundle that new boxes get; gives its path.
-    pub fn write_bundle(&self, hub: &Path) -> Result<PathBuf> {
-        let out = self.dir.join("bundle.fbun");
-        let composed = self.programs.command("sync-hub").args(["bundle", "--dir", text(hub)?, "--out", text(&out)?]).output()?;
-        if !composed.status.success() {
-            bail!("sync-hub bundle: {}", String::from_utf8_lossy(&composed.stderr).trim());
-        }
-        Ok(out)
+    /// Where the bundle for new boxes lies.
+    pub fn bundle(&self) -> PathBuf {
+        self.dir.join("bundle.fbun")
     }
 
-    /// Enrols the box in `folder` (blank or not); it reaches the hub at `hub`. Gives its screen key.
-    pub fn enrol_box(&self, folder: &Path, post: &Post, hub: &str) -> Result<String> {
-        fs::create_dir_all(folder)?;
-        let socket = folder.join("enrol.sock");
-        let listen = format!("unix:{}", text(&socket)?);
-        let mut blank = self
-            .programs
-            .command("edge")
-            .args(["blank", "--dir", text(folder)?, "--listen", &listen])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("starting a blank box")?;
-        let offered = wait_for_socket(&socket, || matches!(blank.try_wait(), Ok(None)));
-        let enrolled = offered.and_then(|()| self.talk_to(&listen, post, hub));
-        if enrolled.is_err() {
-            blank.kill().ok();
-        }
-        let ended = blank.wait_with_output()?;
-        enrolled.with_context(|| String::from_utf8_lossy(&ended.stderr).trim().to_owned())?;
-        if !ended.status.success() {
-            bail!("the blank box ended badly: {}", String::from_utf8_lossy(&ended.stderr).trim());
-        }
+    /// Enrols the blank box in `folder`; it reaches the hub at `hub` and serves its screens at `screens`. Gives its
+    /// screen key.
+    pub fn enrol_box(&self, folder: &Path, post: &Post, hub: &str, screens: &str) -> Result<String> {
+        self.enrol_with(folder, post, hub, screens, &[])
+    }
+
+    /// The same with further words for the tool.
+    pub fn enrol_with(&self, folder: &Path, post: &Post, hub: &str, screens: &str, more: &[&str]) -> Result<String> {
+        let mut blank = Blank::wait_in(&self.programs, folder)?;
+        let talked = self.talk_to(&blank.line, post, hub, screens, more);
+        blank.end(talked.is_ok()).and(talked)?;
         screen_key(folder)
     }
 
-    fn talk_to(&self, target: &str, post: &Post, hub: &str) -> Result<()> {
-        let bundle = self.dir.join("bundle.fbun");
-        let mut arguments = vec!["box", "enrol", "--festival", text(&self.dir)?, "--to", target, "--place", post.name];
-        arguments.extend(["--hub", hub, "--bundle", text(&bundle)?]);
+    /// Lets the tool speak to a box on this line.
+    pub fn talk_to(&self, target: &str, post: &Post, hub: &str, screens: &str, more: &[&str]) -> Result<()> {
+        let bundle = self.bundle();
+        let mut arguments = vec!["box", "enrol", "--festival", text(&self.dir)?, "--connect", target, "--place", post.name];
+        arguments.extend(["--hub", hub, "--bundle", text(&bundle)?, "--https", screens]);
+        arguments.extend(more);
         for role in post.roles {
             arguments.extend(["--role", role]);
         }
@@ -117,18 +102,55 @@ impl Technician {
     }
 }
 
-/// Key of the screens of an enrolled box.
-fn screen_key(_folder: &Path) -> Result<String> {
-    bail!("not known yet")
+/// Key of the screens of an enrolled box, as it stands on its label.
+fn screen_key(folder: &Path) -> Result<String> {
+    let stored: Enrolled = from_canonical_cbor(&fs::read(folder.join("enrolment.cbor"))?)?;
+    Ok(stored.config.screen_key)
 }
 
-fn wait_for_socket(socket: &Path, mut lives: impl FnMut() -> bool) -> Result<()> {
-    let end = std::time::Instant::now() + OFFERS_WITHIN;
-    while !socket.exists() {
-        if !lives() || std::time::Instant::now() > end {
-            bail!("the blank box offers no line");
+/// A box that waits for a technician.
+pub struct Blank {
+    /// Where, as the technician's tool takes it.
+    pub line: String,
+    /// The socket behind it.
+    pub socket: PathBuf,
+    process: Child,
+}
+
+impl Blank {
+    /// Lets the box in `folder` wait, making the folder where there is none.
+    pub fn wait_in(programs: &Programs, folder: &Path) -> Result<Self> {
+        fs::create_dir_all(folder)?;
+        let socket = folder.join("enrol.sock");
+        let line = format!("unix:{}", text(&socket)?);
+        let log = fs::File::options().create(true).append(true).open(folder.join("log"))?;
+        let mut command = programs.command("edge");
+        command.args(["blank", "--dir", text(folder)?, "--listen", &line]).stdin(Stdio::null());
+        let process = command.stdout(Stdio::null()).stderr(log).spawn().context("starting a blank box")?;
+        let mut blank = Self { line, socket, process };
+        let end = Instant::now() + OFFERS_WITHIN;
+        while !blank.socket.exists() {
+            ensure!(matches!(blank.process.try_wait(), Ok(None)) && Instant::now() < end, "the blank box offers no line");
+            std::thread::sleep(Duration::from_millis(5));
         }
-        std::thread::sleep(Duration::from_millis(5));
+        Ok(blank)
     }
-    Ok(())
+
+    /// Waits for its end after it was enrolled; otherwise ends it.
+    fn end(&mut self, enrolled: bool) -> Result<()> {
+        if !enrolled {
+            self.process.kill().ok();
+        }
+        let status = self.process.wait()?;
+        fs::remove_file(&self.socket).ok();
+        ensure!(status.success() || !enrolled, "the blank box ended badly ({status})");
+        Ok(())
+    }
+}
+
+impl Drop for Blank {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
 }

@@ -132,14 +132,8 @@ impl Accounts {
 
     /// Credits less debits, disputed credits left out; may be negative. Holds are not taken off.
     pub fn balance(&self) -> i64 {
-        let sources = [
-            self.top_ups,
-            self.gifts,
-            self.pending_issued,
-            self.corrections,
-            self.other_credit,
-            self.transferred,
-        ];
+        let sources =
+            [self.top_ups, self.gifts, self.pending_issued, self.corrections, self.other_credit, self.transferred];
         let uses = [
             self.spent,
             self.deposits,
@@ -294,10 +288,11 @@ impl Accounts {
 
     fn note_holds(&mut self, entry: &Entry, closed: Option<&Entry>) {
         let amount = entry.amount.as_i64();
-        match entry.effect {
-            Effect::Hold => self.hold_debit = amount,
-            Effect::HoldCredit if !carries_credit(entry) => self.hold_credit = amount,
-            _ => {}
+        if entry.effect == Effect::Hold {
+            self.hold_debit = amount;
+        }
+        if entry.effect == Effect::HoldCredit && !carries_credit(entry) {
+            self.hold_credit = amount;
         }
         if opens(entry) {
             self.open_intents = 1;

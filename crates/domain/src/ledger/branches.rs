@@ -72,11 +72,8 @@ impl Branches {
 
     /// Last entry of every branch, sorted by position and hash.
     pub fn heads(&self) -> Vec<Head> {
-        let followed: BTreeSet<(u32, EntryHash)> = self
-            .nodes
-            .iter()
-            .flat_map(|(seq, at)| at.values().map(|prev| (seq.wrapping_sub(1), *prev)))
-            .collect();
+        let followed: BTreeSet<(u32, EntryHash)> =
+            self.nodes.iter().flat_map(|(seq, at)| at.values().map(|prev| (seq.wrapping_sub(1), *prev))).collect();
         let all = self.nodes.iter().flat_map(|(seq, at)| at.keys().map(|hash| (*seq, *hash)));
         all.filter(|node| !followed.contains(node)).map(|(seq, hash)| Head { seq, hash }).collect()
     }
@@ -138,8 +135,11 @@ impl Branches {
 
     /// The prefix under the countersigned heads; where they conflict, their common prefix.
     fn confirmed(&self, countersigned: &[Head]) -> BTreeMap<u32, EntryHash> {
-        let lines: Vec<(Head, BTreeMap<u32, EntryHash>)> =
-            countersigned.iter().map(|head| (*head, self.line_to(*head))).filter(|(_, line)| !line.is_empty()).collect();
+        let lines: Vec<(Head, BTreeMap<u32, EntryHash>)> = countersigned
+            .iter()
+            .map(|head| (*head, self.line_to(*head)))
+            .filter(|(_, line)| !line.is_empty())
+            .collect();
         let is_inside = |head: &Head| {
             lines.iter().any(|(other, line)| other.seq > head.seq && line.get(&head.seq) == Some(&head.hash))
         };

@@ -26,7 +26,7 @@ pub fn wallet_conflicts(
     let subject = ConflictSubject::Wallet(fold.state.wallet);
     let places = |wanted: &dyn Fn(&WalletEntry) -> bool| {
         let of = |e: &&WalletEntry| place(e.at, &e.entry, box_of(&e.at));
-        in_order(set.iter().filter(|e| wanted(e)).map(|e| of(e)).collect())
+        in_order(set.iter().filter(|e| wanted(e)).map(of).collect())
     };
     let mut found = Vec::new();
     let mut name = |kind, places: Vec<ConflictPlace>, amount| {

@@ -169,9 +169,13 @@ mod tests {
 
     #[test]
     fn a_state_is_not_guessed_where_a_commit_came_without_its_intent() {
-        let mut sale = Entry::new(crate::journal::Kind::SALE, crate::journal::Effect::Debit, crate::money::Currency::EUR, crate::time::Hlc(1));
-        sale.refers_to =
-            Some(crate::id::EntryRef { device: crate::id::DeviceId([1; 16]), epoch: 0, seq: 1 });
+        let mut sale = Entry::new(
+            crate::journal::Kind::SALE,
+            crate::journal::Effect::Debit,
+            crate::money::Currency::EUR,
+            crate::time::Hlc(1),
+        );
+        sale.refers_to = Some(crate::id::EntryRef { device: crate::id::DeviceId([1; 16]), epoch: 0, seq: 1 });
         let mut tip = Tip::default();
         tip.add(&sale, None);
         assert_eq!(fold_fast(WalletId([1; 16]), &Accounts::default(), &tip), None);

@@ -118,8 +118,13 @@ impl ForkProof {
             return Err(ForkProofError::Prev);
         }
         let device = certificate.device();
-        let start =
-            ChainCursor { festival: founding.festival(), device, epoch: self.epoch, next_seq: self.seq, prev: self.prev };
+        let start = ChainCursor {
+            festival: founding.festival(),
+            device,
+            epoch: self.epoch,
+            next_seq: self.seq,
+            prev: self.prev,
+        };
         let a = signed_head(start, &self.a, &certificate.subject)?;
         let b = signed_head(start, &self.b, &certificate.subject)?;
         if self.a.bodies.first() == self.b.bodies.first() {

@@ -68,15 +68,10 @@ pub fn cutoff(revocations: &[Revocation], epoch: u32) -> Cutoff {
 pub fn unlifted<'a>(entries: impl IntoIterator<Item = (EntryRef, &'a Entry)>) -> BTreeSet<EntryRef> {
     let (mut blocks, mut lifted) = (BTreeSet::new(), BTreeSet::new());
     for (at, entry) in entries {
-        match entry.effect {
-            Effect::Block => {
-                blocks.insert(at);
-            }
-            Effect::Unblock => lifted.extend(entry.refers_to),
-            _ if entry.kind == Kind::REVOCATION => {
-                blocks.insert(at);
-            }
-            _ => {}
+        if entry.effect == Effect::Block || entry.kind == Kind::REVOCATION && entry.effect == Effect::None {
+            blocks.insert(at);
+        } else if entry.effect == Effect::Unblock {
+            lifted.extend(entry.refers_to);
         }
     }
     blocks.difference(&lifted).copied().collect()
@@ -84,7 +79,8 @@ pub fn unlifted<'a>(entries: impl IntoIterator<Item = (EntryRef, &'a Entry)>) ->
 
 /// The revocations of one device that hold, out of all hub entries about it.
 pub fn active_revocations(device: DeviceId, entries: &[(EntryRef, Entry)]) -> Vec<Revocation> {
-    let about = |entry: &&(EntryRef, Entry)| entry.1.subject == Subject::from(device) || entry.1.effect == Effect::Unblock;
+    let about =
+        |entry: &&(EntryRef, Entry)| entry.1.subject == Subject::from(device) || entry.1.effect == Effect::Unblock;
     let holding = unlifted(entries.iter().filter(about).map(|(at, entry)| (*at, entry)));
     let mut found: Vec<(EntryRef, Revocation)> = Vec::new();
     for (at, entry) in entries.iter().filter(about) {

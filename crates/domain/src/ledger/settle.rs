@@ -7,7 +7,7 @@ use alloc::{
     vec::Vec,
 };
 
-use super::{accounts, journals::Standing, journals::Reason};
+use super::{accounts, journals::Reason, journals::Standing};
 use crate::{
     id::EntryRef,
     journal::{BandProfile, ChipSeen, Detail, Effect, Entry, Flags, Intent, IntentPurpose, Kind},
@@ -49,17 +49,14 @@ impl WalletEntry {
     }
 
     pub(super) fn intent(&self) -> Option<&Intent> {
-        match &self.detail {
-            Detail::Intent(intent) => Some(intent),
-            _ => None,
-        }
+        if let Detail::Intent(intent) = &self.detail { Some(intent) } else { None }
     }
 
     /// What it read on the chip.
     pub(super) fn seen(&self) -> Option<&ChipSeen> {
-        match &self.detail {
-            Detail::Intent(intent) => Some(&intent.seen),
-            Detail::Seen(seen) => seen.as_ref(),
+        match (self.intent(), &self.detail) {
+            (Some(intent), _) => Some(&intent.seen),
+            (None, Detail::Seen(seen)) => seen.as_ref(),
             _ => None,
         }
     }
@@ -365,8 +362,5 @@ pub(super) fn credit_seq(record: &[u8; CREDIT_RECORD_LEN]) -> u8 {
 
 /// The band's profile as its pairing says.
 pub(super) fn profile_of(e: &WalletEntry) -> Option<BandProfile> {
-    match &e.detail {
-        Detail::Pairing(pairing) => Some(pairing.profile),
-        _ => None,
-    }
+    if let Detail::Pairing(pairing) = &e.detail { Some(pairing.profile) } else { None }
 }

@@ -167,11 +167,11 @@ pub struct TicketFold {
 /// Folds every entry that names `ticket` (subject, or the ticket of a pairing); others are passed over.
 pub fn fold_ticket(ticket: TicketUid, entries: &[TicketEntry]) -> TicketFold {
     let set = distinct(ticket, entries);
-    let passes = |e: &&TicketEntry| {
-        e.entry.subject == ticket.into() && matches!(e.entry.effect, Effect::In | Effect::Out)
-    };
+    let passes =
+        |e: &&TicketEntry| e.entry.subject == ticket.into() && matches!(e.entry.effect, Effect::In | Effect::Out);
     let passages: Vec<&TicketEntry> = set.iter().copied().filter(passes).collect();
-    let admissions: Vec<Admitted> = passages.iter().filter(|e| e.entry.effect == Effect::In).map(|e| admitted(e)).collect();
+    let admissions: Vec<Admitted> =
+        passages.iter().filter(|e| e.entry.effect == Effect::In).map(|e| admitted(e)).collect();
     let exits = passages.len().saturating_sub(admissions.len());
     let excess = excess(&passages, exits);
     let mut state = TicketState::empty(ticket);
@@ -182,7 +182,8 @@ pub fn fold_ticket(ticket: TicketUid, entries: &[TicketEntry]) -> TicketFold {
     state.wallet = set.iter().filter_map(|e| wallet_of(&e.entry)).min();
     let in_force = || set.iter().filter(|e| e.standing == Standing::InForce);
     let blocks = unlifted(in_force().map(|e| (e.at, &e.entry)));
-    let held = |revoked: bool| in_force().any(|e| blocks.contains(&e.at) && (e.entry.kind == Kind::REVOCATION) == revoked);
+    let held =
+        |revoked: bool| in_force().any(|e| blocks.contains(&e.at) && (e.entry.kind == Kind::REVOCATION) == revoked);
     state.flags = TicketFlags::default()
         .with_if(TicketFlags::USED, !admissions.is_empty())
         .with_if(TicketFlags::INSIDE, admissions.len() > exits)

@@ -38,7 +38,13 @@ pub(super) fn distinct(entries: &[WalletEntry]) -> Vec<&WalletEntry> {
     let mut set: Vec<&WalletEntry> = entries.iter().collect();
     set.sort_by(|a, b| {
         a.at.cmp(&b.at)
-            .then_with(|| if a.entry == b.entry { core::cmp::Ordering::Equal } else { a.entry.to_bytes().cmp(&b.entry.to_bytes()) })
+            .then_with(|| {
+                if a.entry == b.entry {
+                    core::cmp::Ordering::Equal
+                } else {
+                    a.entry.to_bytes().cmp(&b.entry.to_bytes())
+                }
+            })
             .then_with(|| a.standing.cmp(&b.standing))
     });
     set.dedup_by(|a, b| a.at == b.at && a.entry == b.entry);
@@ -126,7 +132,7 @@ impl<'a> Folding<'a> {
     }
 
     fn count_entry(&mut self, e: &WalletEntry) {
-        let closed = accounts::closes(&e.entry).and_then(|at| self.own.iter().find(|i| i.at == at).copied());
+        let closed = self.closed_by(e);
         if !self.is_new(e, closed) {
             return;
         }
@@ -153,12 +159,21 @@ impl<'a> Folding<'a> {
         }
         // Intents are held by their verdict; any other hold is held by its entry and ended by the one that names it.
         if let Some(hold) = closed.filter(|hold| hold.intent().is_none() && hold.is_evidence()) {
-            match hold.entry.effect {
-                Effect::Hold => book(&mut self.sums.hold_debit, amount.saturating_neg()),
-                Effect::HoldCredit => book(&mut self.sums.hold_credit, amount.saturating_neg()),
-                _ => {}
+            if hold.entry.effect == Effect::Hold {
+                book(&mut self.sums.hold_debit, amount.saturating_neg());
+            } else {
+                book(&mut self.sums.hold_credit, amount.saturating_neg());
             }
         }
+    }
+
+    /// The hold that the entry ends; on forked ground the one of its own branch, as far as it shows.
+    fn closed_by(&self, e: &WalletEntry) -> Option<&'a WalletEntry> {
+        let at = accounts::closes(&e.entry)?;
+        let alike = |i: &&WalletEntry| {
+            (i.entry.tap_counter == e.entry.tap_counter, i.entry.amount == e.entry.amount, i.standing == e.standing)
+        };
+        self.own.iter().copied().filter(|i| i.at == at && accounts::opens(&i.entry)).max_by_key(alike)
     }
 
     /// Takes a credit on forked ground out of the balance again.

@@ -1,7 +1,11 @@
 //! What is known of one wallet, compact: carried in state deltas and kept by every box.
 //! Invariant: 45 bytes, the same everywhere for the same set of entries.
 //! Not here: how it is folded (`wallet`, `fast`).
-use super::{accounts::{self, Accounts}, settle::WalletEntry, wallet};
+use super::{
+    accounts::{self, Accounts},
+    settle::WalletEntry,
+    wallet,
+};
 use crate::{
     id::{EntryRef, WalletId},
     journal::{BandProfile, Detail, Effect, Intent, Kind},
@@ -136,7 +140,7 @@ impl WalletState {
     pub fn with_local(&self, own_uncovered: &[WalletEntry]) -> Self {
         let mut state = *self;
         let entries = wallet::distinct(own_uncovered);
-        let held = |at: EntryRef| entries.iter().find(|e| e.at == at).copied();
+        let held = |at: EntryRef| entries.iter().find(|e| e.at == at && accounts::opens(&e.entry)).copied();
         let mut sums = Accounts::default();
         for e in entries.iter().filter(|e| e.is_evidence()) {
             let intent = accounts::closes(&e.entry).and_then(held);

@@ -50,6 +50,8 @@ pub struct GateVerdict {
     pub pairing: Pairing,
     /// Reason codes of what staff should know although the verdict stands, e.g. `gate.time_uncertain`.
     pub marks: Vec<String>,
+    /// Name of the admission's entry, once it is on disk; empty for a refusal.
+    pub entry: String,
 }
 
 /// Whether a wristband is to be paired to the ticket just admitted.

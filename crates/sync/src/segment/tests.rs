@@ -1,5 +1,5 @@
 use domain::{
-    id::{EntryRef, WalletId},
+    id::{DeviceId, EntryRef, FestivalId, WalletId},
     journal::{ChipSeen, Detail, Effect, Intent, IntentPurpose, Sale, SaleLine},
     money::{Cents, Currency},
     time::Hlc,
@@ -8,7 +8,7 @@ use domain::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::sample::Journal;
+use crate::sample::{self, Journal};
 
 /// Deterministic stand-in for what is random in the field.
 struct Field(blake3::OutputReader);
@@ -129,7 +129,155 @@ fn per_entry(segment: &Segment) -> f64 {
 #[test]
 fn sales_take_about_twenty_bytes_an_entry_on_the_wire() {
     let (uid, purse) = (per_entry(&uid_sales(&mut Field::new(1))), per_entry(&purse_sales(&mut Field::new(2))));
-    eprintln!("uid {uid:.2} purse {purse:.2}");
+
     assert!(uid <= 20.0, "UID sales: {uid} bytes an entry");
     assert!(purse <= 20.0, "purse sales: {purse} bytes an entry");
+}
+
+fn any_body() -> impl Strategy<Value = Vec<u8>> {
+    let ids = prop_oneof![Just([0u8; 16]), (0u8..4).prop_map(|n| [n; 16])];
+    let reference = prop_oneof![
+        Just(None),
+        (0u8..3, 0u32..2, 0u32..20).prop_map(|(device, epoch, seq)| Some((device, epoch, seq))),
+    ];
+    let part = prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..40),
+        // Close to intents and sales, so that their own ways are taken.
+        proptest::collection::vec(0u8..3, 20..60),
+        Just(vec![1, 0, 1, 7, 2, 3]),
+    ];
+    let split = (0u8..2, 0u16..14, 0u8..4, any::<u64>(), ids.clone(), ids, any::<[u32; 3]>(), reference, part).prop_map(
+        |(flags, kind, effect, hlc, subject, other, [amount, counter, operator], reference, part)| {
+            let mut out = Writer::new();
+            out.u8(1);
+            out.u8(flags);
+            out.u16(kind);
+            out.u8(effect);
+            out.u8(0);
+            out.u16(978);
+            out.u64(hlc);
+            out.bytes(&subject);
+            out.bytes(&other);
+            out.u32(amount);
+            out.u16(counter as u16);
+            out.u16(counter as u16 / 7);
+            out.u32(operator);
+            out.u32(3);
+            match reference {
+                Some((device, epoch, seq)) => EntryRef { device: DeviceId([device; 16]), epoch, seq }.write(&mut out),
+                None => out.bytes(&[0; 24]),
+            }
+            out.bytes(&part);
+            out.finish()
+        },
+    );
+    prop_oneof![4 => split, 1 => proptest::collection::vec(any::<u8>(), 0..120)]
+}
+
+fn any_segment() -> impl Strategy<Value = Segment> {
+    (0u8..3, 0u32..2, 0u32..15, proptest::collection::vec(any_body(), 1..30)).prop_map(|(device, epoch, first, bodies)| Segment {
+        device: DeviceId([device; 16]),
+        epoch,
+        first,
+        prev: [9; 32],
+        bodies,
+        signature: [8; 64],
+    })
+}
+
+proptest! {
+    #[test]
+    fn bodies_come_back_byte_for_byte(segment in any_segment()) {
+        let bytes = segment.encode().unwrap();
+        prop_assert_eq!(Segment::decode(&bytes, &Limits::default()), Ok(segment));
+    }
+
+    #[test]
+    fn columns_that_are_taken_are_the_only_ones_for_their_bodies(
+        segment in any_segment(), at in any::<prop::sample::Index>(), byte in any::<u8>(),
+    ) {
+        let (ids, mut columns) = columns::split(&segment.bodies, segment.device, segment.epoch, segment.first);
+        let at = at.index(columns.len());
+        columns[at] = byte;
+        let (device, epoch, first) = (segment.device, segment.epoch, segment.first);
+        let taken = columns::join(&columns, &ids, segment.bodies.len(), device, epoch, first, &Limits::default());
+        if let Ok(bodies) = taken {
+            prop_assert_eq!(columns::split(&bodies, device, epoch, first), (ids, columns));
+        }
+    }
+
+    #[test]
+    fn hostile_columns_never_panic(
+        columns in proptest::collection::vec(0u8..4, 0..400), entries in 1usize..12, ids in 0u8..4,
+    ) {
+        let ids: Vec<[u8; 16]> = (0..ids).map(|n| [n + 1; 16]).collect();
+        let _ = columns::join(&columns, &ids, entries, DeviceId([0; 16]), 0, 0, &Limits::default());
+    }
+}
+
+#[test]
+fn a_segment_is_verified_against_key_festival_place_and_every_byte() {
+    let mut journal = Journal::open(9, 2);
+    (0..5).for_each(|n| {
+        journal.note(&format!("note {n}"));
+    });
+    let festival = sample::founding().festival();
+    let (whole, later) = (journal.segment(0, 9).unwrap(), journal.segment(3, 2).unwrap());
+    assert_eq!(whole.verify(festival, &sample::public(9)), Ok(journal.heads.clone()));
+    assert_eq!(later.verify(festival, &sample::public(9)).as_deref(), Ok(&journal.heads[3..5]));
+    assert_eq!(later.verify(festival, &sample::public(8)), Err(SegmentError::Key(journal.device)));
+    assert_eq!(later.verify(FestivalId([1; 16]), &sample::public(9)), Err(SegmentError::Signature(4)));
+    assert_eq!(whole.verify(FestivalId([1; 16]), &sample::public(9)), Err(SegmentError::Genesis("another festival")));
+    let moved = Segment { first: 4, ..later.clone() };
+    assert_eq!(moved.verify(festival, &sample::public(9)), Err(SegmentError::Signature(5)));
+    let other_epoch = Segment { epoch: 3, ..later.clone() };
+    assert_eq!(other_epoch.verify(festival, &sample::public(9)), Err(SegmentError::Signature(4)));
+    for body in 0..later.bodies.len() {
+        for bit in 0..later.bodies[body].len() * 8 {
+            let mut changed = later.clone();
+            changed.bodies[body][bit / 8] ^= 1 << (bit % 8);
+            assert!(changed.verify(festival, &sample::public(9)).is_err(), "body {body} bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn a_segment_that_ends_in_an_open_commit_is_refused() {
+    let mut journal = Journal::open(9, 0);
+    journal.append(Entry::new(Kind::NOTE, Effect::None, Currency::EUR, Hlc(2)).to_bytes());
+    let open = journal.segment(1, 1).unwrap();
+    assert_eq!(open.verify(sample::founding().festival(), &sample::public(9)), Err(SegmentError::OpenCommit(1)));
+}
+
+#[test]
+fn a_journal_must_open_with_its_own_genesis() {
+    let festival = sample::founding().festival();
+    let mut journal = Journal::open(9, 0);
+    journal.note("a note");
+    let without = Segment { first: 0, prev: ZERO_HASH, ..journal.segment(1, 1).unwrap() };
+    assert_eq!(without.verify(festival, &sample::public(9)), Err(SegmentError::Genesis("another kind")));
+    let relabelled = Segment { epoch: 1, ..journal.segment(0, 2).unwrap() };
+    assert_eq!(relabelled.verify(festival, &sample::public(9)), Err(SegmentError::Genesis("another epoch")));
+    let late = Segment { prev: [1; 32], ..journal.segment(0, 2).unwrap() };
+    assert_eq!(late.verify(festival, &sample::public(9)), Err(SegmentError::Genesis("not at the start")));
+}
+
+#[test]
+fn a_segment_cut_anywhere_is_refused() {
+    let bytes = Journal::open(9, 0).segment(0, 1).unwrap().encode().unwrap();
+    for cut in 0..bytes.len() {
+        assert!(Segment::decode(&bytes[..cut], &Limits::default()).is_err(), "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_segment_beyond_its_limits_is_neither_packed_nor_unpacked() {
+    let journal = Journal::open(9, 0);
+    let many = Segment { bodies: vec![vec![1]; SEGMENT_ENTRIES + 1], ..journal.segment(0, 1).unwrap() };
+    assert!(matches!(many.encode(), Err(SegmentError::Entries { found: 501, .. })));
+    let large = Segment { bodies: vec![vec![1; BODY_MAX]; 300], ..many };
+    assert!(matches!(large.encode(), Err(SegmentError::TooLong { .. })));
+    let fair = journal.segment(0, 1).unwrap().encode().unwrap();
+    let tight = Limits { bodies: 100, ..Limits::default() };
+    assert!(matches!(Segment::decode(&fair, &tight), Err(SegmentError::TooLong { .. })));
 }

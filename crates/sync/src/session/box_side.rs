@@ -9,6 +9,7 @@ use domain::{
     journal::Head,
     trust::{Founding, Purpose, Roles},
 };
+use minicbor::bytes::ByteVec;
 
 use super::{CloseReason, HELLO_WITHIN_MS, Millis, PING_EVERY_MS, SILENCE_MS, WINDOW, identify};
 use crate::{
@@ -154,6 +155,9 @@ enum State {
 #[derive(Clone, Debug)]
 pub struct BoxSide {
     start: BoxStart,
+    further: Vec<Vec<u8>>,
+    /// Heads of its own that the shell was told of.
+    told: BTreeSet<(u32, u32)>,
     own: DeviceId,
     state: State,
     actions: VecDeque<BoxAction>,
@@ -182,6 +186,8 @@ impl BoxSide {
             own: device_id(&start.public_key),
             sections: sections.collect(),
             stalled: BTreeSet::new(),
+            further: Vec::new(),
+            told: BTreeSet::new(),
             start,
             state: State::Offline,
             actions: VecDeque::new(),
@@ -201,6 +207,14 @@ impl BoxSide {
             }
         }
         side
+    }
+
+    /// Shows the hub these chains too: what else the box's key may do (a desk's `Credit` chain), at most 8.
+    #[must_use]
+    pub fn presenting(mut self, further: Vec<Vec<u8>>) -> Self {
+        self.further = further;
+        self.further.truncate(8);
+        self
     }
 
     /// The next thing to do.
@@ -244,6 +258,7 @@ impl BoxSide {
             sections: sections.collect(),
             bundle: self.start.bundle,
             software: self.start.software.clone(),
+            further: self.further.iter().cloned().map(ByteVec::from).collect(),
         }));
     }
 
@@ -293,6 +308,7 @@ impl BoxSide {
             }
             Some(_) | None => upload.give_up(),
         }
+        self.settle_shared(key);
         self.pump();
     }
 
@@ -461,27 +477,50 @@ impl BoxSide {
             return self.refuse(RefuseCode::Frame, "heads that nobody asked for");
         };
         let (own, epoch, term) = (self.own, self.start.epoch, self.term());
+        let mut newer_heads = Vec::new();
         for ((device, of), upload) in &mut self.uploads {
             if !devices.contains(device) {
                 continue;
             }
             let heads = vector.journal(*device, *of);
             let newer = upload.hub_holds(heads, term, *device == own);
-            if let Some(head) = newer.filter(|_| *device == own) {
-                self.actions.push_back(BoxAction::NewerSelf { epoch: *of, head });
-            }
+            newer_heads.extend(newer.filter(|_| *device == own).map(|head| (*of, head)));
         }
+        let keys: Vec<(DeviceId, u32)> = self.uploads.keys().copied().filter(|key| devices.contains(&key.0)).collect();
+        keys.into_iter().for_each(|key| self.settle_shared(key));
         // An epoch of its own that the box does not know at all.
         let unknown = vector.journals().iter().filter(|journal| {
             devices.contains(&own) && journal.device == own && journal.epoch >= epoch && !self.uploads.contains_key(&(own, journal.epoch))
         });
         for journal in unknown {
             if let Some(branch) = journal.branches.iter().max_by_key(|branch| branch.end()) {
-                let head = KnownHead { seq: branch.end().saturating_sub(1), hash: branch.hash };
-                self.actions.push_back(BoxAction::NewerSelf { epoch: journal.epoch, head });
+                newer_heads.push((journal.epoch, KnownHead { seq: branch.end().saturating_sub(1), hash: branch.hash }));
             }
         }
+        newer_heads.into_iter().for_each(|(epoch, head)| self.newer_self(epoch, head));
         self.pump();
+    }
+
+    /// Takes note of where the hub's heads turned out to lie.
+    fn settle_shared(&mut self, (device, epoch): (DeviceId, u32)) {
+        let (term, own) = (self.term(), self.own);
+        let Some(upload) = self.uploads.get_mut(&(device, epoch)) else { return };
+        if let Some((contiguous, hash)) = upload.shared.take() {
+            let acked = Acked { device, epoch, contiguous, hash, term };
+            if upload.confirmed(acked) {
+                self.actions.push_back(BoxAction::MarkAcked(acked));
+            }
+        }
+        if let Some(head) = upload.foreign.take().filter(|_| device == own) {
+            self.newer_self(epoch, head);
+        }
+    }
+
+    /// Tells the shell once of a head of its own; an epoch that it has left already does not matter.
+    fn newer_self(&mut self, epoch: u32, head: KnownHead) {
+        if epoch >= self.start.epoch && self.told.insert((epoch, head.seq)) {
+            self.actions.push_back(BoxAction::NewerSelf { epoch, head });
+        }
     }
 
     fn acknowledged(&mut self, ack: &Ack, term: u32) {

@@ -85,6 +85,8 @@ pub enum HubAction {
         device: DeviceId,
         /// Its certificate, verified.
         certificate: Certificate,
+        /// What else its key may do, verified.
+        further: Vec<Certificate>,
         /// What it said.
         hello: Hello,
     },
@@ -238,6 +240,7 @@ impl HubSide {
         match known.standing {
             Standing::Good => {
                 for held in hello.sections {
+                    self.actions.push_back(HubAction::BoxKnows(held));
                     self.sections.insert(held.section, Feed { term: held.term, number: held.number, busy: false, again: false });
                     self.feed(held.section);
                 }
@@ -396,9 +399,13 @@ impl HubSide {
         }
         match identify(&hello.chain, &self.start.founding, Purpose::Device, &peer) {
             Ok(certificate) if certificate.device() == hello.device => {
+                let further = match further(&hello, &self.start.founding) {
+                    Ok(further) => further,
+                    Err(why) => return self.refuse(RefuseCode::Chain, &why),
+                };
                 self.state = State::LookingUp { peer, hello: hello.clone() };
                 let device = hello.device;
-                self.actions.push_back(HubAction::LookUpBox { device, certificate, hello });
+                self.actions.push_back(HubAction::LookUpBox { device, certificate, further, hello });
             }
             Ok(_) => self.refuse(RefuseCode::Key, "the name is not that of the key"),
             Err((code, text)) => self.refuse(code, &text),
@@ -507,4 +514,13 @@ impl HubSide {
             }
         }
     }
+}
+
+/// Verifies the further chains that a box shows.
+fn further(hello: &Hello, founding: &Founding) -> Result<Vec<Certificate>, String> {
+    let verified = hello.further.iter().map(|chain| {
+        let chain = CertificateChain::from_bytes(chain).map_err(|why| why.to_string())?;
+        chain.verify(founding).map_err(|why| why.to_string())
+    });
+    verified.collect()
 }

@@ -185,7 +185,7 @@ fn change(
                 return Err(TapRefusal::NothingToMove);
             }
             let over = TapRefusal::OverMaximum { maximum: ctx.maximum_balance };
-            let seq = image.credit().seq.checked_add(1).ok_or(TapRefusal::CreditsExhausted)?;
+            let seq = image.credit().seq.max(known.credit_seq).checked_add(1).ok_or(TapRefusal::CreditsExhausted)?;
             let credits = credits.plus(*amount).ok_or(over)?;
             let record = CreditRecord::sign(credits, seq, image.credit_id(), key, band);
             let public = key.verifying_key().to_bytes();

@@ -42,9 +42,9 @@ pub(super) fn commit(open: &OpenIntent, c_only: bool, fee: Cents, ctx: &TapConte
             (Kind::SALE, Effect::Debit, Detail::Sale(Some(Sale { lines: Vec::new(), ..sale })))
         }
         IntentPurpose::Refund => (Kind::REFUND, Effect::Debit, seen),
-        IntentPurpose::TopUp | IntentPurpose::Carry => {
-            (Kind::TOP_UP, Effect::Credit, Detail::TopUp(TopUp { c_only, fee }))
-        }
+        IntentPurpose::TopUp => (Kind::TOP_UP, Effect::Credit, Detail::TopUp(TopUp { c_only, fee })),
+        // what the hub signed was owed before; the box that carries it takes no cash
+        IntentPurpose::Carry => (Kind::TOP_UP, Effect::Repay, Detail::TopUp(TopUp { c_only, fee })),
         IntentPurpose::ClosingRead => (Kind::CLOSING_READ, Effect::None, seen),
     };
     Entry {

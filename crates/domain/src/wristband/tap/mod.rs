@@ -58,6 +58,9 @@ pub struct KnownWallet {
     pub frozen: bool,
     /// Committed or settled as applied; never open intents.
     pub ledger_spent: Cents,
+    /// Highest C sequence that any entry names, given-up intents included: a new C goes above it, so that two that
+    /// were signed from the same C are told apart. 0 where nothing is known.
+    pub credit_seq: u8,
     /// This box's own intents that are neither committed, void nor given up, oldest first.
     pub open: Vec<OpenIntent>,
     /// Taps of this band here that did not finish, since one did.

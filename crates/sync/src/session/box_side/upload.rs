@@ -35,6 +35,10 @@ pub(super) struct Upload {
     sent_before: usize,
     /// Whether the last acknowledgement was for one of those.
     was_before: bool,
+    /// A head of the hub's that a read showed not to lie on this box's branch.
+    pub(super) foreign: Option<KnownHead>,
+    /// A head of the hub's that lies on this box's branch: what it holds for certain.
+    pub(super) shared: Option<(u32, Hash16)>,
 }
 
 impl Upload {
@@ -70,7 +74,7 @@ impl Upload {
             .max_by_key(|branch| branch.end())
             .map(|branch| KnownHead { seq: branch.end().saturating_sub(1), hash: branch.hash });
         if branches.iter().any(|branch| branch.contiguous > 0 && (branch.contiguous, branch.hash) == mine) {
-            (self.hub, self.cursor) = (Hub::Known, mine.0);
+            (self.hub, self.cursor, self.shared) = (Hub::Known, mine.0, Some(mine));
             return ahead;
         }
         if !is_own {
@@ -114,8 +118,9 @@ impl Upload {
         if let Hub::Candidates(heads) = &mut self.hub {
             let (at, hash) = heads.pop()?;
             if at == segment.first && hash == hash16(&segment.prev) {
-                self.hub = Hub::Known;
+                (self.hub, self.shared) = (Hub::Known, Some((at, hash)));
             } else {
+                self.foreign = Some(KnownHead { seq: at.saturating_sub(1), hash });
                 if heads.is_empty() {
                     // None of the hub's heads is on this branch.
                     (self.hub, self.cursor) = (Hub::Known, self.common(term));
@@ -133,6 +138,11 @@ impl Upload {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.was_before = self.sent_before > 0;
         self.sent_before = self.sent_before.saturating_sub(1);
+        self.confirmed(ack)
+    }
+
+    /// The hub holds so much. `true` when that is more than it confirmed before.
+    pub(super) fn confirmed(&mut self, ack: Acked) -> bool {
         let more = self.acked.is_none_or(|before| ack.term != before.term || ack.contiguous > before.contiguous);
         if more && ack.contiguous > 0 {
             self.acked = Some(ack);

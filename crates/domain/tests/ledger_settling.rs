@@ -1,0 +1,385 @@
+//! What becomes of intents: every rule of the purse model, and what each verdict does to the money.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic")]
+mod ledger_world;
+
+use domain::{
+    id::EntryRef,
+    journal::{Detail, Effect, Entry, IntentPurpose, Kind},
+    ledger::{Standing, Verdict, WalletFlags, chip_forks, fold_wallet, verdicts},
+    wristband::RecordId,
+};
+use ledger_world::{BAR_A, BAR_B, DESK, End, WALLET, World, entry, top_up};
+
+fn verdict(world: &World, intent: EntryRef) -> Verdict {
+    verdicts(&world.entries).into_iter().find(|s| s.intent == intent).unwrap().verdict
+}
+
+fn funded() -> World {
+    let mut world = World::new();
+    world.top_up(1000);
+    world
+}
+
+#[test]
+fn a_committed_sale_is_committed_and_one_never_sent_is_void() {
+    let mut world = funded();
+    let (sold, void) = (world.sale(BAR_A, 300, End::Committed), world.sale(BAR_A, 200, End::Void));
+    assert_eq!((verdict(&world, sold), verdict(&world, void)), (Verdict::Committed, Verdict::Void));
+    let fold = fold_wallet(WALLET, &world.entries);
+    assert_eq!((fold.state.balance, fold.state.in_doubt, fold.accounts.spent), (700, 0, 300));
+}
+
+#[test]
+fn an_intent_stays_in_doubt_until_its_own_box_gave_it_up() {
+    let mut world = funded();
+    let open = world.sale(BAR_A, 300, End::Written);
+    world.sale(BAR_B, 100, End::Committed);
+    assert_eq!(verdict(&world, open), Verdict::Doubt);
+    let fold = fold_wallet(WALLET, &world.entries);
+    assert_eq!((fold.state.balance, fold.state.in_doubt, fold.accounts.pending), (600, 300, 0));
+    world.give_up(BAR_A, open);
+    assert_eq!(verdict(&world, open), Verdict::Applied);
+}
+
+#[test]
+fn another_box_cannot_give_an_intent_up_or_void_it() {
+    let mut world = funded();
+    let open = world.sale(BAR_A, 300, End::Written);
+    world.sale(BAR_B, 100, End::Committed);
+    world.give_up(BAR_B, open);
+    world.refer(BAR_B, Kind::VOID, Effect::Release, open);
+    assert_eq!(verdict(&world, open), Verdict::Doubt);
+}
+
+#[test]
+fn a_closed_journal_gives_up_what_stands_before_its_closure() {
+    let mut world = funded();
+    let open = world.sale(BAR_A, 300, End::Written);
+    world.sale(BAR_B, 100, End::Committed);
+    world.push(BAR_B, entry(Kind::CLOSURE, Effect::None, 0));
+    assert_eq!(verdict(&world, open), Verdict::Doubt);
+    world.push(BAR_A, entry(Kind::CLOSURE, Effect::None, 0));
+    assert_eq!(verdict(&world, open), Verdict::Applied);
+}
+
+#[test]
+fn a_record_one_or_two_places_behind_the_one_in_force_is_applied() {
+    for between in 0..3 {
+        let mut world = funded();
+        let open = world.sale(BAR_A, 300, End::Written);
+        world.give_up(BAR_A, open);
+        for _ in 0..between {
+            world.sale(BAR_B, 10, End::Written); // its journal never arrives
+            world.entries.pop();
+        }
+        world.closing_read();
+        assert_eq!(verdict(&world, open), Verdict::Applied, "{between} lost records between");
+    }
+}
+
+#[test]
+fn a_record_too_far_behind_stays_in_doubt() {
+    let mut world = funded();
+    let open = world.sale(BAR_A, 300, End::Written);
+    world.give_up(BAR_A, open);
+    for _ in 0..3 {
+        world.sale(BAR_B, 10, End::Written);
+        world.entries.pop();
+    }
+    world.closing_read();
+    assert_eq!(verdict(&world, open), Verdict::Doubt);
+    assert_eq!(fold_wallet(WALLET, &world.entries).state.in_doubt, 300);
+}
+
+#[test]
+fn another_record_at_its_counter_means_not_applied() {
+    let mut world = funded();
+    let open = world.sale(BAR_A, 300, End::Lost);
+    world.give_up(BAR_A, open);
+    world.sale(BAR_B, 10, End::Written);
+    world.entries.pop();
+    world.closing_read();
+    assert_eq!(verdict(&world, open), Verdict::NotApplied);
+    assert_eq!(fold_wallet(WALLET, &world.entries).state.balance, 1000);
+}
+
+#[test]
+fn a_committed_sibling_with_the_same_base_means_not_applied() {
+    let mut world = funded();
+    let open = world.sale(BAR_A, 300, End::Lost);
+    world.give_up(BAR_A, open);
+    world.sale(BAR_B, 10, End::Committed);
+    assert_eq!(verdict(&world, open), Verdict::NotApplied);
+}
+
+#[test]
+fn what_was_built_on_a_replaced_record_is_not_applied() {
+    let mut world = funded();
+    let before = world.clone();
+    world.sale(BAR_A, 300, End::Written);
+    let on_it = world.sale(BAR_A, 50, End::Lost);
+    world.give_up(BAR_A, on_it);
+    assert_eq!(verdict(&world, on_it), Verdict::Doubt);
+    world.chip = before.chip; // the weak page of the first one flipped
+    world.sale(BAR_B, 10, End::Committed);
+    assert_eq!(verdict(&world, on_it), Verdict::NotApplied);
+}
+
+#[test]
+fn what_was_built_on_a_record_that_a_lost_box_replaced_is_not_applied() {
+    let mut world = funded();
+    let before = world.clone();
+    world.sale(BAR_A, 300, End::Written);
+    let on_it = world.sale(BAR_A, 50, End::Lost);
+    world.give_up(BAR_A, on_it);
+    world.chip = before.chip;
+    world.sale(BAR_B, 10, End::Written);
+    world.entries.pop();
+    world.closing_read();
+    assert_eq!(verdict(&world, on_it), Verdict::NotApplied);
+}
+
+#[test]
+fn a_read_of_the_unchanged_base_settles_nothing() {
+    let mut world = funded();
+    let open = world.sale(BAR_A, 300, End::Lost);
+    world.give_up(BAR_A, open);
+    world.sale(BAR_B, 10, End::Void);
+    assert_eq!(verdict(&world, open), Verdict::Doubt);
+}
+
+#[test]
+fn not_applied_wins_over_applied() {
+    let mut world = funded();
+    let before = world.chip;
+    let open = world.sale(BAR_A, 300, End::Written);
+    world.give_up(BAR_A, open);
+    world.sale(BAR_B, 10, End::Void);
+    assert_eq!(verdict(&world, open), Verdict::Applied);
+    world.chip = before;
+    world.sale(BAR_B, 20, End::Committed);
+    assert_eq!(verdict(&world, open), Verdict::NotApplied);
+}
+
+#[test]
+fn a_top_up_is_settled_by_the_very_credit_record_that_was_seen() {
+    let mut world = funded();
+    let open = world.tap(DESK, IntentPurpose::TopUp, 500, 0, End::Written);
+    world.give_up(DESK, open);
+    assert_eq!(verdict(&world, open), Verdict::Doubt);
+    let doubt = fold_wallet(WALLET, &world.entries);
+    assert_eq!((doubt.state.balance, doubt.accounts.hold_credit), (1000, 500));
+    world.sale(BAR_A, 10, End::Void);
+    assert_eq!(verdict(&world, open), Verdict::Applied);
+    let fold = fold_wallet(WALLET, &world.entries);
+    assert_eq!((fold.state.balance, fold.accounts.top_ups, fold.state.in_doubt), (1500, 1500, 0));
+}
+
+#[test]
+fn a_top_up_is_settled_by_a_later_credit_record_that_descends_from_it() {
+    let mut world = funded();
+    let open = world.tap(DESK, IntentPurpose::TopUp, 500, 0, End::Written);
+    world.give_up(DESK, open);
+    world.top_up(200);
+    world.top_up(200);
+    assert_eq!(verdict(&world, open), Verdict::Applied);
+}
+
+#[test]
+fn the_bytes_of_a_record_to_be_replaced_prove_what_it_descends_from() {
+    let mut world = funded();
+    let open = world.tap(DESK, IntentPurpose::TopUp, 500, 0, End::Written);
+    world.give_up(DESK, open);
+    world.tap(4, IntentPurpose::TopUp, 200, 0, End::Written); // a desk whose journal never arrives
+    let Detail::Intent(lost) = world.entries.pop().unwrap().detail else { panic!("not an intent") };
+    let later = world.tap(5, IntentPurpose::TopUp, 200, 0, End::Void);
+    assert_eq!(verdict(&world, open), Verdict::Doubt);
+    let e = world.entries.iter_mut().find(|e| e.at == later).unwrap();
+    let Detail::Intent(intent) = &mut e.detail else { panic!("not an intent") };
+    intent.old_credit = lost.new_credit;
+    assert_eq!(verdict(&world, open), Verdict::Applied);
+}
+
+#[test]
+fn a_top_up_is_never_settled_by_its_sequence_alone() {
+    let mut world = funded();
+    let open = world.tap(DESK, IntentPurpose::TopUp, 500, 0, End::Lost);
+    world.give_up(DESK, open);
+    world.top_up(200); // the same sequence, from the same base
+    world.closing_read();
+    assert_eq!(verdict(&world, open), Verdict::Doubt);
+    assert_eq!(fold_wallet(WALLET, &world.entries).state.in_doubt, 500);
+}
+
+#[test]
+fn a_carried_credit_repays_what_is_pending_and_takes_no_cash() {
+    let mut world = funded();
+    world.push(9, entry(Kind::PENDING_CREDIT, Effect::Owe, 150));
+    let carried = world.tap(BAR_A, IntentPurpose::Carry, 150, 0, End::Written);
+    let open = fold_wallet(WALLET, &world.entries);
+    assert_eq!((open.state.pending, open.state.in_doubt, open.state.balance), (150, 0, 1000));
+    world.give_up(BAR_A, carried);
+    world.closing_read();
+    let fold = fold_wallet(WALLET, &world.entries);
+    assert_eq!((fold.state.pending, fold.state.balance, fold.accounts.top_ups), (0, 1150, 1000));
+    assert_eq!(fold.accounts.pending_issued, 150);
+}
+
+#[test]
+fn applied_and_not_handed_over_is_owed_to_the_guest() {
+    let mut world = funded();
+    let open = world.sale(BAR_A, 300, End::Written);
+    world.give_up(BAR_A, open);
+    world.closing_read();
+    let fold = fold_wallet(WALLET, &world.entries);
+    assert_eq!((fold.accounts.spent, fold.accounts.pending, fold.accounts.pending_issued), (300, 300, 300));
+    assert_eq!((fold.state.balance, fold.state.spent, fold.accounts.losses), (700, 300, 0));
+}
+
+#[test]
+fn a_debt_that_the_hub_booked_itself_is_not_owed_twice() {
+    let mut world = funded();
+    let open = world.sale(BAR_A, 300, End::Written);
+    world.give_up(BAR_A, open);
+    world.closing_read();
+    world.refer(9, Kind::PENDING_CREDIT, Effect::Owe, open);
+    assert_eq!(fold_wallet(WALLET, &world.entries).accounts.pending, 300);
+}
+
+#[test]
+fn applied_and_handed_over_is_spent_and_nothing_is_owed() {
+    let mut world = funded();
+    let open = world.sale(BAR_A, 300, End::Written);
+    world.refer(BAR_A, Kind::HANDED_OVER, Effect::None, open);
+    world.give_up(BAR_A, open);
+    world.closing_read();
+    let fold = fold_wallet(WALLET, &world.entries);
+    assert_eq!((fold.accounts.spent, fold.accounts.pending, fold.accounts.losses), (300, 0, 0));
+}
+
+#[test]
+fn not_applied_and_handed_over_is_a_loss_with_a_name() {
+    let mut world = funded();
+    let open = world.sale(BAR_A, 300, End::Lost);
+    world.refer(BAR_A, Kind::HANDED_OVER, Effect::None, open);
+    world.give_up(BAR_A, open);
+    world.closing_read();
+    let fold = fold_wallet(WALLET, &world.entries);
+    assert_eq!((fold.accounts.spent, fold.accounts.losses, fold.state.balance), (0, 300, 1000));
+    let conflicts = domain::ledger::wallet_conflicts(&fold, &world.entries, |_| domain::id::BoxNumber(7));
+    let loss = conflicts.iter().find(|c| c.code() == "loss").unwrap();
+    assert_eq!((loss.amount, loss.places.len(), loss.places[0].at), (Some(300), 1, open));
+}
+
+#[test]
+fn a_deposit_of_a_sale_without_commit_is_still_a_deposit() {
+    let mut world = funded();
+    let open = world.tap(BAR_A, IntentPurpose::Sale, 300, 100, End::Written);
+    world.give_up(BAR_A, open);
+    world.closing_read();
+    let fold = fold_wallet(WALLET, &world.entries);
+    assert_eq!((fold.accounts.spent, fold.accounts.deposits), (200, 100));
+}
+
+#[test]
+fn a_top_up_whose_s_record_was_left_out_replaces_nobodys_record() {
+    let mut world = funded();
+    let base = world.chip;
+    let open = world.sale(BAR_A, 300, End::Written);
+    world.give_up(BAR_A, open);
+    let written = world.chip;
+    world.chip = base;
+    let desk = world.tap(DESK, IntentPurpose::TopUp, 100, 0, End::Lost);
+    let mut commit = Entry { refers_to: Some(desk), ..entry(Kind::TOP_UP, Effect::Credit, 100) };
+    commit.part = top_up(true);
+    world.push(DESK, commit);
+    assert_eq!(verdict(&world, open), Verdict::Doubt);
+    world.chip = written;
+    world.closing_read();
+    assert_eq!(verdict(&world, open), Verdict::Applied);
+}
+
+#[test]
+fn two_successors_of_one_record_are_a_fork() {
+    let mut world = funded();
+    let dump = world.chip;
+    let first = world.sale(BAR_A, 300, End::Committed);
+    assert_eq!(chip_forks(&world.entries), []);
+    world.chip = dump;
+    let second = world.sale(BAR_B, 900, End::Committed);
+    let forks = chip_forks(&world.entries);
+    assert_eq!((forks.len(), forks[0].base), (1, dump.base));
+    let writers: Vec<_> = forks[0].successors.iter().map(|s| s.written_by).collect();
+    assert_eq!(writers, [Some(first), Some(second)]);
+    let fold = fold_wallet(WALLET, &world.entries);
+    assert_eq!((fold.overspend, fold.state.balance), (200, -200));
+    assert!(fold.state.flags.has(WalletFlags::SUSPECT) && fold.state.flags.has(WalletFlags::OVERSPENT));
+}
+
+#[test]
+fn a_fork_is_found_where_one_successor_was_only_seen_in_a_chain() {
+    let mut world = funded();
+    let dump = world.chip;
+    world.sale(BAR_A, 300, End::Written);
+    world.sale(BAR_A, 10, End::Committed);
+    world.chip = dump;
+    world.sale(BAR_B, 20, End::Committed);
+    assert_eq!(chip_forks(&world.entries).len(), 1);
+}
+
+#[test]
+fn a_torn_record_that_nobody_saw_is_no_fork() {
+    let mut world = funded();
+    let open = world.sale(BAR_A, 300, End::Lost);
+    world.give_up(BAR_A, open);
+    world.sale(BAR_B, 20, End::Committed);
+    world.closing_read();
+    assert_eq!(chip_forks(&world.entries), []);
+}
+
+#[test]
+fn what_a_revoked_box_wrote_counts_only_where_a_chip_proves_it() {
+    let mut world = funded();
+    let proven = world.sale(BAR_A, 300, End::Committed);
+    world.mark_all(BAR_A, Standing::BeyondRevocation);
+    let fold = fold_wallet(WALLET, &world.entries);
+    assert_eq!((fold.state.balance, fold.state.in_doubt), (1000, 0));
+    world.closing_read();
+    assert_eq!(verdict(&world, proven), Verdict::Applied);
+    let fold = fold_wallet(WALLET, &world.entries);
+    assert_eq!((fold.state.balance, fold.accounts.spent, fold.accounts.pending), (700, 300, 0));
+}
+
+#[test]
+fn what_a_revoked_box_claims_to_have_read_proves_nothing() {
+    let mut world = funded();
+    let open = world.sale(BAR_A, 300, End::Written);
+    world.give_up(BAR_A, open);
+    world.sale(BAR_B, 20, End::Committed);
+    world.mark_all(BAR_B, Standing::BeyondRevocation);
+    assert_eq!(verdict(&world, open), Verdict::Doubt);
+}
+
+#[test]
+fn the_head_is_the_newest_record_committed_settled_or_seen() {
+    let mut world = funded();
+    let open = world.sale(BAR_A, 300, End::Written);
+    let state = fold_wallet(WALLET, &world.entries).state;
+    assert_eq!((state.head_counter, state.credit_seq), (1, 1));
+    world.give_up(BAR_A, open);
+    world.sale(BAR_B, 20, End::Void);
+    let state = fold_wallet(WALLET, &world.entries).state;
+    assert_eq!((state.head_counter, state.head_record, state.spent), (2, world.chip.base, 300));
+    assert_ne!(state.head_record, RecordId::default());
+}
+
+#[test]
+fn a_part_that_cannot_be_read_is_set_aside_and_moves_nothing() {
+    let mut world = funded();
+    world.push(BAR_A, Entry { part: vec![9; 3], ..entry(Kind::SALE, Effect::Debit, 400) });
+    let fold = fold_wallet(WALLET, &world.entries);
+    assert_eq!(fold.state.balance, 1000);
+    let conflicts = domain::ledger::wallet_conflicts(&fold, &world.entries, |_| domain::id::BoxNumber(7));
+    assert_eq!(conflicts.iter().map(|c| c.code()).collect::<Vec<_>>(), ["forbidden-entry"]);
+    assert!(Detail::of(&world.entries.last().unwrap().entry).is_err());
+}

@@ -1,0 +1,227 @@
+//! The link to the hub, which comes and goes without anyone's help.
+//! Invariant: the session's state machine decides; here its actions are carried out, one after another.
+//! Not here: what is sent when (`sync`), sockets (`sync-quic`).
+use std::{
+    net::{SocketAddr, ToSocketAddrs},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use box_store::{DeltaOutcome, NewerSelf};
+use domain::{id::BoxNumber, journal::Head};
+use sync::{
+    BoxAction, BoxSide, BoxStart, Section, SignedDelta, VersionVector,
+    frame::SectionHeld,
+};
+use sync_quic::{Backoff, Link};
+
+use crate::{run::write_certificates, station::Station};
+
+/// Sections that a box keeps.
+pub(crate) const SECTIONS: [Section; 3] = [Section::Wallets, Section::Tickets, Section::Revocations];
+const TICK: Duration = Duration::from_millis(500);
+/// Taken for the way of the hub's time to the box.
+const ROUND_TRIP_MS: u64 = 500;
+
+/// Keeps a session with one of the hub's nodes until the box stops.
+pub async fn keep(station: Arc<Station>) {
+    let mut side = match tokio::task::block_in_place(|| side(&station)) {
+        Ok(side) => side,
+        Err(error) => return tracing::error!("no sync: {error:#}"),
+    };
+    let mut backoff = Backoff::default();
+    let started = Instant::now();
+    let hubs = station.enrolled().config.hubs.clone();
+    for hub in hubs.iter().cycle() {
+        match session(&station, &mut side, hub, started).await {
+            Ok(lasted) if lasted > Duration::from_secs(10) => backoff = Backoff::default(),
+            Ok(_) => {}
+            Err(error) => tracing::debug!(hub, "no session: {error:#}"),
+        }
+        side.closed();
+        if station.hub().connected {
+            station.hub_is(false);
+        }
+        let mut random = [0; 4];
+        // without randomness every box retries in step; that is a nuisance, not an error
+        let _ = getrandom::fill(&mut random);
+        tokio::select! {
+            () = tokio::time::sleep(backoff.next(u32::from_le_bytes(random))) => {}
+            () = station.stopping() => return,
+        }
+    }
+}
+
+fn side(station: &Station) -> Result<BoxSide> {
+    let enrolled = station.enrolled();
+    let (epoch, sections) = station.store.read(|view| {
+        let held = SECTIONS.map(|section| {
+            let known = view.knowledge(section);
+            let (term, number) = known.map_or((0, 0), |known| (known.term, known.number));
+            SectionHeld { section, term, number }
+        });
+        (view.head().map_or(0, |head| head.at.epoch), held.to_vec())
+    })?;
+    let bundle = &station.bundle().bundle;
+    Ok(BoxSide::new(BoxStart {
+        founding: enrolled.founding.clone(),
+        public_key: enrolled.identity.verifying_key().to_bytes(),
+        chain: enrolled.chain.clone(),
+        epoch,
+        roles: enrolled.config.roles,
+        software: concat!("edge ", env!("CARGO_PKG_VERSION")).into(),
+        held: VersionVector::new(station.store.vector()?),
+        acked: Vec::new(),
+        sections,
+        bundle: bundle.body.number,
+        bundle_keys: vec![bundle.signer],
+    }))
+}
+
+async fn session(station: &Station, side: &mut BoxSide, hub: &str, started: Instant) -> Result<Duration> {
+    let now = || u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let address = resolve(hub.to_owned()).await?;
+    let mut link = tokio::select! {
+        link = sync_quic::connect(address, &station.enrolled().identity) => link.context("connecting")?,
+        () = station.stopping() => return Ok(Duration::ZERO),
+    };
+    let began = Instant::now();
+    side.connected(link.peer_public_key(), now());
+    let mut changes = station.follow();
+    let mut tick = tokio::time::interval(TICK);
+    loop {
+        if carry_out(station, side, &mut link).await? {
+            link.close().await;
+            return Ok(began.elapsed());
+        }
+        tokio::select! {
+            frame = link.next() => match frame.context("the link broke")? {
+                Some(frame) => {
+                    station.hub_heard();
+                    side.frame(frame, now());
+                }
+                None => return Ok(began.elapsed()),
+            },
+            changed = changes.changed() => {
+                changed?;
+                tokio::task::block_in_place(|| tell_commits(station, side))?;
+            }
+            _ = tick.tick() => side.tick(now()),
+            () = station.stopping(), if !station.is_stopping() => {}
+        }
+        if station.is_stopping() {
+            tokio::task::block_in_place(|| tell_commits(station, side))?;
+            side.leave();
+        }
+    }
+}
+
+async fn resolve(hub: String) -> Result<SocketAddr> {
+    let found = tokio::task::spawn_blocking(move || {
+        let mut found = hub.to_socket_addrs().with_context(|| format!("hub address {hub:?}"))?;
+        found.next().with_context(|| format!("hub address {hub:?} names nobody"))
+    });
+    found.await?
+}
+
+fn tell_commits(station: &Station, side: &mut BoxSide) -> Result<()> {
+    if let Some(head) = station.store.read(|view| view.head())? {
+        side.local_commit(head.at.epoch, Head { seq: head.at.seq, hash: head.hash });
+    }
+    Ok(())
+}
+
+/// Carries out what the state machine asks for. `true`: the session is over.
+async fn carry_out(station: &Station, side: &mut BoxSide, link: &mut Link) -> Result<bool> {
+    while let Some(action) = side.next_action() {
+        match action {
+            BoxAction::Send(frame) => link.send(&frame).await.context("sending")?,
+            BoxAction::Close(reason) => {
+                tracing::info!(?reason, "session ended");
+                return Ok(true);
+            }
+            BoxAction::Online { hub, term } => {
+                tracing::info!(%hub, term, "session");
+                station.hub_sessions.inc();
+                station.hub_is(true);
+            }
+            BoxAction::HubTime { unix_ms } => station.clock.hub_says(unix_ms, ROUND_TRIP_MS, Instant::now()),
+            BoxAction::Refused { code, text } => tracing::warn!(code, text, "the hub refused"),
+            on_disk => tokio::task::block_in_place(|| store(station, side, on_disk))?,
+        }
+    }
+    Ok(false)
+}
+
+/// Actions that read or write the store.
+fn store(station: &Station, side: &mut BoxSide, action: BoxAction) -> Result<()> {
+    match action {
+        BoxAction::ReadSegment { device, epoch, from, max } => {
+            side.segment_read(station.store.segment(device, epoch, from, max)?);
+        }
+        BoxAction::MarkAcked(acked) => {
+            if acked.device == station.device() {
+                station.store.mark_acked(acked.epoch, acked.contiguous, acked.hash, acked.term)?;
+                station.changed();
+            }
+        }
+        BoxAction::ApplyDelta(signed) => apply(station, side, signed)?,
+        BoxAction::StoreBundle { number, bytes } => match station.take_bundle(&bytes) {
+            Ok(()) => {
+                let held = &station.bundle().bundle;
+                side.bundle_stored(Some((held.body.number, vec![held.signer])));
+            }
+            Err(error) => {
+                tracing::warn!(number, %error, "bundle refused; the one in use stays");
+                side.bundle_stored(None);
+            }
+        },
+        BoxAction::StoreChain(_) => tracing::info!("a renewed certificate arrived; it takes effect at the next enrolment"),
+        BoxAction::NewerSelf { epoch, head } => {
+            let newer = NewerSelf { epoch, contiguous: head.seq.saturating_add(1), hash: head.hash };
+            next_epoch(station, side, newer)?;
+        }
+        BoxAction::Send(_)
+        | BoxAction::Close(_)
+        | BoxAction::Online { .. }
+        | BoxAction::HubTime { .. }
+        | BoxAction::Refused { .. } => {}
+    }
+    Ok(())
+}
+
+fn apply(station: &Station, side: &mut BoxSide, signed: SignedDelta) -> Result<()> {
+    match station.store.apply_delta(vec![signed])? {
+        DeltaOutcome::Staged(have) => side.delta_stored(have),
+        DeltaOutcome::Applied { have, newer_self, .. } => {
+            have.into_iter().for_each(|have| side.delta_stored(have));
+            if let Some(newer) = newer_self {
+                next_epoch(station, side, newer)?;
+            }
+        }
+        DeltaOutcome::NeedSnapshot(have) => {
+            tracing::warn!(section = ?have.section, "a batch is missing: asking for a snapshot");
+            side.delta_stored(have);
+        }
+        DeltaOutcome::Refused(error) => anyhow::bail!("the hub's batch cannot be read: {error}"),
+    }
+    station.changed();
+    Ok(())
+}
+
+/// This box was restored from an older image: it goes on in a new epoch, under a new number of its own.
+fn next_epoch(station: &Station, side: &mut BoxSide, newer: NewerSelf) -> Result<()> {
+    let (first, last) = station.enrolled().box_numbers;
+    let opened = newer.epoch.saturating_add(1);
+    let number = u16::try_from(opened).ok().and_then(|opened| first.checked_add(opened)).filter(|number| *number <= last);
+    let Some(number) = number else {
+        station.store.stop_epoch()?;
+        anyhow::bail!("this box was restored {opened} times and has no number left: enrol it again");
+    };
+    let epoch = station.store.open_next_epoch(BoxNumber(number), Some(newer))?;
+    tracing::warn!(epoch, number, "the hub knows entries of this box that it lacks: it goes on in a new epoch");
+    write_certificates(station)?;
+    station.changed();
+    tell_commits(station, side)
+}

@@ -1,0 +1,276 @@
+//! The words of the command line.
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use provisioning::{Lang, boxes::Role};
+
+const EXIT_CODES: &str = "Exit codes:
+  0  done; a checked thing is good; an inspected ticket has a valid signature
+  1  a checked box, a bundle or an inspected ticket is not good
+  2  the command line cannot be understood
+  3  a file or folder is missing, damaged, unusable or already there
+  4  a box or hub does not answer, or not as it should
+  5  a rule says no (already enrolled, beyond the key's rights, no number left, the box refuses)
+
+With --json, one JSON object goes to standard output; after a failure it is {\"error\": CODE, \"message\": TEXT}.";
+
+/// Sets up a festival, its hub and its boxes; checks and revokes boxes; looks into tickets.
+#[derive(Parser, Debug)]
+#[command(name = "provision", version, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    /// Print JSON for machines.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Language of the texts, and of a new box's or hub's screens. Otherwise that of this host.
+    #[arg(long, global = true, value_enum)]
+    pub(crate) lang: Option<LangName>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+pub(crate) enum LangName {
+    Fr,
+    En,
+}
+
+impl From<LangName> for Lang {
+    fn from(name: LangName) -> Self {
+        match name {
+            LangName::Fr => Self::Fr,
+            LangName::En => Self::En,
+        }
+    }
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// The festival and its root.
+    #[command(subcommand)]
+    Festival(FestivalCommand),
+    /// A hub.
+    #[command(subcommand)]
+    Hub(HubCommand),
+    /// A box.
+    #[command(subcommand)]
+    Box(BoxCommand),
+    /// A key that enrols boxes on site, so that the root stays at home.
+    #[command(subcommand)]
+    EnrolKey(EnrolKeyCommand),
+    /// The support desk's magnifying glass.
+    #[command(subcommand)]
+    Inspect(InspectCommand),
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum FestivalCommand {
+    /// Founds a festival in a new folder: root, spare root, master secret, screens authority.
+    New(FestivalNew),
+    /// Shows what was enrolled.
+    Show {
+        /// The festival's folder.
+        #[arg(long)]
+        dir: PathBuf,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct FestivalNew {
+    /// The new folder.
+    #[arg(long)]
+    pub(crate) dir: PathBuf,
+    /// Name for people.
+    #[arg(long)]
+    pub(crate) name: String,
+    /// Currency, three letters.
+    #[arg(long, default_value = "EUR")]
+    pub(crate) currency: String,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum HubCommand {
+    /// Makes a hub's folder: keys, chains, console token, first settings.
+    Enrol(HubEnrol),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct HubEnrol {
+    /// The festival's folder.
+    #[arg(long)]
+    pub(crate) festival: PathBuf,
+    /// The hub's new folder.
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+    /// Where it listens to boxes, ADDRESS:PORT; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub(crate) quic: String,
+    /// Where its console listens, ADDRESS:PORT; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub(crate) https: String,
+    /// How boxes reach it, HOST:PORT; otherwise the address of --quic.
+    #[arg(long)]
+    pub(crate) public_quic: Vec<String>,
+    /// Further host name or address of its console.
+    #[arg(long)]
+    pub(crate) name: Vec<String>,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum BoxCommand {
+    /// Enrols a blank box, or again with --re-enrol.
+    Enrol(Box<BoxEnrol>),
+    /// Checks a running box (--url) or a box's folder (--dir).
+    Check(BoxCheck),
+    /// Revokes a box at the hub.
+    Revoke(BoxRevoke),
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+pub(crate) enum RoleName {
+    Gate,
+    Bar,
+    TopUp,
+}
+
+impl From<RoleName> for Role {
+    fn from(name: RoleName) -> Self {
+        match name {
+            RoleName::Gate => Self::Gate,
+            RoleName::Bar => Self::Bar,
+            RoleName::TopUp => Self::TopUp,
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct BoxEnrol {
+    /// The festival's folder; a copy without the root does, with --with.
+    #[arg(long)]
+    pub(crate) festival: PathBuf,
+    /// The line to the box: unix:PATH, tcp:ADDRESS:PORT (this host only), serial:PATH or stdio (texts then go to standard error).
+    #[arg(long)]
+    pub(crate) connect: String,
+    /// Where it stands, as spoken on a radio.
+    #[arg(long)]
+    pub(crate) place: String,
+    /// What it does there; several are possible.
+    #[arg(long, value_enum, required = true)]
+    pub(crate) role: Vec<RoleName>,
+    /// Zone that its gate opens; 0 is the site.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..32))]
+    pub(crate) zone: u16,
+    /// Its gate pairs tickets with wristbands.
+    #[arg(long)]
+    pub(crate) pairing: bool,
+    /// Address of a hub, HOST:PORT, in the order to try; otherwise those of the hubs enrolled here.
+    #[arg(long)]
+    pub(crate) hub: Vec<String>,
+    /// Festival bundle to begin with: `sync-hub bundle` writes it.
+    #[arg(long)]
+    pub(crate) bundle: PathBuf,
+    /// Where it serves its screens, ADDRESS:PORT; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub(crate) https: String,
+    /// Further host name or address of its screens.
+    #[arg(long)]
+    pub(crate) name: Vec<String>,
+    /// Its wristband reader and scanner.
+    #[arg(long, default_value = "virtual")]
+    pub(crate) reader: String,
+    /// What its top-up desk may credit altogether; otherwise 20,000.00, or what the enrol key may give.
+    #[arg(long)]
+    pub(crate) quota_cents: Option<u64>,
+    /// Gives a box that is enrolled already a new number and a new epoch.
+    #[arg(long)]
+    pub(crate) re_enrol: bool,
+    /// Signs with this enrol key instead of the root.
+    #[arg(long, value_name = "KEYFILE")]
+    pub(crate) with: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[command(group(ArgGroup::new("place").required(true).args(["url", "dir"])))]
+pub(crate) struct BoxCheck {
+    /// A running box, https://HOST:PORT.
+    #[arg(long, requires = "ca")]
+    pub(crate) url: Option<String>,
+    /// The folder of a box that is off.
+    #[arg(long)]
+    pub(crate) dir: Option<PathBuf>,
+    /// Screen key from its label; without it only its health is asked for.
+    #[arg(long, requires = "url")]
+    pub(crate) key: Option<String>,
+    /// The screens authority: tls/ca.pem of the festival's folder.
+    #[arg(long)]
+    pub(crate) ca: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct BoxRevoke {
+    /// The hub, https://HOST:PORT.
+    #[arg(long)]
+    pub(crate) hub: String,
+    /// File with the console token.
+    #[arg(long)]
+    pub(crate) token: PathBuf,
+    /// The screens authority: tls/ca.pem of the festival's folder.
+    #[arg(long)]
+    pub(crate) ca: PathBuf,
+    /// Number of the box, any of its own.
+    #[arg(long)]
+    pub(crate) number: u16,
+    /// Why, for the record.
+    #[arg(long)]
+    pub(crate) reason: String,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum EnrolKeyCommand {
+    /// Makes an enrol key with box numbers of its own.
+    New(EnrolKeyNew),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct EnrolKeyNew {
+    /// The festival's folder, with the root.
+    #[arg(long)]
+    pub(crate) festival: PathBuf,
+    /// The new key file.
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+    /// Who keeps it.
+    #[arg(long)]
+    pub(crate) name: String,
+    /// Roles it may give; several are possible.
+    #[arg(long, value_enum, required = true)]
+    pub(crate) role: Vec<RoleName>,
+    /// How many boxes it may enrol.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) boxes: u16,
+    /// Highest quota that it may give to one top-up desk.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) quota_cents: u64,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum InspectCommand {
+    /// Says what the text of a ticket's code is, and whether it can be believed.
+    Ticket(InspectTicket),
+}
+
+#[derive(Args, Debug)]
+#[command(group(ArgGroup::new("what").required(true).args(["text", "text_file"])))]
+pub(crate) struct InspectTicket {
+    /// The text, taken exactly as it is.
+    #[arg(long, allow_hyphen_values = true)]
+    pub(crate) text: Option<OsString>,
+    /// A file with the text; one line end at its end does not count.
+    #[arg(long)]
+    pub(crate) text_file: Option<PathBuf>,
+    /// Public key of a pretix event, as its API shows it (base64); several are possible.
+    #[arg(long)]
+    pub(crate) pretix_key: Vec<String>,
+    /// Festival bundle: its keys, events, products and lists are used too.
+    #[arg(long)]
+    pub(crate) bundle: Option<PathBuf>,
+}

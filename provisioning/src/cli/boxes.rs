@@ -1,0 +1,127 @@
+//! `box enrol`, `box check` and `box revoke`.
+use domain::bundle::Bundle;
+use provisioning::{
+    Failure, Festival, Issuer, Lang,
+    boxes::Role,
+    check,
+    enrolment::{self, BoxPlan, Label},
+    files,
+    https::Daemon,
+    line::Line,
+};
+use serde_json::json;
+
+use super::{
+    Said,
+    args::{BoxCheck, BoxEnrol, BoxRevoke},
+    festival::role_names,
+    now,
+};
+
+/// Quota of a desk that was given none: 20,000.00.
+const DESK_QUOTA_CENTS: u64 = 2_000_000;
+
+pub(super) fn enrol(wanted: BoxEnrol, lang: Lang) -> Result<Said, Failure> {
+    let festival = Festival::open(&wanted.festival)?;
+    let issuer = match &wanted.with {
+        Some(file) => Issuer::enrol_key(&festival, file)?,
+        None => Issuer::root(&festival)?,
+    };
+    let bundle_bytes = files::read(&wanted.bundle)?;
+    let bundle = Bundle::verify(&bundle_bytes, Some(festival.id()));
+    let bundle = bundle.map_err(|reason| Failure::Bundle { path: wanted.bundle.clone(), reason })?;
+    let hubs = match wanted.hub.is_empty() {
+        true => festival.hubs()?.into_iter().flat_map(|hub| hub.public_quic).collect(),
+        false => wanted.hub,
+    };
+    let mut roles: Vec<Role> = Vec::new();
+    for role in wanted.role.into_iter().map(Role::from) {
+        if !roles.contains(&role) {
+            roles.push(role);
+        }
+    }
+    let plan = BoxPlan {
+        place: wanted.place,
+        roles,
+        zone: wanted.zone,
+        pairs_bands: wanted.pairing,
+        lang,
+        hubs,
+        https: wanted.https,
+        names: wanted.name,
+        reader: wanted.reader,
+        quota_cents: wanted.quota_cents.or_else(|| issuer.quota_cents()).unwrap_or(DESK_QUOTA_CENTS),
+        bundle,
+        bundle_bytes,
+        re_enrol: wanted.re_enrol,
+    };
+    let mut line = Line::open(&wanted.connect)?;
+    let label = enrolment::enrol(&festival, &issuer, &mut line, &wanted.connect, &plan, now())?;
+    Ok(Said::done(label_json(&festival, &label), label_text(&label, lang)))
+}
+
+fn label_json(festival: &Festival, label: &Label) -> serde_json::Value {
+    let record = &label.record;
+    json!({
+        "festival": festival.id().to_hex(),
+        "number": record.numbers.0,
+        "numbers": record.numbers,
+        "place": record.place,
+        "roles": role_names(&record.roles),
+        "zone": record.zone,
+        "device": record.device,
+        "epoch": record.epoch,
+        "hardware": label.hardware,
+        "https": label.https,
+        "screen_key": label.screen_key,
+        "path": label.path(),
+        "bundle": label.bundle,
+    })
+}
+
+fn label_text(label: &Label, lang: Lang) -> String {
+    let record = &label.record;
+    let rows = [
+        (lang.pick("Boîtier", "Box"), format!("#{:04}", record.numbers.0)),
+        (lang.pick("Lieu", "Place"), record.place.clone()),
+        (lang.pick("Rôles", "Roles"), role_names(&record.roles).join(", ")),
+        (lang.pick("Matériel", "Hardware"), label.hardware.clone()),
+        (lang.pick("Identité", "Identity"), record.device.clone()),
+        (lang.pick("Époque", "Epoch"), record.epoch.to_string()),
+        (lang.pick("Paquet", "Bundle"), label.bundle.to_string()),
+        (lang.pick("Écrans", "Screens"), format!("https://{}{}", label.https, label.path())),
+    ];
+    let rows: Vec<String> = rows.into_iter().map(|(name, value)| format!("  {name:<10} {value}")).collect();
+    let last = lang.pick(
+        "Le boîtier a confirmé. Collez l'étiquette à l'intérieur : la clé ouvre ses écrans.",
+        "The box has confirmed. Stick the label inside: the key opens its screens.",
+    );
+    format!("{}\n{last}", rows.join("\n"))
+}
+
+pub(super) fn check(wanted: &BoxCheck, lang: Lang) -> Result<Said, Failure> {
+    let report = match (&wanted.dir, &wanted.url, &wanted.ca) {
+        (Some(dir), _, _) => {
+            files::mode(dir)?;
+            check::folder(dir)
+        }
+        (None, Some(url), Some(ca)) => check::running(&Daemon::new(url, &files::read(ca)?)?, wanted.key.as_deref()),
+        // The command line asks for one of the two, and for the authority beside the address.
+        (None, _, _) => return Err(Failure::Internal("neither a folder nor an address".into())),
+    };
+    let exit = u8::from(!report.ok);
+    Ok(Said { json: json!(report), text: report.explain(lang), exit })
+}
+
+pub(super) fn revoke(wanted: &BoxRevoke, lang: Lang) -> Result<Said, Failure> {
+    let token = zeroize::Zeroizing::new(files::read_text(&wanted.token)?);
+    let hub = Daemon::new(&wanted.hub, &files::read(&wanted.ca)?)?;
+    let body = json!({ "number": wanted.number, "reason": wanted.reason });
+    let answer = hub.post("/api/boxes/revoke", Some(token.trim()), &body)?.accepted(&wanted.hub)?;
+    let number = wanted.number;
+    let text = lang.pick(
+        format!("Boîtier {number} révoqué. Les autres l'apprennent dès qu'ils entendent le hub ; ce qu'il a noté peut encore être livré."),
+        format!("Box {number} revoked. The others learn it as soon as they hear the hub; what it wrote may still be delivered."),
+    );
+    Ok(Said::done(json!({ "number": number, "revoked": true, "hub": answer }), text))
+}

@@ -1,0 +1,79 @@
+//! Boxes: adopting one that shows its chain, noting when it was heard, revoking it.
+//! Invariant: a revocation names the last heads known; what lies beyond them counts nothing.
+//! Not here: verifying the chain of a connection (`sync`).
+use domain::{
+    id::{BoxNumber, DeviceId},
+    journal::{Detail, Effect, Entry, Kind, PreviousHead, Revocation},
+    trust::{Certificate, Purpose},
+};
+
+use crate::{
+    hub::{Hub, HubError},
+    store::{Poison, StoredBox},
+};
+
+impl Hub {
+    /// Records a box whose certificate was verified; whether its number, place or chain is new.
+    pub fn adopt(&mut self, certificate: &Certificate, chain: &[u8]) -> Result<bool, HubError> {
+        let device = certificate.device();
+        let held = self.store.boxes()?.into_iter().find(|stored| stored.device == device);
+        let stored = StoredBox {
+            device,
+            number: BoxNumber(certificate.scope.box_numbers.0),
+            place: certificate.scope.place.clone(),
+            roles: certificate.scope.roles,
+            chain: chain.to_vec(),
+            last_seen_ms: self.now_ms(),
+            unsent: None,
+            revoked: held.as_ref().is_some_and(|held| held.revoked),
+        };
+        let is_new = held.is_none_or(|held| (&held.chain, &held.place) != (&stored.chain, &stored.place));
+        self.store.transaction::<_, HubError>(|store| Ok(store.put_box(&stored)?))?;
+        self.adopt_credit_files()?;
+        Ok(is_new && certificate.purpose == Purpose::Device)
+    }
+
+    /// Notes when boxes were last heard.
+    pub fn note_seen(&mut self, seen: &[(DeviceId, u64)]) -> Result<(), HubError> {
+        if seen.is_empty() {
+            return Ok(());
+        }
+        self.store.transaction(|store| {
+            seen.iter().try_for_each(|(device, at_ms)| store.seen(*device, *at_ms, None))?;
+            Ok(())
+        })
+    }
+
+    /// Revokes every box of this number.
+    pub fn revoke_box(&mut self, number: BoxNumber, reason: &str) -> Result<Vec<DeviceId>, HubError> {
+        let boxes = self.store.boxes()?.into_iter().filter(|stored| stored.number == number);
+        let devices: Vec<DeviceId> = boxes.map(|stored| stored.device).collect();
+        if devices.is_empty() {
+            return Err(HubError::NotFound("a box of this number"));
+        }
+        devices.iter().try_for_each(|device| self.revoke_device(*device, reason))?;
+        Ok(devices)
+    }
+
+    /// Revokes a device behind the last heads known of it.
+    pub fn revoke_device(&mut self, device: DeviceId, reason: &str) -> Result<(), HubError> {
+        let head = |journal: &crate::ingest::journals::Journal| {
+            let head = journal.tree.head()?;
+            Some(PreviousHead { epoch: journal.epoch, seq: head.seq, hash: head.hash })
+        };
+        let heads = self.journals.of_device(device).filter_map(head).collect();
+        let part = Detail::Revocation(Revocation { heads, reason: reason.into() }).to_bytes();
+        let entry = Entry { part, ..self.entry(Kind::REVOCATION, Effect::Block, device.into()) };
+        self.act(vec![entry])?;
+        self.store.transaction::<_, HubError>(|store| Ok(store.set_revoked(device)?))?;
+        self.dirty.revocations = true;
+        Ok(())
+    }
+
+    /// Records a segment that a session refused.
+    pub fn note_poison(&mut self, sender: DeviceId, reason: &str) -> Result<(), HubError> {
+        let poison =
+            Poison { at_ms: self.now_ms(), sender, device: sender, epoch: 0, first: 0, reason: reason.chars().take(400).collect() };
+        self.store.transaction(|store| Ok(store.add_poison(&poison)?))
+    }
+}

@@ -1,0 +1,110 @@
+//! Conflicts as people read them: what happened, where and when, what to do.
+//! Invariant: every place is named as it is said on a radio, with its time.
+//! Not here: how conflicts are found (`domain::ledger`, `fold`).
+use domain::{
+    id::{BoxNumber, EntryRef},
+    ledger::{Conflict, ConflictKind, ConflictPlace, ConflictSubject},
+    wire::hex,
+};
+use screens::view;
+use serde::{Deserialize, Serialize};
+
+/// Most places of one conflict that are kept: the first ones tell the story.
+const PLACES: usize = 20;
+
+/// A conflict as the store keeps it: places are named when it is read, since a box may get its name later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptConflict {
+    kind: view::ConflictKind,
+    subject: String,
+    places: Vec<(String, u16, u64)>,
+    amount: Option<i64>,
+}
+
+const fn kind_of(kind: ConflictKind) -> Option<view::ConflictKind> {
+    Some(match kind {
+        ConflictKind::DoubleAdmission => view::ConflictKind::DoubleAdmission,
+        ConflictKind::Overspend => view::ConflictKind::Overspend,
+        ConflictKind::Fork => view::ConflictKind::Fork,
+        ConflictKind::ChipFork => view::ConflictKind::ChipFork,
+        ConflictKind::RevokedEntries => view::ConflictKind::RevokedEntries,
+        ConflictKind::Gap => view::ConflictKind::Gap,
+        ConflictKind::ForbiddenEntry => view::ConflictKind::ForbiddenEntry,
+        // Both stand in the books: frozen subjects and losses are counted there.
+        ConflictKind::FrozenSubject | ConflictKind::Loss => return None,
+    })
+}
+
+const fn code(kind: view::ConflictKind) -> &'static str {
+    match kind {
+        view::ConflictKind::DoubleAdmission => "hub.double_admission",
+        view::ConflictKind::Overspend => "hub.overspend",
+        view::ConflictKind::Fork => "hub.fork",
+        view::ConflictKind::ChipFork => "hub.chip_fork",
+        view::ConflictKind::RevokedEntries => "hub.revoked_entries",
+        view::ConflictKind::Gap => "hub.gap",
+        view::ConflictKind::ForbiddenEntry => "hub.forbidden_entry",
+    }
+}
+
+impl KeptConflict {
+    /// What is kept of a conflict; `None` for those that stand in the books alone.
+    pub fn of(conflict: &Conflict) -> Option<Self> {
+        let subject = match conflict.subject {
+            ConflictSubject::Wallet(id) => hex(&id.0),
+            ConflictSubject::Ticket(id) => hex(&id.0),
+            ConflictSubject::Device(id) => hex(&id.0),
+        };
+        let place = |place: &ConflictPlace| (place.at.to_string(), place.box_number.0, place.hlc.unix_ms());
+        Some(Self {
+            kind: kind_of(conflict.kind)?,
+            subject,
+            places: conflict.places.iter().take(PLACES).map(place).collect(),
+            amount: conflict.amount,
+        })
+    }
+
+    /// One place that has no entry of money or passage behind it.
+    pub fn at(kind: view::ConflictKind, subject: String, at: EntryRef, box_number: BoxNumber, unix_ms: u64) -> Self {
+        Self { kind, subject, places: vec![(at.to_string(), box_number.0, unix_ms)], amount: None }
+    }
+
+    /// As the console shows it.
+    pub fn view(&self, name_of: impl Fn(BoxNumber) -> String) -> view::Conflict {
+        let mut args = view::Args::new();
+        if let Some(amount) = self.amount {
+            args.insert("amount".into(), amount.to_string());
+        }
+        let place = |(entry, number, at_unix_ms): &(String, u16, u64)| view::ConflictPlace {
+            place: name_of(BoxNumber(*number)),
+            box_number: *number,
+            at_unix_ms: *at_unix_ms,
+            entry: entry.clone(),
+        };
+        view::Conflict {
+            id: format!("{}/{}", code(self.kind), self.subject),
+            kind: self.kind,
+            what_code: code(self.kind).into(),
+            todo_code: format!("{}_todo", code(self.kind)),
+            args,
+            places: self.places.iter().map(place).collect(),
+            amount_cents: self.amount,
+        }
+    }
+
+    /// When it showed last, for the order of the list.
+    pub fn newest_ms(&self) -> u64 {
+        self.places.iter().map(|(_, _, at)| *at).max().unwrap_or(0)
+    }
+}
+
+/// All conflicts of one subject as the store keeps them; `None` where everything fits.
+pub(crate) fn stored(found: &[Conflict]) -> Option<String> {
+    let kept: Vec<KeptConflict> = found.iter().filter_map(KeptConflict::of).collect();
+    if kept.is_empty() { None } else { serde_json::to_string(&kept).ok() }
+}
+
+/// Reads what [`stored`] wrote.
+pub(crate) fn read(text: &str) -> Vec<KeptConflict> {
+    serde_json::from_str(text).unwrap_or_default()
+}

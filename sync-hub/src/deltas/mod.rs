@@ -1,0 +1,229 @@
+//! State deltas: what changed since the last batch, folded, numbered and signed.
+//! Invariant: a batch is complete between two version vectors; its number is on disk before anybody sees it.
+//! Not here: how a box that lacks a batch gets it (`feed`).
+pub mod feed;
+
+use std::collections::BTreeSet;
+
+use domain::{
+    id::{DeviceId, TicketUid, WalletId},
+    ledger::{Cutoff, TicketState, WalletState},
+    wire::Writer,
+};
+use sync::{Delta, JournalHeads, Section, SignedDelta, delta::DELTA_MAX, vector::MAX_JOURNALS};
+
+use self::feed::Batch;
+use crate::{
+    conflicts,
+    fold,
+    hub::{Hub, HubError},
+    store::{BarReason, Store, StoreError},
+};
+
+/// Sections that this hub feeds.
+pub const FED: [Section; 3] = [Section::Wallets, Section::Tickets, Section::Revocations];
+
+/// Bytes of records in one part; the vector of a large festival takes some 50 kB beside it.
+const PART_ITEMS: usize = DELTA_MAX * 3 / 4;
+
+/// One record of the section of revocations: what u8 (1 a device, 2 a ticket) · holds u8 · id 16.
+pub type RevokedItem = (u8, [u8; 16]);
+const DEVICE: u8 = 1;
+const TICKET: u8 = 2;
+const REVOKED_LEN: usize = 18;
+
+struct Pending {
+    section: Section,
+    number: u64,
+    items: Vec<u8>,
+    vector: Vec<JournalHeads>,
+}
+
+const fn record_len(section: Section) -> usize {
+    match section {
+        Section::Wallets => WalletState::LEN,
+        Section::Tickets => TicketState::LEN,
+        Section::Revocations => REVOKED_LEN,
+        Section::Certificates | Section::Documents | Section::Bundle => 1,
+    }
+}
+
+impl Hub {
+    /// Folds and publishes what changed since the last time. Gives the sections that have a new batch.
+    pub fn publish(&mut self) -> Result<Vec<Section>, HubError> {
+        if self.dirty.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut wallets: Vec<WalletId> = self.dirty.wallets.iter().copied().collect();
+        let mut tickets: Vec<TicketUid> = self.dirty.tickets.iter().copied().collect();
+        wallets.sort_unstable();
+        tickets.sort_unstable();
+        let vector: Vec<JournalHeads> = self
+            .dirty
+            .journals
+            .iter()
+            .filter_map(|(device, epoch)| self.journals.get(*device, *epoch))
+            .map(super::ingest::journals::Journal::heads)
+            .take(MAX_JOURNALS)
+            .collect();
+        let revoked = self.revoked_items()?;
+        let numbers = self.numbers.clone();
+        let revocations: Vec<u8> = difference(&self.revoked, &revoked);
+        let Self { store, journals, identity, .. } = self;
+        let currency = identity.founding.currency;
+        let pending = store.transaction::<_, HubError>(|store| {
+            let mut items = Writer::new();
+            for id in wallets {
+                let folded = fold::wallet(id, journals, store, currency)?;
+                let state = folded.state.to_bytes();
+                store.put_wallet_state(id, &state, folded.folded.as_ref())?;
+                store.put_conflict(&id.0, conflicts::stored(&folded.conflicts).as_deref())?;
+                items.bytes(&state);
+            }
+            let wallets = items.finish();
+            let mut items = Writer::new();
+            for id in tickets {
+                let (state, found) = fold::ticket(id, journals, store, currency)?;
+                store.put_ticket_state(id, &state.to_bytes())?;
+                store.put_conflict(&id.0, conflicts::stored(&found).as_deref())?;
+                items.bytes(&state.to_bytes());
+            }
+            let tickets = items.finish();
+            let mut pending = Vec::new();
+            for (section, items) in [(Section::Wallets, wallets), (Section::Tickets, tickets), (Section::Revocations, revocations)] {
+                // What an entry covers is told in both sections, also where it changed nothing in one of them.
+                let covers = section != Section::Revocations && !vector.is_empty();
+                if !items.is_empty() || covers {
+                    let number = numbers.get(&section).copied().unwrap_or(0).saturating_add(1);
+                    store.put_section(section.byte(), number)?;
+                    let vector = if covers { vector.clone() } else { Vec::new() };
+                    pending.push(Pending { section, number, items, vector });
+                }
+            }
+            Ok(pending)
+        })?;
+        self.dirty = Default::default();
+        self.revoked = revoked;
+        let mut sections = Vec::new();
+        for batch in pending {
+            self.numbers.insert(batch.section, batch.number);
+            let parts = self.parts(&batch, false);
+            self.feeds.publish(batch.section, Batch { number: batch.number, prev: batch.number.saturating_sub(1), parts });
+            sections.push(batch.section);
+        }
+        self.store.mark_progress()?;
+        Ok(sections)
+    }
+
+    /// Makes a snapshot of one section at its newest number.
+    pub fn snapshot(&mut self, section: Section) -> Result<(), HubError> {
+        self.publish()?;
+        let number = self.numbers.get(&section).copied().unwrap_or(0);
+        if number == 0 || self.feeds.has_snapshot_at(section, number) {
+            return Ok(());
+        }
+        let mut items = Vec::new();
+        match section {
+            Section::Wallets => self.store.wallet_states(|state| items.extend_from_slice(state))?,
+            Section::Tickets => self.store.ticket_states(|state| items.extend_from_slice(state))?,
+            Section::Revocations => items = difference(&BTreeSet::new(), &self.revoked),
+            Section::Certificates | Section::Documents | Section::Bundle => {}
+        }
+        let vector = match section {
+            Section::Wallets | Section::Tickets => self.journals.vector().within_limits().journals().to_vec(),
+            Section::Revocations | Section::Certificates | Section::Documents | Section::Bundle => Vec::new(),
+        };
+        let parts = self.parts(&Pending { section, number, items, vector }, true);
+        self.feeds.set_snapshot(section, Batch { number, prev: 0, parts });
+        Ok(())
+    }
+
+    fn parts(&self, batch: &Pending, snapshot: bool) -> Vec<SignedDelta> {
+        let record = record_len(batch.section);
+        let chunk = (PART_ITEMS / record).max(1).saturating_mul(record);
+        let mut chunks: Vec<&[u8]> = batch.items.chunks(chunk).collect();
+        if chunks.is_empty() {
+            chunks.push(&[]);
+        }
+        let parts = u16::try_from(chunks.len()).unwrap_or(u16::MAX);
+        let delta = |(items, part): (&&[u8], u16)| Delta {
+            festival: self.identity.festival,
+            section: batch.section,
+            term: self.store.term(),
+            prev: if snapshot { 0 } else { batch.number.saturating_sub(1) },
+            number: batch.number,
+            part,
+            parts,
+            snapshot,
+            vector: if part == 0 { batch.vector.clone() } else { Vec::new() },
+            hub_time_ms: self.now_ms(),
+            items: items.to_vec(),
+        };
+        chunks.iter().zip(0..parts).map(|chunk| delta(chunk).sign(&self.identity.bundle.key)).collect()
+    }
+
+    fn revoked_items(&self) -> Result<BTreeSet<RevokedItem>, StoreError> {
+        let mut items: BTreeSet<RevokedItem> = self.revoked_devices()?.into_iter().map(|device| (DEVICE, device.0)).collect();
+        items.extend(self.store.barred(BarReason::Revoked)?.into_iter().map(|ticket| (TICKET, ticket.0)));
+        Ok(items)
+    }
+
+    /// Devices that are revoked: by an entry in force, whoever wrote it.
+    pub fn revoked_devices(&self) -> Result<BTreeSet<DeviceId>, StoreError> {
+        let by_entry = self.journals.all().iter().filter(|journal| journal.cutoff != Cutoff::None).map(|journal| journal.device);
+        let mut devices: BTreeSet<DeviceId> = by_entry.collect();
+        devices.extend(self.store.boxes()?.into_iter().filter(|stored| stored.revoked).map(|stored| stored.device));
+        Ok(devices)
+    }
+
+    /// What is not published since before a restart, the newest numbers, and a first batch for a term that has none.
+    pub(crate) fn resume_deltas(&mut self) -> Result<(), HubError> {
+        for section in FED {
+            let (number, change) = self.store.section(section.byte())?;
+            self.numbers.insert(section, number);
+            match section {
+                Section::Wallets => self.dirty.wallets.extend(self.store.wallets_after(change)?),
+                Section::Tickets => self.dirty.tickets.extend(self.store.tickets_after(change)?),
+                Section::Revocations if number > 0 => self.revoked = self.revoked_items()?,
+                Section::Revocations | Section::Certificates | Section::Documents | Section::Bundle => {}
+            }
+        }
+        // Which journals a batch before the restart took into account is not kept: the next one names them all.
+        self.dirty.journals.extend(self.journals.all().iter().map(|journal| (journal.device, journal.epoch)));
+        self.feeds.start(self.store.term(), &self.numbers);
+        if self.numbers.values().any(|number| *number == 0) {
+            self.first_batches()?;
+        }
+        self.publish()?;
+        Ok(())
+    }
+
+    fn first_batches(&mut self) -> Result<(), HubError> {
+        let missing: Vec<Section> = self.numbers.iter().filter(|(_, number)| **number == 0).map(|(section, _)| *section).collect();
+        self.store.transaction::<_, HubError>(|store: &mut Store| {
+            missing.iter().try_for_each(|section| store.put_section(section.byte(), 1))?;
+            Ok(())
+        })?;
+        for section in missing {
+            self.numbers.insert(section, 1);
+            let parts = self.parts(&Pending { section, number: 1, items: Vec::new(), vector: Vec::new() }, true);
+            self.feeds.publish(section, Batch { number: 1, prev: 0, parts });
+        }
+        Ok(())
+    }
+}
+
+/// Records that lead from one set of revocations to another.
+fn difference(from: &BTreeSet<RevokedItem>, to: &BTreeSet<RevokedItem>) -> Vec<u8> {
+    let mut out = Writer::new();
+    let gone = from.difference(to).map(|item| (item, 0));
+    for ((what, id), holds) in to.difference(from).map(|item| (item, 1)).chain(gone) {
+        out.u8(*what);
+        out.u8(holds);
+        out.bytes(id);
+    }
+    out.finish()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+use domain::trust::Roles;
+use sync::{Delta, DeltaProgress};
+
+use super::*;
+use crate::{
+    deltas::feed::Next,
+    sample::{self, SampleBox, wallet},
+};
+
+fn opened(delta: &SignedDelta) -> Delta {
+    delta.open(&sample::festival(), &[sample::key(3).verifying_key().to_bytes()]).unwrap()
+}
+
+fn part(hub: &Hub, section: Section, progress: DeltaProgress) -> Option<Delta> {
+    match hub.feeds().next(section, progress.term, progress.number, None) {
+        Next::Part(delta) => Some(opened(&delta)),
+        Next::Nothing | Next::MakeSnapshot => None,
+    }
+}
+
+#[test]
+fn batches_are_numbered_without_a_gap_and_a_box_that_lacks_one_gets_a_snapshot() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let mut desk = SampleBox::new(20, Roles(7));
+    for n in 1..=3 {
+        desk.top_up(wallet(n), 100);
+    }
+    let mut fresh = DeltaProgress::default();
+    assert_eq!(hub.feeds().next(Section::Wallets, 0, 0, None), Next::MakeSnapshot);
+    hub.snapshot(Section::Wallets).unwrap();
+    let first = part(&hub, Section::Wallets, fresh).unwrap();
+    assert!(first.snapshot && first.items.is_empty());
+    assert_eq!(fresh.take(&first), Ok(true));
+
+    for n in 1..=3 {
+        hub.ingest(&[desk.segment(if n == 1 { 0 } else { n }, n + 1)]).unwrap();
+        assert_eq!(hub.publish().unwrap(), vec![Section::Wallets, Section::Tickets]);
+        assert_eq!(hub.publish().unwrap(), vec![], "nothing changed");
+        let delta = part(&hub, Section::Wallets, fresh).unwrap();
+        assert_eq!((delta.prev, delta.number, delta.snapshot), (fresh.number, fresh.number + 1, false));
+        assert_eq!(WalletState::from_bytes(&delta.items).unwrap().balance, 100);
+        assert_eq!(delta.vector[0].branches[0].contiguous, n as u32 + 1);
+        assert_eq!(fresh.take(&delta), Ok(true));
+    }
+    assert_eq!(hub.feeds().next(Section::Wallets, fresh.term, fresh.number, None), Next::Nothing);
+
+    // An old snapshot and the batches behind it lead to the same.
+    let mut slow = DeltaProgress::default();
+    while let Some(delta) = part(&hub, Section::Wallets, slow) {
+        assert_eq!(slow.take(&delta), Ok(true));
+    }
+    assert_eq!(slow, fresh);
+    let mut late = DeltaProgress::default();
+    hub.snapshot(Section::Wallets).unwrap();
+    let snapshot = part(&hub, Section::Wallets, late).unwrap();
+    assert!(snapshot.snapshot);
+    assert_eq!((snapshot.number, snapshot.items.len()), (fresh.number, 3 * WalletState::LEN));
+    assert_eq!(late.take(&snapshot), Ok(true));
+    // A snapshot stays good as long as the batches behind it are kept.
+    desk.top_up(wallet(1), 5);
+    hub.ingest(&[desk.segment(4, 5)]).unwrap();
+    hub.publish().unwrap();
+    assert!(part(&hub, Section::Wallets, DeltaProgress::default()).unwrap().snapshot);
+    assert_eq!(late.take(&part(&hub, Section::Wallets, late).unwrap()), Ok(true));
+}
+
+#[test]
+fn a_restart_goes_on_with_the_numbers_and_publishes_what_was_left() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let mut desk = SampleBox::new(20, Roles(7));
+    desk.top_up(wallet(1), 100);
+    hub.ingest(&desk.segments(10)).unwrap();
+    hub.publish().unwrap();
+    let number = hub.numbers[&Section::Wallets];
+    desk.top_up(wallet(1), 50);
+    hub.ingest(&[desk.segment(2, 3)]).unwrap();
+    drop(hub);
+    let hub = sample::open(dir.path());
+    assert_eq!(hub.numbers[&Section::Wallets], number + 1);
+    let delta = part(&hub, Section::Wallets, DeltaProgress::at(1, number)).unwrap();
+    assert_eq!(WalletState::from_bytes(&delta.items).unwrap().balance, 150);
+}
+
+#[test]
+fn a_new_term_starts_with_a_snapshot_for_everybody() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let mut desk = SampleBox::new(20, Roles(7));
+    desk.top_up(wallet(1), 100);
+    hub.ingest(&desk.segments(10)).unwrap();
+    hub.publish().unwrap();
+    let held = DeltaProgress::at(1, hub.numbers[&Section::Wallets]);
+    drop(hub);
+    std::fs::remove_file(dir.path().join("term")).unwrap();
+    let mut hub = sample::open(dir.path());
+    assert_eq!(hub.term(), 2);
+    assert_eq!(hub.feeds().next(Section::Wallets, held.term, held.number, None), Next::MakeSnapshot);
+    hub.snapshot(Section::Wallets).unwrap();
+    let snapshot = part(&hub, Section::Wallets, held).unwrap();
+    assert!(snapshot.snapshot && snapshot.term == 2);
+    assert_eq!(snapshot.items.len(), WalletState::LEN);
+}
+
+#[test]
+fn a_large_snapshot_comes_in_parts_that_can_be_resumed() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let mut desk = SampleBox::new(20, Roles(7));
+    for n in 0..40_000u32 {
+        let mut id = [1; 16];
+        id[..4].copy_from_slice(&n.to_le_bytes());
+        desk.top_up(WalletId(id), 1);
+    }
+    for segments in desk.segments(500).chunks(20) {
+        hub.ingest(segments).unwrap();
+    }
+    hub.snapshot(Section::Wallets).unwrap();
+    let mut progress = DeltaProgress::default();
+    let mut bytes = 0;
+    let mut resume = None;
+    loop {
+        let Next::Part(signed) = hub.feeds().next(Section::Wallets, 0, 0, resume) else { panic!("a part is missing") };
+        let delta = opened(&signed);
+        bytes += delta.items.len();
+        assert_eq!(delta.vector.is_empty(), delta.part > 0);
+        if progress.take(&delta).unwrap() {
+            break;
+        }
+        resume = Some((delta.number, delta.part + 1));
+    }
+    assert!(resume.is_some(), "it came in one part");
+    assert_eq!(bytes, 40_000 * WalletState::LEN);
+}
+
+#[test]
+fn revocations_go_out_once_and_again_in_a_snapshot() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let desk = SampleBox::new(20, Roles(7));
+    hub.adopt(&desk.chain.verify(&sample::founding()).unwrap(), &desk.chain.to_bytes()).unwrap();
+    let held = DeltaProgress::at(1, hub.numbers[&Section::Revocations]);
+    hub.revoke_box(domain::id::BoxNumber(20), "stolen").unwrap();
+    hub.publish().unwrap();
+    let delta = part(&hub, Section::Revocations, held).unwrap();
+    let wanted: Vec<u8> = [&[1, 1][..], &desk.device.0].concat();
+    assert_eq!(delta.items, wanted);
+    hub.snapshot(Section::Revocations).unwrap();
+    assert_eq!(part(&hub, Section::Revocations, DeltaProgress::default()).unwrap().items, wanted);
+}

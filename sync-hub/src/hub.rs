@@ -1,0 +1,156 @@
+//! The hub's state behind its one writer: store, journals, what is to be published.
+//! Invariant: everything that changes it goes through here, one thing after the other.
+//! Not here: threads (`writer`), sockets (`net`, `web`).
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use domain::{bundle::Policy, time::Hlc};
+use sync::Section;
+use thiserror::Error;
+
+use crate::{
+    bundle::BundleError,
+    config::{ConfigError, FestivalConfig},
+    deltas::{RevokedItem, feed::Feeds},
+    identity::Identity,
+    ingest::{batch::Dirty, journals::Journals},
+    pretix::PretixError,
+    store::{Reading, Seed, Store, StoreError},
+};
+
+/// Unix milliseconds.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// Something that the hub could not do.
+#[derive(Debug, Error)]
+pub enum HubError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A configuration file, or a category of the console.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The bundle.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// An import from pretix.
+    #[error(transparent)]
+    Pretix(#[from] PretixError),
+    /// Nobody knows it.
+    #[error("{0} is not known here")]
+    NotFound(&'static str),
+    /// Something of this number or name is there already.
+    #[error("{0} is there already")]
+    Exists(&'static str),
+    /// A value that cannot be.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// The operating system gives no random bytes.
+    #[error("no randomness from the operating system")]
+    Random,
+}
+
+/// The hub.
+pub struct Hub {
+    pub(crate) dir: PathBuf,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) store: Store,
+    pub(crate) journals: Journals,
+    pub(crate) dirty: Dirty,
+    pub(crate) new_journals: bool,
+    pub(crate) numbers: BTreeMap<Section, u64>,
+    pub(crate) revoked: BTreeSet<RevokedItem>,
+    pub(crate) feeds: Arc<Feeds>,
+    pub(crate) hlc: Hlc,
+    pub(crate) policy: Policy,
+    pub(crate) seed: Seed,
+    pub(crate) countersigned: BTreeMap<(domain::id::DeviceId, u32), u32>,
+    clock: Clock,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("term", &self.store.term()).finish_non_exhaustive()
+    }
+}
+
+/// The wall clock.
+pub fn wall_clock() -> Clock {
+    Arc::new(|| {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    })
+}
+
+impl Hub {
+    /// Opens the hub of a directory: its database, its seed (`festival.toml`) and what was not published yet.
+    pub fn open(dir: &Path, identity: Arc<Identity>, clock: Clock) -> Result<Self, HubError> {
+        let config = FestivalConfig::read(&dir.join("festival.toml"))?;
+        let seed = Seed {
+            categories: config.categories()?,
+            products: config.products()?,
+            price_revision: config.price_revision,
+        };
+        let mut store = Store::open(dir, identity.festival)?;
+        store.seed(&seed)?;
+        let journals = Journals::load(&store, &identity.founding)?;
+        let mut hub = Self {
+            dir: dir.into(),
+            policy: config.policy.policy()?,
+            seed,
+            store,
+            journals,
+            identity,
+            dirty: Dirty::default(),
+            new_journals: false,
+            numbers: BTreeMap::new(),
+            revoked: BTreeSet::new(),
+            feeds: Arc::new(Feeds::default()),
+            hlc: Hlc::default(),
+            countersigned: BTreeMap::new(),
+            clock,
+        };
+        hub.resume_deltas()?;
+        hub.adopt_credit_files()?;
+        Ok(hub)
+    }
+
+    /// Unix milliseconds.
+    pub fn now_ms(&self) -> u64 {
+        (self.clock)()
+    }
+
+    /// Who this hub is.
+    pub fn identity(&self) -> &Arc<Identity> {
+        &self.identity
+    }
+
+    /// Term of the database.
+    pub fn term(&self) -> u32 {
+        self.store.term()
+    }
+
+    /// What the sessions send.
+    pub fn feeds(&self) -> Arc<Feeds> {
+        self.feeds.clone()
+    }
+
+    /// What is held of all journals.
+    pub fn journals(&self) -> &Journals {
+        &self.journals
+    }
+
+    /// The store, for reading.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// A further connection that only reads.
+    pub fn reading(&self) -> Result<Reading, HubError> {
+        Ok(self.store.reading(&self.dir)?)
+    }
+}

@@ -1,0 +1,33 @@
+//! The hub: takes in journals, folds them, tells every box what it must know, sells tickets, shows the books.
+//! Invariant: nothing is acknowledged before it is on disk, and every balance is a function of the entries held.
+//! Not here: what entries mean (`domain`), what a session does next (`sync`), sockets of QUIC (`sync-quic`).
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic"))]
+
+pub mod boxes;
+pub mod bundle;
+pub mod config;
+pub mod conflicts;
+pub mod deltas;
+pub mod fold;
+pub mod hub;
+pub mod identity;
+pub mod ingest;
+pub mod journal;
+pub mod metrics;
+pub mod net;
+pub mod overview;
+pub mod pretix;
+pub mod run;
+pub mod store;
+pub mod tickets;
+pub mod totals;
+pub mod wallets;
+pub mod web;
+pub mod writer;
+
+#[cfg(test)]
+mod sample;
+
+pub use hub::{Clock, Hub, HubError, wall_clock};
+pub use identity::Identity;
+pub use ingest::VerifiedSegment;

@@ -1,0 +1,350 @@
+//! Sessions with boxes: carries out what the session's state machine asks for.
+//! Invariant: a session waits for its own store and its own wire only; whatever a box does wrong ends its session alone.
+//! Not here: what comes next (`sync::session::hub_side`), QUIC itself (`sync-quic`).
+use std::{
+    collections::HashMap,
+    future::pending,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use domain::{
+    id::{DeviceId, device_id},
+    trust::Certificate,
+};
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use sync::{
+    Frame, HubAction, HubSide, HubStart, Section,
+    frame::{BundlePart, Hello, RefuseCode},
+    session::{
+        CloseReason, Quota,
+        hub_side::{BoxStanding, Standing, Stored},
+    },
+};
+use sync_quic::{HubListener, Link, LinkSender};
+use tokio::sync::{broadcast::error::RecvError, oneshot, watch};
+
+use crate::{
+    deltas::feed::{Feeds, Next},
+    hub::{Clock, Hub, HubError},
+    identity::Identity,
+    ingest::VerifiedSegment,
+    metrics::Metrics,
+    store::StoredBundle,
+    writer::{Event, Gone, Writer},
+};
+
+/// A box that does not take a frame for so long is gone.
+const SEND_WITHIN: Duration = Duration::from_secs(30);
+const TICK: Duration = Duration::from_secs(1);
+
+/// What all sessions share.
+#[derive(Debug)]
+pub struct Sessions {
+    inner: Arc<Shared>,
+}
+
+struct Shared {
+    writer: Writer,
+    feeds: Arc<Feeds>,
+    identity: Arc<Identity>,
+    metrics: Metrics,
+    clock: Clock,
+    quotas: Mutex<HashMap<DeviceId, Quota>>,
+    bundle: Mutex<Option<Arc<StoredBundle>>>,
+    down: watch::Receiver<bool>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shared")
+    }
+}
+
+impl Sessions {
+    /// Sessions on this writer; they say goodbye once `down` holds `true`.
+    pub fn new(writer: Writer, feeds: Arc<Feeds>, identity: Arc<Identity>, metrics: Metrics, clock: Clock, down: watch::Receiver<bool>) -> Self {
+        let shared = Shared {
+            writer,
+            feeds,
+            identity,
+            metrics,
+            clock,
+            quotas: Mutex::default(),
+            bundle: Mutex::default(),
+            down,
+        };
+        Self { inner: Arc::new(shared) }
+    }
+
+    /// Takes connections until the hub goes down, then waits for the sessions to end.
+    pub async fn serve(&self, mut listener: HubListener) {
+        let mut down = self.inner.down.clone();
+        let mut running = tokio::task::JoinSet::new();
+        loop {
+            tokio::select! {
+                link = listener.accept() => match link {
+                    Some(link) => drop(running.spawn(session(self.inner.clone(), link))),
+                    None => break,
+                },
+                _ = running.join_next(), if !running.is_empty() => {}
+                () = is_down(&mut down) => break,
+            }
+        }
+        let _ = tokio::time::timeout(Duration::from_secs(3), async { while running.join_next().await.is_some() {} }).await;
+        listener.close().await;
+    }
+}
+
+type Pending = FuturesUnordered<oneshot::Receiver<Option<Stored>>>;
+
+struct Session {
+    shared: Arc<Shared>,
+    device: DeviceId,
+    side: HubSide,
+    wire: LinkSender,
+    storing: Pending,
+    bundle_held: u64,
+    refusal: Option<(u16, String)>,
+}
+
+/// Waits until the hub goes down.
+pub(crate) async fn is_down(down: &mut watch::Receiver<bool>) {
+    let _ = down.wait_for(|down| *down).await;
+}
+
+/// What ends a session.
+enum End {
+    /// The state machine closed it.
+    Closed,
+    /// The wire is gone.
+    Lost,
+}
+
+async fn session(shared: Arc<Shared>, link: Link) {
+    let peer = link.peer_public_key();
+    let term = shared.feeds.newest().0;
+    let start = HubStart { founding: shared.identity.founding.clone(), chain: shared.identity.hub.chain.to_bytes(), term };
+    let (wire, mut frames) = link.split();
+    let mut side = HubSide::new(start);
+    side.connected(peer, (shared.clock)());
+    let mut events = shared.writer.events();
+    let mut down = shared.down.clone();
+    shared.metrics.sessions(1);
+    let device = device_id(&peer);
+    let mut session =
+        Session { shared: shared.clone(), device, side, wire, storing: Pending::new(), bundle_held: 0, refusal: None };
+    let mut tick = tokio::time::interval(TICK);
+    let mut leaving = false;
+    let end = loop {
+        if let Err(end) = session.act().await {
+            break end;
+        }
+        let now = (shared.clock)();
+        tokio::select! {
+            frame = frames.next() => match frame {
+                Ok(Some(frame)) => {
+                    shared.writer.seen(device, now);
+                    session.side.frame(frame, now);
+                }
+                Ok(None) => break End::Lost,
+                Err(error) => {
+                    tracing::debug!(%device, %error, "a box's link broke");
+                    session.side.unreadable("not a frame");
+                    let _ = session.act().await;
+                    break End::Lost;
+                }
+            },
+            stored = next_stored(&mut session.storing) => match stored {
+                Some(stored) => session.side.stored(stored),
+                None => session.side.not_stored(),
+            },
+            event = events.recv() => session.told(event),
+            _ = tick.tick() => session.side.tick(now),
+            () = is_down(&mut down), if !leaving => {
+                leaving = true;
+                session.side.leave();
+            }
+        }
+    };
+    session.end(end).await;
+}
+
+/// The next answer of the store; waits for ever while nothing is under way.
+async fn next_stored(storing: &mut Pending) -> Option<Stored> {
+    match storing.next().await {
+        Some(answer) => answer.ok().flatten(),
+        None => pending().await,
+    }
+}
+
+impl Session {
+    fn told(&mut self, event: Result<Event, RecvError>) {
+        match event {
+            Ok(Event::Published(sections)) => sections.into_iter().for_each(|section| self.side.delta_published(section)),
+            Ok(Event::Bundle(number)) => self.side.bundle_published(number, self.bundle_held),
+            Ok(Event::Revoked(device)) if device == self.device => self.side.revoked(),
+            Ok(Event::Revoked(_)) | Err(RecvError::Closed) => {}
+            // Some were missed: asking once too often costs nothing.
+            Err(RecvError::Lagged(_)) => Section::ALL.into_iter().for_each(|section| self.side.delta_published(section)),
+        }
+    }
+
+    /// Does everything that the state machine wants done.
+    async fn act(&mut self) -> Result<(), End> {
+        while let Some(action) = self.side.next_action() {
+            match action {
+                HubAction::Send(frame) => self.send(&frame).await?,
+                HubAction::LookUpBox { device: _, certificate, further: _, hello } => self.look_up(certificate, hello).await?,
+                HubAction::ReadHeads(devices) => self.heads(devices).await?,
+                HubAction::StoreSegment { segment, heads } => {
+                    let segment = VerifiedSegment::from_session(segment, heads);
+                    self.storing.push(self.shared.writer.store(self.device, segment));
+                }
+                HubAction::ReadDelta { section, term, number, resume } => self.delta(section, term, number, resume).await?,
+                HubAction::BoxKnows(held) => {
+                    tracing::trace!(device = %self.device, section = ?held.section, number = held.number, "knows");
+                }
+                HubAction::BoxHasBundle(number) => self.bundle_held = self.bundle_held.max(number),
+                HubAction::ReadBundlePart { number, offset, max } => {
+                    let part = self.bundle_part(number, offset, max).await?;
+                    self.side.bundle_read(part);
+                }
+                HubAction::TooManyBranches { device, epoch: _ } => {
+                    self.call(move |hub| hub.revoke_device(device, "too many branches")).await?;
+                    self.shared.writer.tell(Event::Revoked(device));
+                }
+                HubAction::Close(reason) => {
+                    self.closing(reason).await;
+                    return Err(End::Closed);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, frame: &Frame) -> Result<(), End> {
+        if let Frame::Refuse(refuse) = frame {
+            self.refusal = Some((refuse.code, refuse.text.clone()));
+        }
+        match tokio::time::timeout(SEND_WITHIN, self.wire.send(frame)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(End::Lost),
+        }
+    }
+
+    async fn call<T: Send + 'static>(&self, act: impl FnOnce(&mut Hub) -> Result<T, HubError> + Send + 'static) -> Result<T, End> {
+        match self.shared.writer.call(act).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => {
+                tracing::error!(device = %self.device, %error, "a session could not be served");
+                Err(End::Lost)
+            }
+            Err(Gone) => Err(End::Lost),
+        }
+    }
+
+    async fn look_up(&mut self, certificate: Certificate, hello: Hello) -> Result<(), End> {
+        let device = self.device;
+        self.bundle_held = hello.bundle;
+        let (chain, further) = (hello.chain, hello.further);
+        let now_s = (self.shared.clock)() / 1000;
+        let expired = certificate.valid_until != 0 && certificate.valid_until < now_s;
+        let found = self
+            .call(move |hub| {
+                let mut changed = hub.adopt(&certificate, &chain)?;
+                for chain in &further {
+                    // Chains for other purposes are no concern of the bundle.
+                    changed |= hub.adopt_credit_chain(chain).unwrap_or(false);
+                }
+                let revoked = hub.revoked_devices()?.contains(&device);
+                let bundle = hub.current_bundle()?.number;
+                Ok((changed, revoked, hub.journals().vector_of(&[device]), bundle))
+            })
+            .await?;
+        let (changed, revoked, heads, bundle) = found;
+        if changed {
+            self.shared.writer.tell(Event::Bundle(bundle));
+        }
+        let standing = match (revoked, expired) {
+            (true, _) => Standing::Revoked,
+            (false, true) => Standing::Expired,
+            (false, false) => Standing::Good,
+        };
+        let quotas = self.shared.quotas.lock().unwrap_or_else(PoisonError::into_inner);
+        let quota = quotas.get(&self.device).copied().unwrap_or_default();
+        drop(quotas);
+        let hub_time_ms = (self.shared.clock)();
+        self.side.box_known(BoxStanding { standing, heads, quota, hub_time_ms, bundle, renewal: None });
+        Ok(())
+    }
+
+    async fn heads(&mut self, devices: Vec<DeviceId>) -> Result<(), End> {
+        let found = self
+            .call(move |hub| {
+                let heads = hub.journals().vector_of(&devices);
+                let known = devices.iter().filter_map(|device| Some(hub.journals().of_device(*device).next()?.public_key));
+                Ok((heads, known.collect::<Vec<_>>()))
+            })
+            .await?;
+        self.side.heads_read(found.0, &found.1);
+        Ok(())
+    }
+
+    async fn delta(&mut self, section: Section, term: u32, number: u64, resume: Option<(u64, u16)>) -> Result<(), End> {
+        let mut next = self.shared.feeds.next(section, term, number, resume);
+        let hit = next != Next::MakeSnapshot;
+        if next != Next::Nothing {
+            self.shared.metrics.delta_read(hit);
+        }
+        if !hit {
+            self.call(move |hub| hub.snapshot(section)).await?;
+            next = self.shared.feeds.next(section, term, number, None);
+        }
+        let delta = match next {
+            Next::Part(delta) => Some(delta),
+            Next::Nothing | Next::MakeSnapshot => None,
+        };
+        self.side.delta_read(section, delta);
+        Ok(())
+    }
+
+    async fn bundle_part(&self, number: u64, offset: u32, max: usize) -> Result<Option<BundlePart>, End> {
+        let cached = || self.shared.bundle.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = cached().clone().filter(|bundle| bundle.number == number);
+        let bundle = match held {
+            Some(bundle) => bundle,
+            None => {
+                let newest = Arc::new(self.call(|hub| hub.current_bundle()).await?);
+                *cached() = Some(newest.clone());
+                newest
+            }
+        };
+        let Some(from) = usize::try_from(offset).ok().filter(|_| bundle.number == number) else { return Ok(None) };
+        let Some(rest) = bundle.bytes.get(from..) else { return Ok(None) };
+        let total = u32::try_from(bundle.bytes.len()).unwrap_or(u32::MAX);
+        Ok(Some(BundlePart { number, offset, total, bytes: rest[..rest.len().min(max)].to_vec() }))
+    }
+
+    async fn closing(&mut self, reason: CloseReason) {
+        let CloseReason::Refusing(code) = reason else { return };
+        self.shared.metrics.refused(&format!("{code:?}").to_lowercase());
+        let text = self.refusal.take().map(|(_, text)| text).unwrap_or_default();
+        tracing::warn!(device = %self.device, ?code, %text, "a session was ended");
+        if code == RefuseCode::Poison {
+            let device = self.device;
+            let _ = self.call(move |hub| hub.note_poison(device, &text)).await;
+        }
+    }
+
+    async fn end(mut self, end: End) {
+        let quota = self.side.quota();
+        self.side.closed();
+        self.shared.metrics.sessions(-1);
+        self.shared.quotas.lock().unwrap_or_else(PoisonError::into_inner).insert(self.device, quota);
+        match end {
+            End::Closed => self.wire.close().await,
+            End::Lost => {}
+        }
+    }
+}

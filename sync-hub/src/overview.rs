@@ -1,0 +1,178 @@
+//! What the console shows, put together from the writer's memory and the database.
+//! Invariant: read beside the writer as far as possible, and never more than a few times a second.
+//! Not here: HTML (`screens`), HTTP (`web`).
+use std::collections::BTreeMap;
+
+use domain::{
+    bundle::Category,
+    id::{BoxNumber, DeviceId},
+    ledger::Standing,
+    trust::Roles,
+};
+use screens::view::{self, ConflictKind, HubBox, HubView};
+
+use crate::{
+    conflicts::{KeptConflict, read},
+    hub::{Hub, HubError},
+    ingest::journals::{Journal, ReadBody},
+    store::{Reading, StoreError},
+    totals::Books,
+};
+
+/// Most conflicts on the console; the newest are shown.
+const CONFLICTS: u32 = 500;
+
+/// What only the writer knows.
+#[derive(Clone, Debug, Default)]
+pub struct Overview {
+    view: HubView,
+    names: BTreeMap<BoxNumber, String>,
+    conflicts: Vec<KeptConflict>,
+}
+
+fn roles(roles: Roles) -> Vec<view::Role> {
+    let all = [(Roles::GATE, view::Role::Gate), (Roles::BAR, view::Role::Bar), (Roles::TOP_UP, view::Role::TopUp)];
+    all.into_iter().filter(|(one, _)| roles.has(*one)).map(|(_, role)| role).collect()
+}
+
+fn currency(code: u16) -> String {
+    if code == 978 { "EUR".into() } else { format!("{code:03}") }
+}
+
+fn category((number, category): (u32, &Category)) -> (u32, String) {
+    (number, format!("{} / {}", category.name_fr, category.name_en))
+}
+
+impl Hub {
+    /// What only the writer knows of the console's view.
+    pub fn overview(&mut self) -> Result<Overview, HubError> {
+        let now = self.now_ms();
+        let revoked = self.revoked_devices()?;
+        let boxes = self.store.boxes()?;
+        let mut names: BTreeMap<BoxNumber, String> = BTreeMap::new();
+        let mut shown = Vec::new();
+        for stored in boxes {
+            let journals: Vec<&Journal> = self.journals.of_device(stored.device).collect();
+            for number in journals.iter().map(|journal| journal.box_number).chain([stored.number]) {
+                names.entry(number).or_insert_with(|| stored.place.clone());
+            }
+            let gaps: usize = journals.iter().map(|journal| journal.tree.gaps().len()).sum();
+            let branches = journals.iter().map(|journal| journal.tree.branches().len()).max().unwrap_or(1);
+            shown.push(HubBox {
+                number: stored.number.0,
+                place: stored.place,
+                roles: roles(stored.roles),
+                device: stored.device.to_hex().chars().take(8).collect(),
+                last_seen_unix_ms: Some(stored.last_seen_ms),
+                age_s: Some(now.saturating_sub(stored.last_seen_ms) / 1000),
+                entries: journals.iter().map(|journal| journal.tree.entries()).sum(),
+                epoch: journals.iter().map(|journal| journal.epoch).max().unwrap_or(0),
+                gaps: u32::try_from(gaps).unwrap_or(u32::MAX),
+                branches: u32::try_from(branches.max(1)).unwrap_or(u32::MAX),
+                revoked: revoked.contains(&stored.device),
+                unsent_hint: stored.unsent,
+            });
+        }
+        names.insert(BoxNumber(0), "Hub".into());
+        let categories = self.store.categories()?;
+        let view = HubView {
+            festival: self.identity.founding.name.clone(),
+            currency: currency(self.identity.founding.currency.0),
+            now_unix_ms: now,
+            term: self.store.term(),
+            boxes: shown,
+            categories: categories.iter().map(|held| category((held.number.into(), held))).collect(),
+            ..HubView::default()
+        };
+        Ok(Overview { conflicts: self.journal_conflicts()?, view, names })
+    }
+
+    /// Forks, gaps, entries set aside and refused segments.
+    fn journal_conflicts(&self) -> Result<Vec<KeptConflict>, HubError> {
+        let mut found = Vec::new();
+        let mut name = |journal: &Journal, kind, seq, at_ms| {
+            let at = journal.entry_ref(seq);
+            found.push(KeptConflict::at(kind, at.to_string(), at, journal.box_number, at_ms));
+        };
+        let time = |journal: &Journal, seq| self.time_of(journal, seq);
+        for journal in self.journals.all() {
+            for (first, _) in journal.tree.gaps() {
+                name(journal, ConflictKind::Gap, first, time(journal, first.saturating_sub(1))?);
+            }
+            if let Some(seq) = journal.forked_at {
+                name(journal, ConflictKind::Fork, seq, time(journal, seq)?);
+            }
+            if let Some(seq) = self.first_beyond(journal) {
+                name(journal, ConflictKind::RevokedEntries, seq, time(journal, seq)?);
+            }
+        }
+        for aside in self.store.all_set_aside(CONFLICTS)? {
+            if let Some(journal) = self.journals.by_id(aside.place.journal) {
+                name(journal, ConflictKind::ForbiddenEntry, aside.place.seq, time(journal, aside.place.seq)?);
+            }
+        }
+        for poison in self.store.poison(50)? {
+            let at = domain::id::EntryRef { device: poison.device, epoch: poison.epoch, seq: poison.first };
+            let number = self.number_of(poison.sender)?;
+            let subject = format!("{}/{}", poison.sender, poison.at_ms);
+            found.push(KeptConflict::at(ConflictKind::ForbiddenEntry, subject, at, number, poison.at_ms));
+        }
+        Ok(found)
+    }
+
+    fn number_of(&self, device: DeviceId) -> Result<BoxNumber, HubError> {
+        let held = self.store.boxes()?.into_iter().find(|stored| stored.device == device);
+        Ok(held.map_or(BoxNumber(0), |stored| stored.number))
+    }
+
+    fn time_of(&self, journal: &Journal, seq: u32) -> Result<u64, HubError> {
+        let run = journal.tree.runs().iter().find(|run| (run.first..=run.last).contains(&seq));
+        let Some(run) = run else { return Ok(0) };
+        let body = self.store.bodies(journal.id.into(), run.run, seq, seq)?.pop().unwrap_or_default();
+        Ok(ReadBody::of(&body, self.identity.founding.currency).entry().hlc.unix_ms())
+    }
+
+    /// The first entry held beyond a revocation.
+    fn first_beyond(&self, journal: &Journal) -> Option<u32> {
+        use domain::ledger::Cutoff;
+        let first = match journal.cutoff {
+            Cutoff::None => return None,
+            Cutoff::All => 0,
+            Cutoff::Behind(head) => head.seq.saturating_add(1),
+        };
+        let held = journal.tree.runs().iter().filter(|run| run.last >= first);
+        held.map(|run| run.first.max(first)).min()
+    }
+
+    /// Whether an entry counts, and its body: of every branch that holds this position.
+    pub fn entry_at(&self, device: DeviceId, epoch: u32, seq: u32) -> Result<Vec<(ReadBody, Standing, String)>, HubError> {
+        let Some(journal) = self.journals.get(device, epoch) else { return Ok(Vec::new()) };
+        let hashes = crate::ingest::journals::StoredHashes { store: &self.store, journal: journal.id };
+        let mut found = Vec::new();
+        for run in journal.tree.runs().iter().filter(|run| (run.first..=run.last).contains(&seq)) {
+            let bodies = self.store.bodies(journal.id.into(), run.run, seq, seq)?;
+            let hash = crate::ingest::tree::Hashes::of(&hashes, run, seq, seq)?;
+            for (body, hash) in bodies.iter().zip(hash) {
+                let body = ReadBody::of(body, self.identity.founding.currency);
+                let place = crate::store::Place { journal: journal.id, run: run.run, seq };
+                let standing = journal.standing(&body, place, self.identity.founding.currency);
+                found.push((body, standing, domain::wire::hex(&hash)));
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Overview {
+    /// The whole view, with books and conflicts from the database.
+    pub fn complete(mut self, books: &Books, reading: &Reading) -> Result<HubView, StoreError> {
+        for kept in reading.conflicts(CONFLICTS)? {
+            self.conflicts.extend(read(&kept));
+        }
+        self.conflicts.sort_by_key(|conflict| std::cmp::Reverse(conflict.newest_ms()));
+        let name_of = |number: BoxNumber| self.names.get(&number).cloned().unwrap_or_else(|| format!("#{}", number.0));
+        self.view.conflicts = self.conflicts.iter().map(|conflict| conflict.view(name_of)).collect();
+        self.view.totals = books.view();
+        Ok(self.view)
+    }
+}

@@ -1,0 +1,139 @@
+use domain::{bundle::Bundle, ticket::Product};
+
+use super::*;
+use crate::{pretix::PretixError, sample};
+
+fn order(holder: &str) -> Order {
+    Order { category: 1, holder: holder.into(), valid_from: 0, valid_until: 0 }
+}
+
+#[test]
+fn an_issued_ticket_verifies_against_the_bundle_and_is_refused_once_revoked() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let tickets = hub.issue(&order("Hélène Lefèvre"), 3).unwrap();
+    let bundle = Bundle::verify(&hub.current_bundle().unwrap().bytes, Some(sample::festival())).unwrap();
+    for issued in &tickets {
+        let read = bundle.verifier(&[]).read(&issued.text).unwrap();
+        assert_eq!((read.uid, read.product), (issued.uid, Product::Category(1)));
+        assert_eq!(read.holder_check, Some(holder_check("HELENE LEFEVRE")));
+        let png = qr::png(&issued.text).unwrap();
+        let picture = image::load_from_memory(&png).unwrap().to_luma8();
+        let (_, text) = rqrr::PreparedImage::prepare(picture).detect_grids()[0].decode().unwrap();
+        assert_eq!(text, issued.text);
+    }
+    let before = bundle.body.number;
+    assert_eq!(hub.bar_tickets(&[tickets[0].uid], BarReason::Revoked).unwrap(), 1);
+    assert_eq!(hub.bar_tickets(&[tickets[0].uid], BarReason::Revoked).unwrap(), 0);
+    let bundle = Bundle::verify(&hub.current_bundle().unwrap().bytes, None).unwrap();
+    assert_eq!(bundle.body.revoked, vec![tickets[0].uid]);
+    assert_eq!(bundle.body.number, before + 1);
+}
+
+#[test]
+fn a_ticket_of_no_category_or_an_impossible_window_is_refused() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    assert!(matches!(hub.issue(&Order { category: 9, ..order("") }, 1), Err(HubError::NotFound(_))));
+    assert!(matches!(hub.issue(&Order { valid_from: 9, valid_until: 8, ..order("") }, 1), Err(HubError::Invalid(_))));
+    assert!(matches!(hub.issue(&order(&"x".repeat(201)), 1), Err(HubError::Invalid(_))));
+    assert_eq!(hub.store().issued_count().unwrap(), 0);
+}
+
+#[test]
+fn a_bundle_keeps_its_number_while_nothing_changes_and_rises_over_a_restore() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let first = hub.current_bundle().unwrap();
+    assert_eq!(hub.current_bundle().unwrap(), first);
+    let category = Category { number: 2, ..hub.store().categories().unwrap()[0].clone() };
+    hub.add_category(&category).unwrap();
+    assert!(matches!(hub.add_category(&category), Err(HubError::Exists(_))));
+    let second = hub.current_bundle().unwrap();
+    assert!(second.number > first.number);
+    assert!(hub.adopt_credit_chain(&sample::credit_chain(40).to_bytes()).unwrap());
+    assert!(hub.adopt_credit_chain(&sample::box_chain(40, domain::trust::Roles(7)).to_bytes()).is_err());
+    assert!(hub.current_bundle().unwrap().number > second.number);
+    drop(hub);
+    // The database is lost: whatever number boxes hold, the next one is higher.
+    std::fs::remove_file(dir.path().join("hub.db")).unwrap();
+    let mut hub = sample::open(dir.path());
+    assert!(hub.current_bundle().unwrap().number > second.number + 1000);
+}
+
+#[test]
+fn an_edited_price_makes_a_new_bundle_with_a_higher_price_revision() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let first = Bundle::verify(&hub.current_bundle().unwrap().bytes, None).unwrap();
+    assert_eq!(first.body.price_revision, 3);
+    drop(hub);
+    let edited = sample::TOML.replace("price_cents = 350", "price_cents = 400");
+    std::fs::write(dir.path().join("festival.toml"), edited).unwrap();
+    let mut hub = sample::open(dir.path());
+    let second = Bundle::verify(&hub.current_bundle().unwrap().bytes, None).unwrap();
+    assert_eq!(second.body.catalogue[0].price.get(), 400);
+    assert_eq!(second.body.price_revision, 4);
+    assert!(second.body.number > first.body.number);
+}
+
+fn interop() -> serde_json::Value {
+    let text = include_str!("../../../tests/interop/pretix_tickets.json");
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn real_tickets_of_pretix_are_read_and_its_lists_are_kept() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let export = interop();
+    let imported = hub.import_pretix(export.to_string().as_bytes()).unwrap();
+    assert_eq!((imported.events.len(), imported.keys, imported.products), (3, 3, 12));
+    assert_eq!((imported.revoked, imported.blocked), (1, 1));
+    let bundle = Bundle::verify(&hub.current_bundle().unwrap().bytes, None).unwrap();
+    let verifier = bundle.verifier(&[]);
+    for secret in export["tickets"].as_array().unwrap() {
+        let ticket = verifier.read(secret["secret"].as_str().unwrap()).unwrap();
+        let Product::Pretix { event, item, .. } = ticket.product else { panic!("not of pretix") };
+        let slug = bundle.body.events.iter().find(|held| held.index == event).unwrap().slug.as_str();
+        assert_eq!(slug, secret["event"].as_str().unwrap());
+        assert!(bundle.pretix_product(event, item).is_some());
+    }
+    let revoked = verifier.read(export["api_revokedsecrets"]["results"][0]["secret"].as_str().unwrap()).unwrap();
+    assert_eq!(bundle.body.revoked, vec![revoked.uid]);
+    // Again: nothing is new, and no new bundle.
+    let number = bundle.body.number;
+    let again = hub.import_pretix(export.to_string().as_bytes()).unwrap();
+    assert_eq!((again.revoked, again.blocked), (0, 0));
+    assert_eq!(hub.current_bundle().unwrap().number, number);
+    // Lifted.
+    let mut lifted = export;
+    lifted["api_blockedsecrets"]["results"][0]["blocked"] = false.into();
+    assert_eq!(hub.import_pretix(lifted.to_string().as_bytes()).unwrap().unblocked, 1);
+    let bundle = Bundle::verify(&hub.current_bundle().unwrap().bytes, None).unwrap();
+    assert_eq!((bundle.body.blocked.len(), bundle.body.revoked.len()), (0, 1));
+}
+
+#[test]
+fn an_import_with_a_shared_key_or_an_unknown_secret_takes_nothing() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let mut export = interop();
+    export["events"][1]["valid_keys"] = export["events"][0]["valid_keys"].clone();
+    let refused = hub.import_pretix(export.to_string().as_bytes());
+    assert!(matches!(refused, Err(HubError::Pretix(PretixError::SharedKey { .. }))), "{refused:?}");
+    let mut export = interop();
+    export["api_revokedsecrets"]["results"][0]["secret"] = export["tampered"][1]["secret"].clone();
+    let refused = hub.import_pretix(export.to_string().as_bytes());
+    assert!(matches!(refused, Err(HubError::Pretix(PretixError::Secret { list: "revoked", index: 0, .. }))), "{refused:?}");
+    assert!(hub.store().pretix_events().unwrap().is_empty());
+    // The key of an event that was imported before, under another slug.
+    hub.import_pretix(interop().to_string().as_bytes()).unwrap();
+    let mut one = interop()["events"][0].clone();
+    one["slug"] = "copy".into();
+    let refused = hub.import_pretix(one.to_string().as_bytes());
+    assert!(matches!(refused, Err(HubError::Pretix(PretixError::SharedKey { .. }))), "{refused:?}");
+    for json in ["", "[]", "{}", "{\"slug\":\"x\"}", "{\"slug\":\"x\",\"valid_keys\":{}}"] {
+        assert!(matches!(hub.import_pretix(json.as_bytes()), Err(HubError::Pretix(_))), "{json}");
+    }
+}

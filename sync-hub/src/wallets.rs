@@ -1,0 +1,94 @@
+//! Blocking bands, and what is known of one wallet.
+//! Invariant: a block is an entry of the hub's journal; it holds until an entry that names it lifts it.
+use domain::{
+    id::WalletId,
+    journal::{Effect, Entry, Kind},
+    ledger::WalletState,
+};
+use serde::Serialize;
+
+use crate::{
+    fold,
+    hub::{Hub, HubError},
+};
+
+/// What is known of one wallet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WalletView {
+    /// Which.
+    pub wallet: String,
+    /// Credits less debits, less what is in doubt.
+    pub balance_cents: i64,
+    /// Owed to the guest.
+    pub pending_cents: u32,
+    /// May have been taken or credited.
+    pub in_doubt_cents: u32,
+    /// Blocked.
+    pub blocked: bool,
+    /// Newer software is needed.
+    pub frozen: bool,
+    /// More was spent than it held.
+    pub overspent: bool,
+    /// Its chip forked or was reported.
+    pub suspect: bool,
+    /// Entries on forked ground.
+    pub disputed: bool,
+    /// How many entries name it.
+    pub entries: usize,
+    /// Tap counter of the newest record of its chip that is known; 0 without a purse.
+    pub tap_counter: u16,
+}
+
+impl Hub {
+    /// The wallet of a band: its id, or its chip's full UID in hexadecimal.
+    pub fn wallet_of(&self, text: &str) -> Result<WalletId, HubError> {
+        if let Some(wallet) = WalletId::from_hex(text) {
+            return Ok(wallet);
+        }
+        let uid = domain::wire::unhex(text).filter(|uid| matches!(uid.len(), 4 | 7 | 10));
+        let uid = uid.ok_or(HubError::Invalid("neither a wallet nor the UID of a band"))?;
+        let bands = self.identity.bands.as_ref().ok_or(HubError::NotFound("the secret that turns a UID into a wallet"))?;
+        Ok(bands.wallet(&uid))
+    }
+
+    /// Blocks a band; whether it was free before. A band that nobody has seen may be blocked too.
+    pub fn block_wallet(&mut self, wallet: WalletId) -> Result<bool, HubError> {
+        if !self.lifting(wallet.into(), Kind::BLOCK)?.is_empty() {
+            return Ok(false);
+        }
+        let entry = Entry { part: b"band.blocked".to_vec(), ..self.entry(Kind::BLOCK, Effect::Block, wallet.into()) };
+        self.act(vec![entry])?;
+        Ok(true)
+    }
+
+    /// Frees a band; whether it was blocked.
+    pub fn unblock_wallet(&mut self, wallet: WalletId) -> Result<bool, HubError> {
+        let entries = self.lifting(wallet.into(), Kind::BLOCK)?;
+        let any = !entries.is_empty();
+        self.act(entries)?;
+        Ok(any)
+    }
+
+    /// What is known of a wallet now.
+    pub fn wallet_view(&self, wallet: WalletId) -> Result<WalletView, HubError> {
+        if self.store.wallet(wallet)?.is_none() {
+            return Err(HubError::NotFound("the wallet"));
+        }
+        let folded = fold::wallet(wallet, &self.journals, &self.store, self.identity.founding.currency)?;
+        let WalletState { balance, pending, in_doubt, head_counter, flags, .. } = folded.state;
+        use domain::ledger::WalletFlags as F;
+        Ok(WalletView {
+            wallet: wallet.to_hex(),
+            balance_cents: balance,
+            pending_cents: pending,
+            in_doubt_cents: in_doubt,
+            blocked: flags.has(F::BLOCKED),
+            frozen: flags.has(F::FROZEN),
+            overspent: flags.has(F::OVERSPENT),
+            suspect: flags.has(F::SUSPECT),
+            disputed: flags.has(F::DISPUTED),
+            entries: self.store.touching(&wallet.0)?.len(),
+            tap_counter: head_counter,
+        })
+    }
+}

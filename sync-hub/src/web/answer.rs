@@ -1,0 +1,145 @@
+//! Errors as the API answers them: one shape, a code, a sentence in each language.
+//! Invariant: made here and nowhere else; what went wrong inside is logged and not told.
+use axum::{
+    Json,
+    extract::{FromRequest, Request},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::{hub::HubError, pretix::PretixError, store::StoreError, tickets::qr::QrError, writer::Gone};
+
+/// An answer that is not 2xx: `{"error": {code, message_fr, message_en}, "code", "args"}`; the last two are what the
+/// pages of `screens` read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    fr: String,
+    en: String,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, code: &'static str, fr: &str, en: &str) -> Self {
+        Self { status, code, fr: fr.into(), en: en.into() }
+    }
+
+    pub(super) fn unauthorized() -> Self {
+        let (fr, en) = ("Connectez-vous d'abord avec le code de la console.", "Log in first, with the console's token.");
+        Self::new(StatusCode::UNAUTHORIZED, "hub.login", fr, en)
+    }
+
+    pub(super) fn forbidden() -> Self {
+        let fr = "Cette demande ne vient pas de la console : il manque l'en-tête X-Requested-With.";
+        let en = "This request does not come from the console: the header X-Requested-With is missing.";
+        Self::new(StatusCode::FORBIDDEN, "hub.forbidden", fr, en)
+    }
+
+    pub(super) fn too_many_logins() -> Self {
+        let (fr, en) = ("Trop d'essais : réessayez dans une minute.", "Too many attempts: try again in a minute.");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "hub.too_many_logins", fr, en)
+    }
+
+    pub(super) fn not_found(what: &str) -> Self {
+        let fr = "Le hub ne connaît pas ce numéro ou cet identifiant. Rien n'a été changé.";
+        let en = format!("{what} is not known here. Nothing was changed.");
+        Self::new(StatusCode::NOT_FOUND, "hub.not_found", fr, &en)
+    }
+
+    pub(super) fn bad_request(why: &str) -> Self {
+        let fr = format!("Le hub n'a pas compris la demande. Rien n'a été changé. ({why})");
+        let en = format!("The hub could not understand this. Nothing was changed. ({why})");
+        Self::new(StatusCode::BAD_REQUEST, "hub.bad_request", &fr, &en)
+    }
+
+    pub(super) fn method() -> Self {
+        let (fr, en) = ("Cette adresse ne prend pas cette méthode.", "This address does not take this method.");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "hub.bad_request", fr, en)
+    }
+
+    pub(super) fn too_large() -> Self {
+        let (fr, en) = ("La demande est trop longue.", "The request is too long.");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "hub.too_large", fr, en)
+    }
+
+    pub(super) fn timeout() -> Self {
+        let fr = "Le hub est trop occupé. Vérifiez si la demande a abouti avant de recommencer.";
+        let en = "The hub is too busy. Check whether the request went through before you try again.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "hub.timeout", fr, en)
+    }
+
+    pub(super) fn unavailable() -> Self {
+        let (fr, en) = ("Le hub ne peut pas répondre pour l'instant.", "The hub cannot answer at the moment.");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "hub.unavailable", fr, en)
+    }
+
+    fn exists(what: &str) -> Self {
+        let (fr, en) = ("Ce numéro est déjà pris. Rien n'a été changé.", format!("{what} is there already. Nothing was changed."));
+        Self::new(StatusCode::CONFLICT, "hub.exists", fr, &en)
+    }
+
+    fn import(reason: &PretixError) -> Self {
+        let fr = format!("L'import est refusé, rien n'a été repris : {reason}");
+        let en = format!("The import is refused, nothing of it was taken: {reason}");
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "hub.pretix", &fr, &en)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let Self { status, code, fr, en } = self;
+        let body = json!({ "error": { "code": code, "message_fr": fr, "message_en": en }, "code": code, "args": {} });
+        (status, Json(body)).into_response()
+    }
+}
+
+impl From<HubError> for ApiError {
+    fn from(error: HubError) -> Self {
+        match error {
+            HubError::NotFound(what) => Self::not_found(what),
+            HubError::Exists(what) => Self::exists(what),
+            HubError::Invalid(why) => Self::bad_request(why),
+            HubError::Config(why) => Self::bad_request(&why.to_string()),
+            HubError::Pretix(reason) => Self::import(&reason),
+            HubError::Store(_) | HubError::Bundle(_) | HubError::Random => {
+                tracing::error!(%error, "a request failed");
+                Self::unavailable()
+            }
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        HubError::from(error).into()
+    }
+}
+
+impl From<Gone> for ApiError {
+    fn from(_: Gone) -> Self {
+        Self::unavailable()
+    }
+}
+
+impl From<QrError> for ApiError {
+    fn from(error: QrError) -> Self {
+        tracing::error!(%error, "a QR code could not be drawn");
+        Self::unavailable()
+    }
+}
+
+/// A JSON body, refused in the API's own shape.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let bytes = axum::body::Bytes::from_request(request, state).await.map_err(|rejection| {
+            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE { ApiError::too_large() } else { ApiError::bad_request("the body") }
+        })?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|why| ApiError::bad_request(&why.to_string()))
+    }
+}

@@ -1,0 +1,54 @@
+//! A box's commit beside one durable row and one signature; flushes and bytes for each.
+use anyhow::Result;
+use box_store::Decision;
+use domain::{
+    id::WalletId,
+    journal::{Sale, SaleLine},
+    money::{Cents, Currency},
+    wristband::tap::{UidAccount, uid_sale_entry},
+};
+use ed25519_dalek::Signer;
+
+use super::{Bench, Goal, Row, Size, insert, side_by_side};
+
+/// Most bytes that a commit may write.
+const BYTES_MAX: f64 = 12_000.0;
+
+pub(super) fn rows(size: Size) -> Result<Vec<Row>> {
+    let bench = Bench::new()?;
+    let (store, raw) = (bench.store("store.db")?, bench.raw("raw.db")?);
+    let (key, body, mut wallet, mut at) = (bench.key.clone(), [7; 100], 0u64, 0);
+    let mut sell = || -> Result<()> {
+        wallet += 1;
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&wallet.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes());
+        let account = UidAccount { wallet: WalletId(id), currency: Currency::EUR, operator: 1 };
+        let line = SaleLine { product: 1, quantity: 1, unit_price: Cents::new(450).unwrap_or_default() };
+        let sale = Sale { lines: vec![line], ..Sale::default() };
+        store.transact(move |_| Decision::write(vec![uid_sale_entry(&account, sale, line.unit_price, 1)], ()))?;
+        Ok(())
+    };
+    let (ours, limit) = side_by_side(size.rounds, &mut sell, || {
+        at += 1;
+        key.sign(&body);
+        insert(&raw, at, &body)
+    })?;
+    let (before, written) = (store.written(), written_bytes()?);
+    for _ in 0..size.rounds {
+        sell()?;
+    }
+    let (after, bytes) = (store.written(), written_bytes()? - written);
+    let commits = (after.commits - before.commits) as f64;
+    Ok(vec![
+        Row::new("a box's commit, one sale (p50)", "µs", ours, limit, Goal::AtMost(1.3)),
+        Row::new("flushes a commit", "flushes", (after.flushes - before.flushes) as f64 / commits, 1.0, Goal::AtMost(1.1)),
+        Row::new("bytes written a commit", "bytes", bytes / commits, BYTES_MAX, Goal::AtMost(1.0)),
+    ])
+}
+
+/// Bytes that this process sent to storage, as the kernel counts them.
+fn written_bytes() -> Result<f64> {
+    let io = std::fs::read_to_string("/proc/self/io")?;
+    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).unwrap_or("0");
+    Ok(line.parse::<u64>()? as f64)
+}

@@ -1,0 +1,240 @@
+//! What it costs, each figure beside a limit measured in the same run.
+//! Invariant: a figure that falls short says so; nothing here is typed in but the goals.
+//! Not here: correctness (tests), the evening (`demo`).
+mod commit;
+mod segment;
+mod ticket;
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use domain::{
+    id::{BoxNumber, FestivalId},
+    money::Currency,
+    trust::{Certificate, CertificateChain, Founding, Purpose, Roles, Scope, SignedCertificate},
+};
+use ed25519_dalek::SigningKey;
+use serde::Serialize;
+
+/// One goal.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// What was measured.
+    pub name: String,
+    /// The figure.
+    pub measured: f64,
+    /// Its unit, and the limit's.
+    pub unit: &'static str,
+    /// The limit measured in the same run, or the fixed one that the goal names.
+    pub limit: f64,
+    /// `measured / limit`.
+    pub ratio: f64,
+    /// What the ratio should be.
+    pub goal: String,
+    /// Whether it is.
+    pub holds: bool,
+}
+
+/// On which side of the goal a ratio should be.
+#[derive(Clone, Copy, Debug)]
+pub enum Goal {
+    /// At most this.
+    AtMost(f64),
+    /// At least this.
+    AtLeast(f64),
+}
+
+impl Row {
+    /// A figure beside its limit.
+    pub fn new(name: &str, unit: &'static str, measured: f64, limit: f64, goal: Goal) -> Self {
+        let ratio = if limit > 0.0 { measured / limit } else { f64::INFINITY };
+        let (text, holds) = match goal {
+            Goal::AtMost(most) => (format!("≤ {most}"), ratio <= most),
+            Goal::AtLeast(least) => (format!("≥ {least}"), ratio >= least),
+        };
+        Self { name: name.into(), measured, unit, limit, ratio, goal: text, holds }
+    }
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// Pairs of (ours, limit) for figures of single operations.
+    pub rounds: usize,
+    /// Entries for the large ingest.
+    pub entries: u32,
+}
+
+impl Size {
+    /// For a person who waits.
+    pub const WHOLE: Self = Self { rounds: 1_500, entries: 300_000 };
+    /// For CI.
+    pub const QUICK: Self = Self { rounds: 150, entries: 20_000 };
+}
+
+/// Measures everything; `said` hears what comes next.
+pub fn all(size: Size, mut said: impl FnMut(&str)) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    said("ticket verdicts");
+    rows.extend(ticket::rows(size)?);
+    said("commits of a box");
+    rows.extend(commit::rows(size)?);
+    said("bytes on the wire");
+    rows.extend(segment::rows(size)?);
+    Ok(rows)
+}
+
+/// The table for people.
+pub fn table(rows: &[Row]) -> String {
+    let mut text = format!(
+        "{:<52} {:>12} {:>12}  {:<10} {:>7} {:>8}  holds\n",
+        "name", "measured", "limit", "unit", "ratio", "goal"
+    );
+    for row in rows {
+        text.push_str(&format!(
+            "{:<52} {:>12.2} {:>12.2}  {:<10} {:>7.3} {:>8}  {}\n",
+            row.name,
+            row.measured,
+            row.limit,
+            row.unit,
+            row.ratio,
+            row.goal,
+            if row.holds { "yes" } else { "NO" }
+        ));
+    }
+    text
+}
+
+/// Times two actions in turn, so that a machine that slows down slows both, and gives the medians in microseconds.
+fn side_by_side(rounds: usize, mut ours: impl FnMut() -> Result<()>, mut limit: impl FnMut() -> Result<()>) -> Result<(f64, f64)> {
+    for _ in 0..rounds / 10 + 3 {
+        ours()?;
+        limit()?;
+    }
+    let (mut of_ours, mut of_limit) = (Vec::with_capacity(rounds), Vec::with_capacity(rounds));
+    for _ in 0..rounds {
+        of_ours.push(timed(&mut ours)?);
+        of_limit.push(timed(&mut limit)?);
+    }
+    Ok((median_us(of_ours), median_us(of_limit)))
+}
+
+fn timed(mut act: impl FnMut() -> Result<()>) -> Result<Duration> {
+    let start = Instant::now();
+    act()?;
+    Ok(start.elapsed())
+}
+
+fn median_us(mut times: Vec<Duration>) -> f64 {
+    times.sort();
+    times.get(times.len() / 2).map_or(0.0, |time| time.as_secs_f64() * 1e6)
+}
+
+/// A festival with one box, for measuring.
+struct Bench {
+    dir: tempfile::TempDir,
+    founding: Founding,
+    root: SigningKey,
+    key: SigningKey,
+    chain: CertificateChain,
+}
+
+impl Bench {
+    fn new() -> Result<Self> {
+        // on the disk that the build is on: a temporary folder may be in memory
+        let own = std::env::current_exe()?;
+        let dir = tempfile::tempdir_in(own.parent().unwrap_or(Path::new(".")))?;
+        let (root, key) = (SigningKey::from_bytes(&[1; 32]), SigningKey::from_bytes(&[2; 32]));
+        let founding = Founding {
+            version: 1,
+            root: root.verifying_key().to_bytes(),
+            spare_root_hash: [0; 32],
+            name: "Measure".into(),
+            currency: Currency::EUR,
+            founded: 0,
+        };
+        let chain = certify(&founding, &root, &key, Purpose::Device);
+        Ok(Self { dir, founding, root, key, chain })
+    }
+
+    fn festival(&self) -> FestivalId {
+        self.founding.festival()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn store(&self, name: &str) -> Result<box_store::Store> {
+        let config = box_store::StoreConfig {
+            path: self.path(name),
+            festival: self.festival(),
+            identity: self.key.clone(),
+            box_number: BoxNumber(1),
+            chain: self.chain.to_bytes(),
+            software: "measure".into(),
+        };
+        Ok(box_store::open(config, 1_800_000_000_000)?.0)
+    }
+
+    /// The limit: SQLite as the box sets it up, one row a transaction.
+    fn raw(&self, name: &str) -> Result<rusqlite::Connection> {
+        let raw = rusqlite::Connection::open(self.path(name))?;
+        raw.execute_batch(
+            "PRAGMA page_size=1024; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
+             CREATE TABLE raw (at INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;",
+        )?;
+        Ok(raw)
+    }
+}
+
+fn certify(founding: &Founding, root: &SigningKey, key: &SigningKey, purpose: Purpose) -> CertificateChain {
+    let scope = Scope {
+        place: "Bar 1".into(),
+        roles: Roles::GATE.and(Roles::BAR).and(Roles::TOP_UP),
+        kinds: u64::MAX,
+        box_numbers: (1, 8),
+        quota_cents: 0,
+    };
+    let certificate = Certificate {
+        version: 1,
+        festival: founding.festival(),
+        purpose,
+        subject: key.verifying_key().to_bytes(),
+        issuer: [0; 32],
+        serial: [0; 16],
+        valid_from: 0,
+        valid_until: 0,
+        scope,
+    };
+    CertificateChain(vec![SignedCertificate::issue(certificate, root)])
+}
+
+fn insert(raw: &rusqlite::Connection, at: i64, body: &[u8]) -> Result<()> {
+    raw.prepare_cached("INSERT INTO raw VALUES (?1, ?2)")?.execute(rusqlite::params![at, body])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_beyond_its_goal_says_so() {
+        assert!(Row::new("x", "µs", 11.0, 10.0, Goal::AtMost(1.1)).holds);
+        assert!(!Row::new("x", "µs", 12.0, 10.0, Goal::AtMost(1.1)).holds);
+        assert!(Row::new("x", "1/s", 4.0, 10.0, Goal::AtLeast(0.4)).holds);
+        assert!(!Row::new("x", "1/s", 3.9, 10.0, Goal::AtLeast(0.4)).holds);
+        assert!(!Row::new("x", "1/s", 1.0, 0.0, Goal::AtMost(1.0)).holds);
+    }
+
+    #[test]
+    fn json_has_exactly_the_agreed_keys() {
+        let row = serde_json::to_value(Row::new("x", "µs", 1.0, 1.0, Goal::AtMost(1.0))).expect("json");
+        let keys: Vec<&String> = row.as_object().expect("object").keys().collect();
+        assert_eq!(keys, ["goal", "holds", "limit", "measured", "name", "ratio", "unit"]);
+    }
+}
