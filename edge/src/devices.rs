@@ -1,7 +1,7 @@
 //! Reader and scanner, each on a thread of its own.
 //! Invariant: a device that fails is opened again, told on screen, and never stops the box.
 //! Not here: what a tap or a scan leads to (`tapping`, `gate`).
-use std::{path::PathBuf, sync::Arc, thread, time::Duration};
+use std::{path::Path, sync::Arc, thread, time::Duration};
 
 use domain::trust::Roles;
 use hardware::{
@@ -18,7 +18,7 @@ const RETRY_MIN: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(2);
 
 /// Starts the threads that this box's roles need.
-pub fn start(station: &Arc<Station>) -> std::io::Result<Vec<thread::JoinHandle<()>>> {
+pub(crate) fn start(station: &Arc<Station>) -> std::io::Result<Vec<thread::JoinHandle<()>>> {
     let dir = station.enrolled().dir.clone();
     let mut threads = Vec::new();
     let reading = Arc::clone(station);
@@ -42,7 +42,7 @@ impl Patience {
     }
 }
 
-fn read_tags(station: &Station, path: &PathBuf) {
+fn read_tags(station: &Station, path: &Path) {
     let mut patience = Patience(RETRY_MIN);
     while !station.is_stopping() {
         match VirtualReader::bind(path) {
@@ -85,7 +85,7 @@ fn read_until_it_fails(station: &Station, reader: &mut dyn TagReader) -> Option<
     None
 }
 
-fn read_codes(station: &Station, path: &PathBuf) {
+fn read_codes(station: &Station, path: &Path) {
     let mut patience = Patience(RETRY_MIN);
     while !station.is_stopping() {
         match VirtualScanner::bind(path) {

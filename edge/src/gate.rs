@@ -25,7 +25,7 @@ enum Judged {
 }
 
 /// Judges a ticket's text and records its admission. Takes about a signature check and one flush.
-pub fn scan(station: &Station, text: &str) -> GateVerdict {
+pub(crate) fn scan(station: &Station, text: &str) -> GateVerdict {
     let verdict = judge(station, text);
     station.gate_verdict(&verdict);
     station.signal(if verdict.admitted { Signal::Ok } else { Signal::Refuse });
@@ -103,10 +103,7 @@ fn admitted(
 fn refused(station: &Station, shown: GateVerdict, refusal: &access::GateRefusal) -> GateVerdict {
     let bundle = &station.bundle().bundle;
     let args = refusal.arguments(bundle).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let first = match refusal {
-        access::GateRefusal::AlreadyUsed(first) => Some(*first),
-        _ => None,
-    };
+    let first = if let access::GateRefusal::AlreadyUsed(first) = refusal { Some(*first) } else { None };
     GateVerdict {
         code: Some(refusal.code().into()),
         args,

@@ -10,7 +10,7 @@ use domain::{
 use crate::station::Station;
 
 /// Records the answer for `entry`: a commit shown as "paid, hand over?" after a reboot, or an intent in doubt.
-pub fn answer(station: &Station, entry: EntryRef, handed_over: bool) -> Result<(), &'static str> {
+pub(crate) fn answer(station: &Station, entry: EntryRef, handed_over: bool) -> Result<(), &'static str> {
     let currency = station.bundle().bundle.currency();
     let (operator, device) = (station.operator(), station.device());
     if entry.device != device {

@@ -10,13 +10,10 @@ use std::{
 use anyhow::{Context, Result};
 use box_store::{DeltaOutcome, NewerSelf};
 use domain::{id::BoxNumber, journal::Head};
-use sync::{
-    BoxAction, BoxSide, BoxStart, Section, SignedDelta, VersionVector,
-    frame::SectionHeld,
-};
+use sync::{BoxAction, BoxSide, BoxStart, Section, SignedDelta, VersionVector};
 use sync_quic::{Backoff, Link};
 
-use crate::{run::write_certificates, station::Station};
+use crate::station::Station;
 
 /// Sections that a box keeps.
 pub(crate) const SECTIONS: [Section; 3] = [Section::Wallets, Section::Tickets, Section::Revocations];
@@ -25,7 +22,7 @@ const TICK: Duration = Duration::from_millis(500);
 const ROUND_TRIP_MS: u64 = 500;
 
 /// Keeps a session with one of the hub's nodes until the box stops.
-pub async fn keep(station: Arc<Station>) {
+pub(crate) async fn keep(station: Arc<Station>) {
     let mut side = match tokio::task::block_in_place(|| side(&station)) {
         Ok(side) => side,
         Err(error) => return tracing::error!("no sync: {error:#}"),
@@ -55,14 +52,7 @@ pub async fn keep(station: Arc<Station>) {
 
 fn side(station: &Station) -> Result<BoxSide> {
     let enrolled = station.enrolled();
-    let (epoch, sections) = station.store.read(|view| {
-        let held = SECTIONS.map(|section| {
-            let known = view.knowledge(section);
-            let (term, number) = known.map_or((0, 0), |known| (known.term, known.number));
-            SectionHeld { section, term, number }
-        });
-        (view.head().map_or(0, |head| head.at.epoch), held.to_vec())
-    })?;
+    let epoch = station.store.read(|view| view.head().map_or(0, |head| head.at.epoch))?;
     let bundle = &station.bundle().bundle;
     Ok(BoxSide::new(BoxStart {
         founding: enrolled.founding.clone(),
@@ -72,11 +62,12 @@ fn side(station: &Station) -> Result<BoxSide> {
         roles: enrolled.config.roles,
         software: concat!("edge ", env!("CARGO_PKG_VERSION")).into(),
         held: VersionVector::new(station.store.vector()?),
-        acked: Vec::new(),
-        sections,
+        acked: station.store.acked()?,
+        sections: station.store.sections_held(&SECTIONS)?,
         bundle: bundle.body.number,
         bundle_keys: vec![bundle.signer],
-    }))
+    })
+    .presenting(enrolled.further.clone()))
 }
 
 async fn session(station: &Station, side: &mut BoxSide, hub: &str, started: Instant) -> Result<Duration> {
@@ -148,7 +139,12 @@ async fn carry_out(station: &Station, side: &mut BoxSide, link: &mut Link) -> Re
             }
             BoxAction::HubTime { unix_ms } => station.clock.hub_says(unix_ms, ROUND_TRIP_MS, Instant::now()),
             BoxAction::Refused { code, text } => tracing::warn!(code, text, "the hub refused"),
-            on_disk => tokio::task::block_in_place(|| store(station, side, on_disk))?,
+            on_disk @ (BoxAction::ReadSegment { .. }
+            | BoxAction::MarkAcked(_)
+            | BoxAction::ApplyDelta(_)
+            | BoxAction::StoreBundle { .. }
+            | BoxAction::StoreChain(_)
+            | BoxAction::NewerSelf { .. }) => tokio::task::block_in_place(|| store(station, side, on_disk))?,
         }
     }
     Ok(false)
@@ -221,7 +217,6 @@ fn next_epoch(station: &Station, side: &mut BoxSide, newer: NewerSelf) -> Result
     };
     let epoch = station.store.open_next_epoch(BoxNumber(number), Some(newer))?;
     tracing::warn!(epoch, number, "the hub knows entries of this box that it lacks: it goes on in a new epoch");
-    write_certificates(station)?;
     station.changed();
     tell_commits(station, side)
 }

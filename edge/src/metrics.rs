@@ -10,10 +10,10 @@ use prometheus_client::{
 use crate::{station::Station, view};
 
 /// A counter that any thread may raise.
-pub type Counter = prometheus_client::metrics::counter::Counter<u64, AtomicU64>;
+pub(crate) type Counter = prometheus_client::metrics::counter::Counter<u64, AtomicU64>;
 
 /// All numbers of this box, now.
-pub fn render(station: &Station) -> String {
+pub(crate) fn render(station: &Station) -> String {
     let view = view::of(station);
     let mut registry = Registry::with_prefix("box");
     let mut counter = |name: &str, help: &str, counter: &Counter| registry.register(name, help, counter.clone());

@@ -4,13 +4,8 @@ use std::{path::Path, sync::Arc, time::Instant};
 
 use anyhow::{Context, Result};
 use axum_server::{Handle, tls_rustls::RustlsConfig};
-use box_store::{Decision, Store, StoreConfig};
-use domain::{
-    bundle::Bundle,
-    journal::{Effect, Entry, Kind},
-    time::Hlc,
-    trust::Purpose,
-};
+use box_store::{Store, StoreConfig};
+use domain::bundle::Bundle;
 use hardware::signal::NoLight;
 use serde_json::json;
 use sync::Section;
@@ -102,7 +97,6 @@ fn open(dir: &Path) -> Result<Station> {
     let station = Station::new(enrolled, store, bundle, clock, Box::new(NoLight));
     if report.degraded.is_none() {
         open_enrolled_epoch(&station)?;
-        write_certificates(&station)?;
     }
     Ok(station)
 }
@@ -134,23 +128,6 @@ fn open_enrolled_epoch(station: &Station) -> Result<()> {
     if epoch.is_some_and(|epoch| epoch < enrolled.epoch) {
         station.store.open_next_epoch(enrolled.box_number(), None)?;
     }
-    Ok(())
-}
-
-/// A desk's right to sign credits travels in its journal, once an epoch.
-pub(crate) fn write_certificates(station: &Station) -> Result<()> {
-    let Some(chain) = station.enrolled().chain_for(Purpose::Credit) else { return Ok(()) };
-    let currency = station.bundle().bundle.currency();
-    station.transact(move |view| {
-        let epoch = view.head().map_or(0, |head| head.at.epoch);
-        let second = view.head().and_then(|head| view.entry(domain::id::EntryRef { epoch, seq: 1, ..head.at }));
-        if second.is_some_and(|entry| entry.kind == Kind::CERTIFICATE && entry.part == chain) {
-            return Decision::nothing(());
-        }
-        let mut entry = Entry::new(Kind::CERTIFICATE, Effect::None, currency, Hlc::default());
-        entry.part = chain;
-        Decision::write(vec![entry], ())
-    })?;
     Ok(())
 }
 

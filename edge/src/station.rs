@@ -37,7 +37,7 @@ use crate::{
 };
 
 /// The bundle in use and what is derived from it once.
-pub struct Loaded {
+pub(crate) struct Loaded {
     /// As verified.
     pub bundle: Bundle,
     /// Reads tickets.
@@ -62,7 +62,7 @@ struct Gate {
 }
 
 /// One box.
-pub struct Station {
+pub(crate) struct Station {
     enrolled: Enrolled,
     /// Its journal and projections.
     pub store: Store,
@@ -91,7 +91,7 @@ pub struct Station {
 
 /// What this box believes, to be compared with the hub at the same vector (design, section 7).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Agreement {
+pub(crate) struct Agreement {
     /// Hub term.
     pub term: u32,
     /// Number of the wallets section.
@@ -113,7 +113,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A key for a request that the box itself makes.
-pub fn fresh_id() -> RequestId {
+pub(crate) fn fresh_id() -> RequestId {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let mut id = [0; 16];
     id[8..].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_le_bytes());
@@ -121,7 +121,7 @@ pub fn fresh_id() -> RequestId {
 }
 
 /// Reads what [`EntryRef`] prints.
-pub fn entry_ref(text: &str) -> Option<EntryRef> {
+pub(crate) fn entry_ref(text: &str) -> Option<EntryRef> {
     let mut parts = text.split('/');
     let (device, epoch, seq) = (parts.next()?, parts.next()?, parts.next()?);
     let entry = EntryRef { device: DeviceId::from_hex(device)?, epoch: epoch.parse().ok()?, seq: seq.parse().ok()? };
@@ -130,7 +130,7 @@ pub fn entry_ref(text: &str) -> Option<EntryRef> {
 
 impl Station {
     /// Puts the parts together.
-    pub fn new(enrolled: Enrolled, store: Store, bundle: Bundle, clock: TrustedClock, light: Box<dyn SignalLight>) -> Self {
+    pub(crate) fn new(enrolled: Enrolled, store: Store, bundle: Bundle, clock: TrustedClock, light: Box<dyn SignalLight>) -> Self {
         Self {
             enrolled,
             store,
@@ -155,48 +155,48 @@ impl Station {
     // --- who and where ------------------------------------------------------------------------------------------
 
     /// What the technician gave this box.
-    pub fn enrolled(&self) -> &Enrolled {
+    pub(crate) fn enrolled(&self) -> &Enrolled {
         &self.enrolled
     }
 
     /// Its device id.
-    pub fn device(&self) -> DeviceId {
+    pub(crate) fn device(&self) -> DeviceId {
         self.enrolled.device()
     }
 
     /// Number that its present epoch writes on chips.
-    pub fn box_number(&self) -> BoxNumber {
+    pub(crate) fn box_number(&self) -> BoxNumber {
         let head = self.store.read(|view| view.head()).ok().flatten();
         head.map_or(self.enrolled.box_number(), |head| head.box_number)
     }
 
     /// What it may do.
-    pub fn roles(&self) -> Roles {
+    pub(crate) fn roles(&self) -> Roles {
         self.enrolled.config.roles
     }
 
     /// The zone behind this gate.
-    pub fn zone(&self) -> u16 {
+    pub(crate) fn zone(&self) -> u16 {
         self.enrolled.config.zone
     }
 
     /// Whether this gate pairs a wristband to each ticket.
-    pub fn pairs(&self) -> bool {
+    pub(crate) fn pairs(&self) -> bool {
         self.enrolled.config.pairs_bands
     }
 
     /// Key that opens the screens.
-    pub fn screen_key(&self) -> &str {
+    pub(crate) fn screen_key(&self) -> &str {
         &self.enrolled.config.screen_key
     }
 
     /// Language of the place.
-    pub fn lang(&self) -> Lang {
+    pub(crate) fn lang(&self) -> Lang {
         Lang::from_tag(&self.enrolled.config.language).unwrap_or_default()
     }
 
     /// A name in the language of the place.
-    pub fn in_its_language(&self, name: &domain::access::ProductName) -> String {
+    pub(crate) fn in_its_language(&self, name: &domain::access::ProductName) -> String {
         match self.lang() {
             Lang::Fr => name.fr.clone(),
             Lang::En => name.en.clone(),
@@ -204,22 +204,22 @@ impl Station {
     }
 
     /// Who is logged in; 0 nobody.
-    pub fn operator(&self) -> u32 {
+    pub(crate) fn operator(&self) -> u32 {
         0
     }
 
     /// Symmetric keys of the bands.
-    pub fn secrets(&self) -> &BandSecrets {
+    pub(crate) fn secrets(&self) -> &BandSecrets {
         &self.enrolled.config.band
     }
 
     /// The key that signs credits: the box's own, where a certificate says so.
-    pub fn credit_key(&self) -> Option<SigningKey> {
+    pub(crate) fn credit_key(&self) -> Option<SigningKey> {
         self.enrolled.may(KeyPurpose::Credit).then(|| self.enrolled.identity.clone())
     }
 
     /// What the tap's state machine needs to know of this box.
-    pub fn tap_context(&self) -> Arc<TapContext> {
+    pub(crate) fn tap_context(&self) -> Arc<TapContext> {
         let loaded = self.bundle();
         let mut credit_keys = loaded.credit_keys.clone();
         if let Some(own) = self.credit_key() {
@@ -243,12 +243,12 @@ impl Station {
     // --- knowledge ----------------------------------------------------------------------------------------------
 
     /// The bundle in use.
-    pub fn bundle(&self) -> Arc<Loaded> {
+    pub(crate) fn bundle(&self) -> Arc<Loaded> {
         Arc::clone(&self.loaded.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Takes a newer bundle: verified, on disk, then in use. An older one changes nothing.
-    pub fn take_bundle(&self, bytes: &[u8]) -> Result<(), BundleNotTaken> {
+    pub(crate) fn take_bundle(&self, bytes: &[u8]) -> Result<(), BundleNotTaken> {
         let held = self.bundle().bundle.body.number;
         let bundle = Bundle::verify_newer(bytes, self.enrolled.festival(), Some(held))?;
         if bundle.body.number == held {
@@ -261,27 +261,27 @@ impl Station {
     }
 
     /// Trusted time.
-    pub fn trusted_time(&self) -> TrustedTime {
+    pub(crate) fn trusted_time(&self) -> TrustedTime {
         self.clock.trusted(Instant::now())
     }
 
     /// Unix milliseconds of trusted time.
-    pub fn now_ms(&self) -> u64 {
+    pub(crate) fn now_ms(&self) -> u64 {
         self.clock.unix_ms(Instant::now())
     }
 
     /// The link to the hub.
-    pub fn hub(&self) -> HubLink {
+    pub(crate) fn hub(&self) -> HubLink {
         *lock(&self.hub)
     }
 
     /// Whether this box decides alone at present.
-    pub fn is_alone(&self) -> bool {
+    pub(crate) fn is_alone(&self) -> bool {
         !self.hub().connected
     }
 
     /// The link came or went.
-    pub fn hub_is(&self, connected: bool) {
+    pub(crate) fn hub_is(&self, connected: bool) {
         let mut hub = lock(&self.hub);
         hub.connected = connected;
         if connected {
@@ -292,12 +292,12 @@ impl Station {
     }
 
     /// The hub was heard.
-    pub fn hub_heard(&self) {
+    pub(crate) fn hub_heard(&self) {
         lock(&self.hub).last_seen_unix_ms = Some(self.now_ms());
     }
 
     /// What this box believes, as a digest.
-    pub fn agreement(&self) -> Result<Agreement, StoreError> {
+    pub(crate) fn agreement(&self) -> Result<Agreement, StoreError> {
         self.store.read(|view| {
             let (wallets, tickets) = (view.knowledge(Section::Wallets), view.knowledge(Section::Tickets));
             Agreement {
@@ -313,7 +313,7 @@ impl Station {
     // --- writing ------------------------------------------------------------------------------------------------
 
     /// As [`Store::transact`], with the green lights seen since written along.
-    pub fn transact<R: Send + 'static>(
+    pub(crate) fn transact<R: Send + 'static>(
         &self,
         decide: impl FnOnce(&View<'_>) -> Decision<R> + Send + 'static,
     ) -> Result<Committed<R>, StoreError> {
@@ -329,7 +329,7 @@ impl Station {
     }
 
     /// The answer to a request that an earlier run of this box has already put in its journal.
-    pub fn answer_in_journal(&self, id: RequestId, purpose: &Purpose) -> Option<TapResult> {
+    pub(crate) fn answer_in_journal(&self, id: RequestId, purpose: &Purpose) -> Option<TapResult> {
         let (entry, amount) = self.store.read(move |view| {
             let entry = view.answer(&id)?;
             Some((entry, view.entry(entry)?.amount))
@@ -351,12 +351,12 @@ impl Station {
     // --- lights and screens -------------------------------------------------------------------------------------
 
     /// The green light of this commit was shown; it is written along with the next transaction.
-    pub fn green_seen(&self, entry: Option<EntryRef>) {
+    pub(crate) fn green_seen(&self, entry: Option<EntryRef>) {
         lock(&self.seen_green).extend(entry);
     }
 
     /// Writes what is left of them, before the box stops.
-    pub fn write_green_lights(&self) -> Result<(), StoreError> {
+    pub(crate) fn write_green_lights(&self) -> Result<(), StoreError> {
         if lock(&self.seen_green).is_empty() {
             return Ok(());
         }
@@ -364,14 +364,14 @@ impl Station {
     }
 
     /// Lights the gate's post.
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         if let Err(error) = lock(&self.light).show(signal) {
             tracing::warn!(%error, "the gate's light did not show");
         }
     }
 
     /// Shows a gate verdict.
-    pub fn gate_verdict(&self, verdict: &GateVerdict) {
+    pub(crate) fn gate_verdict(&self, verdict: &GateVerdict) {
         let mut gate = lock(&self.gate);
         gate.last = Some(verdict.clone());
         if !verdict.admitted {
@@ -383,14 +383,14 @@ impl Station {
     }
 
     /// The band was paired to the ticket on the screen.
-    pub fn paired(&self) {
+    pub(crate) fn paired(&self) {
         if let Some(last) = lock(&self.gate).last.as_mut() {
             last.pairing = Pairing::Paired;
         }
     }
 
     /// The guest on the screen goes in without a band.
-    pub fn not_pairing(&self) {
+    pub(crate) fn not_pairing(&self) {
         if let Some(last) = lock(&self.gate).last.as_mut().filter(|last| last.pairing == Pairing::Waiting) {
             last.pairing = Pairing::None;
         }
@@ -398,52 +398,52 @@ impl Station {
     }
 
     /// What the gate's screen shows, without the counts that the store keeps.
-    pub fn gate(&self) -> GateView {
+    pub(crate) fn gate(&self) -> GateView {
         let gate = lock(&self.gate);
         GateView { last: gate.last.clone(), refused: gate.refused, ..GateView::default() }
     }
 
     /// The reader answers, or not.
-    pub fn reader_is(&self, ready: bool) {
+    pub(crate) fn reader_is(&self, ready: bool) {
         if self.reader_ready.swap(ready, Ordering::Relaxed) != ready {
             self.changed();
         }
     }
 
     /// Whether the reader answers.
-    pub fn reader_ready(&self) -> bool {
+    pub(crate) fn reader_ready(&self) -> bool {
         self.reader_ready.load(Ordering::Relaxed)
     }
 
     /// Something that a screen shows has changed.
-    pub fn changed(&self) {
+    pub(crate) fn changed(&self) {
         self.changes.send_replace(self.change.fetch_add(1, Ordering::Relaxed));
     }
 
     /// Follows changes.
-    pub fn follow(&self) -> watch::Receiver<u64> {
+    pub(crate) fn follow(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
     /// Whether the box can take money and people now; else the reason code.
-    pub fn readiness(&self) -> Result<(), &'static str> {
+    pub(crate) fn readiness(&self) -> Result<(), &'static str> {
         self.store.degraded().map_or(Ok(()), |degraded| Err(degraded.code()))
     }
 
     // --- end ----------------------------------------------------------------------------------------------------
 
     /// Tells every part to end.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stop.send_replace(true);
     }
 
     /// Whether the box is stopping.
-    pub fn is_stopping(&self) -> bool {
+    pub(crate) fn is_stopping(&self) -> bool {
         *self.stop.borrow()
     }
 
     /// Returns once the box is stopping.
-    pub async fn stopping(&self) {
+    pub(crate) async fn stopping(&self) {
         let mut stop = self.stop.subscribe();
         // the sender lives as long as `self`
         let _ = stop.wait_for(|stop| *stop).await;
@@ -452,7 +452,7 @@ impl Station {
 
 /// Why a bundle was not taken.
 #[derive(Debug, thiserror::Error)]
-pub enum BundleNotTaken {
+pub(crate) enum BundleNotTaken {
     /// It does not hold.
     #[error(transparent)]
     Bundle(#[from] BundleError),

@@ -19,11 +19,11 @@ use tokio::sync::watch;
 const REMEMBERED: usize = 512;
 
 /// Idempotency key, made by the screen before the tap.
-pub type RequestId = [u8; 16];
+pub(crate) type RequestId = [u8; 16];
 
 /// What a tap is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// Goods.
     Sale(Priced),
     /// Cash onto the band.
@@ -38,7 +38,7 @@ pub enum Purpose {
 
 /// Whose screen a request belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Screen {
+pub(crate) enum Screen {
     /// Nobody's yet.
     #[default]
     None,
@@ -52,7 +52,7 @@ pub enum Screen {
 
 impl Purpose {
     /// Whose screen shows it.
-    pub fn screen(&self) -> Screen {
+    pub(crate) fn screen(&self) -> Screen {
         match self {
             Self::Sale(_) => Screen::Till,
             Self::TopUp(_) | Self::Refund | Self::ClosingRead => Screen::Desk,
@@ -63,7 +63,7 @@ impl Purpose {
 
 /// A request that waits for its band.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Waiting {
+pub(crate) struct Waiting {
     /// Idempotency key.
     pub id: RequestId,
     /// What for.
@@ -74,7 +74,7 @@ pub struct Waiting {
 
 /// Where the present request stands, for screens and for callers that wait.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
+pub(crate) struct Progress {
     /// Of which request.
     pub id: RequestId,
     /// Whose screen shows it.
@@ -87,7 +87,7 @@ pub struct Progress {
 
 /// Why a request was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotTaken {
+pub(crate) enum NotTaken {
     /// Another one waits for its band.
     Busy,
     /// The same id came with other content.
@@ -102,7 +102,7 @@ struct Desk {
 }
 
 /// The desk of one reader.
-pub struct TapDesk {
+pub(crate) struct TapDesk {
     desk: Mutex<Desk>,
     progress: watch::Sender<Progress>,
 }
@@ -119,7 +119,7 @@ impl TapDesk {
     }
 
     /// Takes a request. `Ok(Some(result))`: it was answered before, and this was the answer.
-    pub fn ask(&self, id: RequestId, purpose: Purpose) -> Result<Option<TapResult>, NotTaken> {
+    pub(crate) fn ask(&self, id: RequestId, purpose: Purpose) -> Result<Option<TapResult>, NotTaken> {
         let mut desk = self.lock();
         if let Some((asked, result)) = desk.answered.get(&id) {
             return if *asked == purpose { Ok(Some(result.clone())) } else { Err(NotTaken::OtherContent) };
@@ -138,17 +138,17 @@ impl TapDesk {
     }
 
     /// What the band now in the field is for.
-    pub fn waiting(&self) -> Option<Waiting> {
+    pub(crate) fn waiting(&self) -> Option<Waiting> {
         self.lock().waiting.clone()
     }
 
     /// The tap has begun.
-    pub fn writing(&self, id: RequestId) {
+    pub(crate) fn writing(&self, id: RequestId) {
         self.show(id, Phase::Writing, None);
     }
 
     /// The tap left an intent in doubt: the same band must come again.
-    pub fn tap_again(&self, id: RequestId, intent: Option<EntryRef>, phase: Phase, result: TapResult) {
+    pub(crate) fn tap_again(&self, id: RequestId, intent: Option<EntryRef>, phase: Phase, result: TapResult) {
         if let Some(waiting) = self.lock().waiting.as_mut().filter(|waiting| waiting.id == id) {
             waiting.retry_of = intent.or(waiting.retry_of);
         }
@@ -156,7 +156,7 @@ impl TapDesk {
     }
 
     /// The request is over.
-    pub fn answer(&self, id: RequestId, phase: Phase, result: TapResult) {
+    pub(crate) fn answer(&self, id: RequestId, phase: Phase, result: TapResult) {
         let mut desk = self.lock();
         if let Some(waiting) = desk.waiting.take_if(|waiting| waiting.id == id) {
             desk.answered.insert(id, (waiting.purpose, result.clone()));
@@ -172,7 +172,7 @@ impl TapDesk {
     }
 
     /// Leaves the present request; what it left in doubt stays in doubt. Gives its id.
-    pub fn cancel(&self) -> Option<RequestId> {
+    pub(crate) fn cancel(&self) -> Option<RequestId> {
         let cancelled = self.lock().waiting.take()?;
         self.show(cancelled.id, Phase::Idle, None);
         Some(cancelled.id)
@@ -187,17 +187,17 @@ impl TapDesk {
     }
 
     /// A gate waits for one band at a time: the ticket before no longer does.
-    pub fn cancel_pairing(&self) {
+    pub(crate) fn cancel_pairing(&self) {
         self.lock().waiting.take_if(|waiting| matches!(waiting.purpose, Purpose::Pairing(_)));
     }
 
     /// Where the present request stands.
-    pub fn progress(&self) -> Progress {
+    pub(crate) fn progress(&self) -> Progress {
         self.progress.borrow().clone()
     }
 
     /// Follows it.
-    pub fn follow(&self) -> watch::Receiver<Progress> {
+    pub(crate) fn follow(&self) -> watch::Receiver<Progress> {
         self.progress.subscribe()
     }
 }

@@ -39,7 +39,7 @@ fn profile(tag: &Tag) -> Result<BandProfile, &'static str> {
 }
 
 /// Serves the tag that has just come into the field.
-pub fn serve(station: &Station, reader: &mut dyn TagReader, tag: Tag) {
+pub(crate) fn serve(station: &Station, reader: &mut dyn TagReader, tag: Tag) {
     let Some(waiting) = station.desk.waiting() else {
         return; // nobody asked for a band
     };
@@ -89,7 +89,7 @@ fn paid(station: &Station, waiting: &Waiting, charged: i64, balance: i64, entry:
 // --- accounts in the ledger -------------------------------------------------------------------------------------
 
 /// The account behind a band without a purse, as this box believes it.
-pub fn account(view: &View<'_>, wallet: &WalletId) -> Account {
+pub(crate) fn account(view: &View<'_>, wallet: &WalletId) -> Account {
     let state = view.wallet(wallet);
     Account {
         balance: state.balance,
@@ -337,11 +337,11 @@ fn open_intent(open: &box_store::OpenIntent) -> Option<OpenIntent> {
 
 /// What goes into the refusal's text: name and value (amounts in cents).
 fn arguments(refusal: &TapRefusal) -> Vec<(&'static str, String)> {
-    match refusal {
-        TapRefusal::NotEnough { balance, price } => {
-            vec![("balance", balance.get().to_string()), ("price", price.get().to_string())]
-        }
-        TapRefusal::OverMaximum { maximum } => vec![("maximum", maximum.get().to_string())],
-        _ => Vec::new(),
+    if let TapRefusal::NotEnough { balance, price } = refusal {
+        vec![("balance", balance.get().to_string()), ("price", price.get().to_string())]
+    } else if let TapRefusal::OverMaximum { maximum } = refusal {
+        vec![("maximum", maximum.get().to_string())]
+    } else {
+        Vec::new()
     }
 }

@@ -30,7 +30,7 @@ struct FromStore {
 }
 
 /// The whole view. Reads the store: a few milliseconds at most, on a thread that may block.
-pub fn of(station: &Station) -> BoxView {
+pub(crate) fn of(station: &Station) -> BoxView {
     let loaded = station.bundle();
     let body = &loaded.bundle.body;
     let limit = body.policy.offline_limit;

@@ -60,10 +60,11 @@ impl Finding {
 
     fn line(&self, lang: Lang) -> String {
         let (name, todo) = words(self.check, lang);
+        let colon = lang.pick(" :", ":");
         if self.ok {
-            format!("  ok    {name}: {}", self.seen)
+            format!("  ok    {name}{colon} {}", self.seen)
         } else {
-            format!("  {}  {name}: {}. {todo}", lang.pick("NON ", "BAD "), self.seen)
+            format!("  {}  {name}{colon} {}. {todo}", lang.pick("NON ", "BAD "), self.seen)
         }
     }
 }
@@ -125,10 +126,11 @@ fn mode_finding(path: &Path, allowed: u32) -> Result<(), String> {
 
 /// A failure as something seen: its code and what the system says. What to do stands with the check.
 fn brief(failure: &Failure) -> String {
-    match failure {
-        Failure::File { reason, .. } | Failure::Damaged { reason, .. } | Failure::Unreachable { reason, .. } => {
-            format!("{} ({reason})", failure.code())
-        }
-        other => other.code().into(),
+    if let Failure::File { reason, .. } | Failure::Damaged { reason, .. } | Failure::Unreachable { reason, .. } =
+        failure
+    {
+        format!("{} ({reason})", failure.code())
+    } else {
+        failure.code().into()
     }
 }

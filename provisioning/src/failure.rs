@@ -251,7 +251,9 @@ impl Failure {
             Self::Line { target, reason } => format!(
                 "The line to {target} could not be used ({reason}). Check that the box waits (`edge blank`) and try again; a number that was given out is not used again."
             ),
-            Self::BoxRefused(reason) => format!("The box says no: {reason}. It keeps what it had."),
+            Self::BoxRefused(reason) => format!(
+                "The box says no: {reason}. It keeps what it had. If it is enrolled already and its old journal may end, repeat with --re-enrol."
+            ),
             Self::Protocol(reason) => format!(
                 "What answers there does not speak as a blank box does ({reason}). Check the address and that both sides have the same software."
             ),
@@ -335,7 +337,9 @@ impl Failure {
             Self::Line { target, reason } => format!(
                 "La liaison avec {target} est inutilisable ({reason}). Vérifiez que le boîtier attend (`edge blank`) et réessayez ; un numéro donné ne resservira pas."
             ),
-            Self::BoxRefused(reason) => format!("Le boîtier refuse : {reason}. Il garde ce qu'il avait."),
+            Self::BoxRefused(reason) => format!(
+                "Le boîtier refuse : {reason}. Il garde ce qu'il avait. S'il est déjà enrôlé et que son ancien journal peut se terminer, recommencez avec --re-enrol."
+            ),
             Self::Protocol(reason) => format!(
                 "Ce qui répond là ne parle pas comme un boîtier vierge ({reason}). Vérifiez l'adresse et que les deux côtés ont le même logiciel."
             ),

@@ -159,4 +159,4 @@ fn parse(answer: &[u8]) -> Option<Answer> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

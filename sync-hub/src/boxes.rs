@@ -4,6 +4,7 @@
 use domain::{
     id::{BoxNumber, DeviceId},
     journal::{Detail, Effect, Entry, Kind, PreviousHead, Revocation},
+    ledger::Cutoff,
     trust::{Certificate, Purpose},
 };
 
@@ -16,7 +17,7 @@ impl Hub {
     /// Records a box whose certificate was verified; whether its number, place or chain is new.
     pub fn adopt(&mut self, certificate: &Certificate, chain: &[u8]) -> Result<bool, HubError> {
         let device = certificate.device();
-        let held = self.store.boxes()?.into_iter().find(|stored| stored.device == device);
+        let held = self.store.stored_box(device)?;
         let stored = StoredBox {
             device,
             number: BoxNumber(certificate.scope.box_numbers.0),
@@ -29,7 +30,9 @@ impl Hub {
         };
         let is_new = held.is_none_or(|held| (&held.chain, &held.place) != (&stored.chain, &stored.place));
         self.store.transaction::<_, HubError>(|store| Ok(store.put_box(&stored)?))?;
-        self.adopt_credit_files()?;
+        if is_new {
+            self.adopt_credit_files()?;
+        }
         Ok(is_new && certificate.purpose == Purpose::Device)
     }
 
@@ -42,6 +45,12 @@ impl Hub {
             seen.iter().try_for_each(|(device, at_ms)| store.seen(*device, *at_ms, None))?;
             Ok(())
         })
+    }
+
+    /// Whether this device is revoked.
+    pub fn is_revoked(&self, device: DeviceId) -> Result<bool, HubError> {
+        let by_entry = self.journals.of_device(device).any(|journal| journal.cutoff != Cutoff::None);
+        Ok(by_entry || self.store.stored_box(device)?.is_some_and(|stored| stored.revoked))
     }
 
     /// Revokes every box of this number.

@@ -60,6 +60,7 @@ impl Hub {
         let newest = self.store.newest_bundle()?;
         let floor = u64::from(self.store.term()).saturating_mul(TERM_STEP);
         if let Some(newest) = newest.as_ref().filter(|newest| newest.content == content && newest.number > floor) {
+            self.bundle = newest.number;
             return Ok(newest.clone());
         }
         body.number = newest.map_or(0, |newest| newest.number).max(floor).saturating_add(1);
@@ -68,7 +69,13 @@ impl Hub {
         Bundle::verify(&bytes, Some(self.identity.festival)).map_err(BundleError::from)?;
         let stored = StoredBundle { number: body.number, content, bytes };
         self.store.transaction::<_, HubError>(|store| Ok(store.add_bundle(&stored)?))?;
+        self.bundle = stored.number;
         Ok(stored)
+    }
+
+    /// Number of the bundle that was signed last; 0 before the first.
+    pub fn bundle_number(&self) -> u64 {
+        self.bundle
     }
 
     /// Announces a key that may credit; whether it is new here.

@@ -2,13 +2,18 @@
 //! Invariant: everything that changes it goes through here, one thing after the other.
 //! Not here: threads (`writer`), sockets (`net`, `web`).
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use domain::{bundle::Policy, time::Hlc};
+use domain::{
+    bundle::Policy,
+    journal::{Effect, Kind},
+    ledger::Rights,
+    time::Hlc,
+};
 use sync::Section;
 use thiserror::Error;
 
@@ -17,7 +22,10 @@ use crate::{
     config::{ConfigError, FestivalConfig},
     deltas::{RevokedItem, feed::Feeds},
     identity::Identity,
-    ingest::{batch::Dirty, journals::Journals},
+    ingest::{
+        batch::{Cache, Dirty},
+        journals::Journals,
+    },
     pretix::PretixError,
     store::{Reading, Seed, Store, StoreError},
 };
@@ -61,13 +69,15 @@ pub struct Hub {
     pub(crate) store: Store,
     pub(crate) journals: Journals,
     pub(crate) dirty: Dirty,
-    pub(crate) new_journals: bool,
+    pub(crate) cache: Cache,
+    pub(crate) conflicted: HashSet<[u8; 16]>,
     pub(crate) numbers: BTreeMap<Section, u64>,
     pub(crate) revoked: BTreeSet<RevokedItem>,
     pub(crate) feeds: Arc<Feeds>,
     pub(crate) hlc: Hlc,
     pub(crate) policy: Policy,
     pub(crate) seed: Seed,
+    pub(crate) bundle: u64,
     pub(crate) countersigned: BTreeMap<(domain::id::DeviceId, u32), u32>,
     clock: Clock,
 }
@@ -86,6 +96,22 @@ pub fn wall_clock() -> Clock {
     })
 }
 
+/// What the hub writes would be set aside by everybody if its certificate did not allow it.
+fn check_rights(identity: &Identity) -> Result<(), HubError> {
+    let certificate = identity.hub.chain.verify(&identity.founding);
+    let rights = certificate.map(|certificate| Rights::of(&certificate)).map_err(|_| HubError::Invalid("the hub's certificate"))?;
+    let acts = [
+        (Kind::BLOCK, Effect::Block),
+        (Kind::UNBLOCK, Effect::Unblock),
+        (Kind::REVOCATION, Effect::Block),
+        (Kind::COUNTERSIGNATURE, Effect::None),
+    ];
+    match acts.into_iter().all(|(kind, effect)| rights.allows(kind, effect).is_ok()) {
+        true => Ok(()),
+        false => Err(HubError::Invalid("the hub's certificate does not allow it to block, revoke and countersign")),
+    }
+}
+
 impl Hub {
     /// Opens the hub of a directory: its database, its seed (`festival.toml`) and what was not published yet.
     pub fn open(dir: &Path, identity: Arc<Identity>, clock: Clock) -> Result<Self, HubError> {
@@ -95,6 +121,7 @@ impl Hub {
             products: config.products()?,
             price_revision: config.price_revision,
         };
+        check_rights(&identity)?;
         let mut store = Store::open(dir, identity.festival)?;
         store.seed(&seed)?;
         let journals = Journals::load(&store, &identity.founding)?;
@@ -106,7 +133,9 @@ impl Hub {
             journals,
             identity,
             dirty: Dirty::default(),
-            new_journals: false,
+            cache: Cache::default(),
+            conflicted: HashSet::new(),
+            bundle: 0,
             numbers: BTreeMap::new(),
             revoked: BTreeSet::new(),
             feeds: Arc::new(Feeds::default()),
@@ -114,9 +143,19 @@ impl Hub {
             countersigned: BTreeMap::new(),
             clock,
         };
+        hub.conflicted = hub.store.conflicted()?.into_iter().collect();
         hub.resume_deltas()?;
         hub.adopt_credit_files()?;
         Ok(hub)
+    }
+
+    /// Starts a term above `claimed`, which a box has proof of: this database lacks what was written in it.
+    pub fn raise_term(&mut self, claimed: u32) -> Result<(), HubError> {
+        tracing::error!(claimed, term = self.term(), "a box knows a later term: this database was restored; a new term starts");
+        self.store.raise_term(claimed.saturating_add(1))?;
+        self.numbers.clear();
+        self.countersigned.clear();
+        self.resume_deltas()
     }
 
     /// Unix milliseconds.

@@ -36,6 +36,8 @@ use crate::{
 
 /// A box that does not take a frame for so long is gone.
 const SEND_WITHIN: Duration = Duration::from_secs(30);
+/// A box that claims a term further ahead than this is not believed.
+const TERMS_AHEAD: u32 = 1_000;
 const TICK: Duration = Duration::from_secs(1);
 
 /// What all sessions share.
@@ -184,6 +186,7 @@ impl Session {
             Ok(Event::Published(sections)) => sections.into_iter().for_each(|section| self.side.delta_published(section)),
             Ok(Event::Bundle(number)) => self.side.bundle_published(number, self.bundle_held),
             Ok(Event::Revoked(device)) if device == self.device => self.side.revoked(),
+            Ok(Event::NewTerm) => self.side.leave(),
             Ok(Event::Revoked(_)) | Err(RecvError::Closed) => {}
             // Some were missed: asking once too often costs nothing.
             Err(RecvError::Lagged(_)) => Section::ALL.into_iter().for_each(|section| self.side.delta_published(section)),
@@ -247,6 +250,7 @@ impl Session {
     async fn look_up(&mut self, certificate: Certificate, hello: Hello) -> Result<(), End> {
         let device = self.device;
         self.bundle_held = hello.bundle;
+        let claimed = hello.sections.iter().map(|held| held.term).max().unwrap_or(0);
         let (chain, further) = (hello.chain, hello.further);
         let now_s = (self.shared.clock)() / 1000;
         let expired = certificate.valid_until != 0 && certificate.valid_until < now_s;
@@ -257,12 +261,21 @@ impl Session {
                     // Chains for other purposes are no concern of the bundle.
                     changed |= hub.adopt_credit_chain(chain).unwrap_or(false);
                 }
-                let revoked = hub.revoked_devices()?.contains(&device);
-                let bundle = hub.current_bundle()?.number;
-                Ok((changed, revoked, hub.journals().vector_of(&[device]), bundle))
+                if changed {
+                    hub.current_bundle()?;
+                }
+                let restored = claimed > hub.term() && claimed - hub.term() <= TERMS_AHEAD;
+                if restored {
+                    hub.raise_term(claimed)?;
+                }
+                Ok((changed, restored, hub.is_revoked(device)?, hub.journals().vector_of(&[device]), hub.bundle_number()))
             })
             .await?;
-        let (changed, revoked, heads, bundle) = found;
+        let (changed, restored, revoked, heads, bundle) = found;
+        if restored {
+            // Everybody comes again and learns of the new term, this box too.
+            self.shared.writer.tell(Event::NewTerm);
+        }
         if changed {
             self.shared.writer.tell(Event::Bundle(bundle));
         }

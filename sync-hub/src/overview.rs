@@ -113,16 +113,11 @@ impl Hub {
         }
         for poison in self.store.poison(50)? {
             let at = domain::id::EntryRef { device: poison.device, epoch: poison.epoch, seq: poison.first };
-            let number = self.number_of(poison.sender)?;
+            let number = self.store.stored_box(poison.sender)?.map_or(BoxNumber(0), |stored| stored.number);
             let subject = format!("{}/{}", poison.sender, poison.at_ms);
             found.push(KeptConflict::at(ConflictKind::ForbiddenEntry, subject, at, number, poison.at_ms));
         }
         Ok(found)
-    }
-
-    fn number_of(&self, device: DeviceId) -> Result<BoxNumber, HubError> {
-        let held = self.store.boxes()?.into_iter().find(|stored| stored.device == device);
-        Ok(held.map_or(BoxNumber(0), |stored| stored.number))
     }
 
     fn time_of(&self, journal: &Journal, seq: u32) -> Result<u64, HubError> {

@@ -39,6 +39,8 @@ pub enum Event {
     Bundle(u64),
     /// This box was revoked.
     Revoked(DeviceId),
+    /// The database is in a new term: sessions start anew.
+    NewTerm,
 }
 
 /// The hub is going down, or could not do it.

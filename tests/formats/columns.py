@@ -2,7 +2,7 @@
 import struct
 
 import zstd
-from reader import Fields, need
+from basics import Fields, need
 
 NUMBERS = (4, 2, 2, 4, 4)  # sizes of amount, tap counter, zone, operator, price revision
 

@@ -85,7 +85,8 @@ impl Secrets {
 impl Interop {
     /// The file.
     pub fn read() -> Result<Self> {
-        serde_json::from_str(include_str!("../interop/pretix_tickets.json")).context("tests/interop/pretix_tickets.json")
+        serde_json::from_str(include_str!("../interop/pretix_tickets.json"))
+            .context("tests/interop/pretix_tickets.json")
     }
 
     /// Secrets that pretix revoked.
@@ -131,7 +132,8 @@ impl Interop {
                 None
             }
         };
-        let paper = |ticket: &PretixTicket| Paper { text: ticket.secret.clone(), refused_with: judge(ticket), id: None };
+        let paper =
+            |ticket: &PretixTicket| Paper { text: ticket.secret.clone(), refused_with: judge(ticket), id: None };
         self.tickets.iter().map(paper).collect()
     }
 

@@ -42,8 +42,7 @@ fn every_reason_has_a_text_in_french_and_in_english() {
         literals(&root().join(folder), &mut codes);
     }
     assert!(codes.len() > 50, "the search found {} codes", codes.len());
-    let missing: Vec<&String> =
-        codes.iter().filter(|code| !screens::REASON_CODES.contains(&code.as_str())).collect();
+    let missing: Vec<&String> = codes.iter().filter(|code| !screens::REASON_CODES.contains(&code.as_str())).collect();
     assert!(missing.is_empty(), "no text for {missing:?}");
     for lang in [screens::Lang::Fr, screens::Lang::En] {
         let texts = screens::all(lang);

@@ -14,14 +14,43 @@ const PURE: [&str; 2] = ["domain", "sync"];
 
 /// Crates that bring I/O, async, a clock or randomness.
 const REFUSED: [&str; 24] = [
-    "async-std", "axum", "chrono", "fastrand", "getrandom", "hyper", "jiff", "libc", "mio", "nix", "quinn", "quinn-proto",
-    "rand", "rand_chacha", "rand_core", "reqwest", "ring", "rusqlite", "rustix", "rustls", "smol", "socket2", "time",
+    "async-std",
+    "axum",
+    "chrono",
+    "fastrand",
+    "getrandom",
+    "hyper",
+    "jiff",
+    "libc",
+    "mio",
+    "nix",
+    "quinn",
+    "quinn-proto",
+    "rand",
+    "rand_chacha",
+    "rand_core",
+    "reqwest",
+    "ring",
+    "rusqlite",
+    "rustix",
+    "rustls",
+    "smol",
+    "socket2",
+    "time",
     "tokio",
 ];
 
 /// Paths of the standard library that do.
 const REFUSED_PATHS: [&str; 10] = [
-    "std::env", "std::fs", "std::io", "std::net", "std::os", "std::process", "std::thread", "std::time", "SystemTime",
+    "std::env",
+    "std::fs",
+    "std::io",
+    "std::net",
+    "std::os",
+    "std::process",
+    "std::thread",
+    "std::time",
+    "SystemTime",
     "Instant::now",
 ];
 

@@ -9,7 +9,7 @@ use domain::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use sync::{
-    Branch, Delta, JournalHeads, Section, Segment, SignedDelta,
+    Branch, Delta, DeltaError, JournalHeads, Section, Segment, SignedDelta,
     frame::{HaveDelta, SectionHeld},
     session::box_side::Acked,
 };
@@ -73,33 +73,40 @@ impl Store {
         self.work(move |writing| writing.whole(|writing| acked(writing, epoch, contiguous, hash16, term)))
     }
 
-    /// Applies batches of hub state whose signatures the caller has verified (`SignedDelta::open`): all parts of a
-    /// batch together, in one transaction.
+    /// Takes parts of batches of hub state whose signatures the caller has verified (`SignedDelta::open`), in their
+    /// order. They wait in memory until their batch is whole; whole batches are applied in one transaction. A part 0
+    /// throws away what was waiting of its section.
     pub fn apply_delta(&self, parts: Vec<SignedDelta>) -> Result<DeltaOutcome, StoreError> {
-        self.work(move |writing| knowledge::apply(writing, &parts))
+        let (mut whole, mut staged) = (Vec::new(), None);
+        for part in parts {
+            match self.stage(part) {
+                Ok(Ok(batch)) => whole.extend(batch),
+                Ok(Err(have)) => staged = Some(have),
+                Err(error) => return Ok(DeltaOutcome::Refused(error)),
+            }
+        }
+        match staged {
+            Some(have) if whole.is_empty() => Ok(DeltaOutcome::Staged(have)),
+            _ => self.work(move |writing| knowledge::apply(writing, &whole)),
+        }
     }
 
-    /// As [`Self::apply_delta`], part by part as they arrive: parts wait in memory until their batch is whole.
-    pub fn take_delta(&self, part: SignedDelta) -> Result<DeltaOutcome, StoreError> {
-        let delta = match Delta::from_bytes(&part.body) {
-            Ok(delta) => delta,
-            Err(error) => return Ok(DeltaOutcome::Refused(error)),
-        };
-        let batch = {
-            let mut staged = self.0.staged.lock().unwrap_or_else(PoisonError::into_inner);
-            let parts = staged.entry(delta.section).or_default();
-            if delta.part == 0 {
-                parts.clear();
-            }
-            parts.push(part);
-            if parts.len() < usize::from(delta.parts) && parts.len() == usize::from(delta.part).saturating_add(1) {
-                let next_part = Some(delta.part.saturating_add(1));
-                let have = HaveDelta { section: delta.section, term: delta.term, number: delta.number, next_part };
-                return Ok(DeltaOutcome::Staged(have));
-            }
-            std::mem::take(parts)
-        };
-        self.apply_delta(batch)
+    /// Puts a part aside; gives the batch when it is whole, or can never be, with this part.
+    fn stage(&self, part: SignedDelta) -> Result<Result<Vec<SignedDelta>, HaveDelta>, DeltaError> {
+        let delta = Delta::from_bytes(&part.body)?;
+        let mut staged = self.0.staged.lock().unwrap_or_else(PoisonError::into_inner);
+        let parts = staged.entry(delta.section).or_default();
+        if delta.part == 0 {
+            parts.clear();
+        }
+        parts.push(part);
+        let is_due = parts.len() == usize::from(delta.part).saturating_add(1);
+        if is_due && parts.len() < usize::from(delta.parts) {
+            let next_part = Some(delta.part.saturating_add(1));
+            Ok(Err(HaveDelta { section: delta.section, term: delta.term, number: delta.number, next_part }))
+        } else {
+            Ok(Ok(std::mem::take(parts)))
+        }
     }
 
     /// How far each of these sections is known, for the start of a session.

@@ -41,17 +41,26 @@ pub struct Decision<R> {
     pub result: R,
     /// Entries whose green light was seen; noted along with this decision.
     pub confirm: Vec<EntryRef>,
+    /// The screen's request that the last of `entries` answers, for [`View::answer`].
+    pub request: Option<[u8; 16]>,
 }
 
 impl<R> Decision<R> {
     /// Writes nothing.
     pub fn nothing(result: R) -> Self {
-        Self { entries: Vec::new(), result, confirm: Vec::new() }
+        Self { entries: Vec::new(), result, confirm: Vec::new(), request: None }
     }
 
     /// Writes `entries` as one commit.
     pub fn write(entries: Vec<Entry>, result: R) -> Self {
-        Self { entries, result, confirm: Vec::new() }
+        Self { entries, result, confirm: Vec::new(), request: None }
+    }
+
+    /// Notes that the last entry answers this request, so that the same request gets the same answer for ever.
+    #[must_use]
+    pub fn answers(mut self, request: [u8; 16]) -> Self {
+        self.request = Some(request);
+        self
     }
 
     /// Notes the green lights that were seen as well.

@@ -202,6 +202,12 @@ impl<'a> View<'a> {
         self.kept(journal::entry(self.connection, At { epoch: place.epoch, seq: place.seq }))
     }
 
+    /// The entry that answered this request of a screen.
+    pub fn answer(&self, request: &[u8; 16]) -> Option<EntryRef> {
+        let at: Option<i64> = self.kept(self.one("SELECT at FROM answer WHERE request = ?1", &[&&request[..]]));
+        at.and_then(|at| At::from_sql(at).ok()).map(|at| at.of(self.device))
+    }
+
     /// Own entries about a wallet or ticket that the hub's state does not cover, oldest first.
     pub fn uncovered_entries(&self, subject: &[u8; 16], section: Section) -> Vec<(EntryRef, Entry)> {
         self.kept(believed::uncovered(self.connection, self.device, subject, section))

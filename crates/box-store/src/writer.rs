@@ -115,7 +115,7 @@ impl Writing<'_> {
             }
             return Err(failure);
         }
-        let Decision { entries, result, confirm } = decision;
+        let Decision { entries, result, confirm, request } = decision;
         if entries.is_empty() && confirm.is_empty() {
             return Ok(Committed { refs: Vec::new(), result });
         }
@@ -128,7 +128,15 @@ impl Writing<'_> {
                 return Ok(Vec::new());
             }
             writing.commits = writing.commits.saturating_add(1);
-            writing.tail.append(writing.connection, writing.who, entries, writing.wall_ms)
+            let refs = writing.tail.append(writing.connection, writing.who, entries, writing.wall_ms)?;
+            if let (Some(request), Some(last)) = (request, refs.last()) {
+                let at = At { epoch: last.epoch, seq: last.seq };
+                writing
+                    .connection
+                    .prepare_cached("INSERT INTO answer (request, at) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+                    .execute(rusqlite::params![&request[..], at.sql()])?;
+            }
+            Ok(refs)
         })?;
         Ok(Committed { refs, result })
     }

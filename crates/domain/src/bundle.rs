@@ -20,7 +20,7 @@ use crate::{
 
 const MAGIC: &[u8; 4] = b"FBUN";
 /// Longest bundle file; a longer one is refused before it is looked at.
-pub const BUNDLE_MAX: usize = 64 << 20;
+pub const BUNDLE_MAX: usize = 32 << 20;
 
 /// What a festival has decided.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]

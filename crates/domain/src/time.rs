@@ -27,7 +27,7 @@ pub enum TimeSource {
     Build,
     /// This box's own last entry.
     OwnEntry,
-    /// The hub signed it.
+    /// A hub node that had proven its key said it.
     Hub,
 }
 

@@ -226,7 +226,9 @@ impl LinkReceiver {
                 self.knows_peer = true;
                 Ok(Some(frame))
             }
-            Some(Err(LinkError::Connection(ConnectionError::ApplicationClosed(close)))) if close.error_code == CODE_DONE => {
+            Some(Err(LinkError::Connection(ConnectionError::ApplicationClosed(close))))
+                if close.error_code == CODE_DONE =>
+            {
                 Ok(None)
             }
             Some(Err(error)) => {
@@ -291,7 +293,12 @@ async fn read(connection: Connection, mut stream: RecvStream, frames: Sender<Res
             Ok(None) => break Some(LinkError::CutShort),
             Err(ReadError::ConnectionLost(ConnectionError::LocallyClosed)) => break Some(LinkError::Closed),
             Err(ReadError::ConnectionLost(error)) => break Some(error.into()),
-            Err(ReadError::Reset(_) | ReadError::ClosedStream | ReadError::IllegalOrderedRead | ReadError::ZeroRttRejected) => {
+            Err(
+                ReadError::Reset(_)
+                | ReadError::ClosedStream
+                | ReadError::IllegalOrderedRead
+                | ReadError::ZeroRttRejected,
+            ) => {
                 break Some(LinkError::Stopped);
             }
         };

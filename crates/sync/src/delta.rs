@@ -214,7 +214,8 @@ impl SignedDelta {
         if !bundle_keys.contains(&self.key) {
             return Err(DeltaError::Key);
         }
-        verify(&self.key, SignatureTag::Delta, festival, &[&self.body], &self.signature).map_err(|_| DeltaError::Signature)?;
+        verify(&self.key, SignatureTag::Delta, festival, &[&self.body], &self.signature)
+            .map_err(|_| DeltaError::Signature)?;
         let delta = Delta::from_bytes(&self.body)?;
         if delta.festival == *festival { Ok(delta) } else { Err(DeltaError::Festival) }
     }
@@ -309,7 +310,11 @@ mod tests {
             part,
             parts,
             snapshot,
-            vector: vec![JournalHeads { device: DeviceId([4; 16]), epoch: 0, branches: vec![Branch::up_to(7, [1; 16])] }],
+            vector: vec![JournalHeads {
+                device: DeviceId([4; 16]),
+                epoch: 0,
+                branches: vec![Branch::up_to(7, [1; 16])],
+            }],
             hub_time_ms: 99,
             items: vec![1, 2, 3],
         }

@@ -42,7 +42,13 @@ pub(crate) fn chain(subject: u8, purpose: Purpose, issuer: u8) -> CertificateCha
         serial: [subject; 16],
         valid_from: 0,
         valid_until: 0,
-        scope: Scope { place: "Bar 3".into(), roles: Roles::BAR, kinds: u64::MAX, box_numbers: (1, 900), quota_cents: 0 },
+        scope: Scope {
+            place: "Bar 3".into(),
+            roles: Roles::BAR,
+            kinds: u64::MAX,
+            box_numbers: (1, 900),
+            quota_cents: 0,
+        },
     };
     CertificateChain(vec![SignedCertificate::issue(certificate, &key(issuer))])
 }

@@ -12,13 +12,14 @@ use domain::{
 use thiserror::Error;
 
 mod columns;
+mod parts;
 
 /// Most entries in one segment.
 pub const SEGMENT_ENTRIES: usize = 500;
 /// Most bytes of bodies in one segment; whoever cuts segments stops at the commit end before it.
 pub const SEGMENT_BODIES: usize = 768 * 1024;
-/// Level of the compression, measured: 3 is within two per cent of 6 at a third of its time.
-const LEVEL: i32 = 3;
+/// Level of the compression, measured on 500 sales: 9 gives no byte less, 19 one in a hundred at twenty times the time.
+const LEVEL: i32 = 6;
 const VERSION: u8 = 1;
 
 /// Consecutive entries of one journal, ending at the end of a commit.
@@ -174,7 +175,8 @@ impl Segment {
                 return Err(SegmentError::Genesis("another festival"));
             }
         }
-        let mut cursor = ChainCursor { festival, device: self.device, epoch: self.epoch, next_seq: self.first, prev: self.prev };
+        let mut cursor =
+            ChainCursor { festival, device: self.device, epoch: self.epoch, next_seq: self.first, prev: self.prev };
         let heads: Vec<Head> = self.bodies.iter().map(|body| cursor.append(body)).collect();
         let (Some(head), Some(body)) = (heads.last(), self.bodies.last()) else {
             return Err(SegmentError::Entries { found: 0, limit: SEGMENT_ENTRIES });

@@ -284,9 +284,8 @@ mod tests {
     }
 
     fn vector() -> impl Strategy<Value = VersionVector> {
-        let journal = (0u8..40, 0u32..3, proptest::collection::vec(branch(), 1..4)).prop_map(|(device, epoch, branches)| {
-            JournalHeads { device: DeviceId([device; 16]), epoch, branches }
-        });
+        let journal = (0u8..40, 0u32..3, proptest::collection::vec(branch(), 1..4))
+            .prop_map(|(device, epoch, branches)| JournalHeads { device: DeviceId([device; 16]), epoch, branches });
         proptest::collection::vec(journal, 0..20).prop_map(|journals| VersionVector::new(journals).within_limits())
     }
 

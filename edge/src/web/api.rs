@@ -37,25 +37,37 @@ struct Outcome {
     result: Option<screens::view::TapResult>,
 }
 
-pub(super) fn refusal(status: StatusCode, code: &str, args: Args) -> Response {
-    (status, Json(Refusal { code: code.into(), args })).into_response()
+/// A no, as every route says it.
+pub(super) struct Refused {
+    status: StatusCode,
+    refusal: Refusal,
 }
 
-fn refused(code: &str) -> Response {
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.status, Json(self.refusal)).into_response()
+    }
+}
+
+pub(super) fn refusal(status: StatusCode, code: &str, args: Args) -> Refused {
+    Refused { status, refusal: Refusal { code: code.into(), args } }
+}
+
+fn refused(code: &str) -> Refused {
     refusal(StatusCode::CONFLICT, code, BTreeMap::new())
 }
 
 type Body<T> = Result<Json<T>, JsonRejection>;
 
 /// A body that is not what the route takes: 400 and why.
-fn body<T>(body: Body<T>) -> Result<T, Response> {
+fn body<T>(body: Body<T>) -> Result<T, Refused> {
     body.map(|Json(body)| body).map_err(|rejection| {
         let args = BTreeMap::from([("reason".to_owned(), rejection.body_text())]);
         refusal(StatusCode::BAD_REQUEST, "api.body", args)
     })
 }
 
-fn request_id(text: &str) -> Result<RequestId, Response> {
+fn request_id(text: &str) -> Result<RequestId, Refused> {
     let bytes = domain::wire::unhex(text).and_then(|bytes| RequestId::try_from(bytes).ok());
     bytes.ok_or_else(|| refusal(StatusCode::BAD_REQUEST, "api.id", BTreeMap::new()))
 }
@@ -70,7 +82,7 @@ pub(super) async fn state(State(station): State<Arc<Station>>) -> Response {
 pub(super) async fn agreement(State(station): State<Arc<Station>>) -> Response {
     match tokio::task::spawn_blocking(move || station.agreement()).await {
         Ok(Ok(agreement)) => Json(agreement).into_response(),
-        Ok(Err(error)) => refusal(StatusCode::SERVICE_UNAVAILABLE, error.code(), BTreeMap::new()),
+        Ok(Err(error)) => refusal(StatusCode::SERVICE_UNAVAILABLE, error.code(), BTreeMap::new()).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
@@ -78,10 +90,10 @@ pub(super) async fn agreement(State(station): State<Arc<Station>>) -> Response {
 pub(super) async fn scan(State(station): State<Arc<Station>>, scan: Body<post::Scan>) -> Response {
     let scan = match body(scan) {
         Ok(scan) => scan,
-        Err(response) => return response,
+        Err(refused) => return refused.into_response(),
     };
     if !station.roles().has(Roles::GATE) {
-        return refused("gate.not_a_gate");
+        return refused("gate.not_a_gate").into_response();
     }
     match tokio::task::spawn_blocking(move || gate::scan(&station, &scan.text)).await {
         Ok(verdict) => Json(verdict).into_response(),
@@ -108,11 +120,11 @@ pub(super) async fn sale(
     };
     match priced() {
         Ok((id, purpose)) => ask(station, id, purpose, wait).await,
-        Err(response) => response,
+        Err(refused) => refused.into_response(),
     }
 }
 
-fn till_refusal(refusal: &till::TillRefusal) -> Response {
+fn till_refusal(refusal: &till::TillRefusal) -> Refused {
     let args = refusal.arguments().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     self::refusal(StatusCode::CONFLICT, refusal.code(), args)
 }
@@ -135,7 +147,7 @@ pub(super) async fn top_up(
     };
     match asked() {
         Ok((id, purpose)) => ask(station, id, purpose, wait).await,
-        Err(response) => response,
+        Err(refused) => refused.into_response(),
     }
 }
 
@@ -154,10 +166,10 @@ pub(super) async fn refund(State(station): State<Arc<Station>>, Query(wait): Que
 async fn at_desk(station: Arc<Station>, wait: Wait, only: Body<OnlyId>, purpose: Purpose) -> Response {
     let id = match body(only).and_then(|only| request_id(&only.id)) {
         Ok(id) => id,
-        Err(response) => return response,
+        Err(refused) => return refused.into_response(),
     };
     if !station.roles().has(Roles::TOP_UP) {
-        return refused("till.not_a_desk");
+        return refused("till.not_a_desk").into_response();
     }
     ask(station, id, purpose, wait).await
 }
@@ -171,21 +183,21 @@ pub(super) async fn cancel(State(station): State<Arc<Station>>) -> Response {
 pub(super) async fn handed_over(State(station): State<Arc<Station>>, answer: Body<post::HandedOver>) -> Response {
     let answer = match body(answer) {
         Ok(answer) => answer,
-        Err(response) => return response,
+        Err(refused) => return refused.into_response(),
     };
     let Some(entry) = crate::station::entry_ref(&answer.entry) else {
-        return refusal(StatusCode::BAD_REQUEST, "api.entry", BTreeMap::new());
+        return refusal(StatusCode::BAD_REQUEST, "api.entry", BTreeMap::new()).into_response();
     };
     match tokio::task::spawn_blocking(move || crate::hand_over::answer(&station, entry, answer.handed_over)).await {
         Ok(Ok(())) => Json(serde_json::json!({})).into_response(),
-        Ok(Err(code)) => refused(code),
+        Ok(Err(code)) => refused(code).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
 async fn ask(station: Arc<Station>, id: RequestId, purpose: Purpose, wait: Wait) -> Response {
     if let Err(code) = station.readiness() {
-        return refusal(StatusCode::SERVICE_UNAVAILABLE, code, BTreeMap::new());
+        return refusal(StatusCode::SERVICE_UNAVAILABLE, code, BTreeMap::new()).into_response();
     }
     let mut progress = station.desk.follow();
     let known = {
@@ -201,8 +213,8 @@ async fn ask(station: Arc<Station>, id: RequestId, purpose: Purpose, wait: Wait)
             return Json(Outcome { phase, result: Some(result) }).into_response();
         }
         Ok(None) => station.changed(),
-        Err(NotTaken::Busy) => return refused("till.busy"),
-        Err(NotTaken::OtherContent) => return refused("till.other_content"),
+        Err(NotTaken::Busy) => return refused("till.busy").into_response(),
+        Err(NotTaken::OtherContent) => return refused("till.other_content").into_response(),
     }
     let Some(wait_ms) = wait.wait_ms else {
         return (StatusCode::ACCEPTED, Json(serde_json::json!({}))).into_response();
@@ -213,6 +225,6 @@ async fn ask(station: Arc<Station>, id: RequestId, purpose: Purpose, wait: Wait)
             let Progress { phase, result, .. } = progress.clone();
             Json(Outcome { phase, result }).into_response()
         }
-        _ => refusal(StatusCode::REQUEST_TIMEOUT, "till.timeout", BTreeMap::new()),
+        _ => refusal(StatusCode::REQUEST_TIMEOUT, "till.timeout", BTreeMap::new()).into_response(),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, Method, StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
@@ -20,14 +20,14 @@ pub(super) async fn guard(State(station): State<Arc<Station>>, request: Request,
     if carries_key(request.headers(), station.screen_key()) {
         next.run(request).await
     } else {
-        refusal(StatusCode::UNAUTHORIZED, "box.screen_key", Default::default())
+        refusal(StatusCode::UNAUTHORIZED, "box.screen_key", Default::default()).into_response()
     }
 }
 
 /// `/?key=…` on the label: sets the cookie and shows the page without the key in its address.
 pub(super) fn sign_in(station: &Station, key: &str, path: &str) -> Response {
     if !same(key, station.screen_key()) {
-        return refusal(StatusCode::UNAUTHORIZED, "box.screen_key", Default::default());
+        return refusal(StatusCode::UNAUTHORIZED, "box.screen_key", Default::default()).into_response();
     }
     let cookie = format!("{COOKIE}={key}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=1209600");
     ([(header::SET_COOKIE, cookie)], Redirect::to(path)).into_response()
@@ -43,11 +43,6 @@ fn carries_key(headers: &HeaderMap, key: &str) -> bool {
 fn same(given: &str, key: &str) -> bool {
     let different = given.bytes().zip(key.bytes()).fold(0u8, |sum, (a, b)| sum | (a ^ b));
     given.len() == key.len() && different == 0
-}
-
-/// Whether a method changes something.
-pub(super) fn changes(method: &Method) -> bool {
-    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub(super) async fn ready(State(station): State<Arc<Station>>) -> Response {
 }
 
 pub(super) async fn health(State(station): State<Arc<Station>>) -> Response {
+    let bundle_number = station.bundle().bundle.body.number;
     let Ok(view) = tokio::task::spawn_blocking(move || view::of(&station)).await else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
@@ -36,6 +37,7 @@ pub(super) async fn health(State(station): State<Arc<Station>>) -> Response {
         "hub_connected": view.hub.connected,
         "knowledge": view.knowledge,
         "trusted_time": view.trusted_time,
+        "bundle_number": bundle_number,
         "degraded": view.degraded,
     }))
     .into_response()

@@ -18,7 +18,7 @@ use crate::station::Station;
 const BODY_MAX: usize = 16 << 10;
 
 /// All routes.
-pub fn router(station: Arc<Station>) -> Router {
+pub(crate) fn router(station: Arc<Station>) -> Router {
     let guarded = Router::new()
         .route("/api/state", get(api::state))
         .route("/events", get(events::stream))
@@ -47,9 +47,9 @@ pub fn router(station: Arc<Station>) -> Router {
 }
 
 /// Serves until `handle` is told to stop.
-pub async fn serve(station: Arc<Station>, addr: SocketAddr, tls: RustlsConfig, handle: Handle<SocketAddr>) -> std::io::Result<()> {
+pub(crate) async fn serve(station: Arc<Station>, addr: SocketAddr, tls: RustlsConfig, handle: Handle<SocketAddr>) -> std::io::Result<()> {
     axum_server::bind_rustls(addr, tls).handle(handle).serve(router(station).into_make_service()).await
 }
 
 /// How long open requests may take once the box stops.
-pub const STOP_WITHIN: Duration = Duration::from_secs(2);
+pub(crate) const STOP_WITHIN: Duration = Duration::from_secs(2);

@@ -131,6 +131,26 @@ mod tests {
     }
 
     #[test]
+    fn a_running_box_is_asked_and_what_is_wrong_is_named() {
+        let (_temp, ca) = crate::https::tests::ca("tls");
+        let state = concat!(
+            "HTTP/1.1 200 OK\r\n\r\n",
+            r#"{"place":"Bar 3","reader":"ready","hub":{"connected":true},"knowledge":[{"section":"wallets","age_s":5}]}"#
+        );
+        let health = "HTTP/1.1 200 OK\r\n\r\n{\"status\":\"ok\",\"bundle_number\":4}";
+        let answers = Box::leak(Box::new([health, "HTTP/1.1 503 -\r\n\r\n{\"reason\":\"store.full\"}", state]));
+        let (port, serving) = crate::https::tests::daemon(&ca, answers);
+        let daemon = Daemon::new(&format!("https://localhost:{port}"), ca.pem().as_bytes()).unwrap();
+        let report = running(&daemon, Some("abc"));
+        assert_eq!(serving.join().unwrap().matches("Bearer abc").count(), 1, "only the state needs the key");
+        let bad: Vec<_> = report.findings.iter().filter(|finding| !finding.ok).map(|finding| finding.check).collect();
+        assert_eq!(bad, ["ready", "clock"]);
+        let seen = |check| report.findings.iter().find(|finding| finding.check == check).unwrap().seen.as_str();
+        assert_eq!((seen("ready"), seen("bundle"), seen("knowledge")), ("503 store.full", "4", "wallets 5 s"));
+        assert!(!report.ok);
+    }
+
+    #[test]
     fn old_knowledge_a_lost_reader_and_a_clock_that_is_off_are_found() {
         let mut old = view();
         old.knowledge[0].age_s = Some(OLD_S + 1);

@@ -89,7 +89,7 @@ fn label_text(label: &Label, lang: Lang) -> String {
         (lang.pick("Identité", "Identity"), record.device.clone()),
         (lang.pick("Époque", "Epoch"), record.epoch.to_string()),
         (lang.pick("Paquet", "Bundle"), label.bundle.to_string()),
-        (lang.pick("Écrans", "Screens"), format!("https://{}{}", label.https, label.path())),
+        (lang.pick("Écrans", "Screens"), screens(label)),
     ];
     let rows: Vec<String> = rows.into_iter().map(|(name, value)| format!("  {name:<10} {value}")).collect();
     let last = lang.pick(
@@ -97,6 +97,11 @@ fn label_text(label: &Label, lang: Lang) -> String {
         "The box has confirmed. Stick the label inside: the key opens its screens.",
     );
     format!("{}\n{last}", rows.join("\n"))
+}
+
+/// Where the screens are; with port 0 the box says so itself once it runs (`run.json`).
+fn screens(label: &Label) -> String {
+    if label.https.ends_with(":0") { label.path() } else { format!("https://{}{}", label.https, label.path()) }
 }
 
 pub(super) fn check(wanted: &BoxCheck, lang: Lang) -> Result<Said, Failure> {

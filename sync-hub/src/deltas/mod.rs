@@ -3,11 +3,11 @@
 //! Not here: how a box that lacks a batch gets it (`feed`).
 pub mod feed;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use domain::{
     id::{DeviceId, TicketUid, WalletId},
-    ledger::{Cutoff, TicketState, WalletState},
+    ledger::{Conflict, Cutoff, TicketState, WalletState},
     wire::Writer,
 };
 use sync::{Delta, JournalHeads, Section, SignedDelta, delta::DELTA_MAX, vector::MAX_JOURNALS};
@@ -69,7 +69,7 @@ impl Hub {
         let revoked = self.revoked_items()?;
         let numbers = self.numbers.clone();
         let revocations: Vec<u8> = difference(&self.revoked, &revoked);
-        let Self { store, journals, identity, .. } = self;
+        let Self { store, journals, identity, conflicted, .. } = self;
         let currency = identity.founding.currency;
         let pending = store.transaction::<_, HubError>(|store| {
             let mut items = Writer::new();
@@ -77,7 +77,7 @@ impl Hub {
                 let folded = fold::wallet(id, journals, store, currency)?;
                 let state = folded.state.to_bytes();
                 store.put_wallet_state(id, &state, folded.folded.as_ref())?;
-                store.put_conflict(&id.0, conflicts::stored(&folded.conflicts).as_deref())?;
+                note_conflicts(store, conflicted, id.0, &folded.conflicts)?;
                 items.bytes(&state);
             }
             let wallets = items.finish();
@@ -85,7 +85,7 @@ impl Hub {
             for id in tickets {
                 let (state, found) = fold::ticket(id, journals, store, currency)?;
                 store.put_ticket_state(id, &state.to_bytes())?;
-                store.put_conflict(&id.0, conflicts::stored(&found).as_deref())?;
+                note_conflicts(store, conflicted, id.0, &found)?;
                 items.bytes(&state.to_bytes());
             }
             let tickets = items.finish();
@@ -210,6 +210,19 @@ impl Hub {
             self.feeds.publish(section, Batch { number: 1, prev: 0, parts });
         }
         Ok(())
+    }
+}
+
+/// Keeps what does not fit together, and forgets what fits again.
+fn note_conflicts(store: &Store, conflicted: &mut HashSet<[u8; 16]>, subject: [u8; 16], found: &[Conflict]) -> Result<(), StoreError> {
+    match conflicts::stored(found) {
+        Some(view) => {
+            conflicted.insert(subject);
+            store.put_conflict(&subject, Some(&view))
+        }
+        // The set only grows: taking away what is not there costs nothing but a statement.
+        None if conflicted.contains(&subject) => store.put_conflict(&subject, None),
+        None => Ok(()),
     }
 }
 

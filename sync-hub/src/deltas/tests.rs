@@ -149,3 +149,23 @@ fn revocations_go_out_once_and_again_in_a_snapshot() {
     hub.snapshot(Section::Revocations).unwrap();
     assert_eq!(part(&hub, Section::Revocations, DeltaProgress::default()).unwrap().items, wanted);
 }
+
+#[test]
+fn a_box_that_knows_a_later_term_makes_the_hub_start_one_above_it() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let mut desk = SampleBox::new(20, Roles(7));
+    desk.top_up(wallet(1), 100);
+    hub.ingest(&desk.segments(10)).unwrap();
+    hub.block_wallet(wallet(1)).unwrap();
+    hub.raise_term(6).unwrap();
+    assert_eq!((hub.term(), hub.feeds().newest().0), (7, 7));
+    hub.unblock_wallet(wallet(1)).unwrap();
+    let own = hub.identity().device();
+    assert_eq!(hub.journals().of_device(own).map(|journal| journal.epoch).collect::<Vec<_>>(), vec![1, 7]);
+    hub.snapshot(Section::Wallets).unwrap();
+    let snapshot = part(&hub, Section::Wallets, DeltaProgress::at(6, 40)).unwrap();
+    assert!(snapshot.snapshot && snapshot.term == 7);
+    drop(hub);
+    assert_eq!(sample::open(dir.path()).term(), 7, "a restart is no restore");
+}

@@ -10,8 +10,19 @@ use domain::{
     money::Currency,
 };
 
-use super::journals::{Journal, Journals, ReadBody, journal_subject};
+use super::journals::{Journal, Journals, ReadBody, countersigned_subject, journal_subject};
 use crate::store::{Place, Store, StoreError, StoredWallet};
+
+/// Where entries come from.
+pub(crate) struct Source<'a> {
+    pub(crate) journals: &'a Journals,
+    pub(crate) store: &'a Store,
+    pub(crate) currency: Currency,
+    /// Their journal.
+    pub(crate) at: usize,
+    /// Finds the intent that an entry closes, among those that came with it.
+    pub(crate) intents: &'a dyn Fn(EntryRef) -> Option<Entry>,
+}
 
 /// What an entry is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +33,7 @@ pub(crate) enum About {
     Ticket(TicketUid),
     Pairing(WalletId, TicketUid),
     Device(DeviceId),
+    Countersigned(DeviceId),
     Closure,
 }
 
@@ -32,9 +44,30 @@ struct Touched {
     is_ticket: bool,
 }
 
+/// Most wallets whose sums are kept in memory, some 300 bytes each.
+const CACHED: usize = 200_000;
+
+/// Sums of wallets as they are on disk, so that a busy wallet is not read again for each transaction.
+#[derive(Debug, Default)]
+pub(crate) struct Cache(HashMap<WalletId, StoredWallet>);
+
+impl Cache {
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    fn take(&mut self, wallet: WalletId, store: &Store) -> Result<StoredWallet, StoreError> {
+        match self.0.remove(&wallet) {
+            Some(stored) => Ok(stored),
+            None => Ok(store.sums(wallet)?.unwrap_or_default()),
+        }
+    }
+}
+
 /// One transaction's effect.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
+    cache: Cache,
     touched: HashMap<[u8; 16], Touched>,
     /// Devices that hub entries speak of.
     pub(crate) devices: BTreeSet<DeviceId>,
@@ -72,8 +105,8 @@ pub(crate) fn about(entry: &Entry, journals: &Journals, store: &Store) -> Result
     }
     Ok(match (entry.effect, entry.kind) {
         (_, Kind::CLOSURE) => About::Closure,
-        (_, Kind::PAIRING) => About::Pairing(subject.wallet(), entry.other.ticket()),
-        (_, Kind::COUNTERSIGNATURE) => About::Device(subject.device()),
+        (_, Kind::PAIRING) if !entry.other.is_none() => About::Pairing(subject.wallet(), entry.other.ticket()),
+        (_, Kind::COUNTERSIGNATURE) => About::Countersigned(subject.device()),
         (Effect::In | Effect::Out, _) | (Effect::None, Kind::ADMISSION | Kind::EXIT) => About::Ticket(subject.ticket()),
         (Effect::Transfer, _) => About::Wallets(subject.wallet(), entry.other.wallet()),
         (
@@ -104,19 +137,16 @@ fn block(entry: &Entry, subject: Subject, journals: &Journals, store: &Store) ->
 }
 
 impl Batch {
+    /// An empty one.
+    pub(crate) fn with(cache: Cache) -> Self {
+        Self { cache, ..Self::default() }
+    }
+
     /// Takes one new entry.
-    pub(crate) fn take(
-        &mut self,
-        journals: &Journals,
-        at: usize,
-        place: Place,
-        body: &ReadBody,
-        store: &Store,
-        currency: Currency,
-        intents: &dyn Fn(EntryRef) -> Option<Entry>,
-    ) -> Result<(), StoreError> {
-        let journal = journals.at(at);
-        let standing = journal.standing(body, place, currency);
+    pub(crate) fn take(&mut self, from: &Source<'_>, place: Place, body: &ReadBody) -> Result<(), StoreError> {
+        let (journals, store) = (from.journals, from.store);
+        let journal = journals.at(from.at);
+        let standing = journal.standing(body, place, from.currency);
         if let Standing::SetAside(reason) = standing {
             return store.set_aside(place, &reason_text(&reason));
         }
@@ -132,15 +162,22 @@ impl Batch {
                 self.touch(device.0, place);
                 self.devices.insert(device);
             }
+            About::Countersigned(device) => {
+                self.touch(countersigned_subject(device), place);
+                // Where nothing is forked, nothing needs confirming.
+                if journals.of_device(device).any(|journal| journal.forked_at.is_some()) {
+                    self.devices.insert(device);
+                }
+            }
             About::Ticket(ticket) => self.ticket(ticket, place),
             About::Pairing(wallet, ticket) => {
-                self.add(wallet, place, entry, counts, store, journal, intents)?;
+                self.add(from, wallet, place, entry, counts)?;
                 self.ticket(ticket, place);
             }
-            About::Wallet(wallet) => self.add(wallet, place, entry, counts, store, journal, intents)?,
-            About::Wallets(from, to) => {
-                self.add(from, place, entry, counts, store, journal, intents)?;
-                let stored = self.wallet(to, place, store)?;
+            About::Wallet(wallet) => self.add(from, wallet, place, entry, counts)?,
+            About::Wallets(giver, receiver) => {
+                self.add(from, giver, place, entry, counts)?;
+                let stored = self.wallet(receiver, place, store)?;
                 if counts {
                     stored.accounts.add_received(entry);
                 } else {
@@ -151,25 +188,16 @@ impl Batch {
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "an entry, its place and where its intent may be found")]
-    fn add(
-        &mut self,
-        wallet: WalletId,
-        place: Place,
-        entry: &Entry,
-        counts: bool,
-        store: &Store,
-        journal: &Journal,
-        intents: &dyn Fn(EntryRef) -> Option<Entry>,
-    ) -> Result<(), StoreError> {
+    fn add(&mut self, from: &Source<'_>, wallet: WalletId, place: Place, entry: &Entry, counts: bool) -> Result<(), StoreError> {
+        let journal = from.journals.at(from.at);
         let intent = match closes(entry).filter(|at| counts && at.device == journal.device) {
-            Some(at) => match intents(at) {
+            Some(at) => match (from.intents)(at) {
                 Some(intent) => Some(intent),
-                None => intent_on_disk(at, place, journal, store)?,
+                None => intent_on_disk(at, place, journal, from.store)?,
             },
             None => None,
         };
-        let stored = self.wallet(wallet, place, store)?;
+        let stored = self.wallet(wallet, place, from.store)?;
         if counts {
             stored.accounts.add_closing(entry, intent.as_ref());
             stored.tip.add(entry, intent.as_ref());
@@ -190,11 +218,22 @@ impl Batch {
     }
 
     fn wallet(&mut self, wallet: WalletId, place: Place, store: &Store) -> Result<&mut StoredWallet, StoreError> {
-        let touched = self.touch(wallet.0, place);
+        let touched = self.touched.entry(wallet.0).or_default();
+        touched.places.push(place);
         if touched.wallet.is_none() {
-            touched.wallet = Some(store.wallet(wallet)?.unwrap_or_default());
+            touched.wallet = Some(self.cache.take(wallet, store)?);
         }
         Ok(touched.wallet.get_or_insert_default())
+    }
+
+    /// After the commit: what was written may be read from memory again.
+    pub(crate) fn into_cache(mut self) -> Cache {
+        if self.cache.0.len() > CACHED {
+            self.cache.clear();
+        }
+        let written = self.touched.into_iter().filter_map(|(id, touched)| Some((WalletId(id), touched.wallet?)));
+        self.cache.0.extend(written);
+        self.cache
     }
 
     /// Writes everything, sorted by subject.

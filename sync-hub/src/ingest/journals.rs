@@ -345,7 +345,10 @@ impl Journals {
     /// Judges again which entries of a device's journals count, from the hub entries about it. Gives the journals
     /// whose standing changed, and from which position.
     pub(crate) fn judge_device(&mut self, device: DeviceId, store: &Store, currency: Currency) -> Result<Vec<(usize, u32)>, StoreError> {
-        let about = self.entries_about(&device.0, store, currency)?;
+        let mut about = self.entries_about(&device.0, store, currency)?;
+        if self.of_device(device).any(|journal| journal.forked_at.is_some()) {
+            about.extend(self.entries_about(&countersigned_subject(device), store, currency)?);
+        }
         let mut acts = Vec::new();
         for (at, place, body) in &about {
             let journal = self.at(*at);
@@ -390,8 +393,17 @@ fn shown_rights(store: &Store, device: DeviceId, founding: &Founding) -> Result<
 
 /// Under what the closures of a journal are found in `touches`: no wallet or ticket has this id.
 pub(crate) fn journal_subject(device: DeviceId, epoch: u32) -> [u8; 16] {
+    subject(b"hub.closures\0", device, epoch)
+}
+
+/// Under what the countersignatures of a device's heads are found in `touches`.
+pub(crate) fn countersigned_subject(device: DeviceId) -> [u8; 16] {
+    subject(b"hub.countersigned\0", device, 0)
+}
+
+fn subject(tag: &[u8], device: DeviceId, epoch: u32) -> [u8; 16] {
     let mut hash = blake3::Hasher::new();
-    hash.update(b"hub.journal-subject\0").update(&device.0).update(&epoch.to_le_bytes());
+    hash.update(tag).update(&device.0).update(&epoch.to_le_bytes());
     let mut subject = [0; 16];
     subject.copy_from_slice(hash.finalize().as_bytes().split_at(16).0);
     subject

@@ -18,7 +18,7 @@ use sync::{
 };
 
 use self::{
-    batch::{About, Batch, Dirty, about},
+    batch::{About, Batch, Cache, Dirty, Source, about},
     journals::{Journal, Journals, ReadBody, StoredHashes},
 };
 use crate::{
@@ -56,14 +56,14 @@ impl Hub {
     /// Stores segments in one transaction and says of each what is held now. A segment whose journal's key nobody here
     /// knows is not taken: its branch is answered as empty, so that the box sends from the start.
     pub fn ingest(&mut self, segments: &[VerifiedSegment]) -> Result<Vec<Stored>, HubError> {
-        let before = self.journals.all().len();
         let mut dirty = Dirty::default();
+        let batch = Batch::with(std::mem::take(&mut self.cache));
         let Self { store, journals, identity, .. } = self;
-        let done = store.transaction(|store| take_all(store, journals, identity, segments, &mut dirty));
+        let done = store.transaction(|store| take_all(store, journals, identity, segments, &mut dirty, batch));
         match done {
-            Ok(stored) => {
+            Ok((stored, cache)) => {
+                self.cache = cache;
                 self.dirty.extend(dirty);
-                self.new_journals |= self.journals.all().len() > before;
                 Ok(stored)
             }
             Err(error) => {
@@ -80,13 +80,14 @@ fn take_all(
     identity: &Identity,
     segments: &[VerifiedSegment],
     dirty: &mut Dirty,
-) -> Result<Vec<Stored>, StoreError> {
-    let mut taking = Taking { store, journals, identity, batch: Batch::default(), again: Vec::new(), dirty };
+    batch: Batch,
+) -> Result<(Vec<Stored>, Cache), StoreError> {
+    let mut taking = Taking { store, journals, identity, batch, again: Vec::new(), dirty };
     let mut runs = Vec::with_capacity(segments.len());
     for verified in segments {
         runs.push(taking.take(verified)?);
     }
-    taking.finish()?;
+    let cache = taking.finish()?;
     let mut stored = Vec::with_capacity(segments.len());
     for (verified, taken) in segments.iter().zip(runs) {
         let Segment { device, epoch, .. } = verified.segment;
@@ -99,7 +100,7 @@ fn take_all(
             branches: journal.map_or(0, |(journal, _)| journal.tree.branches().len()),
         });
     }
-    Ok(stored)
+    Ok((stored, cache))
 }
 
 struct Taking<'a> {
@@ -212,16 +213,17 @@ impl Taking<'_> {
             Entry::from_bytes(body).ok()
         };
         let journal = self.journals.at(at).id;
+        let source = Source { journals: self.journals, store: self.store, currency, at, intents: &intents };
         for (body, head) in segment.bodies.iter().zip(heads).take(which.end).skip(which.start) {
             let place = Place { journal, run, seq: head.seq };
             let body = ReadBody::of(body, currency);
-            self.batch.take(self.journals, at, place, &body, self.store, currency, &intents)?;
+            self.batch.take(&source, place, &body)?;
         }
         Ok(())
     }
 
     /// Writes what was gathered, then judges again what hub entries or forks changed.
-    fn finish(&mut self) -> Result<(), StoreError> {
+    fn finish(mut self) -> Result<Cache, StoreError> {
         self.batch.write(self.store, self.dirty)?;
         let currency = self.identity.founding.currency;
         let devices: Vec<DeviceId> = self.batch.devices.iter().copied().collect();
@@ -236,10 +238,12 @@ impl Taking<'_> {
         self.again.sort_unstable();
         let mut again = std::mem::take(&mut self.again);
         again.dedup_by_key(|(at, _)| *at);
+        let rewritten = self.batch.closed || !again.is_empty();
         for (at, from) in again {
             self.stand_again(at, from)?;
         }
-        Ok(())
+        // What was written beside the batch is read from disk again.
+        Ok(if rewritten { Cache::default() } else { self.batch.into_cache() })
     }
 
     /// A journal that closed settles what it left open: wallets with open intents of it are folded again.
@@ -282,7 +286,7 @@ impl Taking<'_> {
                     About::Wallets(a, b) => ([Some(a), Some(b)], None),
                     About::Pairing(wallet, ticket) => ([Some(wallet), None], Some(ticket)),
                     About::Ticket(ticket) => ([None, None], Some(ticket)),
-                    About::Nothing | About::Device(_) | About::Closure => continue,
+                    About::Nothing | About::Device(_) | About::Countersigned(_) | About::Closure => continue,
                 };
                 for wallet in wallets.into_iter().flatten() {
                     if let Some(stored) = self.store.wallet(wallet)?.filter(|stored| !stored.unusual) {
@@ -302,3 +306,6 @@ impl Taking<'_> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod perf;

@@ -114,6 +114,13 @@ impl Store {
         Ok(row(&self.conn, sql, params![self.festival, device.0], |_| Ok(()))?.is_some())
     }
 
+    /// What this device showed.
+    pub fn stored_box(&self, device: DeviceId) -> Result<Option<StoredBox>, StoreError> {
+        let sql = "SELECT device, number, place, roles, chain, last_seen_ms, unsent, revoked FROM boxes \
+                   WHERE festival = $1 AND device = $2";
+        row(&self.conn, sql, params![self.festival, device.0], stored_box)
+    }
+
     /// The chain that this device showed.
     pub fn chain_of(&self, device: DeviceId) -> Result<Option<Vec<u8>>, StoreError> {
         let sql = "SELECT chain FROM boxes WHERE festival = $1 AND device = $2";

@@ -9,7 +9,7 @@ use rusqlite::{Row, params};
 use super::{Reading, Store, StoreError, row, rows, statement};
 
 /// A wallet as it is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoredWallet {
     /// Sums of its entries in force.
     pub accounts: Accounts,
@@ -21,12 +21,6 @@ pub struct StoredWallet {
     pub state: Option<Vec<u8>>,
     /// Sums of the full fold, where there was one.
     pub folded: Option<Accounts>,
-}
-
-impl Default for StoredWallet {
-    fn default() -> Self {
-        Self { accounts: Accounts::default(), tip: Tip::default(), unusual: false, state: None, folded: None }
-    }
 }
 
 impl StoredWallet {
@@ -62,6 +56,17 @@ impl Store {
     /// A wallet.
     pub fn wallet(&self, id: WalletId) -> Result<Option<StoredWallet>, StoreError> {
         row(&self.conn, WALLET, params![self.festival, id.0], raw)?.map(wallet).transpose()
+    }
+
+    /// Sums and tip of a wallet, without what was published of it.
+    pub fn sums(&self, id: WalletId) -> Result<Option<StoredWallet>, StoreError> {
+        let sql = "SELECT accounts, tip, unusual, NULL, NULL FROM wallets WHERE festival = $1 AND wallet = $2";
+        row(&self.conn, sql, params![self.festival, id.0], raw)?.map(wallet).transpose()
+    }
+
+    /// Subjects on which something does not fit together.
+    pub fn conflicted(&self) -> Result<Vec<[u8; 16]>, StoreError> {
+        rows(&self.conn, "SELECT subject FROM conflicts WHERE festival = $1", params![self.festival], |r| r.get(0))
     }
 
     /// Writes sums and tip of a wallet that this transaction touched.

@@ -195,3 +195,6 @@ async fn around(State(app): State<App>, request: Request, next: Next) -> Respons
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,10 @@
 pub mod journals;
 pub mod report;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use domain::{
@@ -25,10 +28,13 @@ use serde::Deserialize;
 
 use crate::{
     guest::{Guest, Light, Seen},
-    world::World,
+    world::{World, wait::until},
 };
 use journals::Journals;
 use report::{Books, Conflict, Report, Side};
+
+/// The hub draws its console within this time.
+const CONSOLE_WITHIN: Duration = Duration::from_secs(6);
 
 /// What the script knows must be found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +63,7 @@ pub async fn audit(world: &World, guests: &[Guest], frauds: &[Fraud]) -> Result<
     }
     let lights_without_entry = check_lights(guests, &journals, &mut reasons);
     let hub_converged = check_agreement(world, &mut reasons).await?;
-    let conflicts = world.hub.view().await?.conflicts;
+    let conflicts = conflicts(world, frauds).await?;
     check_conflicts(&conflicts, frauds, &mut reasons);
     if journals.set_aside > 0 {
         reasons.push(format!("{} entries count nothing at the hub", journals.set_aside));
@@ -187,7 +193,12 @@ fn light_has_entry(guest: &Guest, light: &Light, journals: &Journals) -> Result<
         Seen::Paired => Kind::PAIRING,
     };
     anyhow::ensure!(entry.kind == kind, "{name} is of kind {}", entry.kind.0);
-    anyhow::ensure!(entry.amount.as_i64() == light.cents, "{name} is about {} instead of {}", entry.amount, light.cents);
+    anyhow::ensure!(
+        entry.amount.as_i64() == light.cents,
+        "{name} is about {} instead of {}",
+        entry.amount,
+        light.cents
+    );
     let of_band = light.what == Seen::Admitted || entry.subject == wallet.into();
     anyhow::ensure!(of_band, "{name} is about another band");
     Ok(())
@@ -205,6 +216,19 @@ async fn check_agreement(world: &World, reasons: &mut Vec<String>) -> Result<boo
         reasons.push("not every box is running".into());
     }
     Ok(apart.is_empty() && all_run)
+}
+
+/// The hub's console is drawn a moment after the entries are in: it gets that moment.
+async fn conflicts(world: &World, frauds: &[Fraud]) -> Result<Vec<Shown>> {
+    let found = async || {
+        let conflicts = world.hub.view().await?.conflicts;
+        let all = frauds.iter().all(|fraud| conflicts.iter().any(|conflict| is_of(conflict, fraud)));
+        Ok(all.then_some(conflicts))
+    };
+    match until("the frauds are among the hub's conflicts", CONSOLE_WITHIN, found).await {
+        Ok(conflicts) => Ok(conflicts),
+        Err(_) => Ok(world.hub.view().await?.conflicts),
+    }
 }
 
 fn is_of(conflict: &Shown, fraud: &Fraud) -> bool {

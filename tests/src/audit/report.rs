@@ -131,7 +131,8 @@ mod tests {
 
     #[test]
     fn what_no_account_explains_is_left_over_on_either_side() {
-        let books = Books { top_up_cents: 1000, balance_cents: 300, spent_cents: 600, deposits_cents: 100, ..Books::default() };
+        let books =
+            Books { top_up_cents: 1000, balance_cents: 300, spent_cents: 600, deposits_cents: 100, ..Books::default() };
         assert_eq!(books.balanced().unexplained_cents, 0);
         let missing = Books { spent_cents: 250, ..books };
         assert_eq!(missing.balanced().unexplained_cents, 350);

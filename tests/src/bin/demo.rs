@@ -120,7 +120,10 @@ fn in_words(report: &Report) -> String {
     let money = |cents| screens::money(Lang::En, cents, "EUR");
     let books = &report.books;
     let mut lines = vec![
-        format!("{} guests, {} admissions, {} refusals, {} sales", report.guests, report.admitted, report.refused, report.sales),
+        format!(
+            "{} guests, {} admissions, {} refusals, {} sales",
+            report.guests, report.admitted, report.refused, report.sales
+        ),
         String::new(),
     ];
     let rows = [
@@ -167,7 +170,11 @@ async fn keep_going(arguments: &Arguments, world: &Arc<World>, say: &Arc<Say>) -
     println!("\nThe pages' certificates are the festival's own: your browser asks once for each address, or trust");
     println!("{}/tls/ca.pem. Ctrl-C ends everything.\n", world.technician.dir().display());
     let life = async {
-        if arguments.quiet { std::future::pending().await } else { demo::live(world, &story, arguments.seed, &**say).await }
+        if arguments.quiet {
+            std::future::pending().await
+        } else {
+            demo::live(world, &story, arguments.seed, &**say).await
+        }
     };
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted?,

@@ -74,10 +74,8 @@ async fn open(State(page): State<Page>, Path((number, file)): Path<(usize, Strin
 
 async fn events(State(page): State<Page>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     Sse::new(stream::unfold((page.shown, true), |(mut shown, first)| async move {
-        if !first {
-            if let Ok(Err(_)) = tokio::time::timeout(AT_LEAST_EVERY, shown.changed()).await {
-                return None;
-            }
+        if !first && let Ok(Err(_)) = tokio::time::timeout(AT_LEAST_EVERY, shown.changed()).await {
+            return None;
         }
         let event = Event::default().event("state").json_data(&*shown.borrow_and_update()).ok()?;
         Some((Ok(event), (shown, false)))

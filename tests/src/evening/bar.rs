@@ -72,7 +72,9 @@ pub(super) async fn sell(
             guest.cups = guest.cups.saturating_add(cups).saturating_sub(cups_back);
             Ok(())
         }
-        other @ (Tapped::Green(_) | Tapped::Again(_) | Tapped::Refused(_)) => bail!("{}: guest {} was to pay {cents}: {other:?}", place.name(), guest.number),
+        other @ (Tapped::Green(_) | Tapped::Again(_) | Tapped::Refused(_)) => {
+            bail!("{}: guest {} was to pay {cents}: {other:?}", place.name(), guest.number)
+        }
     }
 }
 
@@ -92,7 +94,9 @@ pub(super) async fn first_round(stage: &Arc<Stage>, guests: Vec<Guest>) -> Resul
                 for _ in 0..=usize::from(guest.number % 4 == 1) {
                     if let Some(order) = order(guest, &mut chance, &prices) {
                         let id = chance.request_id();
-                        sell(place, guest, order, &prices, &id, "").await.with_context(|| format!("guest {}", guest.number))?;
+                        sell(place, guest, order, &prices, &id, "")
+                            .await
+                            .with_context(|| format!("guest {}", guest.number))?;
                     }
                 }
             }
@@ -122,8 +126,13 @@ const TORN_SALES: [&str; 6] = [
     "line error at command 9",
 ];
 /// Top-ups: nineteen pages of C (the last decides), then five of S.
-const TORN_TOP_UPS: [&str; 5] =
-    ["leave before write 7", "tear write 12 at byte 3", "leave after write 19", "tear write 22 at byte 1", "leave after write 24"];
+const TORN_TOP_UPS: [&str; 5] = [
+    "leave before write 7",
+    "tear write 12 at byte 3",
+    "leave after write 19",
+    "tear write 22 at byte 1",
+    "leave after write 24",
+];
 
 /// Bands pulled away, and held there again.
 pub(super) async fn torn_taps(stage: &Arc<Stage>, guests: &mut [Guest]) -> Result<()> {

@@ -53,7 +53,9 @@ pub(super) async fn close(stage: &Arc<Stage>, guests: &mut [Guest]) -> Result<()
 
 /// The hub blocks a band that was reported lost; the bar refuses it from then on.
 async fn block_one(stage: &Stage, guests: &mut [Guest]) -> Result<usize> {
-    let suits = |guest: &&mut Guest| guest.is_in() && guest.band.has_purse() && !guest.left_in_doubt && guest.expects_cents() > 1500;
+    let suits = |guest: &&mut Guest| {
+        guest.is_in() && guest.band.has_purse() && !guest.left_in_doubt && guest.expects_cents() > 1500
+    };
     let guest = guests.iter_mut().rev().find(suits).context("nobody has lost a band")?;
     stage.world.hub.block_wallet(&guest.band.wallet_hex()).await?;
     stage.world.wait_until_agreed(Duration::from_secs(20)).await.context("after the block")?;

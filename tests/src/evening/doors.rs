@@ -22,7 +22,12 @@ pub(super) async fn enter(stage: &Stage, gate: &str, guest: &mut Guest) -> Resul
     let admitted = place.admit(guest).await?;
     let refused_with = guest.refusals.last().map(String::as_str);
     let verdict = if admitted { None } else { refused_with };
-    ensure!(verdict == guest.paper.refused_with, "{gate} says {verdict:?} to guest {}, whose ticket deserves {:?}", guest.number, guest.paper.refused_with);
+    ensure!(
+        verdict == guest.paper.refused_with,
+        "{gate} says {verdict:?} to guest {}, whose ticket deserves {:?}",
+        guest.number,
+        guest.paper.refused_with
+    );
     if admitted {
         place.pair(guest).await?;
     }
@@ -78,7 +83,9 @@ pub(super) async fn open(stage: &Arc<Stage>, crowd: Vec<Guest>) -> Result<Vec<Gu
 pub(super) async fn refuse_what_must_be_refused(stage: &Arc<Stage>, guests: &mut [Guest]) -> Result<()> {
     stage.say("codes that no gate takes: used, tampered, revoked, of something else");
     let interop = Interop::read()?;
-    let was_in = |guest: &&mut Guest| guest.lights.iter().any(|light| light.what == Seen::Admitted && light.place == GATE_A.name);
+    let was_in = |guest: &&mut Guest| {
+        guest.lights.iter().any(|light| light.what == Seen::Admitted && light.place == GATE_A.name)
+    };
     let guest = guests.iter_mut().find(was_in).context("nobody is in")?;
     let mut shown = vec![
         (guest.paper.text.clone(), "ticket.already_used"),

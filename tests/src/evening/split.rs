@@ -34,7 +34,8 @@ pub(super) async fn apart(
     enter(stage, GATE_A.name, &mut copied_band).await?;
     let mut chance = stage.chance("copied band", copied_band.number);
     top_up(stage, &mut copied_band, COPIED, &chance.request_id()).await?;
-    let rich = guests.iter().position(|guest| guest.is_in() && !guest.band.has_purse()).context("nobody has a UID band")?;
+    let rich =
+        guests.iter().position(|guest| guest.is_in() && !guest.band.has_purse()).context("nobody has a UID band")?;
     let mut rich = guests.remove(rich);
     top_up(stage, &mut rich, ABOVE_THE_LIMIT, &chance.request_id()).await?;
     stage.world.wait_until_agreed(Duration::from_secs(20)).await.context("before the split")?;
@@ -64,15 +65,18 @@ pub(super) async fn apart(
     stage.world.mend().await?;
     stage.world.wait_until_agreed(Duration::from_secs(20)).await.context("after the split")?;
     guests.extend([one_code, copied_band, rich]);
-    let frauds = vec![
-        Fraud::OneCodeTwice([GATE_A.name, GATE_B.name]),
-        Fraud::SpentTwice([BAR.name, DESK.name], overspent),
-    ];
+    let frauds =
+        vec![Fraud::OneCodeTwice([GATE_A.name, GATE_B.name]), Fraud::SpentTwice([BAR.name, DESK.name], overspent)];
     Ok((guests, frauds))
 }
 
 /// Guests who arrive on one side of the split: in, and where money can be put on bands, one drink each.
-async fn on_one_side(stage: Arc<Stage>, gate: &'static str, till: &'static str, late: Vec<Guest>) -> Result<Vec<Guest>> {
+async fn on_one_side(
+    stage: Arc<Stage>,
+    gate: &'static str,
+    till: &'static str,
+    late: Vec<Guest>,
+) -> Result<Vec<Guest>> {
     let place = stage.world.place(till)?;
     let prices = prices(place).await?;
     let product = *prices.keys().next().context("nothing is sold")?;

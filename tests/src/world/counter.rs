@@ -70,7 +70,8 @@ impl Request {
         let id = id.to_owned();
         match self {
             Self::Sale(lines, cups_back) => {
-                let lines = lines.iter().map(|(product, quantity)| post::SaleLine { product: *product, quantity: *quantity });
+                let lines =
+                    lines.iter().map(|(product, quantity)| post::SaleLine { product: *product, quantity: *quantity });
                 value(&post::Sale { id, lines: lines.collect(), cups_back: *cups_back })
             }
             Self::TopUp(amount_cents) => {
@@ -167,8 +168,8 @@ impl Place {
         let asked = self.api.ask::<Outcome>(request.path(), &request.body(id)).await?;
         match asked {
             Err(refused) => {
-                guest.was_refused(&refused.refusal.code);
-                return Ok(Tapped::Refused(refused.refusal.code));
+                guest.was_refused(&refused.code);
+                return Ok(Tapped::Refused(refused.code));
             }
             Ok(Outcome { phase: Phase::Paid, result: Some(result) }) => return Ok(Tapped::Green(result)),
             Ok(_) => {}
@@ -198,7 +199,13 @@ impl Place {
     }
 
     /// As [`Place::tap`], holding the band there again until it is over.
-    pub async fn tap_until_over(&self, guest: &mut Guest, request: &Request, id: &str, faults: Vec<Fault>) -> Result<Tapped> {
+    pub async fn tap_until_over(
+        &self,
+        guest: &mut Guest,
+        request: &Request,
+        id: &str,
+        faults: Vec<Fault>,
+    ) -> Result<Tapped> {
         let mut tapped = self.tap(guest, request, id, faults).await?;
         for _ in 0..3 {
             match tapped {
@@ -213,7 +220,13 @@ impl Place {
 impl Place {
     /// Asks for something, holds the band there, and takes the box's power the moment that `pages` pages of the chip
     /// have changed: the chip's next answer never comes. Gives whether the light was green all the same.
-    pub async fn tap_into_power_cut(&self, guest: &mut Guest, request: &Request, id: &str, pages: usize) -> Result<bool> {
+    pub async fn tap_into_power_cut(
+        &self,
+        guest: &mut Guest,
+        request: &Request,
+        id: &str,
+        pages: usize,
+    ) -> Result<bool> {
         let asked = self.api.ask::<Outcome>(request.path(), &request.body(id)).await?;
         ensure!(asked.is_ok(), "{}: {:?}", self.name(), asked.err());
         block_in_place(|| {

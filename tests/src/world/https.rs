@@ -8,19 +8,23 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use reqwest::{Certificate, Client, Response, StatusCode};
-use screens::Refusal;
-use serde::{Serialize, de::DeserializeOwned};
+use screens::view::Args;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Longest wait for an answer; a box waits for a band up to 60 s on request.
 const PATIENCE: Duration = Duration::from_secs(70);
 
 /// A no with its reason code.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct Refused {
     /// HTTP status.
+    #[serde(skip)]
     pub status: u16,
-    /// Code and arguments.
-    pub refusal: Refusal,
+    /// Reason code.
+    pub code: String,
+    /// Its arguments.
+    pub args: Args,
 }
 
 /// Somebody with a key at one daemon's door.
@@ -104,12 +108,12 @@ impl Https {
             let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
             return Ok(Ok(serde_json::from_slice(bytes).with_context(read)?));
         }
-        let refusal = serde_json::from_slice(&bytes).with_context(read)?;
-        Ok(Err(Refused { status: status.as_u16(), refusal }))
+        let refused: Refused = serde_json::from_slice(&bytes).with_context(read)?;
+        Ok(Err(Refused { status: status.as_u16(), ..refused }))
     }
 
     /// POST that must be taken.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
-        self.ask(path, body).await?.map_err(|no| anyhow::anyhow!("POST {path}: {} {:?}", no.status, no.refusal))
+        self.ask(path, body).await?.map_err(|no| anyhow::anyhow!("POST {path}: {} {} {:?}", no.status, no.code, no.args))
     }
 }

@@ -114,9 +114,9 @@ impl World {
         block_in_place(|| {
             std::thread::scope(|threads| {
                 let started: Vec<_> = world.places.iter().map(|place| threads.spawn(|| place.start())).collect();
-                started.into_iter().try_for_each(|place| {
-                    place.join().map_err(|_| anyhow::anyhow!("a starting thread panicked"))?
-                })
+                started
+                    .into_iter()
+                    .try_for_each(|place| place.join().map_err(|_| anyhow::anyhow!("a starting thread panicked"))?)
             })
         })?;
         say("waiting until every box has heard the hub");
@@ -221,7 +221,8 @@ impl World {
             }
             for place in self.places.iter().filter(|place| place.is_running()) {
                 let view = place.view().await?;
-                let age = view.knowledge.iter().find(|known| known.section == Section::Bundle).and_then(|known| known.age_s);
+                let age =
+                    view.knowledge.iter().find(|known| known.section == Section::Bundle).and_then(|known| known.age_s);
                 if age.map(|age| view.trusted_time.unix_s.saturating_sub(age)) != Some(bundle.body.issued) {
                     return Ok(None);
                 }

@@ -62,7 +62,8 @@ impl Programs {
 
     /// Runs `provision` to its end; its message is the error when it fails.
     pub fn provision(&self, arguments: &[&str]) -> Result<String> {
-        let Output { status, stdout, stderr } = self.command("provision").args(arguments).output().context("provision")?;
+        let Output { status, stdout, stderr } =
+            self.command("provision").args(arguments).output().context("provision")?;
         if !status.success() {
             bail!("provision {}: {}", arguments.join(" "), String::from_utf8_lossy(&stderr).trim());
         }

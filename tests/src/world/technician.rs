@@ -89,7 +89,8 @@ impl Technician {
     /// Lets the tool speak to a box on this line.
     pub fn talk_to(&self, target: &str, post: &Post, hub: &str, screens: &str, more: &[&str]) -> Result<()> {
         let bundle = self.bundle();
-        let mut arguments = vec!["box", "enrol", "--festival", text(&self.dir)?, "--connect", target, "--place", post.name];
+        let mut arguments =
+            vec!["box", "enrol", "--festival", text(&self.dir)?, "--connect", target, "--place", post.name];
         arguments.extend(["--hub", hub, "--bundle", text(&bundle)?, "--https", screens]);
         arguments.extend(more);
         for role in post.roles {
@@ -130,7 +131,10 @@ impl Blank {
         let mut blank = Self { line, socket, process };
         let end = Instant::now() + OFFERS_WITHIN;
         while !blank.socket.exists() {
-            ensure!(matches!(blank.process.try_wait(), Ok(None)) && Instant::now() < end, "the blank box offers no line");
+            ensure!(
+                matches!(blank.process.try_wait(), Ok(None)) && Instant::now() < end,
+                "the blank box offers no line"
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
         Ok(blank)

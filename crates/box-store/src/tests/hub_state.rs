@@ -162,11 +162,11 @@ fn a_batch_in_parts_holds_when_the_last_is_there() {
         let have = HaveDelta { section: Section::Wallets, term: 1, number: 4, next_part: Some(part) };
         DeltaOutcome::Staged(have)
     };
-    assert_eq!(store.take_delta(part(0)).unwrap(), next(1));
-    assert_eq!(store.take_delta(part(0)).unwrap(), next(1), "part 0 starts anew");
-    assert_eq!(store.take_delta(part(1)).unwrap(), next(2));
+    assert_eq!(store.apply_delta(vec![part(0)]).unwrap(), next(1));
+    assert_eq!(store.apply_delta(vec![part(0)]).unwrap(), next(1), "part 0 starts anew");
+    assert_eq!(store.apply_delta(vec![part(1)]).unwrap(), next(2));
     assert_eq!(store.read(|view| view.wallet(&WalletId([1; 16])).balance).unwrap(), 0);
-    assert!(matches!(store.take_delta(part(2)).unwrap(), DeltaOutcome::Applied { .. }));
+    assert!(matches!(store.apply_delta(vec![part(2)]).unwrap(), DeltaOutcome::Applied { .. }));
     assert_eq!(store.read(|view| view.wallet(&WalletId([1; 16])).balance).unwrap(), 5);
     // Not whole: nothing of it.
     let halves = [part(0), part(2)].map(|part| {

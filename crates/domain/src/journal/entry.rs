@@ -100,8 +100,6 @@ impl Kind {
     pub const GIFT: Self = Self(24);
     /// Something on a chip that does not fit (tampering, a weak page).
     pub const SUSPICION: Self = Self(25);
-    /// A further certificate chain of this journal's own key (a desk's right to sign credits); the part is the chain.
-    pub const CERTIFICATE: Self = Self(26);
     /// Hub: head of a journal confirmed.
     pub const COUNTERSIGNATURE: Self = Self(32);
     /// Hub: a band or ticket is blocked.

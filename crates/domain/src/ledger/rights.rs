@@ -78,7 +78,7 @@ impl Rights {
             | Purpose::Bundle
             | Purpose::Manager => return Err(Forbidden::Purpose),
         };
-        if !matches!(kind, Kind::GENESIS | Kind::CERTIFICATE) && kind.bit().is_none_or(|bit| self.kinds & bit == 0) {
+        if kind != Kind::GENESIS && kind.bit().is_none_or(|bit| self.kinds & bit == 0) {
             return Err(Forbidden::Kind(kind.0));
         }
         let hub_kind = (Kind::COUNTERSIGNATURE.0..=Kind::ONLINE_CREDIT.0).contains(&kind.0);
@@ -143,7 +143,6 @@ fn goes_with(kind: Kind, effect: Effect) -> bool {
         Kind::BLOCK | Kind::REVOCATION => effect == E::Block,
         Kind::UNBLOCK => effect == E::Unblock,
         Kind::GENESIS
-        | Kind::CERTIFICATE
         | Kind::PAIRING
         | Kind::GAVE_UP
         | Kind::HANDED_OVER

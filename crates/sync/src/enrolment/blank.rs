@@ -1,7 +1,8 @@
 //! The box's end of an enrolment.
 use super::{
-    Begin, BoxConfig, BundlePart, EnrolError, EnrolFrame, Enrolled, FestivalId, Founding, Grant, GrantBody, Offer, PROTOCOL,
-    Receipt, SignatureTag, SigningKey, device_certificate, from_canonical_cbor, offer_signature_parts, sign, verify,
+    Begin, BoxConfig, BundlePart, EnrolError, EnrolFrame, Enrolled, FestivalId, Founding, Grant, GrantBody, Offer,
+    PROTOCOL, Receipt, SignatureTag, SigningKey, device_certificate, from_canonical_cbor, offer_signature_parts, sign,
+    verify,
 };
 use crate::session::box_side::BUNDLE_MAX;
 
@@ -58,7 +59,9 @@ impl BlankBox {
             (State::Offered { founding, epoch, bundle }, EnrolFrame::Grant(grant)) => {
                 self.granted(&grant, &founding, epoch, bundle, &key.verifying_key().to_bytes())
             }
-            (State::Blank | State::Offered { .. } | State::Storing { .. } | State::Done, _) => Err(EnrolError::OutOfTurn),
+            (State::Blank | State::Offered { .. } | State::Storing { .. } | State::Done, _) => {
+                Err(EnrolError::OutOfTurn)
+            }
         }
     }
 
@@ -118,10 +121,16 @@ impl BlankBox {
         if *blake3::hash(&bundle).as_bytes() != body.bundle_hash {
             return Err(EnrolError::Bundle);
         }
-        let config =
-            BoxConfig::from_bytes(&body.config).map_err(|reason| EnrolError::Malformed { field: "configuration", reason })?;
-        let enrolled =
-            Enrolled { version: 1, founding: founding.to_bytes(), epoch, chain: body.chain, further: body.further, config };
+        let config = BoxConfig::from_bytes(&body.config)
+            .map_err(|reason| EnrolError::Malformed { field: "configuration", reason })?;
+        let enrolled = Enrolled {
+            version: 1,
+            founding: founding.to_bytes(),
+            epoch,
+            chain: body.chain,
+            further: body.further,
+            config,
+        };
         enrolled.check(public_key)?;
         self.state = State::Storing { festival, grant: *blake3::hash(&grant.body).as_bytes() };
         Ok(BlankStep::Store { enrolled: Box::new(enrolled), bundle })

@@ -4,8 +4,8 @@ use std::fmt;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::{
-    ByteVec, Certificate, EnrolError, FestivalId, Founding, Malformed, device_certificate,
-    from_canonical_cbor, read_chain, to_cbor,
+    ByteVec, Certificate, EnrolError, FestivalId, Founding, Malformed, device_certificate, from_canonical_cbor,
+    read_chain, to_cbor,
 };
 use domain::{id::BoxNumber, secrets::BandSecrets, trust::Roles};
 

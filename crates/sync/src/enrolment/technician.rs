@@ -1,7 +1,7 @@
 //! The tool's end of an enrolment.
 use super::{
-    Begin, BoxConfig, BundlePart, ByteVec, EnrolError, EnrolFrame, Founding, Grant, GrantBody, Offer, PROTOCOL, SignatureTag,
-    SigningKey, device_certificate, device_id, offer_signature_parts, sign, to_cbor, verify,
+    Begin, BoxConfig, BundlePart, ByteVec, EnrolError, EnrolFrame, Founding, Grant, GrantBody, Offer, PROTOCOL,
+    SignatureTag, SigningKey, device_certificate, device_id, offer_signature_parts, sign, to_cbor, verify,
 };
 use crate::frame::BUNDLE_PART;
 use domain::id::DeviceId;
@@ -94,8 +94,14 @@ impl Technician {
                 Ok(TechnicianStep::Offered(offered))
             }
             (State::AwaitingReceipt { public_key, grant }, EnrolFrame::Receipt(receipt)) => {
-                verify(&public_key, SignatureTag::EnrolReceipt, &self.founding.festival(), &[&grant], &receipt.signature)
-                    .map_err(|_| EnrolError::Signature("receipt"))?;
+                verify(
+                    &public_key,
+                    SignatureTag::EnrolReceipt,
+                    &self.founding.festival(),
+                    &[&grant],
+                    &receipt.signature,
+                )
+                .map_err(|_| EnrolError::Signature("receipt"))?;
                 self.state = State::Done;
                 Ok(TechnicianStep::Enrolled(device_id(&public_key)))
             }
@@ -128,7 +134,12 @@ impl Technician {
         let mut frames = Vec::new();
         let mut offset = 0u32;
         for piece in plan.bundle.chunks(BUNDLE_PART) {
-            frames.push(EnrolFrame::Bundle(BundlePart { number: plan.bundle_number, offset, total, bytes: piece.to_vec() }));
+            frames.push(EnrolFrame::Bundle(BundlePart {
+                number: plan.bundle_number,
+                offset,
+                total,
+                bytes: piece.to_vec(),
+            }));
             offset = offset.saturating_add(u32::try_from(piece.len()).unwrap_or(u32::MAX));
         }
         let signature = sign(issuer, SignatureTag::EnrolGrant, &festival, &[&body]);

@@ -1,8 +1,4 @@
-use domain::{
-    id::BoxNumber,
-    secrets::MasterSecret,
-    trust::Roles,
-};
+use domain::{id::BoxNumber, secrets::MasterSecret, trust::Roles};
 
 use super::*;
 use crate::{
@@ -33,7 +29,10 @@ fn config(number: u16, roles: Roles) -> BoxConfig {
 fn plan() -> GrantPlan {
     GrantPlan {
         chain: sample::chain(BOX, Purpose::Device, 1).to_bytes(),
-        further: vec![sample::chain(BOX, Purpose::Credit, 1).to_bytes(), sample::chain(22, Purpose::Ticket, 1).to_bytes()],
+        further: vec![
+            sample::chain(BOX, Purpose::Credit, 1).to_bytes(),
+            sample::chain(22, Purpose::Ticket, 1).to_bytes(),
+        ],
         config: config(12, Roles::BAR),
         bundle_number: 3,
         bundle: vec![5; 600_000],
@@ -53,7 +52,9 @@ fn blank(enrolled: Option<(FestivalId, u32)>, nonce: u8) -> BlankBox {
 /// Both ends up to the grant's frames.
 fn up_to_grant(technician: &mut Technician, a: &mut BlankBox, plan: &GrantPlan) -> Result<Vec<EnrolFrame>, EnrolError> {
     let BlankStep::Send(offer) = a.frame(through(&technician.begin()), &key(BOX))? else { panic!("no offer") };
-    assert!(matches!(technician.frame(through(&offer))?, TechnicianStep::Offered(offered) if offered.public_key == public(BOX)));
+    assert!(
+        matches!(technician.frame(through(&offer))?, TechnicianStep::Offered(offered) if offered.public_key == public(BOX))
+    );
     technician.grant(plan, &key(1))
 }
 
@@ -143,10 +144,9 @@ fn nothing_in_the_grant_or_the_bundle_can_be_changed() {
 
 #[test]
 fn a_plan_beyond_the_certificate_is_refused_by_both_ends() {
-    for (config, error) in [
-        (config(901, Roles::BAR), EnrolError::BoxNumber(901)),
-        (config(12, Roles::GATE), EnrolError::Roles),
-    ] {
+    for (config, error) in
+        [(config(901, Roles::BAR), EnrolError::BoxNumber(901)), (config(12, Roles::GATE), EnrolError::Roles)]
+    {
         let (mut technician, mut a) = (Technician::new(sample::founding(), [1; 32], false), blank(None, 2));
         let plan = GrantPlan { config, ..plan() };
         assert_eq!(up_to_grant(&mut technician, &mut a, &plan).unwrap_err(), error);
@@ -156,12 +156,15 @@ fn a_plan_beyond_the_certificate_is_refused_by_both_ends() {
 #[test]
 fn a_box_that_does_not_hold_its_key_cannot_offer_it() {
     let (mut technician, mut a) = (Technician::new(sample::founding(), [1; 32], false), blank(None, 2));
-    let Ok(BlankStep::Send(EnrolFrame::Offer(mut offer))) = a.frame(technician.begin(), &key(BOX)) else { panic!("no offer") };
+    let Ok(BlankStep::Send(EnrolFrame::Offer(mut offer))) = a.frame(technician.begin(), &key(BOX)) else {
+        panic!("no offer")
+    };
     offer.public_key = public(BOX + 1);
     assert_eq!(technician.frame(EnrolFrame::Offer(offer)), Err(EnrolError::Signature("offer")));
     // Nor can an offer that was made to another tool be used again.
     let (mut technician, mut a) = (Technician::new(sample::founding(), [1; 32], false), blank(None, 2));
-    let Ok(BlankStep::Send(offer)) = a.frame(Technician::new(sample::founding(), [9; 32], false).begin(), &key(BOX)) else {
+    let Ok(BlankStep::Send(offer)) = a.frame(Technician::new(sample::founding(), [9; 32], false).begin(), &key(BOX))
+    else {
         panic!("no offer")
     };
     assert_eq!(technician.frame(offer), Err(EnrolError::Signature("offer")));

@@ -1,6 +1,6 @@
 use domain::{
     id::DeviceId,
-    trust::Purpose,
+    trust::{Purpose, Roles},
     wire::{hex, unhex},
 };
 use proptest::prelude::*;
@@ -63,13 +63,19 @@ fn all() -> Vec<(&'static str, Frame)> {
                 further: vec![sample::chain(9, Purpose::Credit, 1).to_bytes().into()],
             }),
         ),
-        ("welcome", Frame::Welcome(Welcome { version: PROTOCOL, chain: chain(), term: 2, hub_time_ms: 1_800_000_000_000 })),
+        (
+            "welcome",
+            Frame::Welcome(Welcome { version: PROTOCOL, chain: chain(), term: 2, hub_time_ms: 1_800_000_000_000 }),
+        ),
         ("heads", Frame::Heads(VersionVector::new(vec![heads()]))),
         ("want_from", Frame::WantFrom(WantFrom { device, epoch: 1, seq: 400 })),
         ("segment", Frame::Segment(segment())),
         ("ack", Frame::Ack(Ack { device, epoch: 1, contiguous: 400, hash: [5; 16], term: 2 })),
         ("delta", Frame::Delta(delta())),
-        ("have_delta", Frame::HaveDelta(HaveDelta { section: Section::Tickets, term: 2, number: 7, next_part: Some(1) })),
+        (
+            "have_delta",
+            Frame::HaveDelta(HaveDelta { section: Section::Tickets, term: 2, number: 7, next_part: Some(1) }),
+        ),
         ("bundle", Frame::Bundle(BundlePart { number: 5, offset: 2, total: 6, bytes: vec![1, 2, 3] })),
         ("have_bundle", Frame::HaveBundle(HaveBundle { number: 5 })),
         ("want_bundle", Frame::WantBundle(WantBundle { number: 5, offset: 2 })),

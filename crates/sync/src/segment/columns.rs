@@ -3,45 +3,44 @@
 //!
 //! A body is split when it has at least 88 bytes, version 1 and a zero reserved byte; any other is kept raw.
 //! Columns, each over all split entries in turn: form of every entry (0 split, 1 raw) · flags · kind · effect ·
-//! currency · time (ms, zigzag delta) · time (counter) · subject · other · refers-to (back distance) · amount ·
-//! tap counter · zone · operator · price revision (the last five as zigzag difference from the entry referred to,
-//! where that lies in this segment; else from the entry before for zone, operator and revision, from 0 for amount and
-//! tap counter) · part length · parts, byte by byte across entries of equal kind and length · full references ·
-//! raw lengths · raw bodies.
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Range,
-};
+//! currency · time (ms, zigzag delta) · time (counter) · subject · other (`Ids`) · refers-to (back distance) · amount ·
+//! tap counter · zone · operator · price revision · part length · parts (`parts`), byte by byte across entries of equal
+//! kind and length · full references · raw lengths · raw bodies. The five numbers are zigzag differences from those of
+//! the entry referred to where that lies in this segment; else from what the part's sale comes to (amount), 0 (tap
+//! counter) and the entry before (the others).
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
     id::{DeviceId, EntryRef},
-    journal::{HEADER_LEN, Kind},
+    journal::HEADER_LEN,
     wire::{Malformed, Reader, Writer},
-    wristband::CREDIT_RECORD_LEN,
 };
 
-use super::{Limits, SegmentError};
+use super::{
+    Limits, SegmentError,
+    parts::{amount_in, tell_parts},
+};
 
 /// Most bytes that the columns may add to one body.
 pub(super) const OVERHEAD: usize = 64;
 
-type Id = [u8; 16];
+pub(super) type Id = [u8; 16];
 const NO_REFERENCE: [u8; EntryRef::LEN] = [0; EntryRef::LEN];
 
 /// The fields of one split body.
 #[derive(Clone, Default)]
-struct Row {
+pub(super) struct Row {
     flags: u8,
-    kind: u16,
+    pub(super) kind: u16,
     effect: u8,
     currency: u16,
     hlc: u64,
-    subject: Id,
+    pub(super) subject: Id,
     other: Id,
     /// Amount, tap counter, zone, operator, price revision.
     numbers: [u32; 5],
     reference: [u8; EntryRef::LEN],
-    part: Vec<u8>,
+    pub(super) part: Vec<u8>,
 }
 
 impl Row {
@@ -58,7 +57,18 @@ impl Row {
             let (currency, hlc, subject, other) = (input.u16()?, input.u64()?, input.array()?, input.array()?);
             let numbers = [input.u32()?, input.u16()?.into(), input.u16()?.into(), input.u32()?, input.u32()?];
             let reference = input.array()?;
-            Ok(Some(Self { flags, kind, effect, currency, hlc, subject, other, numbers, reference, part: input.rest().to_vec() }))
+            Ok(Some(Self {
+                flags,
+                kind,
+                effect,
+                currency,
+                hlc,
+                subject,
+                other,
+                numbers,
+                reference,
+                part: input.rest().to_vec(),
+            }))
         };
         read().ok().flatten()
     }
@@ -140,142 +150,6 @@ impl Ids {
     }
 }
 
-/// What a sale's lines and deposits come to, and nothing behind them (`domain::journal::Sale`).
-fn sale_total(part: &[u8]) -> Option<u32> {
-    let mut input = Reader::new(part);
-    let mut next = || input.varint().ok();
-    let (out, back, lines) = (next()?, next()?, next()?);
-    let mut total = out.checked_sub(back).unwrap_or(0);
-    for _ in 0..lines.min(200) {
-        let (_, quantity, price) = (next()?, next()?, next()?);
-        total = total.checked_add(quantity.checked_mul(price)?)?;
-    }
-    input.end().ok()?;
-    u32::try_from(total).ok()
-}
-
-/// Where an intent's part holds what the chip showed, what will be spent, and its sale (`domain::journal::Intent`).
-struct IntentPlaces {
-    seen: Range<usize>,
-    spent: usize,
-    spent_after: usize,
-    sale: usize,
-}
-
-fn intent_places(kind: u16, part: &[u8]) -> Option<IntentPlaces> {
-    let linked = match part.get(9) {
-        Some(0) => 0,
-        Some(1) => 4,
-        _ => return None,
-    };
-    // purpose 1 · base 4 · before 4 · flag 1 · (before2 4) · sequence 1 · credit 4 · credits 3 · spent 3 · own 4 · spent after 3 · records 1
-    let (spent, spent_after) = (linked + 18, linked + 25);
-    (kind == Kind::INTENT.0 && part.len() > spent_after + 3).then(|| {
-        let records = usize::from(part[spent_after + 3]);
-        IntentPlaces { seen: 1..spent + 3, spent, spent_after, sale: spent_after + 4 + records * CREDIT_RECORD_LEN }
-    })
-}
-
-/// Amount that the part speaks of.
-fn amount_in(kind: u16, part: &[u8]) -> u32 {
-    let sale = match intent_places(kind, part) {
-        Some(places) => part.get(places.sale..),
-        None if kind == Kind::SALE.0 || kind == Kind::DEPOSIT_OUT.0 => Some(part),
-        None => None,
-    };
-    sale.and_then(sale_total).unwrap_or(0)
-}
-
-fn u24(bytes: &[u8], at: usize) -> u32 {
-    bytes.get(at..at + 3).map_or(0, |b| u32::from_le_bytes([b[0], b[1], b[2], 0]))
-}
-
-/// Adds to (or takes from) the intent's *spent after* what was spent before and the sale's amount, modulo 2²⁴.
-fn shift_spent(kind: u16, part: &mut [u8], back: bool) {
-    let Some(places) = intent_places(kind, part) else { return };
-    let base = u24(part, places.spent).wrapping_add(amount_in(kind, part));
-    let value = u24(part, places.spent_after);
-    let value = if back { value.wrapping_add(base) } else { value.wrapping_sub(base) };
-    part[places.spent_after..places.spent_after + 3].copy_from_slice(&value.to_le_bytes()[..3]);
-}
-
-/// Turns parts into what can be told in fewer bytes (`told`), or back: each intent's chip as a difference (xor) from
-/// what its wallet's last intent leads to, *spent after* from what it should be, a product's price from its last one.
-fn tell_parts(rows: &mut [Option<Row>], told: bool) {
-    let mut chips: BTreeMap<Id, Vec<u8>> = BTreeMap::new();
-    let mut prices: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
-    for row in rows.iter_mut().flatten() {
-        let Some(IntentPlaces { seen, sale, .. }) = intent_places(row.kind, &row.part) else {
-            if row.kind == Kind::SALE.0 {
-                tell_prices(&mut row.part, &mut prices, told);
-            }
-            continue;
-        };
-        let mut plain = if told { row.part.clone() } else { Vec::new() };
-        if told {
-            shift_spent(row.kind, &mut row.part, false);
-        }
-        if let Some(expected) = chips.get(&row.subject).filter(|expected| expected.len() == seen.len()) {
-            for (at, (byte, expected)) in row.part[seen.clone()].iter_mut().zip(expected).enumerate() {
-                // The flag that says where things are stays readable.
-                *byte ^= if at == 8 { 0 } else { *expected };
-            }
-        }
-        if let Some(sale) = row.part.get_mut(sale..) {
-            tell_prices(sale, &mut prices, told);
-        }
-        if !told {
-            shift_spent(row.kind, &mut row.part, true);
-            plain.clone_from(&row.part);
-        }
-        chips.insert(row.subject, expected_chip(&plain, &seen));
-    }
-}
-
-/// Where the varint at `at` ends.
-fn varint_end(bytes: &[u8], at: usize) -> Option<usize> {
-    bytes.get(at..)?.iter().position(|byte| byte & 0x80 == 0).map(|last| at + last + 1)
-}
-
-/// Products and prices in a sale's part; `None` where it is not of that layout.
-fn lines_in(sale: &[u8]) -> Option<Vec<(Range<usize>, Range<usize>)>> {
-    let deposits = varint_end(sale, varint_end(sale, 0)?)?;
-    let count = usize::from(*sale.get(deposits)?);
-    let mut at = deposits + 1;
-    let mut lines = Vec::new();
-    for _ in 0..count {
-        let product = at..varint_end(sale, at)?;
-        let quantity = varint_end(sale, product.end)?;
-        at = varint_end(sale, quantity)?;
-        lines.push((product, quantity..at));
-    }
-    (at == sale.len()).then_some(lines)
-}
-
-/// Tells each price as a difference (xor, leaving the bits that say where a varint ends) from that product's last one.
-fn tell_prices(sale: &mut [u8], prices: &mut BTreeMap<Vec<u8>, Vec<u8>>, told: bool) {
-    for (product, price) in lines_in(sale).unwrap_or_default() {
-        let came = sale[price.clone()].to_vec();
-        let last = prices.get(&sale[product.clone()]).filter(|last| last.len() == came.len());
-        for (byte, last) in sale[price.clone()].iter_mut().zip(last.into_iter().flatten()) {
-            *byte ^= last & 0x7f;
-        }
-        let plain = if told { came } else { sale[price].to_vec() };
-        prices.insert(sale[product].to_vec(), plain);
-    }
-}
-
-/// What the chip will show next when nobody else writes on it: this intent's record in force, its base behind it.
-fn expected_chip(part: &[u8], seen: &Range<usize>) -> Vec<u8> {
-    let mut chip = part[seen.clone()].to_vec();
-    let (own, spent_after) = (seen.end, seen.end + 4);
-    let spent = chip.len() - 3;
-    chip.copy_within(0..4, 4);
-    chip[..4].copy_from_slice(&part[own..own + 4]);
-    chip[spent..].copy_from_slice(&part[spent_after..spent_after + 3]);
-    chip
-}
-
 fn zigzag(to: u32, from: u32) -> u64 {
     zigzag_ms(to.into(), from.into())
 }
@@ -290,7 +164,8 @@ fn zigzag_ms(to: u64, from: u64) -> u64 {
 }
 
 fn unzigzag_ms(told: u64, from: u64) -> Result<u64, Malformed> {
-    let value = if told & 1 == 0 { from.checked_add(told >> 1) } else { from.checked_sub((told >> 1).saturating_add(1)) };
+    let value =
+        if told & 1 == 0 { from.checked_add(told >> 1) } else { from.checked_sub((told >> 1).saturating_add(1)) };
     value.filter(|ms| *ms <= u64::MAX >> 16).ok_or(Malformed::Value("difference"))
 }
 
@@ -317,8 +192,25 @@ pub(super) fn split(bodies: &[Vec<u8>], device: DeviceId, epoch: u32, first: u32
     let rows: Vec<Option<Row>> = bodies.iter().map(|body| Row::of(body)).collect();
     let mut ids = Ids::default();
     let mut columns: [Writer; 17] = std::array::from_fn(|_| Writer::new());
-    let [forms, flags, kinds, effects, currencies, millis, counters, subjects, others, backs, n0, n1, n2, n3, n4, lengths, tail] =
-        &mut columns;
+    let [
+        forms,
+        flags,
+        kinds,
+        effects,
+        currencies,
+        millis,
+        counters,
+        subjects,
+        others,
+        backs,
+        n0,
+        n1,
+        n2,
+        n3,
+        n4,
+        lengths,
+        tail,
+    ] = &mut columns;
     let mut numbers = [n0, n1, n2, n3, n4];
     let mut full = Writer::new();
     let (mut raw_lengths, mut raw) = (Writer::new(), Writer::new());
@@ -352,7 +244,8 @@ pub(super) fn split(bodies: &[Vec<u8>], device: DeviceId, epoch: u32, first: u32
     let mut rows = rows;
     tell_parts(&mut rows, true);
     for group in groups(&rows).values() {
-        let length = group.first().and_then(|at| rows.get(*at)).and_then(Option::as_ref).map_or(0, |row| row.part.len());
+        let length =
+            group.first().and_then(|at| rows.get(*at)).and_then(Option::as_ref).map_or(0, |row| row.part.len());
         for column in 0..length {
             group.iter().filter_map(|at| rows.get(*at)?.as_ref()?.part.get(column)).for_each(|byte| tail.u8(*byte));
         }
@@ -422,14 +315,17 @@ pub(super) fn join(
         if body > limits.body {
             return Err(SegmentError::TooLong { found: body, limit: limits.body });
         }
-        room = room.checked_sub(body).ok_or(SegmentError::TooLong { found: limits.bodies.saturating_add(1), limit: limits.bodies })?;
+        room = room
+            .checked_sub(body)
+            .ok_or(SegmentError::TooLong { found: limits.bodies.saturating_add(1), limit: limits.bodies })?;
         row.part = vec![0; length];
     }
     for ((_, length), group) in groups(&rows) {
         for column in 0..length {
             for at in &group {
                 let byte = input.u8()?;
-                if let Some(place) = rows.get_mut(*at).and_then(Option::as_mut).and_then(|row| row.part.get_mut(column)) {
+                if let Some(place) = rows.get_mut(*at).and_then(Option::as_mut).and_then(|row| row.part.get_mut(column))
+                {
                     *place = byte;
                 }
             }
@@ -543,14 +439,21 @@ fn hear_reference(
     }
 }
 
-fn finish(mut input: Reader<'_>, rows: Vec<Option<Row>>, limits: &Limits, mut room: usize) -> Result<Vec<Vec<u8>>, SegmentError> {
+fn finish(
+    mut input: Reader<'_>,
+    rows: Vec<Option<Row>>,
+    limits: &Limits,
+    mut room: usize,
+) -> Result<Vec<Vec<u8>>, SegmentError> {
     let mut lengths = Vec::new();
     for _ in rows.iter().filter(|row| row.is_none()) {
         let length = usize::try_from(input.varint()?).unwrap_or(usize::MAX);
         if length > limits.body {
             return Err(SegmentError::TooLong { found: length, limit: limits.body });
         }
-        room = room.checked_sub(length).ok_or(SegmentError::TooLong { found: limits.bodies.saturating_add(1), limit: limits.bodies })?;
+        room = room
+            .checked_sub(length)
+            .ok_or(SegmentError::TooLong { found: limits.bodies.saturating_add(1), limit: limits.bodies })?;
         lengths.push(length);
     }
     let mut lengths = lengths.into_iter();

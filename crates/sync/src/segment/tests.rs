@@ -73,7 +73,15 @@ fn purse_sales(field: &mut Field) -> Segment {
     let mut guests: Vec<_> = (0..300)
         .map(|_| {
             let credits = 1_000_000 + 1000 * field.below(8);
-            (WalletId(field.bytes()), CreditId(field.bytes()), credits, field.below(4_000), RecordId(field.bytes()), RecordId(field.bytes()), 1 + field.below(30) as u16)
+            (
+                WalletId(field.bytes()),
+                CreditId(field.bytes()),
+                credits,
+                field.below(4_000),
+                RecordId(field.bytes()),
+                RecordId(field.bytes()),
+                1 + field.below(30) as u16,
+            )
         })
         .collect();
     let mut ms = 1_800_000_000_000;
@@ -90,7 +98,15 @@ fn purse_sales(field: &mut Field) -> Segment {
         let own = RecordId(field.bytes());
         let intent = Intent {
             purpose: IntentPurpose::Sale,
-            seen: ChipSeen { base, before, before2: None, credit_seq: 1, credit_id, credits: cents(credits), spent: cents(spent) },
+            seen: ChipSeen {
+                base,
+                before,
+                before2: None,
+                credit_seq: 1,
+                credit_id,
+                credits: cents(credits),
+                spent: cents(spent),
+            },
             own,
             spent_after: cents(spent + amount),
             new_credit: None,
@@ -146,8 +162,8 @@ fn any_body() -> impl Strategy<Value = Vec<u8>> {
         proptest::collection::vec(0u8..3, 20..60),
         Just(vec![1, 0, 1, 7, 2, 3]),
     ];
-    let split = (0u8..2, 0u16..14, 0u8..4, any::<u64>(), ids.clone(), ids, any::<[u32; 3]>(), reference, part).prop_map(
-        |(flags, kind, effect, hlc, subject, other, [amount, counter, operator], reference, part)| {
+    let split = (0u8..2, 0u16..14, 0u8..4, any::<u64>(), ids.clone(), ids, any::<[u32; 3]>(), reference, part)
+        .prop_map(|(flags, kind, effect, hlc, subject, other, [amount, counter, operator], reference, part)| {
             let mut out = Writer::new();
             out.u8(1);
             out.u8(flags);
@@ -169,20 +185,21 @@ fn any_body() -> impl Strategy<Value = Vec<u8>> {
             }
             out.bytes(&part);
             out.finish()
-        },
-    );
+        });
     prop_oneof![4 => split, 1 => proptest::collection::vec(any::<u8>(), 0..120)]
 }
 
 fn any_segment() -> impl Strategy<Value = Segment> {
-    (0u8..3, 0u32..2, 0u32..15, proptest::collection::vec(any_body(), 1..30)).prop_map(|(device, epoch, first, bodies)| Segment {
-        device: DeviceId([device; 16]),
-        epoch,
-        first,
-        prev: [9; 32],
-        bodies,
-        signature: [8; 64],
-    })
+    (0u8..3, 0u32..2, 0u32..15, proptest::collection::vec(any_body(), 1..30)).prop_map(
+        |(device, epoch, first, bodies)| Segment {
+            device: DeviceId([device; 16]),
+            epoch,
+            first,
+            prev: [9; 32],
+            bodies,
+            signature: [8; 64],
+        },
+    )
 }
 
 proptest! {
@@ -280,4 +297,30 @@ fn a_segment_beyond_its_limits_is_neither_packed_nor_unpacked() {
     let fair = journal.segment(0, 1).unwrap().encode().unwrap();
     let tight = Limits { bodies: 100, ..Limits::default() };
     assert!(matches!(Segment::decode(&fair, &tight), Err(SegmentError::TooLong { .. })));
+}
+
+#[test]
+#[allow(clippy::print_stderr, reason = "a measurement for a person")]
+#[ignore = "prints what the columns and the levels give; run by hand with --release"]
+fn sizes_and_times_by_level() {
+    for (name, segment) in [("UID", uid_sales(&mut Field::new(1))), ("purse", purse_sales(&mut Field::new(2)))] {
+        let (ids, columns) = columns::split(&segment.bodies, segment.device, segment.epoch, segment.first);
+        for level in [1, 3, 6, 9, 19] {
+            let start = std::time::Instant::now();
+            let packed: usize =
+                (0..50).map(|_| zstd::bulk::compress(&columns, level).unwrap().len()).sum::<usize>() / 50;
+            let bytes = packed + 16 * ids.len() + 129;
+            eprintln!("{name} level {level}: {:.2} B an entry, {:?}", bytes as f64 / 500.0, start.elapsed() / 50);
+        }
+        let bytes = segment.encode().unwrap();
+        let start = std::time::Instant::now();
+        (0..50).for_each(|_| drop(segment.encode().unwrap()));
+        let encode = start.elapsed() / 50;
+        let start = std::time::Instant::now();
+        (0..50).for_each(|_| drop(Segment::decode(&bytes, &Limits::default()).unwrap()));
+        let decode = start.elapsed() / 50;
+        let start = std::time::Instant::now();
+        (0..50).for_each(|_| drop(segment.verify(sample::founding().festival(), &sample::public(9)).unwrap()));
+        eprintln!("{name}: encode {encode:?}, decode {decode:?}, verify {:?}", start.elapsed() / 50);
+    }
 }

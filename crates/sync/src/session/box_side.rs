@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use domain::{
     id::{DeviceId, device_id},
     journal::Head,
-    trust::{Founding, Purpose, Roles},
+    trust::Purpose,
 };
 use minicbor::bytes::ByteVec;
 
@@ -15,139 +15,33 @@ use super::{CloseReason, HELLO_WITHIN_MS, Millis, PING_EVERY_MS, SILENCE_MS, WIN
 use crate::{
     delta::{Delta, DeltaError, DeltaProgress, Section, SignedDelta},
     frame::{
-        Ack, BundlePart, Frame, HaveBundle, HaveDelta, Hello, PROTOCOL, Ping, Refuse, RefuseCode, SectionHeld, WantBundle,
-        WantFrom, Welcome,
+        Ack, BundlePart, Frame, HaveBundle, HaveDelta, Hello, PROTOCOL, Ping, Refuse, RefuseCode, SectionHeld,
+        WantBundle, WantFrom, Welcome,
     },
     segment::{SEGMENT_ENTRIES, Segment},
-    vector::{Branch, Hash16, JournalHeads, VersionVector, hash16},
+    vector::{Branch, JournalHeads, VersionVector, hash16},
 };
 
+mod actions;
 mod upload;
 
+pub use actions::{Acked, BoxAction, BoxStart, KnownHead};
 use upload::Upload;
 
 /// Longest festival bundle.
 pub const BUNDLE_MAX: usize = 32 * 1024 * 1024;
 
-/// What a hub confirmed of one journal, as the box stored it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Acked {
-    /// Whose journal.
-    pub device: DeviceId,
-    /// Which run of it.
-    pub epoch: u32,
-    /// Entries that the hub holds from 0 without a gap.
-    pub contiguous: u32,
-    /// First 16 bytes of the hash of the last of them.
-    pub hash: Hash16,
-    /// The hub's term then.
-    pub term: u32,
-}
-
-/// What a box's session starts from.
-#[derive(Clone, Debug)]
-pub struct BoxStart {
-    /// The festival.
-    pub founding: Founding,
-    /// The box's own key.
-    pub public_key: [u8; 32],
-    /// Canonical bytes of its certificate chain.
-    pub chain: Vec<u8>,
-    /// The epoch it writes.
-    pub epoch: u32,
-    /// What it is used for.
-    pub roles: Roles,
-    /// Software version.
-    pub software: String,
-    /// Journals held: its own, of all epochs, and those it forwards.
-    pub held: VersionVector,
-    /// What hubs confirmed of them.
-    pub acked: Vec<Acked>,
-    /// Sections it wants, and how far it knows them.
-    pub sections: Vec<SectionHeld>,
-    /// Number of its bundle; 0 for none.
-    pub bundle: u64,
-    /// Keys that may sign deltas: those with purpose `Bundle` in the newest bundle.
-    pub bundle_keys: Vec<[u8; 32]>,
-}
-
-/// A position that the hub knows of this box's journal and the box lacks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KnownHead {
-    /// Position.
-    pub seq: u32,
-    /// First 16 bytes of its hash.
-    pub hash: Hash16,
-}
-
-/// What the shell does next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BoxAction {
-    /// Send it.
-    Send(Frame),
-    /// Read entries `from` on, at most `max`, up to a commit end; answer with [`BoxSide::segment_read`].
-    /// Where `from` is in a gap, the first that are held after it.
-    ReadSegment {
-        /// Whose journal.
-        device: DeviceId,
-        /// Which run of it.
-        epoch: u32,
-        /// First position.
-        from: u32,
-        /// Most entries.
-        max: usize,
-    },
-    /// Store what the hub confirmed.
-    MarkAcked(Acked),
-    /// Store this part; parts come in order, from 0, and a part 0 throws away what was staged of that section. When
-    /// its part is the last, apply all in one transaction. Answer with [`BoxSide::delta_stored`].
-    ApplyDelta(SignedDelta),
-    /// Verify and store it; answer with [`BoxSide::bundle_stored`].
-    StoreBundle {
-        /// Number as the hub announced it; the signed bundle itself decides.
-        number: u64,
-        /// The whole bundle.
-        bytes: Vec<u8>,
-    },
-    /// A new chain for the box's own key, verified.
-    StoreChain(Vec<u8>),
-    /// The hub knows a head of this box's own journal that the box lacks: it was restored from an older image and
-    /// must not write in that epoch again.
-    NewerSelf {
-        /// Which epoch.
-        epoch: u32,
-        /// What the hub knows.
-        head: KnownHead,
-    },
-    /// The hub proved who it is.
-    Online {
-        /// Which hub node.
-        hub: DeviceId,
-        /// Term of its database.
-        term: u32,
-    },
-    /// Time that a hub vouches for.
-    HubTime {
-        /// Unix ms.
-        unix_ms: u64,
-    },
-    /// The hub said no; the session may go on (revoked, expired) or a `Close` follows.
-    Refused {
-        /// The code as it came.
-        code: u16,
-        /// Its text.
-        text: String,
-    },
-    /// Close the connection, after what was sent.
-    Close(CloseReason),
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Offline,
     /// Hello is sent, the hub's first frame is due.
-    Greeting { peer: [u8; 32], since: Millis },
-    Online { term: u32 },
+    Greeting {
+        peer: [u8; 32],
+        since: Millis,
+    },
+    Online {
+        term: u32,
+    },
     Closing,
 }
 
@@ -235,7 +129,8 @@ impl BoxSide {
     /// Entries of the box's own epoch that no hub of the present term has confirmed.
     pub fn unacknowledged(&self) -> u32 {
         let upload = self.uploads.get(&(self.own, self.start.epoch));
-        upload.map_or(0, |upload| upload.held.contiguous.saturating_sub(upload.acked.map_or(0, |acked| acked.contiguous)))
+        upload
+            .map_or(0, |upload| upload.held.contiguous.saturating_sub(upload.acked.map_or(0, |acked| acked.contiguous)))
     }
 
     /// A connection to whoever holds `peer_public_key`.
@@ -266,7 +161,10 @@ impl BoxSide {
     pub fn closed(&mut self) {
         self.state = State::Offline;
         self.actions.retain(|action| match action {
-            BoxAction::MarkAcked(_) | BoxAction::StoreBundle { .. } | BoxAction::StoreChain(_) | BoxAction::NewerSelf { .. } => true,
+            BoxAction::MarkAcked(_)
+            | BoxAction::StoreBundle { .. }
+            | BoxAction::StoreChain(_)
+            | BoxAction::NewerSelf { .. } => true,
             BoxAction::Send(_)
             | BoxAction::ReadSegment { .. }
             | BoxAction::ApplyDelta(_)
@@ -291,7 +189,7 @@ impl BoxSide {
             (_, Frame::Bye) => self.close(CloseReason::Bye),
             (State::Greeting { peer, .. }, Frame::Welcome(welcome)) => self.welcomed(&welcome, &peer),
             (State::Greeting { .. }, _) => self.refuse(RefuseCode::Frame, "a hub says its name first"),
-            (State::Online { term }, frame) => self.online(frame, term, now),
+            (State::Online { term }, frame) => self.online(frame, term),
         }
     }
 
@@ -327,7 +225,9 @@ impl BoxSide {
             if heads.device == self.own {
                 // The hub has told already what it holds of this box: nothing of a journal that did not exist then.
                 let term = self.term();
-                if let (true, Some(upload)) = (self.awaited.is_empty(), self.uploads.get_mut(&(heads.device, heads.epoch))) {
+                if let (true, Some(upload)) =
+                    (self.awaited.is_empty(), self.uploads.get_mut(&(heads.device, heads.epoch)))
+                {
                     upload.hub_holds(None, term, true);
                 }
             } else {
@@ -427,7 +327,8 @@ impl BoxSide {
         self.actions.push_back(BoxAction::HubTime { unix_ms: welcome.hub_time_ms });
         // The hub tells by itself what it holds of this box; what it holds of others must be asked for.
         self.awaited.push_back([self.own].into());
-        let others: BTreeSet<DeviceId> = self.uploads.keys().map(|key| key.0).filter(|device| *device != self.own).collect();
+        let others: BTreeSet<DeviceId> =
+            self.uploads.keys().map(|key| key.0).filter(|device| *device != self.own).collect();
         if !others.is_empty() {
             self.ask_about(others);
         }
@@ -440,7 +341,7 @@ impl BoxSide {
         self.send(Frame::Heads(vector));
     }
 
-    fn online(&mut self, frame: Frame, term: u32, now: Millis) {
+    fn online(&mut self, frame: Frame, term: u32) {
         match frame {
             Frame::Heads(vector) => self.hub_holds(&vector),
             Frame::WantFrom(WantFrom { device, epoch, seq }) => {
@@ -453,15 +354,17 @@ impl BoxSide {
             Frame::Delta(delta) => self.delta(delta),
             Frame::HaveBundle(HaveBundle { number }) => self.bundle_announced(number),
             Frame::Bundle(part) => self.bundle_part(part),
-            Frame::Renew(renew) => match identify(&renew.chain, &self.start.founding, Purpose::Device, &self.start.public_key) {
-                Ok(_) => {
-                    self.start.chain.clone_from(&renew.chain);
-                    self.actions.push_back(BoxAction::StoreChain(renew.chain));
+            Frame::Renew(renew) => {
+                match identify(&renew.chain, &self.start.founding, Purpose::Device, &self.start.public_key) {
+                    Ok(_) => {
+                        self.start.chain.clone_from(&renew.chain);
+                        self.actions.push_back(BoxAction::StoreChain(renew.chain));
+                    }
+                    Err((code, text)) => self.refuse(code, &text),
                 }
-                Err((code, text)) => self.refuse(code, &text),
-            },
-            Frame::Ping(ping) => self.send(Frame::Pong(Ping { time_ms: now, ..ping })),
-            Frame::Pong(pong) => self.actions.push_back(BoxAction::HubTime { unix_ms: pong.time_ms }),
+            }
+            Frame::Ping(ping) => self.send(Frame::Pong(ping)),
+            Frame::Pong(_) => {}
             Frame::Hello(_)
             | Frame::Welcome(_)
             | Frame::Segment(_)
@@ -490,7 +393,10 @@ impl BoxSide {
         keys.into_iter().for_each(|key| self.settle_shared(key));
         // An epoch of its own that the box does not know at all.
         let unknown = vector.journals().iter().filter(|journal| {
-            devices.contains(&own) && journal.device == own && journal.epoch >= epoch && !self.uploads.contains_key(&(own, journal.epoch))
+            devices.contains(&own)
+                && journal.device == own
+                && journal.epoch >= epoch
+                && !self.uploads.contains_key(&(own, journal.epoch))
         });
         for journal in unknown {
             if let Some(branch) = journal.branches.iter().max_by_key(|branch| branch.end()) {
@@ -525,8 +431,13 @@ impl BoxSide {
 
     fn acknowledged(&mut self, ack: &Ack, term: u32) {
         if let Some(upload) = self.uploads.get_mut(&(ack.device, ack.epoch)) {
-            let acked =
-                Acked { device: ack.device, epoch: ack.epoch, contiguous: ack.contiguous, hash: ack.hash, term: ack.term };
+            let acked = Acked {
+                device: ack.device,
+                epoch: ack.epoch,
+                contiguous: ack.contiguous,
+                hash: ack.hash,
+                term: ack.term,
+            };
             if ack.term == term && upload.acknowledged(acked) {
                 self.actions.push_back(BoxAction::MarkAcked(acked));
             }

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, VecDeque};
 
 use domain::{
     id::{DeviceId, FestivalId, device_id},
-    journal::Head,
     trust::{Certificate, CertificateChain, Founding, Purpose},
 };
 
@@ -13,136 +12,34 @@ use super::{CloseReason, HELLO_WITHIN_MS, Millis, Quota, SILENCE_MS, WINDOW, ide
 use crate::{
     delta::{Section, SignedDelta},
     frame::{
-        Ack, BUNDLE_PART, BundlePart, Frame, HaveBundle, HaveDelta, Hello, PROTOCOL, Ping, Refuse, RefuseCode, Renew,
+        Ack, BUNDLE_PART, BundlePart, Frame, HaveBundle, HaveDelta, Hello, PROTOCOL, Refuse, RefuseCode, Renew,
         SectionHeld, WantBundle, WantFrom, Welcome,
     },
     segment::{Segment, SegmentError},
-    vector::{Branch, MAX_BRANCHES, VersionVector},
+    vector::{MAX_BRANCHES, VersionVector},
 };
 
-/// What a hub node's session starts from.
-#[derive(Clone, Debug)]
-pub struct HubStart {
-    /// The festival.
-    pub founding: Founding,
-    /// Canonical bytes of the node's certificate chain.
-    pub chain: Vec<u8>,
-    /// Term of its database.
-    pub term: u32,
-}
+mod actions;
 
-/// Whether a box is in good standing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// It gets everything.
-    Good,
-    /// Its certificate has expired: it may deliver, and gets a renewal if there is one.
-    Expired,
-    /// It may deliver what it has, and gets nothing.
-    Revoked,
-}
-
-/// What the hub's store knows of a box.
-#[derive(Clone, Debug)]
-pub struct BoxStanding {
-    /// Whether it gets anything.
-    pub standing: Standing,
-    /// What is held of its own journals, all epochs.
-    pub heads: VersionVector,
-    /// What is left of its quota.
-    pub quota: Quota,
-    /// The hub's time, Unix ms.
-    pub hub_time_ms: u64,
-    /// Number of the newest bundle; 0 for none.
-    pub bundle: u64,
-    /// A new certificate chain for it.
-    pub renewal: Option<Vec<u8>>,
-}
-
-/// What the store holds of a journal after it took a segment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stored {
-    /// Whose journal.
-    pub device: DeviceId,
-    /// Which run of it.
-    pub epoch: u32,
-    /// Last entry of the segment.
-    pub last: u32,
-    /// The branch that the segment is on now.
-    pub branch: Branch,
-    /// How many branches the journal has.
-    pub branches: usize,
-}
-
-/// What the shell does next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HubAction {
-    /// Send it.
-    Send(Frame),
-    /// The box proved who it is; answer with [`HubSide::box_known`].
-    LookUpBox {
-        /// The box.
-        device: DeviceId,
-        /// Its certificate, verified.
-        certificate: Certificate,
-        /// What else its key may do, verified.
-        further: Vec<Certificate>,
-        /// What it said.
-        hello: Hello,
-    },
-    /// Read what is held of these devices' journals, and their keys; answer with [`HubSide::heads_read`].
-    ReadHeads(Vec<DeviceId>),
-    /// Store this verified segment; answer with [`HubSide::stored`] after it is on disk, or [`HubSide::not_stored`].
-    StoreSegment {
-        /// The entries.
-        segment: Segment,
-        /// The head after each.
-        heads: Vec<Head>,
-    },
-    /// Read the batch of `section` that follows (`term`, `number`), or a snapshot where there is none; or part
-    /// `resume.1` of the batch `resume.0`. Answer with [`HubSide::delta_read`].
-    ReadDelta {
-        /// Which section.
-        section: Section,
-        /// Term of the newest batch that the box holds.
-        term: u32,
-        /// Its number.
-        number: u64,
-        /// A batch under way and the part that is due.
-        resume: Option<(u64, u16)>,
-    },
-    /// The box holds this batch whole.
-    BoxKnows(SectionHeld),
-    /// The box holds this bundle.
-    BoxHasBundle(u64),
-    /// Read a piece of a bundle; answer with [`HubSide::bundle_read`].
-    ReadBundlePart {
-        /// Which bundle.
-        number: u64,
-        /// From which byte.
-        offset: u32,
-        /// Most bytes.
-        max: usize,
-    },
-    /// This journal has more branches than are kept: revoke its device.
-    TooManyBranches {
-        /// Whose journal.
-        device: DeviceId,
-        /// Which run of it.
-        epoch: u32,
-    },
-    /// Close the connection, after what was sent.
-    Close(CloseReason),
-}
+pub use actions::{BoxStanding, HubAction, HubStart, Standing, Stored};
 
 #[derive(Clone, Debug)]
 enum State {
     Offline,
     /// The box's first frame is due.
-    Waiting { peer: [u8; 32], since: Millis },
+    Waiting {
+        peer: [u8; 32],
+        since: Millis,
+    },
     /// Its standing is being looked up; frames that come meanwhile wait (few: the box is waiting too).
-    LookingUp { peer: [u8; 32], hello: Hello },
-    Open { peer: [u8; 32], standing: Standing },
+    LookingUp {
+        peer: [u8; 32],
+        hello: Hello,
+    },
+    Open {
+        peer: [u8; 32],
+        standing: Standing,
+    },
     Closing,
 }
 
@@ -241,7 +138,8 @@ impl HubSide {
             Standing::Good => {
                 for held in hello.sections {
                     self.actions.push_back(HubAction::BoxKnows(held));
-                    self.sections.insert(held.section, Feed { term: held.term, number: held.number, busy: false, again: false });
+                    self.sections
+                        .insert(held.section, Feed { term: held.term, number: held.number, busy: false, again: false });
                     self.feed(held.section);
                 }
                 self.bundle_published(known.bundle.max(hello.bundle), hello.bundle);
@@ -428,7 +326,7 @@ impl HubSide {
             }
             // It asked before it knew that it is revoked.
             Frame::HaveDelta(_) | Frame::WantBundle(_) => {}
-            Frame::Ping(ping) => self.send(Frame::Pong(Ping { time_ms: now, ..ping })),
+            Frame::Ping(ping) => self.send(Frame::Pong(ping)),
             Frame::Pong(_) => {}
             Frame::Hello(_)
             | Frame::Welcome(_)
@@ -475,8 +373,9 @@ impl HubSide {
         if segment.first == 0 {
             let genesis = segment.genesis()?;
             let chain = CertificateChain::from_bytes(&genesis.chain)?;
-            let certificate =
-                chain.verify(&self.start.founding).map_err(|_| SegmentError::Genesis("a chain that does not lead to the root"))?;
+            let certificate = chain
+                .verify(&self.start.founding)
+                .map_err(|_| SegmentError::Genesis("a chain that does not lead to the root"))?;
             if !matches!(certificate.purpose, Purpose::Device | Purpose::Hub) {
                 return Err(SegmentError::Genesis("a certificate for another purpose"));
             }
@@ -504,7 +403,12 @@ impl HubSide {
         let Some(feed) = self.sections.get_mut(&section) else { return };
         match next_part {
             Some(part) => {
-                let action = HubAction::ReadDelta { section, term: feed.term, number: feed.number, resume: Some((number, part)) };
+                let action = HubAction::ReadDelta {
+                    section,
+                    term: feed.term,
+                    number: feed.number,
+                    resume: Some((number, part)),
+                };
                 self.actions.push_back(action);
             }
             None => {

@@ -41,7 +41,8 @@ impl Quota {
     /// Takes so much out, or nothing where there is not enough.
     pub fn take(&mut self, entries: u64, bytes: u64, now: Millis) -> bool {
         let passed = now.saturating_sub(self.at);
-        let filled = |level: u64, rate: u64, most: u64| level.saturating_add(rate.saturating_mul(passed) / 1000).min(most);
+        let filled =
+            |level: u64, rate: u64, most: u64| level.saturating_add(rate.saturating_mul(passed) / 1000).min(most);
         // Filled in whole seconds, so that no fraction is lost.
         if passed >= 1000 || self.at == 0 {
             self.entries = filled(self.entries, self.entries_per_second, self.entries_at_once);

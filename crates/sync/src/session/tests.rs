@@ -83,7 +83,10 @@ impl BoxShell {
                 BoxAction::NewerSelf { epoch, head } => self.newer_self.push((epoch, head)),
                 BoxAction::Refused { code, .. } => self.refused.push(code),
                 BoxAction::Close(reason) => self.closed = Some(reason),
-                BoxAction::MarkAcked(_) | BoxAction::StoreChain(_) | BoxAction::Online { .. } | BoxAction::HubTime { .. } => {}
+                BoxAction::MarkAcked(_)
+                | BoxAction::StoreChain(_)
+                | BoxAction::Online { .. }
+                | BoxAction::HubTime { .. } => {}
             }
         }
         out
@@ -170,7 +173,11 @@ impl HubShell {
         };
         let branch = branches.iter().find(on_it).cloned();
         let contiguous = branches.iter().map(|branch| branch.contiguous).min().unwrap_or(0);
-        let beyond = Branch { contiguous, hash: branches.first().map_or([0; 16], |b| b.hash), ranges: vec![(segment.first, segment.last())] };
+        let beyond = Branch {
+            contiguous,
+            hash: branches.first().map_or([0; 16], |b| b.hash),
+            ranges: vec![(segment.first, segment.last())],
+        };
         Stored {
             device: segment.device,
             epoch: segment.epoch,
@@ -301,7 +308,11 @@ fn whole_hub() -> HubShell {
 fn assert_all_is_delivered(a: &BoxShell, hub: &HubShell) {
     for journal in &a.journals {
         for head in &journal.heads {
-            assert!(hub.entries.contains_key(&(journal.device, journal.epoch, head.seq, head.hash)), "entry {}", head.seq);
+            assert!(
+                hub.entries.contains_key(&(journal.device, journal.epoch, head.seq, head.hash)),
+                "entry {}",
+                head.seq
+            );
         }
     }
     assert_eq!(a.side.unacknowledged(), 0);
@@ -518,7 +529,9 @@ fn a_neighbours_journal_needs_its_genesis_first() {
     hub.work();
     hub.side.frame(Frame::Segment(neighbour.segment(3, 2).unwrap()), 0);
     let answer = hub.work();
-    assert!(matches!(answer.as_slice(), [Frame::Ack(ack), Frame::WantFrom(want)] if ack.contiguous == 0 && want.seq == 0));
+    assert!(
+        matches!(answer.as_slice(), [Frame::Ack(ack), Frame::WantFrom(want)] if ack.contiguous == 0 && want.seq == 0)
+    );
     hub.side.frame(Frame::Segment(neighbour.segment(0, 3).unwrap()), 0);
     hub.side.frame(Frame::Segment(neighbour.segment(3, 5).unwrap()), 0);
     hub.work();

@@ -93,7 +93,9 @@ impl Upload {
 
     /// Up to where the hub of this term surely holds this box's branch.
     fn common(&self, term: u32) -> u32 {
-        self.acked.filter(|acked| acked.term == term && acked.contiguous <= self.held.contiguous).map_or(0, |acked| acked.contiguous)
+        self.acked
+            .filter(|acked| acked.term == term && acked.contiguous <= self.held.contiguous)
+            .map_or(0, |acked| acked.contiguous)
     }
 
     /// The hub wants it from here.

@@ -1,0 +1,54 @@
+"""Section 4 of docs/formats.md: wristbands."""
+from basics import Fields, key_id, need, signed
+from crypto import aes_cmac, blake3, ed25519_verify
+
+
+class Band:
+    def __init__(self, secrets, festival, uid):
+        self.festival, self.uid = festival, uid
+        self.prefix = bytes([len(uid)]) + uid
+        self.mac_key = aes_cmac(secrets[1], b"\1" + uid + festival)
+        word = aes_cmac(secrets[2], b"\1" + uid + festival)
+        self.password, self.pack = word[:4], word[4:6]
+
+    def spent(self, data):
+        fields = Fields(data)
+        sizes = (("tap_counter", 2), ("spent", 3), ("credit_seq", 1), ("box_number", 2))
+        found = {name: fields.uint(size) for name, size in sizes}
+        found["link"], mac = fields.take(4), fields.take(8)
+        fields.end()
+        good = mac == aes_cmac(self.mac_key, b"S1" + self.prefix + self.festival + data[:12])[:8]
+        return found | {"id": mac[:4]} if good else None
+
+    def credit(self, data, keys):
+        fields = Fields(data)
+        found = {"credits": fields.uint(3), "seq": fields.uint(1), "key_id": fields.take(4), "link": fields.take(4)}
+        found["id"] = blake3(data)[:4]
+        for public in keys:
+            message = b"festival.credit.v1\0" + self.festival + self.prefix + b"\1" + data[:12]
+            if key_id(public) == found["key_id"] and ed25519_verify(public, message, data[12:]):
+                return found
+        return None
+
+    def header(self, data, profile):
+        need(data == b"FB\1" + bytes([profile]) + self.festival[:4] + bytes(4), "header")
+
+    def purse(self, pages, keys):
+        """What is in force on an NTAG215/216 with these pages (page: 4 bytes)."""
+        run = lambda first, last: b"".join(pages[page] for page in range(first, last + 1))
+        self.header(run(4, 6), 2)
+        spent = [s for s in (self.spent(run(8, 12)), self.spent(run(13, 17))) if s]
+        credit = [c for c in (self.credit(run(18, 36), keys), self.credit(run(37, 55), keys)) if c]
+        need(spent and credit, "unusable")
+        need(spent[0] == spent[-1] or spent[0]["tap_counter"] != spent[-1]["tap_counter"], "tampered")
+        need(credit[0] == credit[-1] or credit[0]["seq"] != credit[-1]["seq"], "tampered")
+        s, c = max(spent, key=lambda s: s["tap_counter"]), max(credit, key=lambda c: c["seq"])
+        need(c["seq"] >= s["credit_seq"], "rolled back")
+        need(s["spent"] <= c["credits"], "tampered")
+        return s, c
+
+    def pointer(self, pages, public):
+        run = lambda first, last: b"".join(pages[page] for page in range(first, last + 1))
+        self.header(run(4, 6), 4)
+        need(run(7, 7) == key_id(public), "key")
+        signed(public, b"band", self.festival, [self.prefix, run(4, 6), run(7, 7)], run(8, 23))

@@ -1,0 +1,106 @@
+"""Section 5 of docs/formats.md: journals."""
+import struct
+
+from basics import Fields, cbor, chain, device_id, entry_ref, need, record, signed
+from crypto import blake3
+
+
+def link(prev, body):
+    return blake3(prev + struct.pack("<I", len(body)) + body)
+
+
+def commit(public, festival, device, epoch, seq, head, signature):
+    signed(public, b"commit", festival, [device, struct.pack("<II", epoch, seq), head], signature)
+
+
+def entry(body):
+    fields = Fields(body)
+    need(len(body) <= 4096 and fields.uint(1) == 1, "version")
+    found = {"flags": fields.uint(1), "kind": fields.uint(2), "effect": fields.uint(1)}
+    need(found["flags"] < 16 and fields.uint(1) == 0, "flags")
+    found |= {"currency": fields.uint(2), "hlc": fields.uint(8), "subject": fields.take(16), "other": fields.take(16)}
+    for name, size in (("amount", 4), ("tap_counter", 2), ("zone", 2), ("operator", 4), ("price_revision", 4)):
+        found[name] = fields.uint(size)
+    need(found["amount"] < 2**24, "amount")
+    return found | {"refers_to": entry_ref(fields), "part": part(found["kind"], fields.rest())}
+
+
+def part(kind, data):
+    fields = Fields(data)
+    if kind == 0:
+        found = cbor(data, "festival public_key box_number epoch chain previous software")
+        return found | {"previous": found["previous"] and record(found["previous"], "epoch seq hash")}
+    if kind == 32:
+        return cbor(data, "epoch seq hash term archived")
+    if kind == 35:
+        found = cbor(data, "heads reason")
+        return found | {"heads": [record(head, "epoch seq hash") for head in found["heads"]]}
+    if kind in (1, 21):
+        found = {"scheme": fields.uint(1), "marks": fields.uint(1), "product": [fields.varint() for _ in range(4)]}
+    elif kind == 2:
+        found = {"profile": fields.uint(1)}
+        need(1 <= found["profile"] <= 4, "profile")
+    elif kind == 3:
+        found = {"c_only": fields.uint(1), "fee": fields.varint()}
+    elif kind in (4, 5, 6):
+        found = sale(fields) if data else None
+    elif kind in (9, 12, 13, 15):
+        found = chip_seen(fields) if data else None
+    elif kind == 11:
+        found = intent(fields)
+    else:
+        found = fields.rest()
+    fields.end()
+    return found
+
+
+def sale(fields):
+    found = {"deposit_out": fields.varint(), "deposit_back": fields.varint()}
+    count = fields.varint()
+    need(count <= 100, "lines")
+    found["lines"] = [(fields.varint(), fields.varint(), fields.varint()) for _ in range(count)]
+    return found
+
+
+def chip_seen(fields):
+    found = {"base": fields.take(4), "before": fields.take(4)}
+    flag = fields.uint(1)
+    need(flag < 2, "flag")
+    found["before2"] = fields.take(4) if flag else None
+    found |= {"credit_seq": fields.uint(1), "credit_id": fields.take(4)}
+    return found | {"credits": fields.uint(3), "spent": fields.uint(3)}
+
+
+def intent(fields):
+    found = {"purpose": fields.uint(1), "seen": chip_seen(fields), "own": fields.take(4), "spent_after": fields.uint(3)}
+    need(1 <= found["purpose"] <= 5, "purpose")
+    count = fields.uint(1)
+    need(count <= 2, "C records")
+    found["credits"] = [fields.take(76) for _ in range(count)]
+    return found | {"sale": sale(fields) if found["purpose"] == 1 else None}
+
+
+def fork_proof(data, found):
+    proof = cbor(data, "chain epoch seq prev a b")
+    leaf = chain(proof["chain"], found)
+    need(leaf["purpose"] in (6, 8), "purpose")
+    for bodies, signature in (proof["a"], proof["b"]):
+        head, seq = proof["prev"], proof["seq"]
+        need(1 <= len(bodies) <= 500, "length")
+        for at, body in enumerate(bodies):
+            head = link(head, body)
+            seq = proof["seq"] + at
+        commit(leaf["subject"], found["festival"], device_id(leaf["subject"]), proof["epoch"], seq, head, signature)
+    need(proof["a"][0][0] != proof["b"][0][0], "same")
+    return proof | {"device": device_id(leaf["subject"])}
+
+
+def agreement(wallets, tickets):
+    data = b"festival.agree.v1\0"
+    for w in sorted(wallets, key=lambda w: w["wallet"]):
+        head = struct.pack("<H", w["head_counter"]) + w["head_record"]
+        data += b"\1" + w["wallet"] + head + struct.pack("<qB", w["balance"], w["flags"])
+    for t in sorted(tickets, key=lambda t: t["ticket"]):
+        if t["flags"] & 1:
+            data += b"\2" + t["ticket"] + struct.pack("<BH", t["flags"], t["uses"])
+    return blake3(data)
