@@ -74,7 +74,9 @@ pub fn wait(dir: &Path, listen: &Listen) -> Result<()> {
         }
         Listen::Unix(path) => {
             match std::fs::remove_file(path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).context("stale socket"),
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error).context("stale socket");
+                }
                 _ => {}
             }
             let listener = UnixListener::bind(path).with_context(|| path.display().to_string())?;

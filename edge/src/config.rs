@@ -47,9 +47,8 @@ pub struct Enrolled {
 impl Enrolled {
     /// Reads the folder of an enrolled box and verifies it up to the root.
     pub fn read(dir: &Path) -> Result<Self> {
-        let identity = read_identity(dir)?.with_context(|| {
-            format!("{}: no {IDENTITY}; enrol this box first: edge blank --dir {0}", dir.display())
-        })?;
+        let identity = read_identity(dir)?
+            .with_context(|| format!("{}: no {IDENTITY}; enrol this box first: edge blank --dir {0}", dir.display()))?;
         let public = identity.verifying_key().to_bytes();
         let path = dir.join(ENROLMENT);
         let bytes = fs::read(&path)

@@ -113,7 +113,9 @@ fn scan_until_it_fails(station: &Station, scanner: &mut dyn CodeScanner) -> Opti
             }
             Err(error @ (ScannerError::Unplugged | ScannerError::Io(_))) => return Some(error),
             // a code that is not a ticket's text at all is judged like any other: unreadable, or too long
-            Err(ScannerError::TooLong { .. }) => drop(gate::scan(station, &"?".repeat(domain::ticket::MAX_TEXT_LEN + 1))),
+            Err(ScannerError::TooLong { .. }) => {
+                drop(gate::scan(station, &"?".repeat(domain::ticket::MAX_TEXT_LEN + 1)))
+            }
             Err(ScannerError::Empty | ScannerError::NotText { .. }) => drop(gate::scan(station, "")),
         }
     }

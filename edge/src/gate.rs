@@ -52,7 +52,8 @@ fn judge(station: &Station, text: &str) -> GateVerdict {
     let (zone, alone, currency) = (station.zone(), station.is_alone(), loaded.bundle.currency());
     let (asked, for_judge) = (ticket.clone(), std::sync::Arc::clone(&loaded));
     let committed = station.transact(move |view| {
-        let known = known_ticket(&view.ticket(&asked.uid), &for_judge.bundle.body.revoked, &for_judge.bundle.body.blocked);
+        let known =
+            known_ticket(&view.ticket(&asked.uid), &for_judge.bundle.body.revoked, &for_judge.bundle.body.blocked);
         match access::admit(&asked, &known, &for_judge.bundle, zone, now) {
             Ok(admit) => {
                 let mut entry = admission(&asked, zone, currency);

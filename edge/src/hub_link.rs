@@ -173,7 +173,9 @@ fn store(station: &Station, side: &mut BoxSide, action: BoxAction) -> Result<()>
                 side.bundle_stored(None);
             }
         },
-        BoxAction::StoreChain(_) => tracing::info!("a renewed certificate arrived; it takes effect at the next enrolment"),
+        BoxAction::StoreChain(_) => {
+            tracing::info!("a renewed certificate arrived; it takes effect at the next enrolment")
+        }
         BoxAction::NewerSelf { epoch, head } => {
             let newer = NewerSelf { epoch, contiguous: head.seq.saturating_add(1), hash: head.hash };
             next_epoch(station, side, newer)?;
@@ -210,7 +212,8 @@ fn apply(station: &Station, side: &mut BoxSide, signed: SignedDelta) -> Result<(
 fn next_epoch(station: &Station, side: &mut BoxSide, newer: NewerSelf) -> Result<()> {
     let (first, last) = station.enrolled().box_numbers;
     let opened = newer.epoch.saturating_add(1);
-    let number = u16::try_from(opened).ok().and_then(|opened| first.checked_add(opened)).filter(|number| *number <= last);
+    let number =
+        u16::try_from(opened).ok().and_then(|opened| first.checked_add(opened)).filter(|number| *number <= last);
     let Some(number) = number else {
         station.store.stop_epoch()?;
         anyhow::bail!("this box was restored {opened} times and has no number left: enrol it again");

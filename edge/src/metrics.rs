@@ -1,11 +1,7 @@
 //! Numbers for Prometheus, in OpenMetrics text.
 use std::sync::atomic::AtomicU64;
 
-use prometheus_client::{
-    encoding::text::encode,
-    metrics::gauge::Gauge,
-    registry::Registry,
-};
+use prometheus_client::{encoding::text::encode, metrics::gauge::Gauge, registry::Registry};
 
 use crate::{station::Station, view};
 
@@ -31,7 +27,11 @@ pub(crate) fn render(station: &Station) -> String {
     gauge("in_doubt", "Taps whose outcome is not known", as_gauge(view.in_doubt.len() as u64));
     gauge("hub_connected", "1 while a session with the hub is open", i64::from(view.hub.connected));
     gauge("reader_ready", "1 while the wristband reader answers", i64::from(station.reader_ready()));
-    gauge("trusted_time_uncertainty_seconds", "How far trusted time may be off", view.trusted_time.uncertainty_s.into());
+    gauge(
+        "trusted_time_uncertainty_seconds",
+        "How far trusted time may be off",
+        view.trusted_time.uncertainty_s.into(),
+    );
     for known in &view.knowledge {
         if let Some(age_s) = known.age_s {
             let name = format!("knowledge_age_{:?}_seconds", known.section).to_lowercase();

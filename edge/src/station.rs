@@ -130,7 +130,13 @@ pub(crate) fn entry_ref(text: &str) -> Option<EntryRef> {
 
 impl Station {
     /// Puts the parts together.
-    pub(crate) fn new(enrolled: Enrolled, store: Store, bundle: Bundle, clock: TrustedClock, light: Box<dyn SignalLight>) -> Self {
+    pub(crate) fn new(
+        enrolled: Enrolled,
+        store: Store,
+        bundle: Bundle,
+        clock: TrustedClock,
+        light: Box<dyn SignalLight>,
+    ) -> Self {
         Self {
             enrolled,
             store,
@@ -330,10 +336,13 @@ impl Station {
 
     /// The answer to a request that an earlier run of this box has already put in its journal.
     pub(crate) fn answer_in_journal(&self, id: RequestId, purpose: &Purpose) -> Option<TapResult> {
-        let (entry, amount) = self.store.read(move |view| {
-            let entry = view.answer(&id)?;
-            Some((entry, view.entry(entry)?.amount))
-        }).ok()??;
+        let (entry, amount) = self
+            .store
+            .read(move |view| {
+                let entry = view.answer(&id)?;
+                Some((entry, view.entry(entry)?.amount))
+            })
+            .ok()??;
         let charged = match purpose {
             Purpose::Sale(_) | Purpose::Refund => amount.as_i64(),
             Purpose::TopUp(_) => 0i64.saturating_sub(amount.as_i64()),

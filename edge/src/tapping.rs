@@ -66,7 +66,8 @@ pub(crate) fn serve(station: &Station, reader: &mut dyn TagReader, tag: Tag) {
 
 fn refuse(station: &Station, waiting: &Waiting, code: &str, args: Vec<(&'static str, String)>) -> Signal {
     let args = args.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let result = TapResult { id: domain::wire::hex(&waiting.id), code: Some(code.into()), args, ..TapResult::default() };
+    let result =
+        TapResult { id: domain::wire::hex(&waiting.id), code: Some(code.into()), args, ..TapResult::default() };
     station.refused_taps.inc();
     station.desk.answer(waiting.id, Phase::Refused, result);
     Signal::Refuse
@@ -123,7 +124,9 @@ fn on_account(station: &Station, waiting: &Waiting, wallet: WalletId) -> Signal 
     });
     match committed {
         Ok(committed) => match committed.result {
-            Ok((moved, after)) => paid(station, waiting, 0i64.saturating_sub(moved), after, committed.refs.first().copied()),
+            Ok((moved, after)) => {
+                paid(station, waiting, 0i64.saturating_sub(moved), after, committed.refs.first().copied())
+            }
             Err(refusal) => refuse(station, waiting, refusal.code(), refusal.arguments()),
         },
         Err(error) => refuse(station, waiting, error.code(), Vec::new()),
@@ -246,11 +249,8 @@ fn tap(station: &Station, reader: &mut dyn TagReader, waiting: &Waiting, wallet:
 
 /// A tap is in doubt on one band, and another one came: nothing may be charged to it.
 fn wrong_band(station: &Station, waiting: &Waiting) -> Signal {
-    let result = TapResult {
-        id: domain::wire::hex(&waiting.id),
-        code: Some("band.wrong_band".into()),
-        ..TapResult::default()
-    };
+    let result =
+        TapResult { id: domain::wire::hex(&waiting.id), code: Some("band.wrong_band".into()), ..TapResult::default() };
     station.desk.tap_again(waiting.id, None, Phase::TapAgain, result);
     Signal::Refuse
 }

@@ -1,13 +1,8 @@
 //! What the box's screens show, gathered from store, desk and link.
-use domain::{
-    bundle::Product,
-    id::EntryRef,
-    money::Cents,
-    time::TimeSource,
-    trust::Roles,
-};
+use domain::{bundle::Product, id::EntryRef, money::Cents, time::TimeSource, trust::Roles};
 use screens::view::{
-    self as shown, BasketView, BoxView, InDoubt, Knowledge, Phase, ProductView, Reader, Role, Section, TillView, TopUpView,
+    self as shown, BasketView, BoxView, InDoubt, Knowledge, Phase, ProductView, Reader, Role, Section, TillView,
+    TopUpView,
 };
 
 use crate::{
@@ -118,10 +113,10 @@ fn from_store(view: &box_store::View<'_>, limit: Cents, now_ms: u64) -> FromStor
         let paid = view.entry(entry)?;
         Some(doubt(entry, paid.amount, paid.hlc.unix_ms()))
     });
-    let open = view.all_open_intents().into_iter().map(|open| {
-        doubt(open.at, open.entry.amount, open.entry.hlc.unix_ms())
-    });
-    let known = hub_link::SECTIONS.into_iter().filter_map(|section| Some((section, view.knowledge(section)?.hub_time_ms)));
+    let open =
+        view.all_open_intents().into_iter().map(|open| doubt(open.at, open.entry.amount, open.entry.hlc.unix_ms()));
+    let known =
+        hub_link::SECTIONS.into_iter().filter_map(|section| Some((section, view.knowledge(section)?.hub_time_ms)));
     FromStore {
         unsent: view.unsent(),
         at_risk: view.at_risk(limit.as_i64()),

@@ -60,6 +60,8 @@ CREATE TABLE runs (
     last_seq   INTEGER NOT NULL,
     last_hash  BLOB NOT NULL,
     parent     INTEGER,
+    -- Up to where the projections below take it into account; a start catches up with what is missing.
+    folded     INTEGER,
     PRIMARY KEY (festival, journal, run)
 ) STRICT;
 

@@ -81,8 +81,14 @@ impl Hub {
 
     /// Records a segment that a session refused.
     pub fn note_poison(&mut self, sender: DeviceId, reason: &str) -> Result<(), HubError> {
-        let poison =
-            Poison { at_ms: self.now_ms(), sender, device: sender, epoch: 0, first: 0, reason: reason.chars().take(400).collect() };
+        let poison = Poison {
+            at_ms: self.now_ms(),
+            sender,
+            device: sender,
+            epoch: 0,
+            first: 0,
+            reason: reason.chars().take(400).collect(),
+        };
         self.store.transaction(|store| Ok(store.add_poison(&poison)?))
     }
 }

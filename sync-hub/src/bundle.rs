@@ -1,6 +1,8 @@
 //! Composes, numbers and signs the festival bundle.
 //! Invariant: a number is used once and only ever rises, over restores of the database too: the term stands in it.
 //! Not here: the format (`domain::bundle`), sending it (`net`).
+use std::collections::BTreeMap;
+
 use domain::{
     bundle::{Bundle, BundleBody, BundleError as Unsound, Place},
     trust::{CertificateChain, Purpose},
@@ -32,7 +34,14 @@ impl Hub {
         for chain in store.credit_chains()? {
             credit_keys.extend(CertificateChain::from_bytes(&chain).ok());
         }
-        let places = store.boxes()?.into_iter().filter(|stored| !stored.revoked);
+        // A box that was restored writes under another number of its range.
+        let mut places = BTreeMap::new();
+        for stored in store.boxes()?.into_iter().filter(|stored| !stored.revoked) {
+            let written = self.journals.of_device(stored.device).map(|journal| journal.box_number);
+            for number in written.chain([stored.number]).filter(|number| number.0 != 0) {
+                places.insert(number, stored.place.clone());
+            }
+        }
         Ok(BundleBody {
             version: 1,
             founding: self.identity.founding.to_bytes(),
@@ -48,7 +57,7 @@ impl Hub {
             catalogue: self.seed.products.clone(),
             revoked: store.barred(BarReason::Revoked)?,
             blocked: store.barred(BarReason::Blocked)?,
-            places: places.map(|stored| Place { box_number: stored.number, name: stored.place }).collect(),
+            places: places.into_iter().map(|(box_number, name)| Place { box_number, name }).collect(),
             sections: Vec::new(),
         })
     }

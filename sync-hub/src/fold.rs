@@ -62,7 +62,12 @@ fn box_of(journals: &Journals) -> impl Fn(&EntryRef) -> BoxNumber {
 }
 
 /// Folds a wallet, quickly where that gives the same.
-pub(crate) fn wallet(id: WalletId, journals: &Journals, store: &Store, currency: Currency) -> Result<FoldedWallet, StoreError> {
+pub(crate) fn wallet(
+    id: WalletId,
+    journals: &Journals,
+    store: &Store,
+    currency: Currency,
+) -> Result<FoldedWallet, StoreError> {
     let stored = store.wallet(id)?.unwrap_or_default();
     let quick = if stored.unusual { None } else { fold_fast(id, &stored.accounts, &stored.tip) };
     if let Some(state) = quick.filter(|state| state.flags == WalletFlags::default()) {

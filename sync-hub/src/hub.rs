@@ -23,7 +23,7 @@ use crate::{
     deltas::{RevokedItem, feed::Feeds},
     identity::Identity,
     ingest::{
-        batch::{Cache, Dirty},
+        batch::{Batch, Dirty},
         journals::Journals,
     },
     pretix::PretixError,
@@ -69,7 +69,7 @@ pub struct Hub {
     pub(crate) store: Store,
     pub(crate) journals: Journals,
     pub(crate) dirty: Dirty,
-    pub(crate) cache: Cache,
+    pub(crate) pending: Batch,
     pub(crate) conflicted: HashSet<[u8; 16]>,
     pub(crate) numbers: BTreeMap<Section, u64>,
     pub(crate) revoked: BTreeSet<RevokedItem>,
@@ -96,10 +96,21 @@ pub fn wall_clock() -> Clock {
     })
 }
 
+/// A clock that starts at another date and runs on, for a rehearsal. No money rule reads it.
+pub fn rehearsal_clock(unix_s: u64) -> Clock {
+    let start = std::time::Instant::now();
+    Arc::new(move || {
+        let elapsed = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        unix_s.saturating_mul(1000).saturating_add(elapsed)
+    })
+}
+
 /// What the hub writes would be set aside by everybody if its certificate did not allow it.
 fn check_rights(identity: &Identity) -> Result<(), HubError> {
     let certificate = identity.hub.chain.verify(&identity.founding);
-    let rights = certificate.map(|certificate| Rights::of(&certificate)).map_err(|_| HubError::Invalid("the hub's certificate"))?;
+    let rights = certificate
+        .map(|certificate| Rights::of(&certificate))
+        .map_err(|_| HubError::Invalid("the hub's certificate"))?;
     let acts = [
         (Kind::BLOCK, Effect::Block),
         (Kind::UNBLOCK, Effect::Unblock),
@@ -133,7 +144,7 @@ impl Hub {
             journals,
             identity,
             dirty: Dirty::default(),
-            cache: Cache::default(),
+            pending: Batch::default(),
             conflicted: HashSet::new(),
             bundle: 0,
             numbers: BTreeMap::new(),
@@ -144,6 +155,7 @@ impl Hub {
             clock,
         };
         hub.conflicted = hub.store.conflicted()?.into_iter().collect();
+        hub.catch_up()?;
         hub.resume_deltas()?;
         hub.adopt_credit_files()?;
         Ok(hub)
@@ -151,7 +163,11 @@ impl Hub {
 
     /// Starts a term above `claimed`, which a box has proof of: this database lacks what was written in it.
     pub fn raise_term(&mut self, claimed: u32) -> Result<(), HubError> {
-        tracing::error!(claimed, term = self.term(), "a box knows a later term: this database was restored; a new term starts");
+        tracing::error!(
+            claimed,
+            term = self.term(),
+            "a box knows a later term: this database was restored; a new term starts"
+        );
         self.store.raise_term(claimed.saturating_add(1))?;
         self.numbers.clear();
         self.countersigned.clear();

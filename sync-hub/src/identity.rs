@@ -133,7 +133,8 @@ impl Identity {
         let bands = dir.join("secrets/bands.cbor");
         let bands = match bands.exists() {
             true => Some(
-                from_canonical_cbor(&bytes(&bands)?).map_err(|reason| IdentityError::Malformed { path: bands, reason })?,
+                from_canonical_cbor(&bytes(&bands)?)
+                    .map_err(|reason| IdentityError::Malformed { path: bands, reason })?,
             ),
             false => None,
         };

@@ -52,7 +52,8 @@ impl Hub {
 
     fn genesis(&mut self, epoch: u32) -> Entry {
         let device = self.identity.device();
-        let before = self.journals.of_device(device).filter(|journal| journal.epoch < epoch).max_by_key(|journal| journal.epoch);
+        let before =
+            self.journals.of_device(device).filter(|journal| journal.epoch < epoch).max_by_key(|journal| journal.epoch);
         let previous = before.and_then(|journal| {
             journal.tree.head().map(|head| PreviousHead { epoch: journal.epoch, seq: head.seq, hash: head.hash })
         });
@@ -74,13 +75,15 @@ impl Hub {
         let own = self.identity.device();
         let term = self.store.term();
         let mut due = Vec::new();
-        for journal in self.journals.all().iter().filter(|journal| journal.device != own && journal.forked_at.is_none()) {
+        for journal in self.journals.all().iter().filter(|journal| journal.device != own && journal.forked_at.is_none())
+        {
             let Some(head) = journal.tree.head().filter(|_| journal.tree.gaps().is_empty()) else { continue };
             let held = head.seq.saturating_add(1);
             let signed = self.countersigned.get(&(journal.device, journal.epoch)).copied().unwrap_or(0);
             let grown = held.saturating_sub(signed);
             if grown >= COUNTERSIGN_EVERY || all && grown > 0 {
-                let detail = Countersignature { epoch: journal.epoch, seq: head.seq, hash: head.hash, term, archived: false };
+                let detail =
+                    Countersignature { epoch: journal.epoch, seq: head.seq, hash: head.hash, term, archived: false };
                 due.push((journal.device, journal.epoch, held, detail));
             }
         }
@@ -102,6 +105,7 @@ impl Hub {
 
     /// Entries that lift every block of this kind on a subject.
     pub(crate) fn lifting(&mut self, subject: Subject, kind: Kind) -> Result<Vec<Entry>, HubError> {
+        self.project()?;
         let currency = self.identity.founding.currency;
         let about = self.journals.entries_about(&subject.0, &self.store, currency)?;
         let about: Vec<(EntryRef, Entry)> = about

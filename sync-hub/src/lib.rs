@@ -28,6 +28,6 @@ pub mod writer;
 #[cfg(test)]
 mod sample;
 
-pub use hub::{Clock, Hub, HubError, wall_clock};
+pub use hub::{Clock, Hub, HubError, rehearsal_clock, wall_clock};
 pub use identity::Identity;
 pub use ingest::VerifiedSegment;

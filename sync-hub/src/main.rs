@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use domain::wire::hex;
-use sync_hub::{Hub, Identity, run, tickets::Order, wall_clock};
+use sync_hub::{Hub, Identity, rehearsal_clock, run, tickets::Order, wall_clock};
 use tracing_subscriber::EnvFilter;
 
 /// The hub of a festival: takes in the boxes' journals, tells every box what it must know, sells tickets, shows the books.
@@ -22,6 +22,9 @@ enum Command {
         /// The hub's directory.
         #[arg(long)]
         dir: PathBuf,
+        /// Rehearse another date: the clock starts at these Unix seconds and runs on. Not for the festival itself.
+        #[arg(long, value_name = "UNIX_SECONDS")]
+        rehearse_at: Option<u64>,
     },
     /// Writes the current festival bundle, signed and numbered, without running the hub.
     Bundle {
@@ -67,10 +70,11 @@ fn main() -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     match Arguments::parse().command {
-        Command::Run { dir } => {
+        Command::Run { dir, rehearse_at } => {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             runtime.block_on(async {
-                let running = run::start(&dir, wall_clock()).await?;
+                let clock = rehearse_at.map_or_else(wall_clock, rehearsal_clock);
+                let running = run::start(&dir, clock).await?;
                 stopped().await?;
                 running.stop().await;
                 anyhow::Ok(())
@@ -92,9 +96,7 @@ fn main() -> anyhow::Result<()> {
             anyhow::ensure!(count <= 1_000_000, "at most 1,000,000 tickets at once");
             let order = Order { category, holder, valid_from: 0, valid_until: 0 };
             let tickets = open(&dir)?.issue(&order, count)?;
-            let json = |ticket: &sync_hub::store::IssuedTicket| {
-                serde_json::json!({ "id": hex(&ticket.id), "uid": ticket.uid.to_hex(), "text": ticket.text })
-            };
+            let json = |ticket: &sync_hub::store::IssuedTicket| serde_json::json!({ "id": hex(&ticket.id), "uid": ticket.uid.to_hex(), "text": ticket.text });
             println!("{}", serde_json::Value::from(tickets.iter().map(json).collect::<Vec<_>>()));
             Ok(())
         }

@@ -172,7 +172,11 @@ impl Metrics {
 
     /// A batch was found in memory, or a snapshot had to be made.
     pub fn delta_read(&self, hit: bool) {
-        if hit { self.inner.cache_hits.inc() } else { self.inner.cache_misses.inc() };
+        if hit {
+            self.inner.cache_hits.inc()
+        } else {
+            self.inner.cache_misses.inc()
+        };
     }
 
     /// Tickets were issued.

@@ -65,7 +65,14 @@ impl std::fmt::Debug for Shared {
 
 impl Sessions {
     /// Sessions on this writer; they say goodbye once `down` holds `true`.
-    pub fn new(writer: Writer, feeds: Arc<Feeds>, identity: Arc<Identity>, metrics: Metrics, clock: Clock, down: watch::Receiver<bool>) -> Self {
+    pub fn new(
+        writer: Writer,
+        feeds: Arc<Feeds>,
+        identity: Arc<Identity>,
+        metrics: Metrics,
+        clock: Clock,
+        down: watch::Receiver<bool>,
+    ) -> Self {
         let shared = Shared {
             writer,
             feeds,
@@ -93,7 +100,8 @@ impl Sessions {
                 () = is_down(&mut down) => break,
             }
         }
-        let _ = tokio::time::timeout(Duration::from_secs(3), async { while running.join_next().await.is_some() {} }).await;
+        let _ =
+            tokio::time::timeout(Duration::from_secs(3), async { while running.join_next().await.is_some() {} }).await;
         listener.close().await;
     }
 }
@@ -126,7 +134,8 @@ enum End {
 async fn session(shared: Arc<Shared>, link: Link) {
     let peer = link.peer_public_key();
     let term = shared.feeds.newest().0;
-    let start = HubStart { founding: shared.identity.founding.clone(), chain: shared.identity.hub.chain.to_bytes(), term };
+    let start =
+        HubStart { founding: shared.identity.founding.clone(), chain: shared.identity.hub.chain.to_bytes(), term };
     let (wire, mut frames) = link.split();
     let mut side = HubSide::new(start);
     side.connected(peer, (shared.clock)());
@@ -183,13 +192,17 @@ async fn next_stored(storing: &mut Pending) -> Option<Stored> {
 impl Session {
     fn told(&mut self, event: Result<Event, RecvError>) {
         match event {
-            Ok(Event::Published(sections)) => sections.into_iter().for_each(|section| self.side.delta_published(section)),
+            Ok(Event::Published(sections)) => {
+                sections.into_iter().for_each(|section| self.side.delta_published(section))
+            }
             Ok(Event::Bundle(number)) => self.side.bundle_published(number, self.bundle_held),
             Ok(Event::Revoked(device)) if device == self.device => self.side.revoked(),
             Ok(Event::NewTerm) => self.side.leave(),
             Ok(Event::Revoked(_)) | Err(RecvError::Closed) => {}
             // Some were missed: asking once too often costs nothing.
-            Err(RecvError::Lagged(_)) => Section::ALL.into_iter().for_each(|section| self.side.delta_published(section)),
+            Err(RecvError::Lagged(_)) => {
+                Section::ALL.into_iter().for_each(|section| self.side.delta_published(section))
+            }
         }
     }
 
@@ -198,13 +211,17 @@ impl Session {
         while let Some(action) = self.side.next_action() {
             match action {
                 HubAction::Send(frame) => self.send(&frame).await?,
-                HubAction::LookUpBox { device: _, certificate, further: _, hello } => self.look_up(certificate, hello).await?,
+                HubAction::LookUpBox { device: _, certificate, further: _, hello } => {
+                    self.look_up(certificate, hello).await?
+                }
                 HubAction::ReadHeads(devices) => self.heads(devices).await?,
                 HubAction::StoreSegment { segment, heads } => {
                     let segment = VerifiedSegment::from_session(segment, heads);
                     self.storing.push(self.shared.writer.store(self.device, segment));
                 }
-                HubAction::ReadDelta { section, term, number, resume } => self.delta(section, term, number, resume).await?,
+                HubAction::ReadDelta { section, term, number, resume } => {
+                    self.delta(section, term, number, resume).await?
+                }
                 HubAction::BoxKnows(held) => {
                     tracing::trace!(device = %self.device, section = ?held.section, number = held.number, "knows");
                 }
@@ -236,7 +253,10 @@ impl Session {
         }
     }
 
-    async fn call<T: Send + 'static>(&self, act: impl FnOnce(&mut Hub) -> Result<T, HubError> + Send + 'static) -> Result<T, End> {
+    async fn call<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Hub) -> Result<T, HubError> + Send + 'static,
+    ) -> Result<T, End> {
         match self.shared.writer.call(act).await {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(error)) => {
@@ -268,7 +288,13 @@ impl Session {
                 if restored {
                     hub.raise_term(claimed)?;
                 }
-                Ok((changed, restored, hub.is_revoked(device)?, hub.journals().vector_of(&[device]), hub.bundle_number()))
+                Ok((
+                    changed,
+                    restored,
+                    hub.is_revoked(device)?,
+                    hub.journals().vector_of(&[device]),
+                    hub.bundle_number(),
+                ))
             })
             .await?;
         let (changed, restored, revoked, heads, bundle) = found;
@@ -296,7 +322,8 @@ impl Session {
         let found = self
             .call(move |hub| {
                 let heads = hub.journals().vector_of(&devices);
-                let known = devices.iter().filter_map(|device| Some(hub.journals().of_device(*device).next()?.public_key));
+                let known =
+                    devices.iter().filter_map(|device| Some(hub.journals().of_device(*device).next()?.public_key));
                 Ok((heads, known.collect::<Vec<_>>()))
             })
             .await?;

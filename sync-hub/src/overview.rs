@@ -140,7 +140,12 @@ impl Hub {
     }
 
     /// Whether an entry counts, and its body: of every branch that holds this position.
-    pub fn entry_at(&self, device: DeviceId, epoch: u32, seq: u32) -> Result<Vec<(ReadBody, Standing, String)>, HubError> {
+    pub fn entry_at(
+        &self,
+        device: DeviceId,
+        epoch: u32,
+        seq: u32,
+    ) -> Result<Vec<(ReadBody, Standing, String)>, HubError> {
         let Some(journal) = self.journals.get(device, epoch) else { return Ok(Vec::new()) };
         let hashes = crate::ingest::journals::StoredHashes { store: &self.store, journal: journal.id };
         let mut found = Vec::new();

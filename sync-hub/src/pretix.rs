@@ -202,15 +202,24 @@ fn read_event(event: &Event) -> Result<ReadEvent, PretixError> {
     Ok(ReadEvent { keys, items: event.items.iter().map(item).collect::<Result<_, _>>()?, slug })
 }
 
-fn identities(list: &List, name: &'static str, keys: &[PretixKey]) -> Result<(BTreeSet<TicketUid>, BTreeSet<TicketUid>), PretixError> {
+fn identities(
+    list: &List,
+    name: &'static str,
+    keys: &[PretixKey],
+) -> Result<(BTreeSet<TicketUid>, BTreeSet<TicketUid>), PretixError> {
     let (mut barred, mut free) = (BTreeSet::new(), BTreeSet::new());
     for (index, secret) in list.secrets().iter().enumerate() {
         let (text, holds) = match secret {
             Secret::Text(text) => (text, true),
             Secret::Object { secret, blocked } => (secret, *blocked),
         };
-        let ticket = identity_of_secret(text, keys).map_err(|reason| PretixError::Secret { list: name, index, reason })?;
-        if holds { barred.insert(ticket) } else { free.insert(ticket) };
+        let ticket =
+            identity_of_secret(text, keys).map_err(|reason| PretixError::Secret { list: name, index, reason })?;
+        if holds {
+            barred.insert(ticket)
+        } else {
+            free.insert(ticket)
+        };
     }
     Ok((barred, free))
 }
@@ -230,7 +239,8 @@ impl Hub {
         self.check_keys(&events)?;
         // A secret may be signed with a key that the event had at an earlier import.
         let mut keys: Vec<PretixKey> = events.iter().flat_map(|event| event.keys.clone()).collect();
-        for held in self.store.pretix_events()?.iter().filter(|held| events.iter().any(|event| event.slug == held.slug)) {
+        for held in self.store.pretix_events()?.iter().filter(|held| events.iter().any(|event| event.slug == held.slug))
+        {
             keys.extend(held.keys.iter().filter_map(|key| PretixKey::from_bytes(&key.0).ok()));
         }
         let (revoked, _) = identities(&export.revoked, "revoked", &keys)?;

@@ -90,7 +90,8 @@ pub async fn start(dir: &Path, clock: Clock) -> anyhow::Result<Running> {
         readings,
     });
     let handle = axum_server::Handle::new();
-    let server = axum_server::from_tcp_rustls(https, tls)?.handle(handle.clone()).serve(router(app).into_make_service());
+    let server =
+        axum_server::from_tcp_rustls(https, tls)?.handle(handle.clone()).serve(router(app).into_make_service());
     let sessions = Sessions::new(writer.clone(), feeds, identity, metrics.clone(), clock, down.clone());
     let tasks = vec![
         tokio::spawn(async move {
@@ -116,7 +117,13 @@ fn write_run_file(file: &Path, https: SocketAddr, quic: SocketAddr) -> anyhow::R
 }
 
 /// Keeps the console's view fresh.
-async fn views(writer: Writer, reading: Reading, metrics: Metrics, view: watch::Sender<Arc<str>>, mut down: watch::Receiver<bool>) {
+async fn views(
+    writer: Writer,
+    reading: Reading,
+    metrics: Metrics,
+    view: watch::Sender<Arc<str>>,
+    mut down: watch::Receiver<bool>,
+) {
     let mut events = writer.events();
     let mut reading = Some(reading);
     let mut made = Instant::now();
@@ -132,7 +139,8 @@ async fn views(writer: Writer, reading: Reading, metrics: Metrics, view: watch::
         };
         let Some(held) = reading.take() else { return };
         let done = tokio::task::spawn_blocking(move || {
-            let done = totals::books(&held).and_then(|books| Ok((books.money.top_up, overview.complete(&books, &held)?)));
+            let done =
+                totals::books(&held).and_then(|books| Ok((books.money.top_up, overview.complete(&books, &held)?)));
             (held, done)
         })
         .await;

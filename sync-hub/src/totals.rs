@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use domain::{
     journal::BandProfile,
-    ledger::{TicketFlags, TicketState, Totals, WalletFlags, WalletSum, WalletState, digest},
+    ledger::{TicketFlags, TicketState, Totals, WalletFlags, WalletState, WalletSum, digest},
 };
 use screens::view;
 use serde::Serialize;

@@ -47,7 +47,8 @@ impl Hub {
         }
         let uid = domain::wire::unhex(text).filter(|uid| matches!(uid.len(), 4 | 7 | 10));
         let uid = uid.ok_or(HubError::Invalid("neither a wallet nor the UID of a band"))?;
-        let bands = self.identity.bands.as_ref().ok_or(HubError::NotFound("the secret that turns a UID into a wallet"))?;
+        let bands =
+            self.identity.bands.as_ref().ok_or(HubError::NotFound("the secret that turns a UID into a wallet"))?;
         Ok(bands.wallet(&uid))
     }
 
@@ -70,7 +71,8 @@ impl Hub {
     }
 
     /// What is known of a wallet now.
-    pub fn wallet_view(&self, wallet: WalletId) -> Result<WalletView, HubError> {
+    pub fn wallet_view(&mut self, wallet: WalletId) -> Result<WalletView, HubError> {
+        self.project()?;
         if self.store.wallet(wallet)?.is_none() {
             return Err(HubError::NotFound("the wallet"));
         }

@@ -162,7 +162,8 @@ fn run(mut hub: Hub, shared: &Shared, delta_every: Duration) {
     let mut published = Instant::now();
     let (mut countersigned, mut noted) = (Instant::now(), Instant::now());
     loop {
-        let (acts, segments, closing) = next(shared, delta_every.saturating_sub(published.elapsed()).max(Duration::from_millis(5)));
+        let (acts, segments, closing) =
+            next(shared, delta_every.saturating_sub(published.elapsed()).max(Duration::from_millis(5)));
         for act in acts {
             act(&mut hub);
         }

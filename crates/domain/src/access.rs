@@ -1,7 +1,10 @@
 //! May this ticket enter here, now? The checks in their order, each with a reason of its own.
 //! Invariant: a refusal names one reason; what was refused moves nothing.
 //! Not here: reading and signatures (`ticket`), recording (`journal`).
-use alloc::{string::{String, ToString}, vec::Vec};
+use alloc::{
+    string::{String, ToString},
+    vec::Vec,
+};
 
 use thiserror::Error;
 
@@ -117,7 +120,9 @@ impl GateRefusal {
             Self::AlreadyUsed(first) => {
                 Vec::from([("place", bundle.place(first.box_number)), ("time", first.at.unix_ms().to_string())])
             }
-            Self::Revoked | Self::Blocked | Self::NewerSoftware | Self::Disputed | Self::ProductNotAllowed => Vec::new(),
+            Self::Revoked | Self::Blocked | Self::NewerSoftware | Self::Disputed | Self::ProductNotAllowed => {
+                Vec::new()
+            }
         }
     }
 }
@@ -158,7 +163,11 @@ fn check_window(ticket: &Ticket, policy: &Policy, now: TrustedTime) -> Result<bo
     }
     let too_uncertain = now.source == TimeSource::Build || now.uncertainty_s > policy.time_uncertainty_s;
     if too_uncertain {
-        return if policy.admit_when_time_uncertain { Ok(true) } else { Err(GateRefusal::TimeUncertain(now.uncertainty_s)) };
+        return if policy.admit_when_time_uncertain {
+            Ok(true)
+        } else {
+            Err(GateRefusal::TimeUncertain(now.uncertainty_s))
+        };
     }
     if let Some(from) = ticket.valid_from.filter(|from| now.unix_s < *from) {
         return Err(GateRefusal::NotYetValid(from));

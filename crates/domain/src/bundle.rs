@@ -310,7 +310,8 @@ impl Bundle {
             return Err(BundleError::Festival { found: festival, wanted });
         }
         let signer = chain.verify_for(&founding, Purpose::Bundle)?;
-        verify(&signer.subject, SignatureTag::Bundle, &festival, &[raw], &signature).map_err(|_| BundleError::Signature)?;
+        verify(&signer.subject, SignatureTag::Bundle, &festival, &[raw], &signature)
+            .map_err(|_| BundleError::Signature)?;
         for chain in &body.ticket_keys {
             chain.verify_for(&founding, Purpose::Ticket).map_err(BundleError::Key)?;
         }

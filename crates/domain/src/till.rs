@@ -1,7 +1,10 @@
 //! What a basket costs and whether an account may pay it.
 //! Invariant: integer minor units; the price list's revision goes with the sale.
 //! Not here: the chip (`wristband`), the journal (`journal`).
-use alloc::{string::{String, ToString}, vec::Vec};
+use alloc::{
+    string::{String, ToString},
+    vec::Vec,
+};
 
 use thiserror::Error;
 
@@ -148,9 +151,9 @@ pub fn price(lines: &[BasketLine], cups_back: u32, bundle: &Bundle) -> Result<Pr
     let deposit = |cups: u32| bundle.body.policy.cup_deposit.times(cups).ok_or(TillRefusal::Amount);
     let (deposit_out, deposit_back) = (deposit(cups)?, deposit(cups_back)?);
     let charged = goods.plus(deposit_out).ok_or(TillRefusal::Amount)?;
-    let amount = charged.minus(deposit_back).ok_or_else(|| {
-        TillRefusal::NegativeTotal(deposit_back.minus(charged).unwrap_or(Cents::ZERO))
-    })?;
+    let amount = charged
+        .minus(deposit_back)
+        .ok_or_else(|| TillRefusal::NegativeTotal(deposit_back.minus(charged).unwrap_or(Cents::ZERO)))?;
     let sale = Sale { deposit_out, deposit_back, lines: sold };
     Ok(Priced { sale, amount, price_revision: bundle.body.price_revision })
 }

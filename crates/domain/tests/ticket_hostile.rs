@@ -1,9 +1,5 @@
 //! Hostile QR texts: whatever they hold, the answer is a reason and never a panic.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a failed test should panic"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic")]
 
 use domain::{
     id::FestivalId,
@@ -21,10 +17,7 @@ fn verifier() -> Verifier {
     Verifier {
         festival: FestivalId([1; 16]),
         ticket_keys: vec![TicketKey::new(key)],
-        pretix_events: vec![PretixEvent {
-            index: 0,
-            keys: vec![PretixKey::from_bytes(key.as_bytes()).unwrap()],
-        }],
+        pretix_events: vec![PretixEvent { index: 0, keys: vec![PretixKey::from_bytes(key.as_bytes()).unwrap()] }],
     }
 }
 
@@ -37,35 +30,16 @@ fn an_oversized_text_is_refused_before_anything_else() {
         ("A".repeat(MAX_TEXT_LEN + 1), "ticket.too_long"),
         ("😀".repeat(1_000_000), "ticket.too_long"),
     ] {
-        assert_eq!(
-            verifier().read(&text).unwrap_err().code(),
-            code,
-            "{} bytes",
-            text.len()
-        );
+        assert_eq!(verifier().read(&text).unwrap_err().code(), code, "{} bytes", text.len());
     }
 }
 
 #[test]
 fn what_no_ticket_holds_is_unreadable() {
-    for text in [
-        "",
-        "\0",
-        "AAAA\0",
-        "BB8\r\n",
-        "\u{1b}[2J",
-        "😀",
-        "\u{202e}QA==",
-        "\u{feff}QA==",
-        "été",
-        "\\000026é",
-        "\u{7f}",
-    ] {
-        assert_eq!(
-            verifier().read(text),
-            Err(TicketError::Unreadable),
-            "{text:?}"
-        );
+    for text in
+        ["", "\0", "AAAA\0", "BB8\r\n", "\u{1b}[2J", "😀", "\u{202e}QA==", "\u{feff}QA==", "été", "\\000026é", "\u{7f}"]
+    {
+        assert_eq!(verifier().read(text), Err(TicketError::Unreadable), "{text:?}");
     }
 }
 
@@ -78,11 +52,7 @@ fn other_peoples_codes_are_of_no_known_scheme() {
         " ",
         "HC1:6BF+70790T9WJWG.FKY*4GO0",
     ] {
-        assert_eq!(
-            verifier().read(text),
-            Err(TicketError::UnknownScheme),
-            "{text:?}"
-        );
+        assert_eq!(verifier().read(text), Err(TicketError::UnknownScheme), "{text:?}");
     }
 }
 

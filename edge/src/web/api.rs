@@ -8,7 +8,11 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Json, Response},
 };
-use domain::{money::Cents, till::{self, BasketLine}, trust::Roles};
+use domain::{
+    money::Cents,
+    till::{self, BasketLine},
+    trust::Roles,
+};
 use screens::{Refusal, post, view::Args};
 use serde::{Deserialize, Serialize};
 
@@ -159,7 +163,11 @@ pub(super) async fn closing_read(
     at_desk(station, wait, only, Purpose::ClosingRead).await
 }
 
-pub(super) async fn refund(State(station): State<Arc<Station>>, Query(wait): Query<Wait>, only: Body<OnlyId>) -> Response {
+pub(super) async fn refund(
+    State(station): State<Arc<Station>>,
+    Query(wait): Query<Wait>,
+    only: Body<OnlyId>,
+) -> Response {
     at_desk(station, wait, only, Purpose::Refund).await
 }
 

@@ -18,7 +18,8 @@ pub(super) async fn ready(State(station): State<Arc<Station>>) -> Response {
     let ready = station.readiness();
     let status = if ready.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let reason = ready.err();
-    (status, Json(json!({ "status": if reason.is_none() { "ok" } else { "not_ready" }, "reason": reason }))).into_response()
+    (status, Json(json!({ "status": if reason.is_none() { "ok" } else { "not_ready" }, "reason": reason })))
+        .into_response()
 }
 
 pub(super) async fn health(State(station): State<Arc<Station>>) -> Response {
@@ -45,9 +46,8 @@ pub(super) async fn health(State(station): State<Arc<Station>>) -> Response {
 
 pub(super) async fn metrics(State(station): State<Arc<Station>>) -> Response {
     match tokio::task::spawn_blocking(move || crate::metrics::render(&station)).await {
-        Ok(text) => {
-            ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
-        }
+        Ok(text) => ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+            .into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

@@ -9,7 +9,12 @@ mod pages;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, extract::DefaultBodyLimit, middleware, routing::{get, post}};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    routing::{get, post},
+};
 use axum_server::{Handle, tls_rustls::RustlsConfig};
 
 use crate::station::Station;
@@ -47,7 +52,12 @@ pub(crate) fn router(station: Arc<Station>) -> Router {
 }
 
 /// Serves until `handle` is told to stop.
-pub(crate) async fn serve(station: Arc<Station>, addr: SocketAddr, tls: RustlsConfig, handle: Handle<SocketAddr>) -> std::io::Result<()> {
+pub(crate) async fn serve(
+    station: Arc<Station>,
+    addr: SocketAddr,
+    tls: RustlsConfig,
+    handle: Handle<SocketAddr>,
+) -> std::io::Result<()> {
     axum_server::bind_rustls(addr, tls).handle(handle).serve(router(station).into_make_service()).await
 }
 

@@ -12,7 +12,10 @@ use screens::Lang;
 use super::auth;
 use crate::station::Station;
 
-pub(super) async fn index(State(station): State<Arc<Station>>, Query(query): Query<HashMap<String, String>>) -> Response {
+pub(super) async fn index(
+    State(station): State<Arc<Station>>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
     match query.get("key") {
         Some(key) => auth::sign_in(&station, key, "/"),
         None => file("index.html"),

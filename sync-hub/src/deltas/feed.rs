@@ -76,7 +76,10 @@ impl Feeds {
     pub(crate) fn start(&self, term: u32, numbers: &BTreeMap<Section, u64>) {
         self.write(|now, feeds| {
             *now = term;
-            *feeds = numbers.iter().map(|(section, number)| (*section, Feed { number: *number, ..Feed::default() })).collect();
+            *feeds = numbers
+                .iter()
+                .map(|(section, number)| (*section, Feed { number: *number, ..Feed::default() }))
+                .collect();
         });
     }
 
@@ -98,7 +101,9 @@ impl Feeds {
     }
 
     pub(crate) fn has_snapshot_at(&self, section: Section, number: u64) -> bool {
-        self.write(|_, feeds| feeds.get(&section).and_then(|feed| feed.snapshot.as_ref()).is_some_and(|s| s.number == number))
+        self.write(|_, feeds| {
+            feeds.get(&section).and_then(|feed| feed.snapshot.as_ref()).is_some_and(|s| s.number == number)
+        })
     }
 
     pub(crate) fn set_snapshot(&self, section: Section, snapshot: Batch) {

@@ -14,8 +14,7 @@ use sync::{Delta, JournalHeads, Section, SignedDelta, delta::DELTA_MAX, vector::
 
 use self::feed::Batch;
 use crate::{
-    conflicts,
-    fold,
+    conflicts, fold,
     hub::{Hub, HubError},
     store::{BarReason, Store, StoreError},
 };
@@ -51,6 +50,7 @@ const fn record_len(section: Section) -> usize {
 impl Hub {
     /// Folds and publishes what changed since the last time. Gives the sections that have a new batch.
     pub fn publish(&mut self) -> Result<Vec<Section>, HubError> {
+        self.project()?;
         if self.dirty.is_empty() {
             return Ok(Vec::new());
         }
@@ -90,7 +90,9 @@ impl Hub {
             }
             let tickets = items.finish();
             let mut pending = Vec::new();
-            for (section, items) in [(Section::Wallets, wallets), (Section::Tickets, tickets), (Section::Revocations, revocations)] {
+            for (section, items) in
+                [(Section::Wallets, wallets), (Section::Tickets, tickets), (Section::Revocations, revocations)]
+            {
                 // What an entry covers is told in both sections, also where it changed nothing in one of them.
                 let covers = section != Section::Revocations && !vector.is_empty();
                 if !items.is_empty() || covers {
@@ -108,7 +110,8 @@ impl Hub {
         for batch in pending {
             self.numbers.insert(batch.section, batch.number);
             let parts = self.parts(&batch, false);
-            self.feeds.publish(batch.section, Batch { number: batch.number, prev: batch.number.saturating_sub(1), parts });
+            self.feeds
+                .publish(batch.section, Batch { number: batch.number, prev: batch.number.saturating_sub(1), parts });
             sections.push(batch.section);
         }
         self.store.mark_progress()?;
@@ -163,14 +166,16 @@ impl Hub {
     }
 
     fn revoked_items(&self) -> Result<BTreeSet<RevokedItem>, StoreError> {
-        let mut items: BTreeSet<RevokedItem> = self.revoked_devices()?.into_iter().map(|device| (DEVICE, device.0)).collect();
+        let mut items: BTreeSet<RevokedItem> =
+            self.revoked_devices()?.into_iter().map(|device| (DEVICE, device.0)).collect();
         items.extend(self.store.barred(BarReason::Revoked)?.into_iter().map(|ticket| (TICKET, ticket.0)));
         Ok(items)
     }
 
     /// Devices that are revoked: by an entry in force, whoever wrote it.
     pub fn revoked_devices(&self) -> Result<BTreeSet<DeviceId>, StoreError> {
-        let by_entry = self.journals.all().iter().filter(|journal| journal.cutoff != Cutoff::None).map(|journal| journal.device);
+        let by_entry =
+            self.journals.all().iter().filter(|journal| journal.cutoff != Cutoff::None).map(|journal| journal.device);
         let mut devices: BTreeSet<DeviceId> = by_entry.collect();
         devices.extend(self.store.boxes()?.into_iter().filter(|stored| stored.revoked).map(|stored| stored.device));
         Ok(devices)
@@ -184,8 +189,9 @@ impl Hub {
             match section {
                 Section::Wallets => self.dirty.wallets.extend(self.store.wallets_after(change)?),
                 Section::Tickets => self.dirty.tickets.extend(self.store.tickets_after(change)?),
-                Section::Revocations if number > 0 => self.revoked = self.revoked_items()?,
-                Section::Revocations | Section::Certificates | Section::Documents | Section::Bundle => {}
+                // Told again as a whole: what was barred while the hub did not run stands nowhere else.
+                Section::Revocations => self.dirty.revocations |= !self.revoked_items()?.is_empty(),
+                Section::Certificates | Section::Documents | Section::Bundle => {}
             }
         }
         // Which journals a batch before the restart took into account is not kept: the next one names them all.
@@ -199,7 +205,8 @@ impl Hub {
     }
 
     fn first_batches(&mut self) -> Result<(), HubError> {
-        let missing: Vec<Section> = self.numbers.iter().filter(|(_, number)| **number == 0).map(|(section, _)| *section).collect();
+        let missing: Vec<Section> =
+            self.numbers.iter().filter(|(_, number)| **number == 0).map(|(section, _)| *section).collect();
         self.store.transaction::<_, HubError>(|store: &mut Store| {
             missing.iter().try_for_each(|section| store.put_section(section.byte(), 1))?;
             Ok(())
@@ -214,7 +221,12 @@ impl Hub {
 }
 
 /// Keeps what does not fit together, and forgets what fits again.
-fn note_conflicts(store: &Store, conflicted: &mut HashSet<[u8; 16]>, subject: [u8; 16], found: &[Conflict]) -> Result<(), StoreError> {
+fn note_conflicts(
+    store: &Store,
+    conflicted: &mut HashSet<[u8; 16]>,
+    subject: [u8; 16],
+    found: &[Conflict],
+) -> Result<(), StoreError> {
     match conflicts::stored(found) {
         Some(view) => {
             conflicted.insert(subject);

@@ -148,6 +148,13 @@ fn revocations_go_out_once_and_again_in_a_snapshot() {
     assert_eq!(delta.items, wanted);
     hub.snapshot(Section::Revocations).unwrap();
     assert_eq!(part(&hub, Section::Revocations, DeltaProgress::default()).unwrap().items, wanted);
+    // Barred from the command line while nobody published: the next start tells it.
+    hub.bar_tickets(&[sample::ticket(9)], crate::store::BarReason::Revoked).unwrap();
+    let held = DeltaProgress::at(1, hub.numbers[&Section::Revocations]);
+    drop(hub);
+    let hub = sample::open(dir.path());
+    let told = part(&hub, Section::Revocations, held).unwrap().items;
+    assert!(told.chunks(REVOKED_LEN).any(|item| item == [&[2, 1][..], &sample::ticket(9).0].concat()));
 }
 
 #[test]

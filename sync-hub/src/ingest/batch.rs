@@ -1,4 +1,5 @@
-//! What one transaction does to wallets and tickets, gathered in memory and written once.
+//! What new entries do to wallets and tickets, gathered in memory and written with the next publication, or at once
+//! where something depends on it. The entries themselves are on disk before: a start catches up (`Store::unfolded`).
 //! Invariant: sums take entries in force only; a wallet with any other entry is folded in full from then on.
 //! Not here: where the bodies go (`tree`, `store`), the full fold (`deltas`).
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -44,6 +45,8 @@ struct Touched {
     is_ticket: bool,
 }
 
+/// Most entries that wait to be written into the projections.
+const PENDING: usize = 250_000;
 /// Most wallets whose sums are kept in memory, some 300 bytes each.
 const CACHED: usize = 200_000;
 
@@ -64,11 +67,13 @@ impl Cache {
     }
 }
 
-/// One transaction's effect.
+/// What is not written yet.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     cache: Cache,
     touched: HashMap<[u8; 16], Touched>,
+    runs: BTreeSet<(u32, u32)>,
+    entries: usize,
     /// Devices that hub entries speak of.
     pub(crate) devices: BTreeSet<DeviceId>,
     /// Journals that closed.
@@ -120,9 +125,10 @@ pub(crate) fn about(entry: &Entry, journals: &Journals, store: &Store) -> Result
             _,
         ) => About::Wallet(subject.wallet()),
         (Effect::Block | Effect::Unblock | Effect::Unknown(_), _) => block(entry, subject, journals, store)?,
-        (Effect::None, Kind::NOTE | Kind::GENESIS | Kind::SHIFT_OPEN | Kind::SHIFT_CLOSE | Kind::DECISION | Kind::SHARE) => {
-            About::Nothing
-        }
+        (
+            Effect::None,
+            Kind::NOTE | Kind::GENESIS | Kind::SHIFT_OPEN | Kind::SHIFT_CLOSE | Kind::DECISION | Kind::SHARE,
+        ) => About::Nothing,
         (Effect::None, Kind(kind)) if kind > Kind::ONLINE_CREDIT.0 => About::Nothing,
         (Effect::None, _) => About::Wallet(subject.wallet()),
     })
@@ -132,14 +138,31 @@ fn block(entry: &Entry, subject: Subject, journals: &Journals, store: &Store) ->
     if journals.of_device(subject.device()).next().is_some() || store.has_box(subject.device())? {
         return Ok(About::Device(subject.device()));
     }
-    let is_ticket = entry.kind == Kind::REVOCATION || entry.part.starts_with(b"ticket.") || store.knows_ticket(subject.ticket())?;
+    let is_ticket =
+        entry.kind == Kind::REVOCATION || entry.part.starts_with(b"ticket.") || store.knows_ticket(subject.ticket())?;
     Ok(if is_ticket { About::Ticket(subject.ticket()) } else { About::Wallet(subject.wallet()) })
 }
 
 impl Batch {
-    /// An empty one.
-    pub(crate) fn with(cache: Cache) -> Self {
-        Self { cache, ..Self::default() }
+    /// Notes that entries of a run are being taken.
+    pub(crate) fn takes(&mut self, journal: u32, run: u32, entries: usize) {
+        self.runs.insert((journal, run));
+        self.entries = self.entries.saturating_add(entries);
+    }
+
+    /// Whether everything is written.
+    pub(crate) fn is_written(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// Whether it cannot wait: it grows too large, or what follows depends on it.
+    pub(crate) fn is_due(&self) -> bool {
+        self.entries > PENDING || self.closed || !self.devices.is_empty()
+    }
+
+    /// What was written beside it is read from disk again.
+    pub(crate) fn forget_cached(&mut self) {
+        self.cache.clear();
     }
 
     /// Takes one new entry.
@@ -188,7 +211,14 @@ impl Batch {
         Ok(())
     }
 
-    fn add(&mut self, from: &Source<'_>, wallet: WalletId, place: Place, entry: &Entry, counts: bool) -> Result<(), StoreError> {
+    fn add(
+        &mut self,
+        from: &Source<'_>,
+        wallet: WalletId,
+        place: Place,
+        entry: &Entry,
+        counts: bool,
+    ) -> Result<(), StoreError> {
         let journal = from.journals.at(from.at);
         let intent = match closes(entry).filter(|at| counts && at.device == journal.device) {
             Some(at) => match (from.intents)(at) {
@@ -226,30 +256,28 @@ impl Batch {
         Ok(touched.wallet.get_or_insert_default())
     }
 
-    /// After the commit: what was written may be read from memory again.
-    pub(crate) fn into_cache(mut self) -> Cache {
+    /// Writes everything, sorted by subject. If the transaction fails, the batch must not be used again.
+    pub(crate) fn write(&mut self, store: &Store, dirty: &mut Dirty) -> Result<(), StoreError> {
+        let touched: BTreeMap<[u8; 16], Touched> = std::mem::take(&mut self.touched).into_iter().collect();
+        store.add_touches(touched.iter().map(|(subject, touched)| (subject, &touched.places)))?;
         if self.cache.0.len() > CACHED {
             self.cache.clear();
         }
-        let written = self.touched.into_iter().filter_map(|(id, touched)| Some((WalletId(id), touched.wallet?)));
-        self.cache.0.extend(written);
-        self.cache
-    }
-
-    /// Writes everything, sorted by subject.
-    pub(crate) fn write(&self, store: &Store, dirty: &mut Dirty) -> Result<(), StoreError> {
-        let sorted: BTreeMap<&[u8; 16], &Touched> = self.touched.iter().collect();
-        store.add_touches(sorted.iter().map(|(subject, touched)| (*subject, &touched.places)))?;
-        for (subject, touched) in sorted {
-            if let Some(wallet) = &touched.wallet {
-                store.put_sums(WalletId(*subject), wallet)?;
-                dirty.wallets.insert(WalletId(*subject));
-            }
+        for (subject, touched) in touched {
             if touched.is_ticket {
-                store.touch_ticket(TicketUid(*subject))?;
-                dirty.tickets.insert(TicketUid(*subject));
+                store.touch_ticket(TicketUid(subject))?;
+                dirty.tickets.insert(TicketUid(subject));
+            }
+            if let Some(wallet) = touched.wallet {
+                store.put_sums(WalletId(subject), &wallet)?;
+                dirty.wallets.insert(WalletId(subject));
+                self.cache.0.insert(WalletId(subject), wallet);
             }
         }
+        for (journal, run) in std::mem::take(&mut self.runs) {
+            store.put_folded(journal, run)?;
+        }
+        self.entries = 0;
         Ok(())
     }
 }

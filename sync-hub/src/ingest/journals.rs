@@ -142,7 +142,8 @@ impl Journal {
         self.has_genesis = true;
         let read = ReadBody::of(genesis, founding.currency);
         let Ok(Detail::Genesis(genesis)) = Detail::of(read.entry()) else { return };
-        let certificate = CertificateChain::from_bytes(&genesis.chain).ok().and_then(|chain| chain.verify(founding).ok());
+        let certificate =
+            CertificateChain::from_bytes(&genesis.chain).ok().and_then(|chain| chain.verify(founding).ok());
         self.rights = certificate.as_ref().map(Rights::of);
         // A box may only write the numbers of its certificate on chips.
         let is_own = certificate.is_some_and(|certificate| {
@@ -176,7 +177,9 @@ impl Journal {
         let revoked = match self.cutoff {
             Cutoff::None => false,
             Cutoff::All => true,
-            Cutoff::Behind(head) => seq > head.seq || self.cut_at.is_some_and(|(at, last)| self.is_beside(at, last, run, seq)),
+            Cutoff::Behind(head) => {
+                seq > head.seq || self.cut_at.is_some_and(|(at, last)| self.is_beside(at, last, run, seq))
+            }
         };
         if revoked {
             return Standing::BeyondRevocation;
@@ -189,14 +192,17 @@ impl Journal {
 
     /// Whether the line to entry `last` of run `at` has another entry at this position.
     fn is_beside(&self, at: u32, last: u32, run: u32, seq: u32) -> bool {
-        let on_line = self.tree.runs().iter().any(|other| self.tree.reaches(at, last, other.run, seq) && seq <= other.last);
+        let on_line =
+            self.tree.runs().iter().any(|other| self.tree.reaches(at, last, other.run, seq) && seq <= other.last);
         on_line && !self.tree.reaches(at, last, run, seq)
     }
 
     /// Under a countersigned head; where those conflict, in their common prefix.
     fn is_confirmed(&self, run: u32, seq: u32) -> bool {
         let is_inside = |(at, last): &(u32, u32)| {
-            self.confirmed.iter().any(|(other, end)| (other, end) != (at, last) && end > last && self.tree.reaches(*other, *end, *at, *last))
+            self.confirmed.iter().any(|(other, end)| {
+                (other, end) != (at, last) && end > last && self.tree.reaches(*other, *end, *at, *last)
+            })
         };
         let mut ends = self.confirmed.iter().filter(|head| !is_inside(head)).peekable();
         ends.peek().is_some() && ends.all(|(at, last)| self.tree.reaches(*at, *last, run, seq))
@@ -305,7 +311,10 @@ impl Journals {
     /// The journal with this small number.
     pub fn by_id(&self, id: u32) -> Option<&Journal> {
         let guess = usize::try_from(id).ok()?.checked_sub(1)?;
-        self.list.get(guess).filter(|journal| journal.id == id).or_else(|| self.list.iter().find(|journal| journal.id == id))
+        self.list
+            .get(guess)
+            .filter(|journal| journal.id == id)
+            .or_else(|| self.list.iter().find(|journal| journal.id == id))
     }
 
     /// Number for the next journal.
@@ -330,10 +339,16 @@ impl Journals {
     }
 
     /// Entries that name a subject, with their places; set-aside ones of other journals too.
-    pub(crate) fn entries_about(&self, subject: &[u8; 16], store: &Store, currency: Currency) -> Result<Vec<(usize, Place, ReadBody)>, StoreError> {
+    pub(crate) fn entries_about(
+        &self,
+        subject: &[u8; 16],
+        store: &Store,
+        currency: Currency,
+    ) -> Result<Vec<(usize, Place, ReadBody)>, StoreError> {
         let mut found = Vec::new();
         for place in store.touching(subject)? {
-            let Some(at) = self.by_id(place.journal).and_then(|journal| self.position(journal.device, journal.epoch)) else {
+            let Some(at) = self.by_id(place.journal).and_then(|journal| self.position(journal.device, journal.epoch))
+            else {
                 continue;
             };
             let body = store.body(place)?.ok_or(StoreError::Damaged("an entry is missing"))?;
@@ -344,7 +359,12 @@ impl Journals {
 
     /// Judges again which entries of a device's journals count, from the hub entries about it. Gives the journals
     /// whose standing changed, and from which position.
-    pub(crate) fn judge_device(&mut self, device: DeviceId, store: &Store, currency: Currency) -> Result<Vec<(usize, u32)>, StoreError> {
+    pub(crate) fn judge_device(
+        &mut self,
+        device: DeviceId,
+        store: &Store,
+        currency: Currency,
+    ) -> Result<Vec<(usize, u32)>, StoreError> {
         let mut about = self.entries_about(&device.0, store, currency)?;
         if self.of_device(device).any(|journal| journal.forked_at.is_some()) {
             about.extend(self.entries_about(&countersigned_subject(device), store, currency)?);
@@ -369,7 +389,9 @@ impl Journals {
             for (_, act) in acts.iter().filter(|_| forked) {
                 if let Ok(Detail::Countersignature(signed)) = Detail::of(act) {
                     let head = Head { seq: signed.seq, hash: signed.hash };
-                    if signed.epoch == self.list[at].epoch && let Some(run) = self.list[at].find(head, store)? {
+                    if signed.epoch == self.list[at].epoch
+                        && let Some(run) = self.list[at].find(head, store)?
+                    {
                         self.list[at].confirm(run, head.seq);
                     }
                 }
@@ -377,7 +399,9 @@ impl Journals {
             let journal = &self.list[at];
             if before.0 != journal.cutoff {
                 changed.push((at, 0));
-            } else if before.1 != journal.confirmed && let Some(from) = journal.forked_at {
+            } else if before.1 != journal.confirmed
+                && let Some(from) = journal.forked_at
+            {
                 changed.push((at, from));
             }
         }

@@ -7,18 +7,15 @@ pub mod queue;
 pub mod tree;
 
 use domain::{
-    id::{DeviceId, FestivalId},
+    id::FestivalId,
     journal::{Entry, Head},
     ledger::opens,
     trust::CertificateChain,
 };
-use sync::{
-    Branch, Segment, SegmentError,
-    session::hub_side::Stored,
-};
+use sync::{Branch, Segment, SegmentError, session::hub_side::Stored};
 
 use self::{
-    batch::{About, Batch, Cache, Dirty, Source, about},
+    batch::{About, Batch, Dirty, Source, about},
     journals::{Journal, Journals, ReadBody, StoredHashes},
 };
 use crate::{
@@ -57,17 +54,60 @@ impl Hub {
     /// knows is not taken: its branch is answered as empty, so that the box sends from the start.
     pub fn ingest(&mut self, segments: &[VerifiedSegment]) -> Result<Vec<Stored>, HubError> {
         let mut dirty = Dirty::default();
-        let batch = Batch::with(std::mem::take(&mut self.cache));
+        let pending = std::mem::take(&mut self.pending);
         let Self { store, journals, identity, .. } = self;
-        let done = store.transaction(|store| take_all(store, journals, identity, segments, &mut dirty, batch));
+        let done = store.transaction(|store| take_all(store, journals, identity, segments, &mut dirty, pending));
         match done {
-            Ok((stored, cache)) => {
-                self.cache = cache;
+            Ok((stored, pending)) => {
+                self.pending = pending;
                 self.dirty.extend(dirty);
                 Ok(stored)
             }
             Err(error) => {
-                self.journals = Journals::load(&self.store, &self.identity.founding)?;
+                self.reload()?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Reads everything from disk again, after a transaction failed.
+    pub(crate) fn reload(&mut self) -> Result<(), HubError> {
+        self.journals = Journals::load(&self.store, &self.identity.founding)?;
+        self.catch_up()
+    }
+
+    /// Takes entries that the projections lack into account: those of the last moment before a kill.
+    pub(crate) fn catch_up(&mut self) -> Result<(), HubError> {
+        let mut dirty = Dirty::default();
+        let Self { store, journals, identity, .. } = self;
+        let pending = store.transaction::<_, StoreError>(|store| {
+            let batch = Batch::default();
+            let mut taking = Taking { store, journals, identity, batch, again: Vec::new(), dirty: &mut dirty };
+            for (journal, run, first, last) in store.unfolded()? {
+                taking.again_from_disk(journal, run, first, last)?;
+            }
+            taking.finish()
+        })?;
+        self.pending = pending;
+        self.dirty.extend(dirty);
+        Ok(())
+    }
+
+    /// Writes what is gathered in memory into the projections, for whoever reads them now.
+    pub(crate) fn project(&mut self) -> Result<(), HubError> {
+        if self.pending.is_written() {
+            return Ok(());
+        }
+        let mut pending = std::mem::take(&mut self.pending);
+        let mut dirty = Dirty::default();
+        match self.store.transaction::<_, StoreError>(|store| pending.write(store, &mut dirty)) {
+            Ok(()) => {
+                self.pending = pending;
+                self.dirty.extend(dirty);
+                Ok(())
+            }
+            Err(error) => {
+                self.reload()?;
                 Err(error.into())
             }
         }
@@ -81,13 +121,13 @@ fn take_all(
     segments: &[VerifiedSegment],
     dirty: &mut Dirty,
     batch: Batch,
-) -> Result<(Vec<Stored>, Cache), StoreError> {
+) -> Result<(Vec<Stored>, Batch), StoreError> {
     let mut taking = Taking { store, journals, identity, batch, again: Vec::new(), dirty };
     let mut runs = Vec::with_capacity(segments.len());
     for verified in segments {
         runs.push(taking.take(verified)?);
     }
-    let cache = taking.finish()?;
+    let pending = taking.finish()?;
     let mut stored = Vec::with_capacity(segments.len());
     for (verified, taken) in segments.iter().zip(runs) {
         let Segment { device, epoch, .. } = verified.segment;
@@ -100,7 +140,7 @@ fn take_all(
             branches: journal.map_or(0, |(journal, _)| journal.tree.branches().len()),
         });
     }
-    Ok((stored, cache))
+    Ok((stored, pending))
 }
 
 struct Taking<'a> {
@@ -124,7 +164,9 @@ impl Taking<'_> {
         let (pieces, adopted) = journal.tree.place(segment.first, &segment.prev, heads, &hashes)?;
         for piece in &pieces {
             let bodies = segment.bodies.get(piece.from..piece.to).unwrap_or_default();
-            let (Some(first), Some(last)) = (heads.get(piece.from), heads.get(piece.to.saturating_sub(1))) else { continue };
+            let (Some(first), Some(last)) = (heads.get(piece.from), heads.get(piece.to.saturating_sub(1))) else {
+                continue;
+            };
             self.store.add_entries(id.into(), piece.run, first.seq, bodies)?;
             if piece.to == heads.len() {
                 self.store.put_segment(id.into(), piece.run, last.seq, &last.hash, &segment.signature)?;
@@ -170,7 +212,9 @@ impl Taking<'_> {
             Err(_) => self.store.chain_of(device)?,
         };
         let chain = chain.and_then(|chain| CertificateChain::from_bytes(&chain).ok());
-        let Some(certificate) = chain.and_then(|chain| chain.verify(&self.identity.founding).ok()) else { return Ok(None) };
+        let Some(certificate) = chain.and_then(|chain| chain.verify(&self.identity.founding).ok()) else {
+            return Ok(None);
+        };
         if certificate.device() != device {
             return Ok(None);
         }
@@ -182,8 +226,8 @@ impl Taking<'_> {
         // Until its genesis is here, a journal is judged by the certificate that its box showed.
         journal.rights = Some(domain::ledger::Rights::of(&certificate));
         let at = self.journals.add(journal);
-        // A device that is revoked may come with an epoch that nobody has seen.
-        self.batch.devices.insert(device);
+        // A device that is revoked may come with an epoch that nobody has seen; revocations are always on disk.
+        self.journals.judge_device(device, self.store, self.identity.founding.currency)?;
         Ok(Some(at))
     }
 
@@ -194,16 +238,22 @@ impl Taking<'_> {
             return Ok(());
         }
         journal.forked_at = forked_at;
-        let device = journal.device;
+        // Which heads are confirmed is judged once everything is written.
+        self.batch.devices.insert(journal.device);
         if let Some(from) = forked_at {
             self.again.push((at, from));
         }
-        let changed = self.journals.judge_device(device, self.store, self.identity.founding.currency)?;
-        self.again.extend(changed);
         Ok(())
     }
 
-    fn entries(&mut self, at: usize, run: u32, segment: &Segment, heads: &[Head], which: std::ops::Range<usize>) -> Result<(), StoreError> {
+    fn entries(
+        &mut self,
+        at: usize,
+        run: u32,
+        segment: &Segment,
+        heads: &[Head],
+        which: std::ops::Range<usize>,
+    ) -> Result<(), StoreError> {
         let currency = self.identity.founding.currency;
         let (device, epoch, first) = (segment.device, segment.epoch, segment.first);
         // An intent nearly always stands in the segment of its commit.
@@ -213,6 +263,7 @@ impl Taking<'_> {
             Entry::from_bytes(body).ok()
         };
         let journal = self.journals.at(at).id;
+        self.batch.takes(journal, run, which.len());
         let source = Source { journals: self.journals, store: self.store, currency, at, intents: &intents };
         for (body, head) in segment.bodies.iter().zip(heads).take(which.end).skip(which.start) {
             let place = Place { journal, run, seq: head.seq };
@@ -222,28 +273,49 @@ impl Taking<'_> {
         Ok(())
     }
 
-    /// Writes what was gathered, then judges again what hub entries or forks changed.
-    fn finish(mut self) -> Result<Cache, StoreError> {
+    /// Where hub entries, closures or forks depend on it, writes what was gathered and judges again.
+    fn finish(mut self) -> Result<Batch, StoreError> {
+        if !self.batch.is_due() && self.again.is_empty() {
+            return Ok(self.batch);
+        }
         self.batch.write(self.store, self.dirty)?;
         let currency = self.identity.founding.currency;
-        let devices: Vec<DeviceId> = self.batch.devices.iter().copied().collect();
-        for device in devices {
+        for device in std::mem::take(&mut self.batch.devices) {
             let changed = self.journals.judge_device(device, self.store, currency)?;
             self.dirty.revocations |= !changed.is_empty();
             self.again.extend(changed);
         }
-        if self.batch.closed {
+        let rewritten = self.batch.closed || !self.again.is_empty();
+        if std::mem::take(&mut self.batch.closed) {
             self.closures()?;
         }
         self.again.sort_unstable();
         let mut again = std::mem::take(&mut self.again);
         again.dedup_by_key(|(at, _)| *at);
-        let rewritten = self.batch.closed || !again.is_empty();
         for (at, from) in again {
             self.stand_again(at, from)?;
         }
-        // What was written beside the batch is read from disk again.
-        Ok(if rewritten { Cache::default() } else { self.batch.into_cache() })
+        if rewritten {
+            self.batch.forget_cached();
+        }
+        Ok(self.batch)
+    }
+
+    /// Takes entries that are on disk already.
+    fn again_from_disk(&mut self, journal: u32, run: u32, first: u32, last: u32) -> Result<(), StoreError> {
+        let position =
+            self.journals.by_id(journal).and_then(|journal| self.journals.position(journal.device, journal.epoch));
+        let Some(at) = position else { return Ok(()) };
+        let currency = self.identity.founding.currency;
+        let bodies = self.store.bodies(journal.into(), run, first, last)?;
+        self.batch.takes(journal, run, bodies.len());
+        let source = Source { journals: self.journals, store: self.store, currency, at, intents: &|_| None };
+        for (body, seq) in bodies.iter().zip(first..) {
+            self.batch.take(&source, Place { journal, run, seq }, &ReadBody::of(body, currency))?;
+        }
+        let journal = self.journals.at(at);
+        self.dirty.journals.insert((journal.device, journal.epoch));
+        Ok(())
     }
 
     /// A journal that closed settles what it left open: wallets with open intents of it are folded again.
@@ -263,7 +335,8 @@ impl Taking<'_> {
                     if !opens(&entry) || self.dirty.wallets.contains(&wallet) {
                         continue;
                     }
-                    if let Some(stored) = self.store.wallet(wallet)?.filter(|stored| stored.accounts.needs_full_fold()) {
+                    if let Some(stored) = self.store.wallet(wallet)?.filter(|stored| stored.accounts.needs_full_fold())
+                    {
                         self.store.put_sums(wallet, &stored)?;
                         self.dirty.wallets.insert(wallet);
                     }
@@ -306,6 +379,3 @@ impl Taking<'_> {
 
 #[cfg(test)]
 mod tests;
-
-#[cfg(test)]
-mod perf;

@@ -70,7 +70,9 @@ fn any_order_and_any_repetition_give_the_same_state() {
         }
         assert_eq!(digest(&mut hub), wanted, "turn {turn}");
         assert_eq!(hub.journals().get(boxes[0].device, 0).unwrap().tree.entries(), boxes[0].bodies.len() as u64);
-        assert!(hub.journals().all().iter().all(|journal| journal.tree.gaps().is_empty() && journal.forked_at.is_none()));
+        assert!(
+            hub.journals().all().iter().all(|journal| journal.tree.gaps().is_empty() && journal.forked_at.is_none())
+        );
     }
 }
 
@@ -284,7 +286,9 @@ fn the_books_balance_and_a_block_is_seen() {
 
     hub.bar_tickets(&[ticket(4), ticket(200)], crate::store::BarReason::Revoked).unwrap();
     hub.publish().unwrap();
-    assert!(ticket_state(&hub, 4).flags.has(TicketFlags::REVOKED) && ticket_state(&hub, 4).flags.has(TicketFlags::USED));
+    assert!(
+        ticket_state(&hub, 4).flags.has(TicketFlags::REVOKED) && ticket_state(&hub, 4).flags.has(TicketFlags::USED)
+    );
     assert!(ticket_state(&hub, 200).flags.has(TicketFlags::REVOKED));
     hub.bar_tickets(&[ticket(5)], crate::store::BarReason::Blocked).unwrap();
     hub.publish().unwrap();

@@ -63,7 +63,13 @@ impl Tree {
 
     /// Takes the entries of a verified segment that are not held yet and says where they go.
     /// The runs it changed are those of the pieces and those in the second list (they found their parent).
-    pub fn place<H: Hashes>(&mut self, first: u32, prev: &EntryHash, heads: &[Head], hashes: &H) -> Result<(Vec<Piece>, Vec<u32>), H::Error> {
+    pub fn place<H: Hashes>(
+        &mut self,
+        first: u32,
+        prev: &EntryHash,
+        heads: &[Head],
+        hashes: &H,
+    ) -> Result<(Vec<Piece>, Vec<u32>), H::Error> {
         let Some(last) = heads.last() else { return Ok((Vec::new(), Vec::new())) };
         let held = self.held(first, last.seq, heads, hashes)?;
         let mut pieces = Vec::new();
@@ -121,7 +127,8 @@ impl Tree {
     /// The run that holds entry `seq` with this hash.
     fn find<H: Hashes>(&self, seq: u32, hash: &EntryHash, hashes: &H) -> Result<Option<u32>, H::Error> {
         for run in self.runs.iter().filter(|run| (run.first..=run.last).contains(&seq)) {
-            let same = if run.last == seq { run.hash == *hash } else { hashes.of(run, seq, seq)?.first() == Some(hash) };
+            let same =
+                if run.last == seq { run.hash == *hash } else { hashes.of(run, seq, seq)?.first() == Some(hash) };
             if same {
                 return Ok(Some(run.run));
             }
@@ -191,7 +198,11 @@ impl Tree {
         }
         beyond.sort_unstable();
         for range in beyond {
-            match branches.iter_mut().filter(|branch| branch.contiguous < range.0).max_by_key(|branch| branch.contiguous) {
+            match branches
+                .iter_mut()
+                .filter(|branch| branch.contiguous < range.0)
+                .max_by_key(|branch| branch.contiguous)
+            {
                 Some(branch) => branch.ranges.push(range),
                 None => branches.push(Branch { ranges: vec![range], ..Branch::default() }),
             }
@@ -226,7 +237,8 @@ impl Tree {
     pub fn gaps(&self) -> Vec<(u32, u32)> {
         let mut gaps: Vec<(u32, u32)> = Vec::new();
         for run in self.runs.iter().filter(|run| run.parent.is_none() && run.first > 0) {
-            let before = self.runs.iter().filter(|other| other.last < run.first).map(|other| other.last.saturating_add(1));
+            let before =
+                self.runs.iter().filter(|other| other.last < run.first).map(|other| other.last.saturating_add(1));
             let from = before.max().unwrap_or(0);
             if from < run.first {
                 gaps.push((from, run.first - 1));

@@ -83,8 +83,11 @@ impl Store {
 
     /// Adds a key of an event. Old keys stay: their tickets are still out there.
     pub fn add_pretix_key(&self, event: u16, key: &[u8; 32]) -> Result<(), StoreError> {
-        statement(&self.conn, "INSERT INTO pretix_keys (festival, public_key, event) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")?
-            .execute(params![self.festival, key, event])?;
+        statement(
+            &self.conn,
+            "INSERT INTO pretix_keys (festival, public_key, event) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![self.festival, key, event])?;
         Ok(())
     }
 
@@ -103,7 +106,8 @@ impl Store {
     /// Imported events with their keys.
     pub fn pretix_events(&self) -> Result<Vec<ImportedEvent>, StoreError> {
         let sql = "SELECT event, slug FROM pretix_events WHERE festival = $1 ORDER BY event";
-        let events = rows(&self.conn, sql, params![self.festival], |r| Ok((r.get::<_, u16>(0)?, r.get::<_, String>(1)?)))?;
+        let events =
+            rows(&self.conn, sql, params![self.festival], |r| Ok((r.get::<_, u16>(0)?, r.get::<_, String>(1)?)))?;
         let sql = "SELECT event, public_key FROM pretix_keys WHERE festival = $1 ORDER BY event, public_key";
         let mut keys: BTreeMap<u16, Vec<RawKey>> = BTreeMap::new();
         for (event, key) in rows(&self.conn, sql, params![self.festival], |r| Ok((r.get(0)?, RawKey(r.get(1)?))))? {

@@ -75,8 +75,14 @@ impl Store {
 
     /// Notes when boxes were last heard.
     pub fn seen(&self, device: DeviceId, at_ms: u64, unsent: Option<u64>) -> Result<(), StoreError> {
-        let sql = "UPDATE boxes SET last_seen_ms = $3, unsent = COALESCE($4, unsent) WHERE festival = $1 AND device = $2";
-        statement(&self.conn, sql)?.execute(params![self.festival, device.0, stored_ms(at_ms), unsent.map(stored_ms)])?;
+        let sql =
+            "UPDATE boxes SET last_seen_ms = $3, unsent = COALESCE($4, unsent) WHERE festival = $1 AND device = $2";
+        statement(&self.conn, sql)?.execute(params![
+            self.festival,
+            device.0,
+            stored_ms(at_ms),
+            unsent.map(stored_ms)
+        ])?;
         Ok(())
     }
 

@@ -29,9 +29,13 @@ impl Store {
 
     /// Records a bundle.
     pub fn add_bundle(&self, bundle: &StoredBundle) -> Result<(), StoreError> {
-        statement(&self.conn, "INSERT INTO bundles (festival, number, content, bytes) VALUES ($1, $2, $3, $4)")?.execute(
-            params![self.festival, i64::try_from(bundle.number).unwrap_or(i64::MAX), bundle.content, bundle.bytes],
-        )?;
+        statement(&self.conn, "INSERT INTO bundles (festival, number, content, bytes) VALUES ($1, $2, $3, $4)")?
+            .execute(params![
+                self.festival,
+                i64::try_from(bundle.number).unwrap_or(i64::MAX),
+                bundle.content,
+                bundle.bytes
+            ])?;
         Ok(())
     }
 }

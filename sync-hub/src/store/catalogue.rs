@@ -71,11 +71,8 @@ impl Store {
                     .execute(params![store.festival, seed_hash.as_bytes()])?;
             }
             if held_catalogue != catalogue.as_bytes() {
-                statement(
-                    &store.conn,
-                    "UPDATE festivals SET catalogue = $2, price_revision = $3 WHERE festival = $1",
-                )?
-                .execute(params![store.festival, catalogue.as_bytes(), revision])?;
+                statement(&store.conn, "UPDATE festivals SET catalogue = $2, price_revision = $3 WHERE festival = $1")?
+                    .execute(params![store.festival, catalogue.as_bytes(), revision])?;
             }
             Ok(())
         })

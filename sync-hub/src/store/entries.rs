@@ -84,7 +84,10 @@ impl Store {
     }
 
     /// Notes what the entries of this transaction touch: sorted by subject, so that the index grows in order.
-    pub fn add_touches<'a>(&self, touches: impl IntoIterator<Item = (&'a [u8; 16], &'a Vec<Place>)>) -> Result<(), StoreError> {
+    pub fn add_touches<'a>(
+        &self,
+        touches: impl IntoIterator<Item = (&'a [u8; 16], &'a Vec<Place>)>,
+    ) -> Result<(), StoreError> {
         let sql = "INSERT INTO touches (festival, subject, change, places) VALUES ($1, $2, $3, $4)";
         let mut insert = statement(&self.conn, sql)?;
         for (subject, places) in touches {

@@ -57,7 +57,8 @@ pub struct Poison {
 impl Store {
     /// All journals.
     pub fn journals(&self) -> Result<Vec<StoredJournal>, StoreError> {
-        let sql = "SELECT journal, device, epoch, public_key, genesis FROM journals WHERE festival = $1 ORDER BY journal";
+        let sql =
+            "SELECT journal, device, epoch, public_key, genesis FROM journals WHERE festival = $1 ORDER BY journal";
         rows(&self.conn, sql, params![self.festival], |r| {
             Ok(StoredJournal {
                 journal: r.get(0)?,
@@ -115,8 +116,31 @@ impl Store {
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (festival, journal, run) DO UPDATE SET \
              last_seq = excluded.last_seq, last_hash = excluded.last_hash, parent = excluded.parent",
         )?
-        .execute(params![self.festival, journal, run.run, run.first, run.prev, run.last, run.hash, run.parent])?;
+        .execute(params![
+            self.festival,
+            journal,
+            run.run,
+            run.first,
+            run.prev,
+            run.last,
+            run.hash,
+            run.parent
+        ])?;
         Ok(())
+    }
+
+    /// Notes that the projections take a run into account up to its end.
+    pub fn put_folded(&self, journal: u32, run: u32) -> Result<(), StoreError> {
+        let sql = "UPDATE runs SET folded = last_seq WHERE festival = $1 AND journal = $2 AND run = $3";
+        statement(&self.conn, sql)?.execute(params![self.festival, journal, run])?;
+        Ok(())
+    }
+
+    /// What the projections lack: journal, run, first and last entry.
+    pub fn unfolded(&self) -> Result<Vec<(u32, u32, u32, u32)>, StoreError> {
+        let sql = "SELECT journal, run, COALESCE(folded + 1, first_seq), last_seq FROM runs \
+                   WHERE festival = $1 AND COALESCE(folded, -1) < last_seq ORDER BY journal, run";
+        rows(&self.conn, sql, params![self.festival], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))
     }
 
     /// Notes a signed head.

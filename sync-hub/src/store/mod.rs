@@ -84,11 +84,21 @@ fn statement<'a>(conn: &'a Connection, sql: &str) -> rusqlite::Result<CachedStat
     conn.prepare_cached(&text(sql))
 }
 
-fn rows<T>(conn: &Connection, sql: &str, params: impl Params, read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>) -> Result<Vec<T>, StoreError> {
+fn rows<T>(
+    conn: &Connection,
+    sql: &str,
+    params: impl Params,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>, StoreError> {
     Ok(statement(conn, sql)?.query_map(params, read)?.collect::<Result<_, _>>()?)
 }
 
-fn row<T>(conn: &Connection, sql: &str, params: impl Params, read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>) -> Result<Option<T>, StoreError> {
+fn row<T>(
+    conn: &Connection,
+    sql: &str,
+    params: impl Params,
+    read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Option<T>, StoreError> {
     use rusqlite::OptionalExtension;
     Ok(statement(conn, sql)?.query_row(params, read).optional()?)
 }

@@ -121,12 +121,22 @@ impl Store {
 
     /// States of all wallets that were published, in their order.
     pub fn wallet_states(&self, each: impl FnMut(&[u8])) -> Result<(), StoreError> {
-        states(&self.conn, "SELECT state FROM wallets WHERE festival = $1 AND state IS NOT NULL ORDER BY wallet", self.festival, each)
+        states(
+            &self.conn,
+            "SELECT state FROM wallets WHERE festival = $1 AND state IS NOT NULL ORDER BY wallet",
+            self.festival,
+            each,
+        )
     }
 
     /// States of all tickets that were published, in their order.
     pub fn ticket_states(&self, each: impl FnMut(&[u8])) -> Result<(), StoreError> {
-        states(&self.conn, "SELECT state FROM tickets WHERE festival = $1 AND state IS NOT NULL ORDER BY ticket", self.festival, each)
+        states(
+            &self.conn,
+            "SELECT state FROM tickets WHERE festival = $1 AND state IS NOT NULL ORDER BY ticket",
+            self.festival,
+            each,
+        )
     }
 
     /// Wallets touched after `change`.
@@ -155,7 +165,12 @@ impl Store {
             "INSERT INTO sections (festival, section, number, change) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (festival, section) DO UPDATE SET number = excluded.number, change = excluded.change",
         )?
-        .execute(params![self.festival, section, i64::try_from(number).unwrap_or(i64::MAX), self.changes()])?;
+        .execute(params![
+            self.festival,
+            section,
+            i64::try_from(number).unwrap_or(i64::MAX),
+            self.changes()
+        ])?;
         Ok(())
     }
 
@@ -175,7 +190,12 @@ impl Store {
     }
 }
 
-fn states(conn: &rusqlite::Connection, sql: &str, festival: i64, mut each: impl FnMut(&[u8])) -> Result<(), StoreError> {
+fn states(
+    conn: &rusqlite::Connection,
+    sql: &str,
+    festival: i64,
+    mut each: impl FnMut(&[u8]),
+) -> Result<(), StoreError> {
     let mut statement = statement(conn, sql)?;
     let mut rows = statement.query(params![festival])?;
     while let Some(row) = rows.next()? {
@@ -198,7 +218,8 @@ impl Reading {
 
     /// Every wallet's id and what is kept of it.
     pub fn each_wallet(&self, mut each: impl FnMut(WalletId, StoredWallet)) -> Result<(), StoreError> {
-        let sql = "SELECT accounts, tip, unusual, state, folded, wallet FROM wallets WHERE festival = $1 ORDER BY wallet";
+        let sql =
+            "SELECT accounts, tip, unusual, state, folded, wallet FROM wallets WHERE festival = $1 ORDER BY wallet";
         let mut statement = statement(&self.conn, sql)?;
         let mut rows = statement.query(params![self.festival])?;
         while let Some(row) = rows.next()? {
@@ -209,12 +230,22 @@ impl Reading {
 
     /// States of all wallets that were published, in their order.
     pub fn wallet_states(&self, each: impl FnMut(&[u8])) -> Result<(), StoreError> {
-        states(&self.conn, "SELECT state FROM wallets WHERE festival = $1 AND state IS NOT NULL ORDER BY wallet", self.festival, each)
+        states(
+            &self.conn,
+            "SELECT state FROM wallets WHERE festival = $1 AND state IS NOT NULL ORDER BY wallet",
+            self.festival,
+            each,
+        )
     }
 
     /// States of all tickets that were published, in their order.
     pub fn ticket_states(&self, each: impl FnMut(&[u8])) -> Result<(), StoreError> {
-        states(&self.conn, "SELECT state FROM tickets WHERE festival = $1 AND state IS NOT NULL ORDER BY ticket", self.festival, each)
+        states(
+            &self.conn,
+            "SELECT state FROM tickets WHERE festival = $1 AND state IS NOT NULL ORDER BY ticket",
+            self.festival,
+            each,
+        )
     }
 
     /// What does not fit together, at most `most` of it.

@@ -3,7 +3,10 @@
 //! Invariant: a term is never used by two histories of the database.
 use std::{fs, io::Write, path::PathBuf};
 
-use domain::{id::FestivalId, wire::{hex, unhex}};
+use domain::{
+    id::FestivalId,
+    wire::{hex, unhex},
+};
 use rusqlite::{Connection, params};
 
 use super::{Store, StoreError, row};
@@ -56,12 +59,10 @@ impl Store {
     pub(super) fn start(conn: Connection, side: SideFile, festival: FestivalId) -> Result<Self, StoreError> {
         let mut run = [0; 16];
         getrandom::fill(&mut run).map_err(|_| StoreError::Damaged("no randomness"))?;
-        let held = row(
-            &conn,
-            "SELECT festival, term, run, changes FROM festivals WHERE id = $1",
-            params![festival.0],
-            |r| Ok((r.get::<_, i64>(0)?, Mark { term: r.get(1)?, run: r.get(2)?, changes: r.get(3)? })),
-        )?;
+        let held =
+            row(&conn, "SELECT festival, term, run, changes FROM festivals WHERE id = $1", params![festival.0], |r| {
+                Ok((r.get::<_, i64>(0)?, Mark { term: r.get(1)?, run: r.get(2)?, changes: r.get(3)? }))
+            })?;
         let beside = side.read();
         let term = match (&held, beside) {
             (None, None) => 1,
@@ -121,9 +122,10 @@ impl Store {
         let term = least.max(self.term.saturating_add(1));
         self.side.write(&Mark { term, run: self.run, changes: self.changes }, true)?;
         self.transaction::<_, StoreError>(|store| {
-            store
-                .conn
-                .execute(&super::text("UPDATE festivals SET term = $2 WHERE festival = $1"), params![store.festival, term])?;
+            store.conn.execute(
+                &super::text("UPDATE festivals SET term = $2 WHERE festival = $1"),
+                params![store.festival, term],
+            )?;
             store.conn.execute(&super::text("DELETE FROM sections WHERE festival = $1"), params![store.festival])?;
             Ok(())
         })?;

@@ -109,7 +109,8 @@ impl Hub {
     fn bar_entry(&mut self, ticket: TicketUid, reason: BarReason) -> Entry {
         match reason {
             BarReason::Revoked => {
-                let part = Detail::Revocation(Revocation { heads: Vec::new(), reason: reason.code().into() }).to_bytes();
+                let part =
+                    Detail::Revocation(Revocation { heads: Vec::new(), reason: reason.code().into() }).to_bytes();
                 Entry { part, ..self.entry(Kind::REVOCATION, Effect::Block, ticket.into()) }
             }
             BarReason::Blocked => {

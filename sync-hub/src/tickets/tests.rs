@@ -125,7 +125,10 @@ fn an_import_with_a_shared_key_or_an_unknown_secret_takes_nothing() {
     let mut export = interop();
     export["api_revokedsecrets"]["results"][0]["secret"] = export["tampered"][1]["secret"].clone();
     let refused = hub.import_pretix(export.to_string().as_bytes());
-    assert!(matches!(refused, Err(HubError::Pretix(PretixError::Secret { list: "revoked", index: 0, .. }))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(HubError::Pretix(PretixError::Secret { list: "revoked", index: 0, .. }))),
+        "{refused:?}"
+    );
     assert!(hub.store().pretix_events().unwrap().is_empty());
     // The key of an event that was imported before, under another slug.
     hub.import_pretix(interop().to_string().as_bytes()).unwrap();

@@ -4,11 +4,15 @@ use axum::{
     extract::{Path, State},
     http::StatusCode,
 };
-use domain::{id::{BoxNumber, WalletId}, ticket::uid_of_own, wire::{hex, unhex}};
+use domain::{
+    id::{BoxNumber, WalletId},
+    ticket::uid_of_own,
+    wire::{hex, unhex},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{App, ApiError, answer::Body, reads::ticket_id};
+use super::{ApiError, App, answer::Body, reads::ticket_id};
 use crate::{
     config::CategoryConfig,
     hub::{Hub, HubError},
@@ -22,7 +26,10 @@ use crate::{
 const REASON_MAX: usize = 200;
 
 /// `POST /api/categories`.
-pub(super) async fn add_category(State(app): State<App>, Body(body): Body<CategoryConfig>) -> Result<StatusCode, ApiError> {
+pub(super) async fn add_category(
+    State(app): State<App>,
+    Body(body): Body<CategoryConfig>,
+) -> Result<StatusCode, ApiError> {
     let category = body.category().map_err(HubError::from)?;
     app.act_and_bundle(move |hub| hub.add_category(&category)).await?;
     Ok(StatusCode::CREATED)
@@ -42,7 +49,10 @@ pub(super) struct NewTicket {
 }
 
 /// `POST /api/tickets`.
-pub(super) async fn issue(State(app): State<App>, Body(body): Body<NewTicket>) -> Result<(StatusCode, Json<Value>), ApiError> {
+pub(super) async fn issue(
+    State(app): State<App>,
+    Body(body): Body<NewTicket>,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
     let order = Order {
         category: u16::try_from(body.category).map_err(|_| ApiError::not_found("the category"))?,
         holder: body.holder.unwrap_or_default(),
@@ -62,12 +72,18 @@ pub(super) struct TicketBody {
 }
 
 /// `POST /api/tickets/revoke`.
-pub(super) async fn revoke_ticket(State(app): State<App>, Body(body): Body<TicketBody>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn revoke_ticket(
+    State(app): State<App>,
+    Body(body): Body<TicketBody>,
+) -> Result<Json<Value>, ApiError> {
     revoke(&app, &body.id).await
 }
 
 /// `POST /api/tickets/{id}/revoke`.
-pub(super) async fn revoke_ticket_by_path(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn revoke_ticket_by_path(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     revoke(&app, &id).await
 }
 
@@ -147,7 +163,10 @@ pub(super) struct ChainBody {
 }
 
 /// `POST /api/credit-keys`: announces a desk's key before anybody has seen it, by its chain in hexadecimal.
-pub(super) async fn add_credit_key(State(app): State<App>, Body(body): Body<ChainBody>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn add_credit_key(
+    State(app): State<App>,
+    Body(body): Body<ChainBody>,
+) -> Result<Json<Value>, ApiError> {
     let chain = unhex(&body.chain).ok_or_else(|| ApiError::bad_request("the chain is not hexadecimal"))?;
     let new = app.act_and_bundle(move |hub| hub.adopt_credit_chain(&chain)).await?;
     Ok(Json(json!({ "changed": new })))

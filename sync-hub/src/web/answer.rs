@@ -27,7 +27,8 @@ impl ApiError {
     }
 
     pub(super) fn unauthorized() -> Self {
-        let (fr, en) = ("Connectez-vous d'abord avec le code de la console.", "Log in first, with the console's token.");
+        let (fr, en) =
+            ("Connectez-vous d'abord avec le code de la console.", "Log in first, with the console's token.");
         Self::new(StatusCode::UNAUTHORIZED, "hub.login", fr, en)
     }
 
@@ -76,7 +77,8 @@ impl ApiError {
     }
 
     fn exists(what: &str) -> Self {
-        let (fr, en) = ("Ce numéro est déjà pris. Rien n'a été changé.", format!("{what} is there already. Nothing was changed."));
+        let (fr, en) =
+            ("Ce numéro est déjà pris. Rien n'a été changé.", format!("{what} is there already. Nothing was changed."));
         Self::new(StatusCode::CONFLICT, "hub.exists", fr, &en)
     }
 
@@ -138,7 +140,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let bytes = axum::body::Bytes::from_request(request, state).await.map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE { ApiError::too_large() } else { ApiError::bad_request("the body") }
+            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                ApiError::too_large()
+            } else {
+                ApiError::bad_request("the body")
+            }
         })?;
         serde_json::from_slice(&bytes).map(Self).map_err(|why| ApiError::bad_request(&why.to_string()))
     }

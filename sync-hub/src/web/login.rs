@@ -17,7 +17,7 @@ use axum::{
 use domain::wire::hex;
 use serde::Deserialize;
 
-use super::{App, ApiError, pages};
+use super::{ApiError, App, pages};
 
 const COOKIE: &str = "__Host-console";
 const SESSION: Duration = Duration::from_secs(12 * 3600);
@@ -133,7 +133,9 @@ struct Credentials {
 
 /// `POST /login`: JSON `{token}`, or the login page's form.
 pub(super) async fn login(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Response {
-    let is_form = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
+    let is_form = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
     let token = if is_form {
         // The token is hexadecimal: nothing in it is ever escaped.
         let text = String::from_utf8_lossy(&body).into_owned();

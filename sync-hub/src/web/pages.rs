@@ -13,7 +13,7 @@ use futures_util::{Stream, StreamExt};
 use screens::Lang;
 use tokio_stream::wrappers::WatchStream;
 
-use super::{App, ApiError};
+use super::{ApiError, App};
 
 const LOGIN: &str = include_str!("login.html");
 
@@ -34,7 +34,11 @@ pub(super) fn login_page(failed: bool, error: &ApiError) -> Response {
 
 /// `GET /`: the console, or the login page.
 pub(super) async fn console(State(app): State<App>, headers: HeaderMap) -> Response {
-    if app.inner.sessions.may_read(&headers) { page("console.html") } else { login_page(false, &ApiError::unauthorized()) }
+    if app.inner.sessions.may_read(&headers) {
+        page("console.html")
+    } else {
+        login_page(false, &ApiError::unauthorized())
+    }
 }
 
 /// Everything embedded: style, modules, icon. They hold nothing secret.

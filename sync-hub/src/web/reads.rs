@@ -5,22 +5,12 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use domain::{
-    id::DeviceId,
-    ledger::Standing,
-    ticket::TicketId,
-    wire::unhex,
-};
+use domain::{id::DeviceId, ledger::Standing, ticket::TicketId, wire::unhex};
 use serde_json::{Value, json};
 
-use super::{App, ApiError};
+use super::{ApiError, App};
 use crate::{
-    config::CategoryConfig,
-    ingest::journals::ReadBody,
-    store::IssuedTicket,
-    tickets::qr,
-    totals,
-    wallets::WalletView,
+    config::CategoryConfig, ingest::journals::ReadBody, store::IssuedTicket, tickets::qr, totals, wallets::WalletView,
 };
 
 /// `GET /api/state`.
@@ -140,10 +130,7 @@ pub(super) async fn wallet(State(app): State<App>, Path(text): Path<String>) -> 
 pub(super) async fn bundle(State(app): State<App>) -> Result<Response, ApiError> {
     let bundle = app.act(|hub| hub.current_bundle()).await?;
     let name = format!("attachment; filename=\"festival-{}.fbun\"", bundle.number);
-    let headers = [
-        (header::CONTENT_TYPE, "application/octet-stream".to_string()),
-        (header::CONTENT_DISPOSITION, name),
-    ];
+    let headers = [(header::CONTENT_TYPE, "application/octet-stream".to_string()), (header::CONTENT_DISPOSITION, name)];
     Ok((headers, bundle.bytes).into_response())
 }
 
@@ -186,8 +173,10 @@ pub(super) async fn qr_png(State(app): State<App>, Path(id): Path<String>) -> Re
 /// `GET /api/health`: that it runs, its term and its newest batches.
 pub(super) async fn health(State(app): State<App>) -> Response {
     let (term, numbers) = app.inner.feeds.newest();
-    let numbers: serde_json::Map<String, Value> =
-        numbers.into_iter().map(|(section, number)| (totals::section_name(section).to_string(), number.into())).collect();
+    let numbers: serde_json::Map<String, Value> = numbers
+        .into_iter()
+        .map(|(section, number)| (totals::section_name(section).to_string(), number.into()))
+        .collect();
     let version = env!("CARGO_PKG_VERSION");
     let status = if app.inner.writer.is_running() { "ok" } else { "down" };
     Json(json!({ "status": status, "version": version, "term": term, "numbers": numbers })).into_response()

@@ -99,7 +99,9 @@ async fn nobody_reads_or_changes_anything_without_logging_in() {
             assert!(!body["error"]["message_fr"].as_str().unwrap().is_empty());
         }
     }
-    for path in ["/", "/api/health", "/api/health/live", "/api/health/ready", "/monitoring/metrics", "/monitoring/metrics/json"] {
+    for path in
+        ["/", "/api/health", "/api/health/live", "/api/health/ready", "/monitoring/metrics", "/monitoring/metrics/json"]
+    {
         let answer = site.client.get(site.address(path)).send().await.unwrap();
         assert!(answer.status().is_success(), "{path}");
         let headers = answer.headers();
@@ -145,10 +147,12 @@ async fn a_cookie_reads_but_changes_nothing_from_another_sites_page() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tickets_are_sold_drawn_and_revoked() {
     let site = site().await;
-    let (status, ticket) = site.ask(Method::POST, "/api/tickets", Some(json!({ "category": 1, "holder": "Ana" }))).await;
+    let (status, ticket) =
+        site.ask(Method::POST, "/api/tickets", Some(json!({ "category": 1, "holder": "Ana" }))).await;
     assert_eq!(status, StatusCode::CREATED);
     let id = ticket["id"].as_str().unwrap();
-    let png = site.client.get(site.address(&format!("/api/tickets/{id}/qr.png"))).bearer_auth(TOKEN).send().await.unwrap();
+    let png =
+        site.client.get(site.address(&format!("/api/tickets/{id}/qr.png"))).bearer_auth(TOKEN).send().await.unwrap();
     let picture = image::load_from_memory(&png.bytes().await.unwrap()).unwrap().to_luma8();
     let (_, text) = rqrr::PreparedImage::prepare(picture).detect_grids()[0].decode().unwrap();
     assert_eq!(text, ticket["text"]);
@@ -212,7 +216,14 @@ async fn hostile_fields_are_refused_in_one_shape_and_change_nothing() {
             assert_eq!(answer["code"], code, "as the pages read it");
         }
     }
-    for path in ["/api/entries/zz/1/2", "/api/entries/00/0/-1", "/api/wallets/%00", "/api/tickets/..%2f..%2f/qr.svg", "/../Cargo.toml", "/texts/xx.json"] {
+    for path in [
+        "/api/entries/zz/1/2",
+        "/api/entries/00/0/-1",
+        "/api/wallets/%00",
+        "/api/tickets/..%2f..%2f/qr.svg",
+        "/../Cargo.toml",
+        "/texts/xx.json",
+    ] {
         let (status, _) = site.ask(Method::GET, path, None).await;
         assert!(status.is_client_error(), "{path}: {status}");
     }
@@ -287,7 +298,8 @@ async fn a_box_delivers_is_acknowledged_and_learns_what_others_did() {
     let balance = |frame: &Frame| {
         let Frame::Delta(delta) = frame else { return None };
         let delta = Delta::from_bytes(&delta.body).unwrap();
-        let state = (delta.section == sync::Section::Wallets).then(|| domain::ledger::WalletState::from_bytes(&delta.items).ok())??;
+        let state = (delta.section == sync::Section::Wallets)
+            .then(|| domain::ledger::WalletState::from_bytes(&delta.items).ok())??;
         Some(state.balance)
     };
     assert_eq!(peer.until(balance).await, 1_000);
@@ -301,7 +313,8 @@ async fn a_box_delivers_is_acknowledged_and_learns_what_others_did() {
     assert_eq!(peer.until(balance).await, 650);
 
     // The bundle with its place and credit key.
-    let file = site.client.get(site.address("/api/bundle")).bearer_auth(TOKEN).send().await.unwrap().bytes().await.unwrap();
+    let file =
+        site.client.get(site.address("/api/bundle")).bearer_auth(TOKEN).send().await.unwrap().bytes().await.unwrap();
     let number = Bundle::verify(&file, None).unwrap().body.number;
     peer.link.send(&Frame::WantBundle(WantBundle { number, offset: 0 })).await.unwrap();
     let part = peer.until(|frame| if let Frame::Bundle(part) = frame { Some(part.clone()) } else { None }).await;
@@ -313,7 +326,10 @@ async fn a_box_delivers_is_acknowledged_and_learns_what_others_did() {
     // What the API says of it.
     let entry = site.get(&format!("/api/entries/{}/0/1", desk.device)).await;
     assert_eq!((entry["kind"].as_u64(), entry["amount_cents"].as_u64()), (Some(3), Some(1_000)));
-    assert_eq!(site.ask(Method::GET, &format!("/api/entries/{}/0/9", desk.device), None).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(
+        site.ask(Method::GET, &format!("/api/entries/{}/0/9", desk.device), None).await.0,
+        StatusCode::NOT_FOUND
+    );
     assert_eq!(site.get(&format!("/api/wallets/{}", wallet(1))).await["balance_cents"], 650);
     let totals = site.get("/api/totals").await;
     assert_eq!((totals["top_up_cents"].as_i64(), totals["spent_cents"].as_i64()), (Some(1_000), Some(350)));
@@ -359,7 +375,9 @@ async fn poison_ends_that_boxs_session_only_and_is_on_record() {
     let shown = tokio::time::timeout(Duration::from_secs(20), async {
         loop {
             let (_, state) = site.ask(Method::GET, "/api/state", None).await;
-            let found = state["conflicts"].as_array().is_some_and(|all| all.iter().any(|one| one["places"][0]["box_number"] == 22));
+            let found = state["conflicts"]
+                .as_array()
+                .is_some_and(|all| all.iter().any(|one| one["places"][0]["box_number"] == 22));
             if found {
                 return;
             }

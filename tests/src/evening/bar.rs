@@ -196,16 +196,20 @@ pub(super) async fn power_cut(stage: &Arc<Stage>, guests: &mut [Guest]) -> Resul
     ensure!(!bar.view().await?.in_doubt.is_empty(), "the bar does not know what it was about to write");
     sell(bar, guest, (vec![(cheapest, 1)], 0), &prices, &id, "").await.context("after the power cut")?;
 
-    // Again, now right after the green light: was anybody there to see it?
-    block_in_place(|| bar.kill())?;
-    block_in_place(|| bar.start())?;
-    let asked = bar.view().await?.unconfirmed_paid;
-    let seen = guest.lights.last().and_then(|light| light.entry.clone()).unwrap_or_default();
-    ensure!(asked.iter().any(|paid| paid.entry == seen), "the bar does not ask about {seen}: {asked:?}");
-    for paid in asked {
-        let answer = screens::post::HandedOver { entry: paid.entry, handed_over: true };
-        bar.api.post::<serde_json::Value>("/api/till/handed-over", &answer).await?;
+    // Again, now right after a green light: did anybody see it? Once they did, once they did not.
+    for (number, handed_over) in [true, false].into_iter().enumerate() {
+        let guest = rest.pop().context("nobody has money left")?;
+        let id = stage.chance("power cut after green", number).request_id();
+        sell(bar, guest, (vec![(cheapest, 1)], 0), &prices, &id, "").await?;
+        block_in_place(|| bar.kill().and_then(|()| bar.start()))?;
+        let asked = bar.view().await?.unconfirmed_paid;
+        let seen = guest.lights.last().and_then(|light| light.entry.clone()).unwrap_or_default();
+        ensure!(asked.iter().any(|paid| paid.entry == seen), "the bar does not ask about {seen}: {asked:?}");
+        for paid in asked {
+            let answer = screens::post::HandedOver { entry: paid.entry, handed_over };
+            bar.api.post::<serde_json::Value>("/api/till/handed-over", &answer).await?;
+        }
+        ensure!(bar.view().await?.unconfirmed_paid.is_empty(), "the bar still asks");
     }
-    ensure!(bar.view().await?.unconfirmed_paid.is_empty(), "the bar still asks");
     bar.wait_for_link(true, Duration::from_secs(20)).await
 }

@@ -2,6 +2,7 @@
 //! Invariant: a figure that falls short says so; nothing here is typed in but the goals.
 //! Not here: correctness (tests), the evening (`demo`).
 mod commit;
+mod ingest;
 mod segment;
 mod ticket;
 
@@ -84,6 +85,8 @@ pub fn all(size: Size, mut said: impl FnMut(&str)) -> Result<Vec<Row>> {
     rows.extend(commit::rows(size)?);
     said("bytes on the wire");
     rows.extend(segment::rows(size)?);
+    said("ingest at the hub");
+    rows.extend(ingest::rows(size)?);
     Ok(rows)
 }
 
@@ -109,7 +112,11 @@ pub fn table(rows: &[Row]) -> String {
 }
 
 /// Times two actions in turn, so that a machine that slows down slows both, and gives the medians in microseconds.
-fn side_by_side(rounds: usize, mut ours: impl FnMut() -> Result<()>, mut limit: impl FnMut() -> Result<()>) -> Result<(f64, f64)> {
+fn side_by_side(
+    rounds: usize,
+    mut ours: impl FnMut() -> Result<()>,
+    mut limit: impl FnMut() -> Result<()>,
+) -> Result<(f64, f64)> {
     for _ in 0..rounds / 10 + 3 {
         ours()?;
         limit()?;
@@ -137,7 +144,6 @@ fn median_us(mut times: Vec<Duration>) -> f64 {
 struct Bench {
     dir: tempfile::TempDir,
     founding: Founding,
-    root: SigningKey,
     key: SigningKey,
     chain: CertificateChain,
 }
@@ -157,7 +163,7 @@ impl Bench {
             founded: 0,
         };
         let chain = certify(&founding, &root, &key, Purpose::Device);
-        Ok(Self { dir, founding, root, key, chain })
+        Ok(Self { dir, founding, key, chain })
     }
 
     fn festival(&self) -> FestivalId {

@@ -46,7 +46,7 @@ fn bytes_an_entry(store: &Store) -> Result<f64> {
     Ok(segment.encode()?.len() as f64 / segment.bodies.len() as f64)
 }
 
-fn chance(n: u64) -> u64 {
+pub(super) fn chance(n: u64) -> u64 {
     let mut x = n.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     x ^= x >> 29;
     x.wrapping_mul(0xBF58_476D_1CE4_E5B9) ^ (x >> 32)
@@ -110,7 +110,8 @@ fn purse_sale(store: &Store, n: u64) -> Result<()> {
     })
     .to_bytes();
     let (subject, tap_counter) = (intent.subject, intent.tap_counter);
-    let intent: EntryRef = *store.transact(move |_| Decision::write(vec![intent], ()))?.refs.first().context("a ref")?;
+    let intent: EntryRef =
+        *store.transact(move |_| Decision::write(vec![intent], ()))?.refs.first().context("a ref")?;
     let mut commit = Entry::new(Kind::SALE, Effect::Debit, Currency::EUR, Hlc::default());
     (commit.subject, commit.amount, commit.operator, commit.price_revision) = (subject, price, 1, 3);
     (commit.tap_counter, commit.refers_to) = (tap_counter, Some(intent));

@@ -21,7 +21,8 @@ pub(super) fn rows(size: Size) -> Result<Vec<Row>> {
         numbers += 1;
         let mut ticket_id = [0; 12];
         ticket_id[..8].copy_from_slice(&numbers.to_le_bytes());
-        OwnTicket { ticket_id, category: 1, zones: 1, valid_from: 0, valid_until: 0, holder_check: 0 }.sign(&festival, &key)
+        OwnTicket { ticket_id, category: 1, zones: 1, valid_from: 0, valid_until: 0, holder_check: 0 }
+            .sign(&festival, &key)
     });
     let texts: Vec<String> = texts.by_ref().take(size.rounds * 2).collect();
     let mut next = texts.iter().cycle();

@@ -114,6 +114,8 @@ impl Https {
 
     /// POST that must be taken.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
-        self.ask(path, body).await?.map_err(|no| anyhow::anyhow!("POST {path}: {} {} {:?}", no.status, no.code, no.args))
+        self.ask(path, body)
+            .await?
+            .map_err(|no| anyhow::anyhow!("POST {path}: {} {} {:?}", no.status, no.code, no.args))
     }
 }

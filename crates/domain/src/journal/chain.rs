@@ -86,7 +86,13 @@ impl ChainCursor {
 
 impl CommitMark {
     /// Whether `key` signed this head at this place.
-    pub fn check(&self, key: &[u8; 32], festival: &FestivalId, device: DeviceId, epoch: u32) -> Result<(), BadSignature> {
+    pub fn check(
+        &self,
+        key: &[u8; 32],
+        festival: &FestivalId,
+        device: DeviceId,
+        epoch: u32,
+    ) -> Result<(), BadSignature> {
         verify(
             key,
             SignatureTag::Commit,

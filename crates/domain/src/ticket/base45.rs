@@ -68,9 +68,7 @@ pub fn decode(text: &str) -> Result<Vec<u8>, Base45Error> {
 fn value_of(group: &[u8], at: usize) -> Result<u32, Base45Error> {
     let mut value = 0u32;
     for (index, byte) in group.iter().enumerate().rev() {
-        let digit = digit(*byte).ok_or(Base45Error::Character {
-            at: at.saturating_add(index),
-        })?;
+        let digit = digit(*byte).ok_or(Base45Error::Character { at: at.saturating_add(index) })?;
         value = value.saturating_mul(45).saturating_add(digit);
     }
     Ok(value)
@@ -108,12 +106,9 @@ mod tests {
 
     #[test]
     fn the_examples_of_the_rfc_read_both_ways() {
-        for (bytes, text) in [
-            ("AB", "BB8"),
-            ("Hello!!", "%69 VD92EX0"),
-            ("base-45", "UJCLQE7W581"),
-            ("ietf!", "QED8WEX0"),
-        ] {
+        for (bytes, text) in
+            [("AB", "BB8"), ("Hello!!", "%69 VD92EX0"), ("base-45", "UJCLQE7W581"), ("ietf!", "QED8WEX0")]
+        {
             assert_eq!(encode(bytes.as_bytes()), text);
             assert_eq!(decode(text), Ok(bytes.as_bytes().to_vec()));
         }

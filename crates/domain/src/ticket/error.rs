@@ -76,11 +76,9 @@ impl TicketError {
     /// What this reason says of the signature.
     pub fn signature(&self) -> Signature {
         match self {
-            Self::TooLong { .. }
-            | Self::Unreadable
-            | Self::UnknownScheme
-            | Self::NotCanonical
-            | Self::Malformed(_) => Signature::Malformed,
+            Self::TooLong { .. } | Self::Unreadable | Self::UnknownScheme | Self::NotCanonical | Self::Malformed(_) => {
+                Signature::Malformed
+            }
             Self::UnknownKey | Self::BadSignature | Self::WrongFestival => Signature::Invalid,
             Self::KeyRevoked | Self::KeyNotInForce => Signature::Valid,
         }

@@ -76,10 +76,7 @@ mod tests {
     fn case_accents_spaces_and_hyphens_make_no_difference() {
         let check = holder_check("Hélène Lefèvre-Œuvray");
         assert_eq!(holder_check("HELENE  LEFEVRE OEUVRAY "), check);
-        assert_eq!(
-            holder_check("he\u{301}le\u{300}ne lefèvre\u{2010}œuvray"),
-            check
-        );
+        assert_eq!(holder_check("he\u{301}le\u{300}ne lefèvre\u{2010}œuvray"), check);
         assert_ne!(holder_check("Hélène Lefort-Œuvray"), check);
         assert_ne!(holder_check("Helenelefevre Oeuvray"), check);
     }
@@ -92,15 +89,9 @@ mod tests {
 
     #[test]
     fn the_value_is_the_same_in_every_version() {
-        assert_eq!(
-            normalised("  Ana-María d'Ørsted 3 "),
-            "ana maria d orsted 3"
-        );
+        assert_eq!(normalised("  Ana-María d'Ørsted 3 "), "ana maria d orsted 3");
         let [low, high, ..] = *blake3::hash(b"ana maria d orsted 3").as_bytes();
-        assert_eq!(
-            holder_check("Ana-María d'Ørsted 3"),
-            u16::from_le_bytes([low, high])
-        );
+        assert_eq!(holder_check("Ana-María d'Ørsted 3"), u16::from_le_bytes([low, high]));
     }
 
     proptest! {

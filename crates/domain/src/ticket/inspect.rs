@@ -41,9 +41,7 @@ pub fn inspect(text: &str, verifier: &Verifier) -> Inspection {
     let verdict = verifier.read(text);
     let found = Inspection {
         scheme: Scheme::of(text).ok(),
-        signature: verdict
-            .as_ref()
-            .map_or_else(TicketError::signature, |_| Signature::Valid),
+        signature: verdict.as_ref().map_or_else(TicketError::signature, |_| Signature::Valid),
         reason: verdict.err(),
         id: None,
         item: None,
@@ -59,12 +57,10 @@ pub fn inspect(text: &str, verifier: &Verifier) -> Inspection {
             Ok(parsed) => found.with_own(parsed.ticket()),
             Err(_) => found,
         },
-        Some(Scheme::PretixSig1) => {
-            match ParsedPretix::parse(text).and_then(|parsed| parsed.ticket()) {
-                Ok(ticket) => found.with_pretix(ticket),
-                Err(_) => found,
-            }
-        }
+        Some(Scheme::PretixSig1) => match ParsedPretix::parse(text).and_then(|parsed| parsed.ticket()) {
+            Ok(ticket) => found.with_pretix(ticket),
+            Err(_) => found,
+        },
         None => found,
     }
 }

@@ -88,10 +88,7 @@ impl Scheme {
     /// Which scheme a text is of by its looks, or why it is of none.
     pub fn of(text: &str) -> Result<Self, TicketError> {
         if text.len() > MAX_TEXT_LEN {
-            return Err(TicketError::TooLong {
-                len: text.len(),
-                max: MAX_TEXT_LEN,
-            });
+            return Err(TicketError::TooLong { len: text.len(), max: MAX_TEXT_LEN });
         }
         if text.is_empty() || !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
             return Err(TicketError::Unreadable);

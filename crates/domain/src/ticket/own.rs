@@ -119,13 +119,7 @@ impl ParsedOwn {
         if !ticket.window_is_possible() {
             return Err(Malformed::Value("valid until").into());
         }
-        Ok(Self {
-            key,
-            festival_prefix,
-            ticket,
-            head,
-            signature,
-        })
+        Ok(Self { key, festival_prefix, ticket, head, signature })
     }
 
     /// Whether it is signed by this key, for this festival.
@@ -134,8 +128,7 @@ impl ParsedOwn {
             return Err(TicketError::WrongFestival);
         }
         let message = signed_message(SignatureTag::Ticket, festival, &[&self.head]);
-        key.verify_strict(&message, &Signature::from_bytes(&self.signature))
-            .map_err(|_| TicketError::BadSignature)
+        key.verify_strict(&message, &Signature::from_bytes(&self.signature)).map_err(|_| TicketError::BadSignature)
     }
 
     /// Whether it says that it is of this festival. The signature covers the whole id, this only four bytes of it.

@@ -54,13 +54,7 @@ pub struct Verifier {
 impl TicketKey {
     /// A key that counts without end.
     pub fn new(key: VerifyingKey) -> Self {
-        Self {
-            key,
-            id: key_id(key.as_bytes()),
-            valid_from: None,
-            valid_until: None,
-            revoked: false,
-        }
+        Self { key, id: key_id(key.as_bytes()), valid_from: None, valid_until: None, revoked: false }
     }
 
     /// Whether tickets under this key count, at that time if one is known.
@@ -68,17 +62,9 @@ impl TicketKey {
         if self.revoked {
             return Err(TicketError::KeyRevoked);
         }
-        let too_early = unix_s
-            .zip(self.valid_from)
-            .is_some_and(|(now, from)| now < from);
-        let too_late = unix_s
-            .zip(self.valid_until)
-            .is_some_and(|(now, until)| now > until);
-        if too_early || too_late {
-            Err(TicketError::KeyNotInForce)
-        } else {
-            Ok(())
-        }
+        let too_early = unix_s.zip(self.valid_from).is_some_and(|(now, from)| now < from);
+        let too_late = unix_s.zip(self.valid_until).is_some_and(|(now, until)| now > until);
+        if too_early || too_late { Err(TicketError::KeyNotInForce) } else { Ok(()) }
     }
 }
 
@@ -127,16 +113,12 @@ impl Verifier {
 
     /// pretix's tickets name no key: each one is tried.
     fn check_pretix(&self, parsed: &ParsedPretix) -> Result<(u16, &PretixKey), TicketError> {
-        let keys = self
-            .pretix_events
-            .iter()
-            .flat_map(|event| event.keys.iter().map(|key| (event.index, key)));
+        let keys = self.pretix_events.iter().flat_map(|event| event.keys.iter().map(|key| (event.index, key)));
         let mut keys = keys.peekable();
         if keys.peek().is_none() {
             return Err(TicketError::UnknownKey);
         }
-        keys.find(|(_, key)| parsed.verify(key).is_ok())
-            .ok_or(TicketError::BadSignature)
+        keys.find(|(_, key)| parsed.verify(key).is_ok()).ok_or(TicketError::BadSignature)
     }
 
     fn own_ticket(&self, ticket: &OwnTicket) -> Ticket {
@@ -158,12 +140,7 @@ fn pretix_ticket(event: u16, key: &PretixKey, ticket: PretixTicket) -> Ticket {
     Ticket {
         scheme: Scheme::PretixSig1,
         uid: pretix_sig1::uid(key, &ticket.seed),
-        product: Product::Pretix {
-            event,
-            item: ticket.item,
-            variation: ticket.variation,
-            subevent: ticket.subevent,
-        },
+        product: Product::Pretix { event, item: ticket.item, variation: ticket.variation, subevent: ticket.subevent },
         valid_from: ticket.valid_from,
         valid_until: ticket.valid_until,
         zones: None,

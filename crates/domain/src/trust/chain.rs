@@ -4,7 +4,11 @@ use alloc::vec::Vec;
 use thiserror::Error;
 
 use super::{Certificate, Founding, Purpose, SignedCertificate};
-use crate::{id::device_id, id::DeviceId, wire::{Malformed, from_canonical_cbor, to_cbor}};
+use crate::{
+    id::DeviceId,
+    id::device_id,
+    wire::{Malformed, from_canonical_cbor, to_cbor},
+};
 
 /// Most certificates in a chain: the key's own and one `Enrol` above it.
 pub const MAX_CHAIN: usize = 2;
@@ -99,7 +103,11 @@ impl CertificateChain {
     /// As [`Self::verify`], for a key that must be for `wanted`.
     pub fn verify_for(&self, founding: &Founding, wanted: Purpose) -> Result<Certificate, ChainError> {
         let certificate = self.verify(founding)?;
-        if certificate.purpose == wanted { Ok(certificate) } else { Err(ChainError::Purpose { found: certificate.purpose, wanted }) }
+        if certificate.purpose == wanted {
+            Ok(certificate)
+        } else {
+            Err(ChainError::Purpose { found: certificate.purpose, wanted })
+        }
     }
 }
 
@@ -192,8 +200,10 @@ mod tests {
     #[test]
     fn a_device_key_cannot_issue() {
         let festival = founding().festival();
-        let middle = SignedCertificate::issue(certificate(festival, Purpose::Device, &key(2), scope(Roles(7), (1, 9))), &key(1));
-        let leaf = SignedCertificate::issue(certificate(festival, Purpose::Device, &key(3), scope(Roles(1), (1, 1))), &key(2));
+        let middle =
+            SignedCertificate::issue(certificate(festival, Purpose::Device, &key(2), scope(Roles(7), (1, 9))), &key(1));
+        let leaf =
+            SignedCertificate::issue(certificate(festival, Purpose::Device, &key(3), scope(Roles(1), (1, 1))), &key(2));
         assert_eq!(CertificateChain(vec![leaf, middle]).verify(&founding()), Err(ChainError::NotAnIssuer(0)));
     }
 

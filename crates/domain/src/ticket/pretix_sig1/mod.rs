@@ -33,8 +33,7 @@ pub struct ParsedPretix {
 
 /// Whether a text is made of base64's characters.
 pub(super) fn has_shape(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='))
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='))
 }
 
 impl ParsedPretix {
@@ -44,9 +43,7 @@ impl ParsedPretix {
             return Err(TicketError::UnknownScheme);
         }
         let forward: Vec<u8> = text.bytes().rev().collect();
-        let bytes = STANDARD
-            .decode(forward)
-            .map_err(|_| TicketError::NotCanonical)?;
+        let bytes = STANDARD.decode(forward).map_err(|_| TicketError::NotCanonical)?;
         let mut fields = Reader::new(&bytes);
         if fields.u8()? != VERSION {
             return Err(Malformed::Value("version").into());
@@ -82,9 +79,6 @@ pub fn uid(key: &PretixKey, seed: &str) -> TicketUid {
 /// Who a secret in pretix's lists of revoked or blocked ones is, under whichever of these keys signed it.
 pub fn identity_of_secret(secret: &str, keys: &[PretixKey]) -> Result<TicketUid, TicketError> {
     let parsed = ParsedPretix::parse(secret)?;
-    let key = keys
-        .iter()
-        .find(|key| parsed.verify(key).is_ok())
-        .ok_or(TicketError::BadSignature)?;
+    let key = keys.iter().find(|key| parsed.verify(key).is_ok()).ok_or(TicketError::BadSignature)?;
     Ok(uid(key, &parsed.ticket()?.seed))
 }

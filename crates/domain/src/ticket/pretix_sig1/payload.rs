@@ -50,35 +50,15 @@ impl PretixTicket {
             match number {
                 1 => once(&mut fields.seed, text(value)?, "seed")?,
                 2 => once(&mut fields.item, number_of(value, "item")?, "item")?,
-                3 => once(
-                    &mut fields.variation,
-                    number_of(value, "variation")?,
-                    "variation",
-                )?,
-                4 => once(
-                    &mut fields.subevent,
-                    number_of(value, "subevent")?,
-                    "subevent",
-                )?,
-                5 => once(
-                    &mut fields.valid_from,
-                    number_of(value, "valid from")?,
-                    "valid from",
-                )?,
-                6 => once(
-                    &mut fields.valid_until,
-                    number_of(value, "valid until")?,
-                    "valid until",
-                )?,
+                3 => once(&mut fields.variation, number_of(value, "variation")?, "variation")?,
+                4 => once(&mut fields.subevent, number_of(value, "subevent")?, "subevent")?,
+                5 => once(&mut fields.valid_from, number_of(value, "valid from")?, "valid from")?,
+                6 => once(&mut fields.valid_until, number_of(value, "valid until")?, "valid until")?,
                 _ => {}
             }
         }
         Ok(Self {
-            seed: fields
-                .seed
-                .filter(|seed| !seed.is_empty())
-                .map(String::from)
-                .ok_or(Malformed::Value("seed"))?,
+            seed: fields.seed.filter(|seed| !seed.is_empty()).map(String::from).ok_or(Malformed::Value("seed"))?,
             item: fields.item.ok_or(Malformed::Value("item"))?,
             variation: fields.variation.unwrap_or(0),
             subevent: fields.subevent.unwrap_or(0),
@@ -144,10 +124,7 @@ mod tests {
     #[test]
     fn absent_and_zero_are_the_same() {
         let bare = PretixTicket::decode(b"\x0a\x04seed\x10\x07");
-        assert_eq!(
-            bare,
-            PretixTicket::decode(b"\x0a\x04seed\x10\x07\x18\x00\x20\x00\x28\x00\x30\x00")
-        );
+        assert_eq!(bare, PretixTicket::decode(b"\x0a\x04seed\x10\x07\x18\x00\x20\x00\x28\x00\x30\x00"));
         let plain = PretixTicket {
             seed: "seed".into(),
             item: 7,
@@ -161,13 +138,7 @@ mod tests {
 
     #[test]
     fn a_field_of_a_later_pretix_is_skipped() {
-        for more in [
-            &b"\x38\x96\x01"[..],
-            b"\x3a\x03abc",
-            b"\x39abcdefgh",
-            b"\x3dabcd",
-            b"\xfa\xff\xff\xff\x0f\x00",
-        ] {
+        for more in [&b"\x38\x96\x01"[..], b"\x3a\x03abc", b"\x39abcdefgh", b"\x3dabcd", b"\xfa\xff\xff\xff\x0f\x00"] {
             assert_eq!(with(more), with(b""), "{more:x?}");
             assert!(with(more).is_ok());
         }
@@ -181,14 +152,8 @@ mod tests {
             (b"\x28\x00", Malformed::Value("valid from")),
             (b"\x1a\x01x", Malformed::Value("variation")),
             (b"\x25abcd", Malformed::Value("subevent")),
-            (
-                b"\x20\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
-                Malformed::Value("subevent"),
-            ),
-            (
-                b"\x20\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02",
-                Malformed::Value("varint"),
-            ),
+            (b"\x20\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", Malformed::Value("subevent")),
+            (b"\x20\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", Malformed::Value("varint")),
             (b"\x20\x80\x00", Malformed::Value("varint")),
             (b"\x20\x80", Malformed::Short { missing: 1 }),
             (b"\x20", Malformed::Short { missing: 1 }),
@@ -196,10 +161,7 @@ mod tests {
             (b"\x39abc", Malformed::Short { missing: 5 }),
             (b"\x3b\x3c", Malformed::Value("wire type")),
             (b"\x02\x00", Malformed::Value("field number")),
-            (
-                b"\x80\x80\x80\x80\x10\x00",
-                Malformed::Value("field number"),
-            ),
+            (b"\x80\x80\x80\x80\x10\x00", Malformed::Value("field number")),
         ] {
             assert_eq!(with(more), Err(error), "{more:x?}");
         }
