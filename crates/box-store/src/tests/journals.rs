@@ -248,3 +248,19 @@ fn a_box_never_goes_back_to_an_older_bundle() {
     store.store_bundle(6, b"six").unwrap();
     assert_eq!(store.bundle().unwrap(), Some((6, b"six".to_vec())));
 }
+
+#[test]
+fn a_request_that_comes_again_after_a_restart_finds_its_answer() {
+    let world = World::new();
+    let (store, _) = world.open();
+    let request = [9; 16];
+    assert_eq!(store.read(|view| view.answer(&request)).unwrap(), None);
+    let sold = store.transact(move |_| Decision::write(vec![sale(WALLET, 450)], ()).answers(request)).unwrap().refs[0];
+    // a refused request writes nothing and so has no answer
+    store.transact(|_| Decision::nothing(()).answers([8; 16])).unwrap();
+    drop(store);
+    let (store, _) = world.open();
+    store.rebuild_projections().unwrap();
+    assert_eq!(store.read(|view| view.answer(&request)).unwrap(), Some(sold));
+    assert_eq!(store.read(|view| view.answer(&[8; 16])).unwrap(), None);
+}

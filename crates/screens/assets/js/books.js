@@ -5,11 +5,18 @@ import { lang, reason, t, tOf } from "./texts.js";
 import { money } from "./money.js";
 import { clock } from "./clock.js";
 
-const IN = [["console-top-up", "top_up_cents"], ["console-pending-credit", "pending_credit_cents"], ["console-overspend", "overspend_cents"]];
+const IN = [
+  ["console-top-up", "top_up_cents"],
+  ["console-gifts", "gifts_cents"],
+  ["console-corrections", "corrections_cents"],
+  ["console-pending-issued", "pending_issued_cents"],
+  ["console-overspend", "overspend_cents"],
+];
 const WHERE = [
   ["console-balance", "balance_cents"],
   ["console-pending-credit", "pending_credit_cents"],
   ["console-spent", "spent_cents"],
+  ["console-deposits", "deposits_cents"],
   ["console-refunded", "refunded_cents"],
   ["console-fees", "fees_cents"],
   ["console-expired", "expired_cents"],
@@ -17,7 +24,6 @@ const WHERE = [
   ["console-disputed", "disputed_cents"],
   ["console-unexplained", "unexplained_cents"],
 ];
-const ASIDE = [["console-deposits", "deposits_cents"], ["console-gifts", "gifts_cents"]];
 
 /** The balance line and the accounts. */
 export function books(totals) {
@@ -29,11 +35,11 @@ export function books(totals) {
       {},
       h("caption", {}, t(title)),
       h("tbody", {}, accounts.map(([key, field]) => row(t(key), money(totals[field], lang), totals[field] === 0 ? "nothing" : ""))),
-      total === null ? null : h("tfoot", {}, row(t("till-total"), money(total, lang), "")),
+      h("tfoot", {}, row(t("till-total"), money(total, lang), "")),
     );
   return [
     verdictLine(totals, came - is),
-    h("div", { class: "sides" }, side("console-in", IN, came), side("console-where", WHERE, is), side("console-aside", ASIDE, null)),
+    h("div", { class: "sides" }, side("console-in", IN, came), side("console-where", WHERE, is)),
     h(
       "p",
       { class: "counts" },

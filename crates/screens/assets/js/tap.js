@@ -93,7 +93,7 @@ function sums(result, words) {
   return h(
     "dl",
     { class: "sums" },
-    h("div", {}, h("dt", {}, words.charged()), h("dd", {}, money(result.charged_cents, lang))),
+    h("div", {}, h("dt", {}, words.moved(result.charged_cents)), h("dd", {}, money(Math.abs(result.charged_cents), lang))),
     after === null || after === undefined ? null : h("div", {}, h("dt", {}, t("till-balance-after")), h("dd", {}, money(after, lang))),
   );
 }

@@ -39,7 +39,7 @@ start(
 );
 
 function frame(amountCents) {
-  const words = { headline: () => null, charged: () => t("till-charged") };
+  const words = { headline: () => null, moved: () => t("till-charged") };
   return { amountCents, words, onCancel: () => post("/api/till/cancel", {}, reason) };
 }
 

@@ -47,7 +47,7 @@ start(
 
 function frame(amountCents) {
   const headlines = { paid: () => t("top_up-paid"), refused: () => t("top_up-not-credited") };
-  const words = { headline: (now) => headlines[now]?.() ?? null, charged: () => t("top_up-credited") };
+  const words = { headline: (now) => headlines[now]?.() ?? null, moved: (cents) => t(cents > 0 ? "top_up-paid-back" : "top_up-credited") };
   return { amountCents, words, onCancel: () => post("/api/top-up/cancel", {}, reason) };
 }
 

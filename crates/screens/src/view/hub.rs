@@ -57,8 +57,8 @@ pub struct HubBox {
     pub unsent_hint: Option<u64>,
 }
 
-/// The books: `top_up + pending_credit + overspend` against `balance + pending_credit + spent + refunded + fees +
-/// expired + in_doubt + disputed + unexplained`; deposits and gifts have accounts of their own.
+/// The books: `top_up + gifts + corrections + pending_issued + overspend` against `balance + pending_credit + spent +
+/// deposits + refunded + fees + expired + in_doubt + disputed + unexplained`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[expect(missing_docs, reason = "each field is the account of its name")]
@@ -79,6 +79,10 @@ pub struct Totals {
     pub in_doubt_cents: i64,
     pub disputed_cents: i64,
     pub gifts_cents: i64,
+    /// Corrections, transfers and what newer software booked, net.
+    pub corrections_cents: i64,
+    /// Credits that guests were promised.
+    pub pending_issued_cents: i64,
     pub unexplained_cents: i64,
     /// Both sides are equal and nothing is frozen.
     pub balanced: bool,
@@ -123,8 +127,12 @@ pub enum ConflictKind {
     /// Entries are missing.
     #[default]
     Gap,
-    /// A box wrote what its certificate does not allow.
+    /// A box wrote what does not count: forbidden by its certificate, unreadable, or not what it had announced.
     ForbiddenEntry,
+    /// A wallet or ticket waits for newer software.
+    FrozenSubject,
+    /// Handed over without payment.
+    Loss,
 }
 
 /// One side of a conflict.

@@ -138,7 +138,7 @@ pub struct TapResult {
     pub code: Option<String>,
     /// Arguments of `code`.
     pub args: Args,
-    /// What was taken (till) or credited (desk).
+    /// What was taken off the band (a sale, or paid back in cash); negative: what was put on it.
     pub charged_cents: i64,
     /// What is on the band now.
     pub balance_after_cents: Option<i64>,

@@ -80,8 +80,12 @@ hub-revoked_entries = A revoked box wrote more entries after its revocation.
 hub-revoked_entries_todo = They count nothing. Look at them and decide whether a manager accepts them.
 hub-gap = Entries of a box are missing.
 hub-gap_todo = Bring the box to the network or read it by USB stick. Do not close the books before.
-hub-forbidden_entry = A box wrote entries that its certificate does not allow.
+hub-forbidden_entry = A box wrote entries that its certificate does not allow, or that contradict what it wrote before.
 hub-forbidden_entry_todo = They count nothing. Check the box and its role; revoke it if it was taken.
+hub-frozen_subject = Newer software wrote entries about this wristband or ticket.
+hub-frozen_subject_todo = It stays frozen, and the books are not final. Update the hub, then look again.
+hub-loss = Goods or cash were handed over without payment: { $amount }.
+hub-loss_todo = The wristband was never charged. Book the amount as a loss of this place.
 hub-not_found = The hub does not know this number or id. Nothing was changed: check what you typed.
 hub-bad_request = The hub could not understand this. Nothing was changed: check what you typed.
 
@@ -207,6 +211,7 @@ top_up-back = Delete the last digit
 top_up-clear = Clear the amount
 top_up-today = Credited today
 top_up-quota-left = Still allowed
+top_up-paid-back = Pay back in cash
 top_up-credited = Credited
 
 ## Hub console
@@ -236,7 +241,8 @@ console-not-balanced = The books do not balance: { $amount }
 console-not-final = The sums agree, but { $count } wallets or tickets wait for newer software
 console-in = Came in
 console-where = Where it is
-console-aside = Accounts of their own
+console-corrections = Corrections
+console-pending-issued = Promised to guests
 console-guests-in = Guests inside
 console-admissions = Admissions
 console-top-up = Topped up
@@ -279,6 +285,8 @@ conflict-chip_fork = Copied wristband
 conflict-revoked_entries = Entries of a revoked box
 conflict-gap = Missing entries
 conflict-forbidden_entry = Forbidden entry
+conflict-frozen_subject = Newer software needed
+conflict-loss = Loss
 
 ## Demo overview
 demo-title = One evening, side by side

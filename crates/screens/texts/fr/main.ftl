@@ -80,8 +80,12 @@ hub-revoked_entries = Un boîtier révoqué a écrit d'autres entrées après sa
 hub-revoked_entries_todo = Elles ne comptent pas. Regardez-les ; un responsable décide s'il les accepte.
 hub-gap = Des entrées d'un boîtier manquent.
 hub-gap_todo = Raccordez le boîtier au réseau ou lisez-le par clé USB. Ne clôturez pas les comptes avant.
-hub-forbidden_entry = Un boîtier a écrit des entrées que son certificat ne permet pas.
+hub-forbidden_entry = Un boîtier a écrit des entrées que son certificat ne permet pas, ou qui contredisent ce qu'il avait écrit.
 hub-forbidden_entry_todo = Elles ne comptent pas. Vérifiez le boîtier et son rôle ; révoquez-le s'il a été volé.
+hub-frozen_subject = Un logiciel plus récent a écrit des entrées sur ce bracelet ou ce billet.
+hub-frozen_subject_todo = Il reste gelé et les comptes ne sont pas définitifs. Mettez le serveur à jour, puis revenez voir.
+hub-loss = De la marchandise ou des espèces ont été remises sans paiement : { $amount }.
+hub-loss_todo = Le bracelet n'a jamais été débité. Comptez le montant comme perte de ce point de vente.
 hub-not_found = Le serveur ne connaît pas ce numéro ou cet identifiant. Rien n'a changé : vérifiez votre saisie.
 hub-bad_request = Le serveur n'a pas compris. Rien n'a changé : vérifiez votre saisie.
 
@@ -207,6 +211,7 @@ top_up-back = Effacer le dernier chiffre
 top_up-clear = Effacer le montant
 top_up-today = Crédité aujourd'hui
 top_up-quota-left = Encore permis
+top_up-paid-back = À rendre en espèces
 top_up-credited = Crédité
 
 ## Console du serveur
@@ -236,7 +241,8 @@ console-not-balanced = Les comptes ne sont pas justes : { $amount }
 console-not-final = Les sommes concordent, mais { $count } bracelets ou billets attendent un logiciel plus récent
 console-in = Entré
 console-where = Où il est
-console-aside = Comptes à part
+console-corrections = Corrections
+console-pending-issued = Promis aux festivaliers
 console-guests-in = Personnes sur place
 console-admissions = Entrées du public
 console-top-up = Rechargé
@@ -279,6 +285,8 @@ conflict-chip_fork = Bracelet copié
 conflict-revoked_entries = Entrées d'un boîtier révoqué
 conflict-gap = Entrées manquantes
 conflict-forbidden_entry = Entrée interdite
+conflict-frozen_subject = Logiciel plus récent requis
+conflict-loss = Perte
 
 ## Vue de la démonstration
 demo-title = Une soirée, côte à côte
