@@ -1,5 +1,6 @@
 //! What staff answer about a payment whose green light nobody saw, or whose tap is in doubt.
-//! Invariant: "handed over: no" on a paid sale owes the guest its price; nothing is paid back from here.
+//! Invariant: "handed over: no" on a paid sale owes the guest its price; on one in doubt it gives the intent up, and
+//! the ledger says later what the guest is owed. Nothing is paid back from here.
 use box_store::Decision;
 use domain::{
     id::EntryRef,
@@ -30,12 +31,17 @@ pub(crate) fn answer(station: &Station, entry: EntryRef, handed_over: bool) -> R
         };
         let entries = match (in_doubt, handed_over) {
             (true, true) => vec![reply(Kind::HANDED_OVER, Effect::None)],
-            (true, false) | (false, true) => Vec::new(),
+            // the guest is gone without the goods: this box never writes or serves it again, the ledger settles it
+            (true, false) => vec![reply(Kind::GAVE_UP, Effect::None)],
+            (false, true) => Vec::new(),
             (false, false) => vec![reply(Kind::PENDING_CREDIT, Effect::Owe)],
         };
         let decision = Decision::write(entries, Ok(()));
         if unconfirmed { decision.confirming([entry]) } else { decision }
     });
+    if station.desk.waiting().is_some_and(|waiting| waiting.retry_of == Some(entry)) && !handed_over {
+        station.desk.cancel();
+    }
     station.changed();
     match committed {
         Ok(committed) => committed.result,

@@ -13,6 +13,8 @@ use box_store::{Committed, Decision, Store, StoreError, View};
 use domain::{
     bundle::{Bundle, BundleError},
     id::{BoxNumber, DeviceId, EntryRef},
+    journal::{Effect, Entry, Kind},
+    money::Cents,
     secrets::BandSecrets,
     ticket::Verifier,
     time::TrustedTime,
@@ -87,6 +89,21 @@ pub(crate) struct Station {
     pub torn_taps: Counter,
     /// Sessions opened with the hub.
     pub hub_sessions: Counter,
+}
+
+/// What the journal says about a request of a screen.
+pub(crate) enum KnownRequest {
+    /// It was done, with this outcome.
+    Answered(TapResult),
+    /// It was begun, and nobody knows whether the band paid.
+    InDoubt {
+        /// What was begun.
+        intent: EntryRef,
+        /// For how much.
+        amount: Cents,
+    },
+    /// It was begun and given up: the ledger decides, and this box never serves it again.
+    GivenUp,
 }
 
 /// What this box believes, to be compared with the hub at the same vector (design, section 7).
@@ -334,27 +351,44 @@ impl Station {
         committed
     }
 
-    /// The answer to a request that an earlier run of this box has already put in its journal.
-    pub(crate) fn answer_in_journal(&self, id: RequestId, purpose: &Purpose) -> Option<TapResult> {
-        let (entry, amount) = self
+    /// What an earlier run of this box has put in its journal about a request.
+    pub(crate) fn request_in_journal(&self, id: RequestId, purpose: &Purpose) -> Option<KnownRequest> {
+        let (at, entry, since) = self
             .store
             .read(move |view| {
-                let entry = view.answer(&id)?;
-                Some((entry, view.entry(entry)?.amount))
+                let at = view.answer(&id)?;
+                let entry = view.entry(at)?;
+                let since = if entry.kind == Kind::INTENT { view.referring(at) } else { Vec::new() };
+                Some((at, entry, since))
             })
             .ok()??;
+        let mut answer = (at, entry);
+        if answer.1.kind == Kind::INTENT {
+            // another request of the same band may have settled it on its way
+            let (intent, amount) = (at, answer.1.amount);
+            let commits = |entry: &Entry| matches!(entry.effect, Effect::Debit | Effect::Credit | Effect::Repay);
+            match since.into_iter().find(|(_, entry)| {
+                commits(entry) || matches!(entry.kind, Kind::VOID | Kind::GAVE_UP | Kind::CLOSING_READ)
+            }) {
+                None => return Some(KnownRequest::InDoubt { intent, amount }),
+                Some((_, entry)) if entry.kind == Kind::GAVE_UP => return Some(KnownRequest::GivenUp),
+                Some((_, entry)) if entry.kind == Kind::VOID => return None,
+                Some(commit) => answer = commit,
+            }
+        }
+        let (at, entry) = answer;
         let charged = match purpose {
-            Purpose::Sale(_) | Purpose::Refund => amount.as_i64(),
-            Purpose::TopUp(_) => 0i64.saturating_sub(amount.as_i64()),
+            Purpose::Sale(_) | Purpose::Refund => entry.amount.as_i64(),
+            Purpose::TopUp(_) => 0i64.saturating_sub(entry.amount.as_i64()),
             Purpose::ClosingRead | Purpose::Pairing(_) => 0,
         };
-        Some(TapResult {
+        Some(KnownRequest::Answered(TapResult {
             id: domain::wire::hex(&id),
             ok: true,
             charged_cents: charged,
-            entry: entry.to_string(),
+            entry: at.to_string(),
             ..TapResult::default()
-        })
+        }))
     }
 
     // --- lights and screens -------------------------------------------------------------------------------------

@@ -59,6 +59,15 @@ impl Purpose {
             Self::Pairing(_) => Screen::Gate,
         }
     }
+
+    /// How much was asked for, where that was said.
+    pub(crate) fn amount(&self) -> Option<Cents> {
+        match self {
+            Self::Sale(priced) => Some(priced.amount),
+            Self::TopUp(amount) => Some(*amount),
+            Self::Refund | Self::ClosingRead | Self::Pairing(_) => None,
+        }
+    }
 }
 
 /// A request that waits for its band.
@@ -120,6 +129,16 @@ impl TapDesk {
 
     /// Takes a request. `Ok(Some(result))`: it was answered before, and this was the answer.
     pub(crate) fn ask(&self, id: RequestId, purpose: Purpose) -> Result<Option<TapResult>, NotTaken> {
+        self.ask_again(id, purpose, None)
+    }
+
+    /// The same for a request that an earlier run of this box has left in doubt with that intent.
+    pub(crate) fn ask_again(
+        &self,
+        id: RequestId,
+        purpose: Purpose,
+        retry_of: Option<EntryRef>,
+    ) -> Result<Option<TapResult>, NotTaken> {
         let mut desk = self.lock();
         if let Some((asked, result)) = desk.answered.get(&id) {
             return if *asked == purpose { Ok(Some(result.clone())) } else { Err(NotTaken::OtherContent) };
@@ -131,7 +150,7 @@ impl TapDesk {
             Some(_) => return Err(NotTaken::Busy),
         }
         let screen = purpose.screen();
-        desk.waiting = Some(Waiting { id, purpose, retry_of: None });
+        desk.waiting = Some(Waiting { id, purpose, retry_of });
         drop(desk);
         self.progress.send_replace(Progress { id, screen, phase: Phase::WaitingForBand, result: None });
         Ok(None)

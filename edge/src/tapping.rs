@@ -222,6 +222,8 @@ fn tap(station: &Station, reader: &mut dyn TagReader, waiting: &Waiting, wallet:
         return wrong_band(station, waiting);
     }
     let mut tap = Tap::new(station.tap_context(), known, tag.uid.as_bytes(), request);
+    // the intent that is this request: what else the tap settles on its way answers nothing
+    let mut own = waiting.retry_of;
     let outcome = loop {
         match tap.step() {
             TapStep::Chip(command) => match reader.transceive(command) {
@@ -231,13 +233,19 @@ fn tap(station: &Station, reader: &mut dyn TagReader, waiting: &Waiting, wallet:
             },
             TapStep::Store(entries) => {
                 let (entries, request) = (entries.clone(), waiting.id);
-                let commits = entries.iter().any(|entry| matches!(entry.effect, Effect::Debit | Effect::Credit));
+                let begins = entries.iter().any(|entry| entry.kind == Kind::INTENT);
+                let moves = |entry: &Entry| matches!(entry.effect, Effect::Debit | Effect::Credit);
+                let commits =
+                    entries.iter().any(|entry| entry.refers_to.is_some() && entry.refers_to == own && moves(entry));
                 let stored = station.transact(move |_| {
                     let decision = Decision::write(entries, ());
-                    if commits { decision.answers(request) } else { decision }
+                    if begins || commits { decision.answers(request) } else { decision }
                 });
                 match &stored {
-                    Ok(committed) => tap.stored(Ok(&committed.refs)),
+                    Ok(committed) => {
+                        own = if begins { committed.refs.first().copied() } else { own };
+                        tap.stored(Ok(&committed.refs));
+                    }
                     Err(_) => tap.stored(Err(StoreFailed)),
                 }
             }

@@ -3,7 +3,7 @@
 //! Not here: verifying the chain of a connection (`sync`).
 use domain::{
     id::{BoxNumber, DeviceId},
-    journal::{Detail, Effect, Entry, Kind, PreviousHead, Revocation},
+    journal::{BlockedKind, Detail, Effect, Entry, Kind, PreviousHead, Revocation},
     ledger::Cutoff,
     trust::{Certificate, Purpose},
 };
@@ -71,7 +71,8 @@ impl Hub {
             Some(PreviousHead { epoch: journal.epoch, seq: head.seq, hash: head.hash })
         };
         let heads = self.journals.of_device(device).filter_map(head).collect();
-        let part = Detail::Revocation(Revocation { heads, reason: reason.into() }).to_bytes();
+        let revocation = Revocation { heads, reason: reason.into() };
+        let part = Detail::Revocation(BlockedKind::Device, revocation).to_bytes();
         let entry = Entry { part, ..self.entry(Kind::REVOCATION, Effect::Block, device.into()) };
         self.act(vec![entry])?;
         self.store.transaction::<_, HubError>(|store| Ok(store.set_revoked(device)?))?;

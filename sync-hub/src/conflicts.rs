@@ -21,8 +21,8 @@ pub struct KeptConflict {
     amount: Option<i64>,
 }
 
-const fn kind_of(kind: ConflictKind) -> Option<view::ConflictKind> {
-    Some(match kind {
+const fn kind_of(kind: ConflictKind) -> view::ConflictKind {
+    match kind {
         ConflictKind::DoubleAdmission => view::ConflictKind::DoubleAdmission,
         ConflictKind::Overspend => view::ConflictKind::Overspend,
         ConflictKind::Fork => view::ConflictKind::Fork,
@@ -30,9 +30,9 @@ const fn kind_of(kind: ConflictKind) -> Option<view::ConflictKind> {
         ConflictKind::RevokedEntries => view::ConflictKind::RevokedEntries,
         ConflictKind::Gap => view::ConflictKind::Gap,
         ConflictKind::ForbiddenEntry => view::ConflictKind::ForbiddenEntry,
-        // Both stand in the books: frozen subjects and losses are counted there.
-        ConflictKind::FrozenSubject | ConflictKind::Loss => return None,
-    })
+        ConflictKind::FrozenSubject => view::ConflictKind::FrozenSubject,
+        ConflictKind::Loss => view::ConflictKind::Loss,
+    }
 }
 
 const fn code(kind: view::ConflictKind) -> &'static str {
@@ -44,24 +44,26 @@ const fn code(kind: view::ConflictKind) -> &'static str {
         view::ConflictKind::RevokedEntries => "hub.revoked_entries",
         view::ConflictKind::Gap => "hub.gap",
         view::ConflictKind::ForbiddenEntry => "hub.forbidden_entry",
+        view::ConflictKind::FrozenSubject => "hub.frozen_subject",
+        view::ConflictKind::Loss => "hub.loss",
     }
 }
 
 impl KeptConflict {
-    /// What is kept of a conflict; `None` for those that stand in the books alone.
-    pub fn of(conflict: &Conflict) -> Option<Self> {
+    /// What is kept of a conflict.
+    pub fn of(conflict: &Conflict) -> Self {
         let subject = match conflict.subject {
             ConflictSubject::Wallet(id) => hex(&id.0),
             ConflictSubject::Ticket(id) => hex(&id.0),
             ConflictSubject::Device(id) => hex(&id.0),
         };
         let place = |place: &ConflictPlace| (place.at.to_string(), place.box_number.0, place.hlc.unix_ms());
-        Some(Self {
-            kind: kind_of(conflict.kind)?,
+        Self {
+            kind: kind_of(conflict.kind),
             subject,
             places: conflict.places.iter().take(PLACES).map(place).collect(),
             amount: conflict.amount,
-        })
+        }
     }
 
     /// One place that has no entry of money or passage behind it.
@@ -98,9 +100,15 @@ impl KeptConflict {
     }
 }
 
-/// All conflicts of one subject as the store keeps them; `None` where everything fits.
+/// All conflicts of one id as the store keeps them, each once, though it may stand for a wallet and a ticket; `None`
+/// where everything fits.
 pub(crate) fn stored(found: &[Conflict]) -> Option<String> {
-    let kept: Vec<KeptConflict> = found.iter().filter_map(KeptConflict::of).collect();
+    let mut kept: Vec<KeptConflict> = Vec::with_capacity(found.len());
+    for conflict in found.iter().map(KeptConflict::of) {
+        if !kept.contains(&conflict) {
+            kept.push(conflict);
+        }
+    }
     if kept.is_empty() { None } else { serde_json::to_string(&kept).ok() }
 }
 

@@ -3,7 +3,10 @@
 //! Not here: which acts there are (`boxes`, `tickets`, `wallets`).
 use domain::{
     id::{BoxNumber, EntryRef},
-    journal::{ChainCursor, Countersignature, Detail, Effect, Entry, Flags, Genesis, Kind, PreviousHead, Subject},
+    journal::{
+        Block, BlockedKind, ChainCursor, Countersignature, Detail, Effect, Entry, Flags, Genesis, Kind, PreviousHead,
+        Subject,
+    },
     ledger::unlifted,
 };
 use sync::Segment;
@@ -103,8 +106,14 @@ impl Hub {
         Ok(count)
     }
 
-    /// Entries that lift every block of this kind on a subject.
-    pub(crate) fn lifting(&mut self, subject: Subject, kind: Kind) -> Result<Vec<Entry>, HubError> {
+    /// An entry that blocks a subject until another one lifts it.
+    pub(crate) fn block_entry(&mut self, of: BlockedKind, subject: Subject, reason: &str) -> Entry {
+        let part = Detail::Block(Block { of, reason: reason.into() }).to_bytes();
+        Entry { part, ..self.entry(Kind::BLOCK, Effect::Block, subject) }
+    }
+
+    /// Entries that lift every block on a subject; a revocation is for ever.
+    pub(crate) fn lifting(&mut self, of: BlockedKind, subject: Subject) -> Result<Vec<Entry>, HubError> {
         self.project()?;
         let currency = self.identity.founding.currency;
         let about = self.journals.entries_about(&subject.0, &self.store, currency)?;
@@ -112,10 +121,14 @@ impl Hub {
             .into_iter()
             .map(|(at, place, body)| (self.journals.at(at).entry_ref(place.seq), body.entry().clone()))
             .collect();
-        let holding = unlifted(about.iter().map(|(at, entry)| (*at, entry)));
-        let of_kind = |at: &EntryRef| about.iter().any(|(other, entry)| other == at && entry.kind == kind);
-        let blocks: Vec<EntryRef> = holding.into_iter().filter(of_kind).collect();
-        let lift = |block| Entry { refers_to: Some(block), ..self.entry(Kind::UNBLOCK, Effect::Unblock, subject) };
+        let holding = unlifted(of, about.iter().map(|(at, entry)| (*at, entry)));
+        let for_now = |at: &EntryRef| about.iter().any(|(other, entry)| other == at && entry.kind != Kind::REVOCATION);
+        let blocks: Vec<EntryRef> = holding.into_iter().filter(for_now).collect();
+        let part = Detail::Block(Block { of, reason: String::new() }).to_bytes();
+        let lift = |block| {
+            let entry = self.entry(Kind::UNBLOCK, Effect::Unblock, subject);
+            Entry { refers_to: Some(block), part: part.clone(), ..entry }
+        };
         Ok(blocks.into_iter().map(lift).collect())
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use domain::{
     bundle::Category,
     id::{BoxNumber, DeviceId},
-    ledger::Standing,
+    ledger::{Reason, Standing, closes, differs, opens},
     trust::Roles,
 };
 use screens::view::{self, ConflictKind, HubBox, HubView};
@@ -15,7 +15,7 @@ use crate::{
     conflicts::{KeptConflict, read},
     hub::{Hub, HubError},
     ingest::journals::{Journal, ReadBody},
-    store::{Reading, StoreError},
+    store::{Place, Reading, StoreError},
     totals::Books,
 };
 
@@ -127,6 +127,28 @@ impl Hub {
         Ok(ReadBody::of(&body, self.identity.founding.currency).entry().hlc.unix_ms())
     }
 
+    /// Whether an entry counts, also by the hold that it closes. The fold judges by the holds of every branch.
+    fn standing(&self, journal: &Journal, body: &ReadBody, place: Place) -> Result<Standing, StoreError> {
+        let currency = self.identity.founding.currency;
+        let standing = journal.standing(body, place, currency);
+        let closed = closes(body.entry()).filter(|_| !matches!(standing, Standing::SetAside(_)));
+        let Some(at) = closed.filter(|at| at.device == journal.device) else { return Ok(standing) };
+        let mut holds = Vec::new();
+        for held in self.journals.of_device(at.device).filter(|held| held.epoch == at.epoch) {
+            for run in held.tree.runs().iter().filter(|run| (run.first..=run.last).contains(&at.seq)) {
+                for hold in self.store.bodies(held.id.into(), run.run, at.seq, at.seq)? {
+                    let hold = ReadBody::of(&hold, currency);
+                    let counts = held.standing(&hold, Place { journal: held.id, run: run.run, seq: at.seq }, currency);
+                    if opens(hold.entry()) && !matches!(counts, Standing::SetAside(_)) {
+                        holds.push(hold);
+                    }
+                }
+            }
+        }
+        let lies = !holds.is_empty() && holds.iter().all(|hold| differs(body.entry(), hold.entry()));
+        Ok(if lies { Standing::SetAside(Reason::OtherAmount) } else { standing })
+    }
+
     /// The first entry held beyond a revocation.
     fn first_beyond(&self, journal: &Journal) -> Option<u32> {
         use domain::ledger::Cutoff;
@@ -154,8 +176,8 @@ impl Hub {
             let hash = crate::ingest::tree::Hashes::of(&hashes, run, seq, seq)?;
             for (body, hash) in bodies.iter().zip(hash) {
                 let body = ReadBody::of(body, self.identity.founding.currency);
-                let place = crate::store::Place { journal: journal.id, run: run.run, seq };
-                let standing = journal.standing(&body, place, self.identity.founding.currency);
+                let place = Place { journal: journal.id, run: run.run, seq };
+                let standing = self.standing(journal, &body, place)?;
                 found.push((body, standing, domain::wire::hex(&hash)));
             }
         }

@@ -133,7 +133,17 @@ pub(crate) struct SampleBox {
 impl SampleBox {
     /// A box with key and number `n`, and its genesis.
     pub(crate) fn new(n: u8, roles: Roles) -> Self {
-        let (key, chain) = (key(n), box_chain(n, roles));
+        Self::with_chain(n, box_chain(n, roles))
+    }
+
+    /// Another hub node with key `n`, and its genesis.
+    pub(crate) fn hub(n: u8) -> Self {
+        let scope = Scope { kinds: u64::MAX, ..Scope::nothing("other hub") };
+        Self::with_chain(n, chain(&key(n), Purpose::Hub, scope))
+    }
+
+    fn with_chain(n: u8, chain: CertificateChain) -> Self {
+        let key = key(n);
         let device = device_id(&key.verifying_key().to_bytes());
         let mut made = Self {
             device,

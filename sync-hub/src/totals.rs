@@ -1,7 +1,7 @@
 //! The books and the agreement, summed over everything that is stored.
 //! Invariant: read from one unchanging state of the database, beside the writer.
 //! Not here: what the sums mean (`domain::ledger::Totals`).
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
     journal::BandProfile,
@@ -59,11 +59,15 @@ pub fn books(reading: &Reading) -> Result<Books, StoreError> {
     reading.at_once(|reading| {
         let mut books = Books::default();
         let mut sums = Vec::new();
+        // What newer software names may be a wallet or a ticket: it is both, and waits once.
+        let mut frozen = BTreeSet::new();
         reading.each_wallet(|wallet, stored| {
             let state = stored.state.as_deref().and_then(|bytes| WalletState::from_bytes(bytes).ok());
             let flags = state.map(|state| state.flags).unwrap_or_default();
             let purse = state.is_some_and(|s| s.profile.is_some_and(BandProfile::has_purse) || s.head_counter > 0);
-            books.frozen = books.frozen.saturating_add(u64::from(flags.has(WalletFlags::FROZEN)));
+            if flags.has(WalletFlags::FROZEN) {
+                frozen.insert(wallet.0);
+            }
             books.wallets = books.wallets.saturating_add(1);
             sums.push(WalletSum { wallet, accounts: *stored.sums(), purse, forked: flags.has(WalletFlags::SUSPECT) });
         })?;
@@ -72,8 +76,11 @@ pub fn books(reading: &Reading) -> Result<Books, StoreError> {
             let Ok(state) = TicketState::from_bytes(bytes) else { return };
             books.guests_in = books.guests_in.saturating_add(i64::from(state.flags.has(TicketFlags::INSIDE)));
             books.admissions = books.admissions.saturating_add(state.uses.into());
-            books.frozen = books.frozen.saturating_add(u64::from(state.flags.has(TicketFlags::FROZEN)));
+            if state.flags.has(TicketFlags::FROZEN) {
+                frozen.insert(state.ticket.0);
+            }
         })?;
+        books.frozen = frozen.len() as u64;
         Ok(books)
     })
 }
@@ -111,6 +118,12 @@ impl Books {
             in_doubt_cents: money.in_doubt,
             disputed_cents: money.disputed,
             gifts_cents: money.gifts,
+            corrections_cents: money
+                .corrections
+                .saturating_add(money.other_credit)
+                .saturating_add(money.transferred)
+                .saturating_sub(money.other_debit),
+            pending_issued_cents: money.pending_issued,
             unexplained_cents: money.unexplained,
             balanced: money.balances() && self.frozen == 0,
             frozen: self.frozen,

@@ -1,10 +1,6 @@
 //! Blocking bands, and what is known of one wallet.
 //! Invariant: a block is an entry of the hub's journal; it holds until an entry that names it lifts it.
-use domain::{
-    id::WalletId,
-    journal::{Effect, Entry, Kind},
-    ledger::WalletState,
-};
+use domain::{id::WalletId, journal::BlockedKind, ledger::WalletState};
 use serde::Serialize;
 
 use crate::{
@@ -54,17 +50,17 @@ impl Hub {
 
     /// Blocks a band; whether it was free before. A band that nobody has seen may be blocked too.
     pub fn block_wallet(&mut self, wallet: WalletId) -> Result<bool, HubError> {
-        if !self.lifting(wallet.into(), Kind::BLOCK)?.is_empty() {
+        if !self.lifting(BlockedKind::Wallet, wallet.into())?.is_empty() {
             return Ok(false);
         }
-        let entry = Entry { part: b"band.blocked".to_vec(), ..self.entry(Kind::BLOCK, Effect::Block, wallet.into()) };
+        let entry = self.block_entry(BlockedKind::Wallet, wallet.into(), "band.blocked");
         self.act(vec![entry])?;
         Ok(true)
     }
 
     /// Frees a band; whether it was blocked.
     pub fn unblock_wallet(&mut self, wallet: WalletId) -> Result<bool, HubError> {
-        let entries = self.lifting(wallet.into(), Kind::BLOCK)?;
+        let entries = self.lifting(BlockedKind::Wallet, wallet.into())?;
         let any = !entries.is_empty();
         self.act(entries)?;
         Ok(any)

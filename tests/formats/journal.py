@@ -33,8 +33,14 @@ def part(kind, data):
     if kind == 32:
         return cbor(data, "epoch seq hash term archived")
     if kind == 35:
-        found = cbor(data, "heads reason")
+        of = fields.uint(1)
+        found = {"of": of} | cbor(fields.rest(), "heads reason")
+        need(of == 3 or of == 2 and not found["heads"], "what is revoked")
         return found | {"heads": [record(head, "epoch seq hash") for head in found["heads"]]}
+    if kind in (33, 34):
+        found = {"of": fields.uint(1), "reason": fields.rest()}
+        need(1 <= found["of"] <= 3 and all(0x21 <= byte <= 0x7E for byte in found["reason"]), "block")
+        return found
     if kind in (1, 21):
         found = {"scheme": fields.uint(1), "marks": fields.uint(1), "product": [fields.varint() for _ in range(4)]}
     elif kind == 2:

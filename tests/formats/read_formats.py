@@ -267,7 +267,17 @@ def sales_voids_and_what_is_newer_read_too():
     same(entries[15], part=b"see there", refers_to={"device": b"\x09" * 16, "epoch": 4, "seq": 77})
     head = {"epoch": 1, "seq": 3, "hash": golden_journal()[3][2]}
     assert entries[16]["part"] == head | {"term": 2, "archived": False}
-    assert entries[17]["part"] == {"heads": [head], "reason": "lost"}
+    assert entries[17]["part"] == {"of": 3, "heads": [head], "reason": "lost"}
+
+
+@check
+def a_block_says_what_it_is_about_and_what_lifts_it_too():
+    block, lift = (journal.entry(golden_journal()[at][1]) for at in (18, 19))
+    same(block, kind=33, effect=8, subject=WALLET, part={"of": 1, "reason": b"band.blocked"})
+    same(lift, kind=34, effect=9, subject=WALLET, part={"of": 1, "reason": b""})
+    assert lift["refers_to"] == {"device": DEVICE, "epoch": 1, "seq": 18}
+    for kind, part in ((33, b""), (33, b"\4code"), (34, b"\1two words"), (35, b"\1\x82\x80\x64lost")):
+        assert refuses(journal.part, kind, part), part
 
 
 @check

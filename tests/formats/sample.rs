@@ -3,8 +3,9 @@ use domain::{
     bundle::{BundleBody, BundleSection, Category, ImportedEvent, Place, Policy, PretixProduct, Product, RawKey},
     id::{BoxNumber, DeviceId, EntryRef, FestivalId, TicketUid, WalletId, device_id},
     journal::{
-        Admission, BandProfile, ChainCursor, CommitMark, Countersignature, Detail, Effect, Entry, Flags, Genesis, Head,
-        Intent, IntentPurpose, Kind, Pairing, PreviousHead, Revocation, Sale, SaleLine, TopUp, ZERO_HASH,
+        Admission, BandProfile, Block, BlockedKind, ChainCursor, CommitMark, Countersignature, Detail, Effect, Entry,
+        Flags, Genesis, Head, Intent, IntentPurpose, Kind, Pairing, PreviousHead, Revocation, Sale, SaleLine, TopUp,
+        ZERO_HASH,
     },
     ledger::{TicketFlags, TicketState, WalletFlags, WalletState},
     money::{Cents, Currency},
@@ -325,8 +326,19 @@ pub(crate) fn journal() -> Journal {
     };
     journal.write(Entry {
         subject: device.into(),
-        part: part(Detail::Revocation(revoked)),
+        part: part(Detail::Revocation(BlockedKind::Device, revoked)),
         ..entry(Kind::REVOCATION, Effect::Block, 254_000)
+    });
+    let blocked = journal.write(Entry {
+        subject: wallet().into(),
+        part: part(Detail::Block(Block { of: BlockedKind::Wallet, reason: "band.blocked".into() })),
+        ..entry(Kind::BLOCK, Effect::Block, 255_000)
+    });
+    journal.write(Entry {
+        subject: wallet().into(),
+        refers_to: Some(blocked),
+        part: part(Detail::Block(Block { of: BlockedKind::Wallet, reason: String::new() })),
+        ..entry(Kind::UNBLOCK, Effect::Unblock, 256_000)
     });
     journal
 }

@@ -41,7 +41,7 @@ pub struct Decision<R> {
     pub result: R,
     /// Entries whose green light was seen; noted along with this decision.
     pub confirm: Vec<EntryRef>,
-    /// The screen's request that the last of `entries` answers, for [`View::answer`].
+    /// The screen's request that the first of `entries` answers, for [`View::answer`].
     pub request: Option<[u8; 16]>,
 }
 
@@ -56,7 +56,8 @@ impl<R> Decision<R> {
         Self { entries, result, confirm: Vec::new(), request: None }
     }
 
-    /// Notes that the last entry answers this request, so that the same request gets the same answer for ever.
+    /// Notes that the first entry answers this request, so that the same request gets the same answer for ever. An
+    /// intent answers until its commit does.
     #[must_use]
     pub fn answers(mut self, request: [u8; 16]) -> Self {
         self.request = Some(request);

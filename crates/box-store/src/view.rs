@@ -6,9 +6,10 @@ use std::cell::RefCell;
 
 use domain::{
     id::{BoxNumber, DeviceId, EntryRef, TicketUid, WalletId},
-    journal::{Detail, Entry, EntryHash, Genesis},
+    journal::{Detail, Entry, EntryHash, Genesis, HEADER_LEN},
     ledger::{TicketFlags, TicketState, WalletState},
     time::Hlc,
+    wire::Writer,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sync::Section;
@@ -206,6 +207,30 @@ impl<'a> View<'a> {
     pub fn answer(&self, request: &[u8; 16]) -> Option<EntryRef> {
         let at: Option<i64> = self.kept(self.one("SELECT at FROM answer WHERE request = ?1", &[&&request[..]]));
         at.and_then(|at| At::from_sql(at).ok()).map(|at| at.of(self.device))
+    }
+
+    /// Own entries that refer to this own entry, oldest first: what became of an intent.
+    pub fn referring(&self, to: EntryRef) -> Vec<(EntryRef, Entry)> {
+        self.kept(self.referring_rows(to))
+    }
+
+    fn referring_rows(&self, to: EntryRef) -> Result<Vec<(EntryRef, Entry)>, StoreError> {
+        let mut name = Writer::new();
+        to.write(&mut name);
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT at, body FROM entry WHERE at > ?1 AND substr(body, ?2, 24) = ?3 ORDER BY at")?;
+        let at = At { epoch: to.epoch, seq: to.seq };
+        // the reference ends the header; SQL counts bytes from 1
+        let from = i64::try_from(HEADER_LEN - EntryRef::LEN).unwrap_or(0) + 1;
+        let mut rows = statement.query(params![at.sql(), from, name.finish()])?;
+        let mut referring = Vec::new();
+        while let Some(row) = rows.next()? {
+            let body: Vec<u8> = row.get(1)?;
+            let entry = Entry::from_bytes(&body).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            referring.push((At::from_sql(row.get(0)?)?.of(self.device), entry));
+        }
+        Ok(referring)
     }
 
     /// Own entries about a wallet or ticket that the hub's state does not cover, oldest first.

@@ -129,11 +129,11 @@ impl Writing<'_> {
             }
             writing.commits = writing.commits.saturating_add(1);
             let refs = writing.tail.append(writing.connection, writing.who, entries, writing.wall_ms)?;
-            if let (Some(request), Some(last)) = (request, refs.last()) {
-                let at = At { epoch: last.epoch, seq: last.seq };
+            if let (Some(request), Some(first)) = (request, refs.first()) {
+                let at = At { epoch: first.epoch, seq: first.seq };
                 writing
                     .connection
-                    .prepare_cached("INSERT INTO answer (request, at) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+                    .prepare_cached("INSERT INTO answer (request, at) VALUES (?1, ?2) ON CONFLICT (request) DO UPDATE SET at = excluded.at")?
                     .execute(rusqlite::params![&request[..], at.sql()])?;
             }
             Ok(refs)

@@ -4,7 +4,10 @@ mod ledger_world;
 
 use domain::{
     id::{BoxNumber, EntryRef, TicketUid, WalletId},
-    journal::{BandProfile, ChainCursor, Effect, Entry, EntryHash, Flags, Kind, ZERO_HASH, link},
+    journal::{
+        BandProfile, Block, BlockedKind, ChainCursor, Detail, Effect, Entry, EntryHash, Flags, Kind, Revocation,
+        ZERO_HASH, link,
+    },
     ledger::{
         Accounts, Body, Branches, Conflict, Cutoff, Forbidden, ForkBranch, ForkProof, ForkProofError, Reason, Standing,
         TicketEntry, TicketFlags, TicketState, Totals, WalletEntry, WalletFlags, WalletState, WalletSum, fold_ticket,
@@ -122,17 +125,59 @@ fn training_moves_nothing() {
     assert_eq!(sums, Accounts::default());
 }
 
+fn block(of: BlockedKind) -> Entry {
+    let part = Detail::Block(Block { of, reason: "code".into() }).to_bytes();
+    Entry { part, ..entry(Kind::BLOCK, Effect::Block, 0) }
+}
+
+fn lift(of: BlockedKind, block: EntryRef) -> Entry {
+    let part = Detail::Block(Block { of, reason: "".into() }).to_bytes();
+    Entry { part, refers_to: Some(block), ..entry(Kind::UNBLOCK, Effect::Unblock, 0) }
+}
+
 #[test]
 fn a_block_holds_until_an_entry_that_names_it_lifts_it() {
     let mut world = World::new();
-    let blocks =
-        [world.push(9, entry(Kind::BLOCK, Effect::Block, 0)), world.push(9, entry(Kind::BLOCK, Effect::Block, 0))];
-    world.refer(9, Kind::UNBLOCK, Effect::Unblock, blocks[0]);
+    let blocks = [world.push(9, block(BlockedKind::Wallet)), world.push(9, block(BlockedKind::Wallet))];
+    world.push(9, lift(BlockedKind::Wallet, blocks[0]));
     assert!(fold(&world).state.flags.has(WalletFlags::BLOCKED));
-    world.refer(9, Kind::UNBLOCK, Effect::Unblock, blocks[1]);
+    world.push(9, lift(BlockedKind::Ticket, blocks[1]));
+    assert!(fold(&world).state.flags.has(WalletFlags::BLOCKED), "what lifts a ticket's block lifts no wallet's");
+    world.push(9, lift(BlockedKind::Wallet, blocks[1]));
     assert!(!fold(&world).state.flags.has(WalletFlags::BLOCKED));
     world.entries.reverse();
     assert!(!fold(&world).state.flags.has(WalletFlags::BLOCKED));
+}
+
+#[test]
+fn a_block_is_about_what_its_part_says_and_one_that_says_nothing_counts_nothing() {
+    let same_id = TicketUid(WALLET.0);
+    for (of, wallet, ticket) in
+        [(BlockedKind::Wallet, true, false), (BlockedKind::Ticket, false, true), (BlockedKind::Device, false, false)]
+    {
+        let mut world = World::new();
+        let at = world.push(9, block(of));
+        assert_eq!(fold(&world).state.flags.has(WalletFlags::BLOCKED), wallet, "{of:?}");
+        let believed = WalletState::empty(WALLET).with_local(&world.entries);
+        assert_eq!(believed.flags.has(WalletFlags::BLOCKED), wallet, "{of:?}");
+        let shown = TicketEntry { at, entry: block(of), box_number: BoxNumber(0), standing: Standing::InForce };
+        assert_eq!(fold_ticket(same_id, &[shown]).state.flags.has(TicketFlags::BLOCKED), ticket, "{of:?}");
+    }
+    let mut world = World::new();
+    world.push(9, Entry { part: b"band.blocked".to_vec(), ..entry(Kind::BLOCK, Effect::Block, 0) });
+    let nothing = fold(&world);
+    assert_eq!(nothing.state, WalletState::empty(WALLET));
+    assert_eq!(codes(&wallet_conflicts(&nothing, &world.entries, |_| BoxNumber(0))), ["forbidden-entry"]);
+}
+
+#[test]
+fn a_block_by_an_entry_that_cannot_say_what_it_is_about_holds_for_wallet_and_ticket() {
+    let decision = entry(Kind::DECISION, Effect::Block, 0);
+    let mut world = World::new();
+    let at = world.push(9, decision.clone());
+    assert!(fold(&world).state.flags.has(WalletFlags::BLOCKED));
+    let shown = TicketEntry { at, entry: decision, box_number: BoxNumber(0), standing: Standing::InForce };
+    assert!(fold_ticket(TicketUid(WALLET.0), &[shown]).state.flags.has(TicketFlags::BLOCKED));
 }
 
 #[test]
@@ -213,19 +258,21 @@ fn a_disputed_admission_counts_and_asks_for_a_supervisor_and_a_revoked_one_does_
 fn a_ticket_is_paired_blocked_revoked_and_frozen_by_its_entries() {
     let mut pairing = passage(1, 1, Effect::None, 10);
     pairing.entry = Entry { subject: WALLET.into(), other: TICKET.into(), ..entry(Kind::PAIRING, Effect::None, 0) };
-    let mut block = passage(9, 1, Effect::Block, 10);
-    block.entry.kind = Kind::BLOCK;
+    let mut blocked = passage(9, 1, Effect::Block, 10);
+    blocked.entry = Entry { subject: TICKET.into(), ..block(BlockedKind::Ticket) };
     let mut revoke = passage(9, 2, Effect::Block, 10);
     revoke.entry.kind = Kind::REVOCATION;
+    let revocation = Revocation { heads: Vec::new(), reason: "ticket.revoked".into() };
+    revoke.entry.part = Detail::Revocation(BlockedKind::Ticket, revocation).to_bytes();
     let newer = passage(9, 3, Effect::Unknown(88), 10);
-    let state = fold_ticket(TICKET, &[pairing.clone(), block.clone(), revoke, newer]).state;
+    let state = fold_ticket(TICKET, &[pairing.clone(), blocked.clone(), revoke, newer]).state;
     assert_eq!(state.wallet, Some(WALLET));
     for flag in [TicketFlags::BLOCKED, TicketFlags::REVOKED, TicketFlags::FROZEN] {
         assert!(state.flags.has(flag), "{flag:?}");
     }
-    let mut lift = passage(9, 4, Effect::Unblock, 10);
-    lift.entry.refers_to = Some(block.at);
-    assert_eq!(fold_ticket(TICKET, &[lift, block, pairing]).state.flags, TicketFlags::default());
+    let mut lifted = passage(9, 4, Effect::Unblock, 10);
+    lifted.entry = Entry { subject: TICKET.into(), ..lift(BlockedKind::Ticket, blocked.at) };
+    assert_eq!(fold_ticket(TICKET, &[lifted, blocked, pairing]).state.flags, TicketFlags::default());
 }
 
 #[test]

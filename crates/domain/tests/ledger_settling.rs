@@ -383,3 +383,92 @@ fn a_part_that_cannot_be_read_is_set_aside_and_moves_nothing() {
     assert_eq!(conflicts.iter().map(|c| c.code()).collect::<Vec<_>>(), ["forbidden-entry"]);
     assert!(Detail::of(&world.entries.last().unwrap().entry).is_err());
 }
+
+/// A bar that holds 900 and commits 100; gives the places of both.
+fn lying_bar() -> (World, EntryRef, EntryRef) {
+    let mut world = funded();
+    let hold = world.sale(BAR_A, 900, End::Written);
+    let commit = world.push(BAR_A, Entry { refers_to: Some(hold), ..entry(Kind::SALE, Effect::Debit, 100) });
+    (world, hold, commit)
+}
+
+#[test]
+fn a_commit_of_another_amount_than_its_hold_is_set_aside_and_named_and_the_hold_stays_in_doubt() {
+    let (mut world, hold, commit) = lying_bar();
+    assert_eq!(verdict(&world, hold), Verdict::Doubt);
+    let fold = fold_wallet(WALLET, &world.entries);
+    assert_eq!((fold.accounts.spent, fold.state.balance, fold.state.in_doubt), (0, 100, 900));
+    let found = domain::ledger::wallet_conflicts(&fold, &world.entries, |_| domain::id::BoxNumber(7));
+    assert_eq!(found.iter().map(|c| (c.code(), c.amount)).collect::<Vec<_>>(), [("forbidden-entry", Some(100))]);
+    assert_eq!(found[0].places.iter().map(|p| (p.at, p.amount)).collect::<Vec<_>>(), [(commit, 100)]);
+    for turn in 0..world.entries.len() {
+        let mut mixed = world.entries.clone();
+        mixed.rotate_left(turn);
+        mixed.extend(world.entries.clone());
+        assert_eq!(fold_wallet(WALLET, &mixed), fold, "turned by {turn}");
+    }
+    // Given up, the chip says what became of it.
+    world.give_up(BAR_A, hold);
+    world.sale(BAR_B, 10, End::Committed);
+    assert_eq!(verdict(&world, hold), Verdict::Applied);
+}
+
+#[test]
+fn a_void_of_another_amount_than_its_hold_voids_nothing() {
+    let mut world = funded();
+    let hold = world.sale(BAR_A, 900, End::Written);
+    world.push(BAR_A, Entry { refers_to: Some(hold), ..entry(Kind::VOID, Effect::Release, 100) });
+    assert_eq!(verdict(&world, hold), Verdict::Doubt);
+    assert_eq!(fold_wallet(WALLET, &world.entries).state.in_doubt, 900);
+}
+
+#[test]
+fn a_commit_whose_hold_is_not_here_yet_counts_until_the_hold_says_otherwise() {
+    let (world, hold, _) = lying_bar();
+    let without: Vec<_> = world.entries.iter().filter(|e| e.at != hold).cloned().collect();
+    assert_eq!(fold_wallet(WALLET, &without).state.balance, 900);
+    let mut late = without;
+    late.push(world.entries.iter().find(|e| e.at == hold).unwrap().clone());
+    assert_eq!(fold_wallet(WALLET, &late), fold_wallet(WALLET, &world.entries));
+}
+
+#[test]
+fn the_quick_path_gives_nothing_for_a_wallet_with_a_lying_commit() {
+    use domain::ledger::{Accounts, Tip, fold_fast};
+    let (world, hold, commit) = lying_bar();
+    let intent = &world.entries.iter().find(|e| e.at == hold).unwrap().entry;
+    let (mut sums, mut tip) = (Accounts::default(), Tip::default());
+    for e in &world.entries {
+        let closed = domain::ledger::closes(&e.entry).and_then(|at| world.entries.iter().find(|i| i.at == at));
+        sums.add_closing(&e.entry, closed.map(|i| &i.entry));
+        tip.add(&e.entry, closed.map(|i| &i.entry));
+    }
+    assert_eq!((fold_fast(WALLET, &sums, &tip), sums.spent), (None, 0));
+    let lie = &world.entries.iter().find(|e| e.at == commit).unwrap().entry;
+    sums.remove_closing(lie, Some(intent));
+    assert_eq!((sums.marks, sums.hold_debit), (0, 900));
+}
+
+#[test]
+fn what_a_box_believes_leaves_a_lying_commit_out() {
+    let (world, hold, _) = lying_bar();
+    let before = world.entries.iter().position(|e| e.at == hold).unwrap();
+    let at_hub = fold_wallet(WALLET, &world.entries[..before]).state;
+    let believed = at_hub.with_local(&world.entries[before..]);
+    assert_eq!((believed.balance, believed.in_doubt), (100, 900));
+}
+
+#[test]
+fn on_forked_ground_a_commit_agrees_with_the_hold_of_either_branch() {
+    let (world, hold, _) = lying_bar();
+    let mut branches = world.clone();
+    let other = branches.entries.iter().find(|e| e.at == hold).unwrap().clone();
+    branches.entries.push(domain::ledger::WalletEntry {
+        entry: Entry { amount: ledger_world::cents(100), ..other.entry.clone() },
+        standing: Standing::Disputed,
+        ..other
+    });
+    let fold = fold_wallet(WALLET, &branches.entries);
+    assert_eq!(fold.accounts.spent, 100);
+    assert_eq!(fold_wallet(WALLET, &world.entries).accounts.spent, 0);
+}

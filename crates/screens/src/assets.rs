@@ -127,7 +127,17 @@ mod tests {
         ("age", &["tickets", "wallets", "revocations", "bundle"]),
         (
             "conflict",
-            &["double_admission", "overspend", "fork", "chip_fork", "revoked_entries", "gap", "forbidden_entry"],
+            &[
+                "double_admission",
+                "overspend",
+                "fork",
+                "chip_fork",
+                "revoked_entries",
+                "gap",
+                "forbidden_entry",
+                "frozen_subject",
+                "loss",
+            ],
         ),
         ("headline", &["ok", "repeat", "no", "care", "unknown"]),
         ("phase", &["idle", "waiting_for_band", "writing", "tap_again", "paid", "refused", "supervisor"]),

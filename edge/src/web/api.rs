@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     gate,
-    station::Station,
+    station::{KnownRequest, Station},
     tap_desk::{NotTaken, Progress, Purpose, RequestId},
     view,
 };
@@ -210,12 +210,20 @@ async fn ask(station: Arc<Station>, id: RequestId, purpose: Purpose, wait: Wait)
     let mut progress = station.desk.follow();
     let known = {
         let (station, purpose) = (Arc::clone(&station), purpose.clone());
-        tokio::task::spawn_blocking(move || station.answer_in_journal(id, &purpose)).await
+        tokio::task::spawn_blocking(move || station.request_in_journal(id, &purpose)).await
     };
-    if let Ok(Some(result)) = known {
-        return Json(Outcome { phase: screens::view::Phase::Paid, result: Some(result) }).into_response();
-    }
-    match station.desk.ask(id, purpose) {
+    let retry_of = match known {
+        Ok(Some(KnownRequest::Answered(result))) => {
+            return Json(Outcome { phase: screens::view::Phase::Paid, result: Some(result) }).into_response();
+        }
+        Ok(Some(KnownRequest::InDoubt { amount, .. })) if purpose.amount().is_some_and(|asked| asked != amount) => {
+            return refused("till.other_content").into_response();
+        }
+        Ok(Some(KnownRequest::InDoubt { intent, .. })) => Some(intent),
+        Ok(Some(KnownRequest::GivenUp)) => return refused("till.given_up").into_response(),
+        Ok(None) | Err(_) => None,
+    };
+    match station.desk.ask_again(id, purpose, retry_of) {
         Ok(Some(result)) => {
             let phase = if result.ok { screens::view::Phase::Paid } else { screens::view::Phase::Refused };
             return Json(Outcome { phase, result: Some(result) }).into_response();

@@ -3,7 +3,7 @@
 //! Not here: how a box that lacks a batch gets it (`feed`).
 pub mod feed;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
     id::{DeviceId, TicketUid, WalletId},
@@ -69,15 +69,16 @@ impl Hub {
         let revoked = self.revoked_items()?;
         let numbers = self.numbers.clone();
         let revocations: Vec<u8> = difference(&self.revoked, &revoked);
-        let Self { store, journals, identity, conflicted, .. } = self;
+        let Self { store, journals, identity, conflicted, dirty, .. } = self;
         let currency = identity.founding.currency;
         let pending = store.transaction::<_, HubError>(|store| {
             let mut items = Writer::new();
+            let mut apart: BTreeMap<[u8; 16], Vec<Conflict>> = BTreeMap::new();
             for id in wallets {
                 let folded = fold::wallet(id, journals, store, currency)?;
                 let state = folded.state.to_bytes();
                 store.put_wallet_state(id, &state, folded.folded.as_ref())?;
-                note_conflicts(store, conflicted, id.0, &folded.conflicts)?;
+                apart.entry(id.0).or_default().extend(folded.conflicts);
                 items.bytes(&state);
             }
             let wallets = items.finish();
@@ -85,8 +86,29 @@ impl Hub {
             for id in tickets {
                 let (state, found) = fold::ticket(id, journals, store, currency)?;
                 store.put_ticket_state(id, &state.to_bytes())?;
-                note_conflicts(store, conflicted, id.0, &found)?;
+                apart.entry(id.0).or_default().extend(found);
                 items.bytes(&state.to_bytes());
+            }
+            for (subject, mut found) in apart {
+                // An id that newer software names is kept as wallet and ticket: the one that was not touched counts on.
+                if conflicted.contains(&subject) {
+                    let (wallet, ticket) = (WalletId(subject), TicketUid(subject));
+                    if !dirty.wallets.contains(&wallet) && store.sums(wallet)?.is_some() {
+                        found.extend(fold::wallet(wallet, journals, store, currency)?.conflicts);
+                    }
+                    if !dirty.tickets.contains(&ticket) && store.knows_ticket(ticket)? {
+                        found.extend(fold::ticket(ticket, journals, store, currency)?.1);
+                    }
+                }
+                match conflicts::stored(&found) {
+                    Some(view) => {
+                        conflicted.insert(subject);
+                        store.put_conflict(&subject, Some(&view))?;
+                    }
+                    // The set only grows: taking away what is not there costs nothing but a statement.
+                    None if conflicted.contains(&subject) => store.put_conflict(&subject, None)?,
+                    None => {}
+                }
             }
             let tickets = items.finish();
             let mut pending = Vec::new();
@@ -217,24 +239,6 @@ impl Hub {
             self.feeds.publish(section, Batch { number: 1, prev: 0, parts });
         }
         Ok(())
-    }
-}
-
-/// Keeps what does not fit together, and forgets what fits again.
-fn note_conflicts(
-    store: &Store,
-    conflicted: &mut HashSet<[u8; 16]>,
-    subject: [u8; 16],
-    found: &[Conflict],
-) -> Result<(), StoreError> {
-    match conflicts::stored(found) {
-        Some(view) => {
-            conflicted.insert(subject);
-            store.put_conflict(&subject, Some(&view))
-        }
-        // The set only grows: taking away what is not there costs nothing but a statement.
-        None if conflicted.contains(&subject) => store.put_conflict(&subject, None),
-        None => Ok(()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use domain::{
     id::{DeviceId, EntryRef, TicketUid, WalletId},
-    journal::{Effect, Entry, Kind, Subject},
+    journal::{BlockedKind, Detail, Effect, Entry, Kind, Subject},
     ledger::{Standing, closes},
     money::Currency,
 };
@@ -36,6 +36,44 @@ pub(crate) enum About {
     Device(DeviceId),
     Countersigned(DeviceId),
     Closure,
+    /// Newer than this software: wallets and tickets of these ids alike, whichever they turn out to be.
+    Unknown(Subject, Subject),
+    /// Blocked or freed by an entry that does not say what it is: wallet, ticket and device of this id alike.
+    Any(Subject),
+}
+
+impl About {
+    /// Wallets whose sums it may change.
+    pub(crate) fn wallets(self) -> impl Iterator<Item = WalletId> {
+        let (first, second) = match self {
+            Self::Wallet(wallet) | Self::Pairing(wallet, _) => (Some(wallet), None),
+            Self::Wallets(a, b) => (Some(a), Some(b)),
+            Self::Unknown(subject, other) => (named(subject).map(Subject::wallet), named(other).map(Subject::wallet)),
+            Self::Any(subject) => (named(subject).map(Subject::wallet), None),
+            Self::Nothing | Self::Ticket(_) | Self::Device(_) | Self::Countersigned(_) | Self::Closure => (None, None),
+        };
+        first.into_iter().chain(second.filter(|second| Some(*second) != first))
+    }
+
+    /// Tickets whose state it may change.
+    pub(crate) fn tickets(self) -> impl Iterator<Item = TicketUid> {
+        let (first, second) = match self {
+            Self::Ticket(ticket) | Self::Pairing(_, ticket) => (Some(ticket), None),
+            Self::Unknown(subject, other) => (named(subject).map(Subject::ticket), named(other).map(Subject::ticket)),
+            Self::Any(subject) => (named(subject).map(Subject::ticket), None),
+            Self::Nothing
+            | Self::Wallet(_)
+            | Self::Wallets(..)
+            | Self::Device(_)
+            | Self::Countersigned(_)
+            | Self::Closure => (None, None),
+        };
+        first.into_iter().chain(second.filter(|second| Some(*second) != first))
+    }
+}
+
+fn named(subject: Subject) -> Option<Subject> {
+    Some(subject).filter(|subject| !subject.is_none())
 }
 
 #[derive(Debug, Default)]
@@ -102,16 +140,20 @@ impl Dirty {
     }
 }
 
-/// What this entry is about. Blocks may concern a wallet, a ticket or a device: what is known decides.
-pub(crate) fn about(entry: &Entry, journals: &Journals, store: &Store) -> Result<About, StoreError> {
+/// What this entry is about: the entry alone says it, so that it is the same whatever is known already.
+pub(crate) fn about(entry: &Entry) -> About {
     let subject = entry.subject;
-    if subject.is_none() {
-        return Ok(if entry.kind == Kind::CLOSURE { About::Closure } else { About::Nothing });
+    if matches!(entry.effect, Effect::Unknown(_)) {
+        return About::Unknown(subject, entry.other);
     }
-    Ok(match (entry.effect, entry.kind) {
+    if subject.is_none() {
+        return if entry.kind == Kind::CLOSURE { About::Closure } else { About::Nothing };
+    }
+    match (entry.effect, entry.kind) {
         (_, Kind::CLOSURE) => About::Closure,
         (_, Kind::PAIRING) if !entry.other.is_none() => About::Pairing(subject.wallet(), entry.other.ticket()),
         (_, Kind::COUNTERSIGNATURE) => About::Countersigned(subject.device()),
+        (_, Kind::BLOCK | Kind::UNBLOCK | Kind::REVOCATION) => blocked(entry),
         (Effect::In | Effect::Out, _) | (Effect::None, Kind::ADMISSION | Kind::EXIT) => About::Ticket(subject.ticket()),
         (Effect::Transfer, _) => About::Wallets(subject.wallet(), entry.other.wallet()),
         (
@@ -124,23 +166,28 @@ pub(crate) fn about(entry: &Entry, journals: &Journals, store: &Store) -> Result
             | Effect::Repay,
             _,
         ) => About::Wallet(subject.wallet()),
-        (Effect::Block | Effect::Unblock | Effect::Unknown(_), _) => block(entry, subject, journals, store)?,
+        (Effect::Block | Effect::Unblock | Effect::Unknown(_), _) => About::Any(subject),
         (
             Effect::None,
             Kind::NOTE | Kind::GENESIS | Kind::SHIFT_OPEN | Kind::SHIFT_CLOSE | Kind::DECISION | Kind::SHARE,
         ) => About::Nothing,
         (Effect::None, Kind(kind)) if kind > Kind::ONLINE_CREDIT.0 => About::Nothing,
         (Effect::None, _) => About::Wallet(subject.wallet()),
-    })
+    }
 }
 
-fn block(entry: &Entry, subject: Subject, journals: &Journals, store: &Store) -> Result<About, StoreError> {
-    if journals.of_device(subject.device()).next().is_some() || store.has_box(subject.device())? {
-        return Ok(About::Device(subject.device()));
+/// What a block, its lifting or a revocation says it is about. One that does not say is set aside before.
+fn blocked(entry: &Entry) -> About {
+    let of = match Detail::of(entry) {
+        Ok(Detail::Block(block)) => block.of,
+        Ok(Detail::Revocation(of, _)) => of,
+        Ok(_) | Err(_) => return About::Nothing,
+    };
+    match of {
+        BlockedKind::Wallet => About::Wallet(entry.subject.wallet()),
+        BlockedKind::Ticket => About::Ticket(entry.subject.ticket()),
+        BlockedKind::Device => About::Device(entry.subject.device()),
     }
-    let is_ticket =
-        entry.kind == Kind::REVOCATION || entry.part.starts_with(b"ticket.") || store.knows_ticket(subject.ticket())?;
-    Ok(if is_ticket { About::Ticket(subject.ticket()) } else { About::Wallet(subject.wallet()) })
 }
 
 impl Batch {
@@ -167,15 +214,15 @@ impl Batch {
 
     /// Takes one new entry.
     pub(crate) fn take(&mut self, from: &Source<'_>, place: Place, body: &ReadBody) -> Result<(), StoreError> {
-        let (journals, store) = (from.journals, from.store);
-        let journal = journals.at(from.at);
+        let store = from.store;
+        let journal = from.journals.at(from.at);
         let standing = journal.standing(body, place, from.currency);
         if let Standing::SetAside(reason) = standing {
             return store.set_aside(place, &reason_text(&reason));
         }
         let entry = body.entry();
         let counts = standing == Standing::InForce;
-        match about(entry, journals, store)? {
+        match about(entry) {
             About::Nothing => {}
             About::Closure => {
                 self.touch(journal_subject(journal.device, journal.epoch), place);
@@ -188,7 +235,7 @@ impl Batch {
             About::Countersigned(device) => {
                 self.touch(countersigned_subject(device), place);
                 // Where nothing is forked, nothing needs confirming.
-                if journals.of_device(device).any(|journal| journal.forked_at.is_some()) {
+                if from.journals.of_device(device).any(|journal| journal.forked_at.is_some()) {
                     self.devices.insert(device);
                 }
             }
@@ -200,13 +247,41 @@ impl Batch {
             About::Wallet(wallet) => self.add(from, wallet, place, entry, counts)?,
             About::Wallets(giver, receiver) => {
                 self.add(from, giver, place, entry, counts)?;
-                let stored = self.wallet(receiver, place, store)?;
-                if counts {
-                    stored.accounts.add_received(entry);
-                } else {
-                    stored.unusual = true;
+                self.receive(receiver, place, entry, counts, store)?;
+            }
+            about @ (About::Unknown(..) | About::Any(_)) => {
+                for wallet in about.wallets() {
+                    if entry.subject == wallet.into() {
+                        self.add(from, wallet, place, entry, counts)?;
+                    } else {
+                        self.receive(wallet, place, entry, counts, store)?;
+                    }
+                }
+                // The place is noted already, under the same id.
+                for ticket in about.tickets() {
+                    self.touched.entry(ticket.0).or_default().is_ticket = true;
+                }
+                if let About::Any(subject) = about {
+                    self.devices.insert(subject.device());
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn receive(
+        &mut self,
+        wallet: WalletId,
+        place: Place,
+        entry: &Entry,
+        counts: bool,
+        store: &Store,
+    ) -> Result<(), StoreError> {
+        let stored = self.wallet(wallet, place, store)?;
+        if counts {
+            stored.accounts.add_received(entry);
+        } else {
+            stored.unusual = true;
         }
         Ok(())
     }
@@ -282,6 +357,7 @@ impl Batch {
     }
 }
 
+/// The intent or hold at this place of the line that the entry stands on.
 fn intent_on_disk(at: EntryRef, place: Place, journal: &Journal, store: &Store) -> Result<Option<Entry>, StoreError> {
     if at.epoch != journal.epoch {
         return Ok(None);
@@ -296,5 +372,6 @@ pub(crate) fn reason_text(reason: &domain::ledger::Reason) -> String {
     match reason {
         domain::ledger::Reason::Malformed => "the entry is not of the layout of its version".into(),
         domain::ledger::Reason::Forbidden(forbidden) => forbidden.to_string(),
+        domain::ledger::Reason::OtherAmount => "it closes a hold of another amount".into(),
     }
 }

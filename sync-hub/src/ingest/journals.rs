@@ -387,7 +387,7 @@ impl Journals {
             // Where nothing is forked, nothing needs confirming.
             let forked = self.list[at].forked_at.is_some();
             for (_, act) in acts.iter().filter(|_| forked) {
-                if let Ok(Detail::Countersignature(signed)) = Detail::of(act) {
+                if let (Effect::None, Ok(Detail::Countersignature(signed))) = (act.effect, Detail::of(act)) {
                     let head = Head { seq: signed.seq, hash: signed.hash };
                     if signed.epoch == self.list[at].epoch
                         && let Some(run) = self.list[at].find(head, store)?

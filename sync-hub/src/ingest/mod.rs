@@ -15,7 +15,7 @@ use domain::{
 use sync::{Branch, Segment, SegmentError, session::hub_side::Stored};
 
 use self::{
-    batch::{About, Batch, Dirty, Source, about},
+    batch::{Batch, Dirty, Source, about},
     journals::{Journal, Journals, ReadBody, StoredHashes},
 };
 use crate::{
@@ -354,20 +354,17 @@ impl Taking<'_> {
         for run in journal.tree.runs().iter().filter(|run| run.last >= from) {
             for body in self.store.bodies(journal.id.into(), run.run, run.first.max(from), run.last)? {
                 let body = ReadBody::of(&body, currency);
-                let (wallets, ticket) = match about(body.entry(), self.journals, self.store)? {
-                    About::Wallet(wallet) => ([Some(wallet), None], None),
-                    About::Wallets(a, b) => ([Some(a), Some(b)], None),
-                    About::Pairing(wallet, ticket) => ([Some(wallet), None], Some(ticket)),
-                    About::Ticket(ticket) => ([None, None], Some(ticket)),
-                    About::Nothing | About::Device(_) | About::Countersigned(_) | About::Closure => continue,
-                };
-                for wallet in wallets.into_iter().flatten() {
+                let about = about(body.entry());
+                for wallet in about.wallets() {
                     if let Some(stored) = self.store.wallet(wallet)?.filter(|stored| !stored.unusual) {
                         self.store.put_sums(wallet, &crate::store::StoredWallet { unusual: true, ..stored })?;
                     }
                     self.dirty.wallets.insert(wallet);
                 }
-                if let Some(ticket) = ticket.filter(|ticket| !self.dirty.tickets.contains(ticket)) {
+                for ticket in about.tickets() {
+                    if self.dirty.tickets.contains(&ticket) {
+                        continue;
+                    }
                     self.store.touch_ticket(ticket)?;
                     self.dirty.tickets.insert(ticket);
                 }

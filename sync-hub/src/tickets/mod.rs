@@ -6,7 +6,7 @@ pub mod qr;
 use domain::{
     bundle::Category,
     id::TicketUid,
-    journal::{Detail, Effect, Entry, Kind, Revocation},
+    journal::{BlockedKind, Detail, Effect, Entry, Kind, Revocation},
     ticket::{TicketId, holder_check, own::OwnTicket, uid_of_own},
 };
 
@@ -109,20 +109,17 @@ impl Hub {
     fn bar_entry(&mut self, ticket: TicketUid, reason: BarReason) -> Entry {
         match reason {
             BarReason::Revoked => {
-                let part =
-                    Detail::Revocation(Revocation { heads: Vec::new(), reason: reason.code().into() }).to_bytes();
+                let revocation = Revocation { heads: Vec::new(), reason: reason.code().into() };
+                let part = Detail::Revocation(BlockedKind::Ticket, revocation).to_bytes();
                 Entry { part, ..self.entry(Kind::REVOCATION, Effect::Block, ticket.into()) }
             }
-            BarReason::Blocked => {
-                let part = reason.code().as_bytes().to_vec();
-                Entry { part, ..self.entry(Kind::BLOCK, Effect::Block, ticket.into()) }
-            }
+            BarReason::Blocked => self.block_entry(BlockedKind::Ticket, ticket.into(), reason.code()),
         }
     }
 
     /// Lifts the block of a ticket (a revocation is for ever). Whether there was one.
     pub fn unblock_ticket(&mut self, ticket: TicketUid) -> Result<bool, HubError> {
-        let entries = self.lifting(ticket.into(), Kind::BLOCK)?;
+        let entries = self.lifting(BlockedKind::Ticket, ticket.into())?;
         self.act(entries)?;
         self.store.transaction(|store| Ok(store.unblock_ticket(ticket)?))
     }

@@ -16,7 +16,10 @@ use evening::{
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use screens::{Lang, view::DemoView};
-use tokio::sync::watch;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 
 /// A festival on this machine: hub and four boxes as separate programs, with virtual readers and scanners.
 #[derive(Parser)]
@@ -169,6 +172,7 @@ async fn keep_going(arguments: &Arguments, world: &Arc<World>, say: &Arc<Say>) -
     }
     println!("\nThe pages' certificates are the festival's own: your browser asks once for each address, or trust");
     println!("{}/tls/ca.pem. Ctrl-C ends everything.\n", world.technician.dir().display());
+    let mut terminated = signal(SignalKind::terminate())?;
     let life = async {
         if arguments.quiet {
             std::future::pending().await
@@ -178,6 +182,7 @@ async fn keep_going(arguments: &Arguments, world: &Arc<World>, say: &Arc<Say>) -
     };
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminated.recv() => {}
         () = life => {}
     }
     say("stopping");

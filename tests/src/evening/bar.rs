@@ -113,6 +113,8 @@ pub(super) async fn first_round(stage: &Arc<Stage>, guests: Vec<Guest>) -> Resul
     while let Some(till) = tills.join_next().await {
         served.extend(till??);
     }
+    // whichever till was done first: the script goes on the same way
+    served.sort_by_key(|guest| guest.number);
     Ok(served)
 }
 
@@ -189,7 +191,7 @@ pub(super) async fn power_cut(stage: &Arc<Stage>, guests: &mut [Guest]) -> Resul
     let guest = rest.pop().context("nobody has money left")?;
     let id = stage.chance("power cut", guest.number).request_id();
     let request = Request::Sale(vec![(cheapest, 1)], 0);
-    let was_green = bar.tap_into_power_cut(guest, &request, &id, 3).await?;
+    let was_green = bar.tap_into_power_cut(guest, &request, &id, 2).await?;
     ensure!(!was_green, "the light was green before the power went");
     block_in_place(|| bar.start())?;
     stage.say("the bar is back; the same band again");

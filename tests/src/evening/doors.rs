@@ -76,6 +76,7 @@ pub(super) async fn open(stage: &Arc<Stage>, crowd: Vec<Guest>) -> Result<Vec<Gu
     while let Some(gate) = gates.join_next().await {
         gate??;
     }
+    guests.sort_by_key(|guest| guest.number);
     Ok(guests)
 }
 

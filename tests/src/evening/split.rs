@@ -50,6 +50,7 @@ pub(super) async fn apart(
     while let Some(side) = sides.join_next().await {
         guests.extend(side??);
     }
+    guests.sort_by_key(|guest| guest.number);
 
     stage.say("one screenshot at both gates, one copied band at both tills");
     let screenshot = one_code.paper.png()?;

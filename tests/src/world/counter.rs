@@ -171,7 +171,14 @@ impl Place {
                 guest.was_refused(&refused.code);
                 return Ok(Tapped::Refused(refused.code));
             }
-            Ok(Outcome { phase: Phase::Paid, result: Some(result) }) => return Ok(Tapped::Green(result)),
+            // done before, by a tap whose light nobody saw: the screen says so now
+            Ok(Outcome { phase: Phase::Paid, result: Some(result) }) => {
+                let is_known = guest.lights.iter().any(|light| light.entry.as_deref() == Some(result.entry.as_str()));
+                if let Some(seen) = request.seen().filter(|_| !is_known) {
+                    guest.saw(seen, result.charged_cents.saturating_abs(), Some(result.entry.clone()), self.name());
+                }
+                return Ok(Tapped::Green(result));
+            }
             Ok(_) => {}
         }
         let light = self.hold(band, faults)?.with_context(|| format!("{}: the light stays dark", self.name()))?;
@@ -231,7 +238,8 @@ impl Place {
         ensure!(asked.is_ok(), "{}: {:?}", self.name(), asked.err());
         block_in_place(|| {
             let before = guest.band.chip.chip();
-            let presented = self.field()?.present(&guest.band.chip, Vec::new())?;
+            // Should this hand be too slow, the band goes before the deciding page: the tap cannot end well.
+            let presented = self.field()?.present(&guest.band.chip, fault("leave before write 5")?)?;
             let end = Instant::now() + SOON;
             // The field answers for the chip under its lock: while it is held here, the box waits.
             while !guest.band.chip.with(|chip| {

@@ -38,7 +38,16 @@ impl Programs {
         let target = dir.parent().context("no target folder")?;
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
-        build.args(["build", "--bins", "-p", "edge", "-p", "sync-hub", "-p", "provisioning"]);
+        // with this package among them, so that what both need is built once and not with two sets of features
+        build.args(["build", "-p", "evening", "-p", "edge", "-p", "sync-hub", "-p", "provisioning"]);
+        build.args(["--bin", "edge", "--bin", "sync-hub", "--bin", "provision"]);
+        // what `cargo run` tells this program about itself would make build scripts run anew
+        let own = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| own.iter().any(|own| name.starts_with(own))) {
+                build.env_remove(name);
+            }
+        }
         build.args(["--profile", if profile == "debug" { "dev" } else { profile }]);
         build.arg("--target-dir").arg(target).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
         let built = build.stdin(Stdio::null()).stdout(std::io::stderr()).status().context("cargo build")?;

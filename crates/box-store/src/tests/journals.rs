@@ -264,3 +264,15 @@ fn a_request_that_comes_again_after_a_restart_finds_its_answer() {
     assert_eq!(store.read(|view| view.answer(&request)).unwrap(), Some(sold));
     assert_eq!(store.read(|view| view.answer(&[8; 16])).unwrap(), None);
 }
+
+#[test]
+fn what_became_of_an_intent_is_found_by_its_name() {
+    let world = World::new();
+    let (store, _) = world.open();
+    let begun = one(&store, intent(WALLET, 450, 3));
+    one(&store, sale(WALLET, 100));
+    assert_eq!(store.read(|view| view.referring(begun)).unwrap(), []);
+    let void = one(&store, about(begun, Kind::VOID, Effect::Release, 450));
+    let found = store.read(|view| view.referring(begun)).unwrap();
+    assert_eq!(found.iter().map(|(at, entry)| (*at, entry.kind)).collect::<Vec<_>>(), [(void, Kind::VOID)]);
+}

@@ -243,11 +243,65 @@ pub struct Countersignature {
     pub archived: bool,
 }
 
-/// Hub: this device is revoked from beyond these heads. Canonical CBOR array; the device is the entry's subject.
+/// What a block, a revocation or the lifting of one is about: nothing else in the entry tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BlockedKind {
+    /// 1.
+    Wallet,
+    /// 2.
+    Ticket,
+    /// 3.
+    Device,
+}
+
+impl BlockedKind {
+    const fn byte(self) -> u8 {
+        match self {
+            Self::Wallet => 1,
+            Self::Ticket => 2,
+            Self::Device => 3,
+        }
+    }
+
+    const fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Wallet),
+            2 => Some(Self::Ticket),
+            3 => Some(Self::Device),
+            _ => None,
+        }
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Self::from_byte(input.u8()?).ok_or(Malformed::Value("what is blocked"))
+    }
+}
+
+/// Hub: the subject is blocked, or free again. What u8 · code in visible ASCII, which may be empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// What the subject is.
+    pub of: BlockedKind,
+    /// Why: a code.
+    pub reason: String,
+}
+
+impl Block {
+    fn read(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let of = BlockedKind::read(input)?;
+        let reason = input.take(input.rest().len())?;
+        match core::str::from_utf8(reason) {
+            Ok(code) if code.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(Self { of, reason: code.into() }),
+            Ok(_) | Err(_) => Err(Malformed::Value("code")),
+        }
+    }
+}
+
+/// Hub: this device is revoked from beyond these heads, or this ticket for ever. Canonical CBOR array.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 #[cbor(array)]
 pub struct Revocation {
-    /// Last heads known, an epoch each.
+    /// Last heads known, an epoch each; a ticket has none.
     #[n(0)]
     pub heads: Vec<PreviousHead>,
     /// Why, for people.
@@ -274,8 +328,10 @@ pub enum Detail {
     Seen(Option<ChipSeen>),
     /// `Kind::COUNTERSIGNATURE`.
     Countersignature(Countersignature),
-    /// `Kind::REVOCATION`.
-    Revocation(Revocation),
+    /// `Kind::BLOCK`, `UNBLOCK`.
+    Block(Block),
+    /// `Kind::REVOCATION`: what u8 (a ticket or a device) · canonical CBOR.
+    Revocation(BlockedKind, Revocation),
     /// Any other kind: bytes.
     Other(Vec<u8>),
 }
@@ -417,7 +473,8 @@ impl Detail {
         let detail = match kind {
             Kind::GENESIS => return Ok(Self::Genesis(from_canonical_cbor(part)?)),
             Kind::COUNTERSIGNATURE => return Ok(Self::Countersignature(from_canonical_cbor(part)?)),
-            Kind::REVOCATION => return Ok(Self::Revocation(from_canonical_cbor(part)?)),
+            Kind::REVOCATION => return Self::read_revocation(&mut input),
+            Kind::BLOCK | Kind::UNBLOCK => Self::Block(Block::read(&mut input)?),
             Kind::ADMISSION | Kind::EXIT => Self::Admission(Admission {
                 scheme: input.u8()?,
                 marks: input.u8()?,
@@ -440,19 +497,37 @@ impl Detail {
         Ok(detail)
     }
 
+    fn read_revocation(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let of = BlockedKind::read(input)?;
+        let revocation: Revocation = from_canonical_cbor(input.rest())?;
+        match of {
+            BlockedKind::Ticket if revocation.heads.is_empty() => Ok(Self::Revocation(of, revocation)),
+            BlockedKind::Device => Ok(Self::Revocation(of, revocation)),
+            // A band is blocked, and may be freed again.
+            BlockedKind::Wallet | BlockedKind::Ticket => Err(Malformed::Value("what is revoked")),
+        }
+    }
+
     /// Canonical bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Writer::new();
         match self {
             Self::Genesis(genesis) => return to_cbor(genesis),
             Self::Countersignature(countersignature) => return to_cbor(countersignature),
-            Self::Revocation(revocation) => return to_cbor(revocation),
             Self::Admission(admission) => {
                 out.u8(admission.scheme);
                 out.u8(admission.marks);
                 admission.product.iter().for_each(|n| out.varint(*n));
             }
             Self::Pairing(pairing) => out.u8(pairing.profile.byte()),
+            Self::Block(block) => {
+                out.u8(block.of.byte());
+                out.bytes(block.reason.as_bytes());
+            }
+            Self::Revocation(of, revocation) => {
+                out.u8(of.byte());
+                out.bytes(&to_cbor(revocation));
+            }
             Self::Sale(Some(sale)) => sale.write(&mut out),
             Self::Intent(intent) => intent.write(&mut out),
             Self::TopUp(top_up) => {
@@ -492,6 +567,27 @@ mod tests {
         }
     }
 
+    fn revocation(heads: u32) -> Revocation {
+        let heads = (0..heads).map(|epoch| PreviousHead { epoch, seq: 4, hash: [5; 32] }).collect();
+        Revocation { heads, reason: "lost".into() }
+    }
+
+    #[test]
+    fn a_block_that_does_not_say_what_it_blocks_is_malformed() {
+        let read =
+            |kind, part: Vec<u8>| Detail::of(&Entry { part, ..Entry::new(kind, Effect::Block, Currency::EUR, Hlc(1)) });
+        for part in [&b""[..], b"\0", b"\x04code", b"band.blocked", b"\x01two words", b"\x01\xc3\xa9"] {
+            assert!(read(Kind::BLOCK, part.to_vec()).is_err(), "{part:?}");
+            assert!(read(Kind::UNBLOCK, part.to_vec()).is_err(), "{part:?}");
+        }
+        assert!(read(Kind::REVOCATION, to_cbor(&revocation(0))).is_err());
+        let of_band = Detail::Revocation(BlockedKind::Wallet, revocation(0));
+        let of_ticket_with_heads = Detail::Revocation(BlockedKind::Ticket, revocation(1));
+        for part in [of_band, of_ticket_with_heads] {
+            assert!(read(Kind::REVOCATION, part.to_bytes()).is_err(), "{part:?}");
+        }
+    }
+
     #[test]
     fn every_part_reads_back_as_its_kind() {
         let intent = Intent {
@@ -520,6 +616,10 @@ mod tests {
             (Kind::GAVE_UP, Detail::Seen(None)),
             (Kind::PAIRING, Detail::Pairing(Pairing { profile: BandProfile::Uid })),
             (Kind::ADMISSION, Detail::Admission(Admission { scheme: 2, marks: 1, product: [1, 2, 3, 400] })),
+            (Kind::BLOCK, Detail::Block(Block { of: BlockedKind::Wallet, reason: "band.blocked".into() })),
+            (Kind::UNBLOCK, Detail::Block(Block { of: BlockedKind::Ticket, reason: String::new() })),
+            (Kind::REVOCATION, Detail::Revocation(BlockedKind::Device, revocation(1))),
+            (Kind::REVOCATION, Detail::Revocation(BlockedKind::Ticket, revocation(0))),
             (Kind(999), Detail::Other(vec![1, 2, 3])),
         ];
         for (kind, detail) in cases {

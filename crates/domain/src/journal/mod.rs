@@ -7,7 +7,7 @@ mod entry;
 
 pub use chain::{ChainCursor, CommitMark, EntryHash, Head, ZERO_HASH, link};
 pub use detail::{
-    Admission, BandProfile, ChipSeen, Countersignature, Detail, DetailError, Genesis, Intent, IntentPurpose, Pairing,
-    PreviousHead, Revocation, Sale, SaleLine, TopUp,
+    Admission, BandProfile, Block, BlockedKind, ChipSeen, Countersignature, Detail, DetailError, Genesis, Intent,
+    IntentPurpose, Pairing, PreviousHead, Revocation, Sale, SaleLine, TopUp,
 };
 pub use entry::{BODY_MAX, Effect, Entry, EntryError, Flags, HEADER_LEN, Kind, Subject};

@@ -158,6 +158,9 @@ impl Accounts {
     }
 
     fn of(entry: &Entry, intent: Option<&Entry>) -> Self {
+        if intent.is_some_and(|hold| differs(entry, hold)) && !entry.flags.has(Flags::TRAINING) {
+            return Self { marks: 1, ..Self::default() }; // the full fold sets it aside
+        }
         let mut sums = Self::moved(entry, intent);
         if !entry.flags.has(Flags::TRAINING) {
             sums.note_holds(entry, intent);
@@ -361,4 +364,11 @@ pub fn closes(entry: &Entry) -> Option<EntryRef> {
         _ => matches!(entry.effect, Effect::Credit | Effect::Debit | Effect::Release | Effect::Repay),
     };
     ends.then_some(at)
+}
+
+/// Whether `entry` moves or releases another amount than the hold of its wallet that it closes (`closes`): an invalid
+/// entry, which is set aside.
+pub fn differs(entry: &Entry, hold: &Entry) -> bool {
+    let moves = matches!(entry.effect, Effect::Credit | Effect::Debit | Effect::Release | Effect::Repay);
+    moves && opens(hold) && entry.subject == hold.subject && entry.amount != hold.amount
 }

@@ -7,13 +7,13 @@ use super::{
     branches::Gap,
     conflict::{Conflict, ConflictKind, ConflictPlace, ConflictSubject},
     journals::Standing,
-    settle::WalletEntry,
-    ticket::{TicketEntry, TicketFold},
-    wallet::{WalletFold, distinct},
+    settle::{WalletEntry, judged},
+    ticket::{self, TicketEntry, TicketFold},
+    wallet::{self, WalletFold, distinct},
 };
 use crate::{
     id::{BoxNumber, DeviceId, EntryRef},
-    journal::{Effect, Entry},
+    journal::{Effect, Entry, Flags},
 };
 
 /// Everything to look at in one wallet; `box_of` gives the box number that an entry's journal carries.
@@ -22,7 +22,9 @@ pub fn wallet_conflicts(
     entries: &[WalletEntry],
     box_of: impl Fn(&EntryRef) -> BoxNumber,
 ) -> Vec<Conflict> {
-    let set = distinct(entries);
+    let judged = judged(entries);
+    let mut set = distinct(&judged);
+    set.retain(|e| wallet::concerns(fold.state.wallet, e));
     let subject = ConflictSubject::Wallet(fold.state.wallet);
     let places = |wanted: &dyn Fn(&WalletEntry) -> bool| {
         let of = |e: &&WalletEntry| place(e.at, &e.entry, box_of(&e.at));
@@ -52,7 +54,9 @@ pub fn wallet_conflicts(
     let lost: Vec<EntryRef> = fold.settled.iter().filter(|s| s.consequence().loss > 0).map(|s| s.intent).collect();
     name(ConflictKind::Loss, places(&|e| lost.contains(&e.at)), Some(fold.accounts.losses));
     name(ConflictKind::RevokedEntries, places(&|e| e.standing == Standing::BeyondRevocation), None);
-    name(ConflictKind::ForbiddenEntry, places(&|e| matches!(e.standing, Standing::SetAside(_))), None);
+    let forbidden = places(&|e| matches!(e.standing, Standing::SetAside(_)));
+    let claimed = forbidden.iter().fold(0, |sum: i64, place| sum.saturating_add(place.amount));
+    name(ConflictKind::ForbiddenEntry, forbidden, Some(claimed).filter(|amount| *amount > 0));
     let newer = places(&|e| e.is_evidence() && matches!(e.entry.effect, Effect::Unknown(_)));
     name(ConflictKind::FrozenSubject, newer, None);
     found
@@ -82,9 +86,15 @@ pub fn ticket_conflicts(fold: &TicketFold, entries: &[TicketEntry]) -> Vec<Confl
             found.push(Conflict { kind, subject, places, amount: None });
         }
     };
-    name(ConflictKind::RevokedEntries, &|e| e.standing == Standing::BeyondRevocation);
+    let concerns = |e: &TicketEntry| ticket::concerns(fold.state.ticket, &e.entry);
+    name(ConflictKind::RevokedEntries, &|e| concerns(e) && e.standing == Standing::BeyondRevocation);
     name(ConflictKind::ForbiddenEntry, &|e| matches!(e.standing, Standing::SetAside(_)));
-    name(ConflictKind::FrozenSubject, &|e| matches!(e.entry.effect, Effect::Unknown(_)));
+    let is_evidence = |e: &TicketEntry| {
+        matches!(e.standing, Standing::InForce | Standing::Disputed) && !e.entry.flags.has(Flags::TRAINING)
+    };
+    name(ConflictKind::FrozenSubject, &|e| {
+        concerns(e) && is_evidence(e) && matches!(e.entry.effect, Effect::Unknown(_))
+    });
     found
 }
 

@@ -6,7 +6,7 @@ use alloc::{collections::BTreeSet, vec::Vec};
 use super::rights::Forbidden;
 use crate::{
     id::{DeviceId, EntryRef},
-    journal::{Effect, Entry, Head, Kind, Revocation, Subject},
+    journal::{BlockedKind, Detail, Effect, Entry, Head, Kind, Revocation, Subject},
     wire::Reader,
 };
 
@@ -30,6 +30,8 @@ pub enum Reason {
     Malformed,
     /// Its journal's certificate does not allow it.
     Forbidden(Forbidden),
+    /// It closes a hold of another amount.
+    OtherAmount,
 }
 
 /// From where on a revoked epoch does not count.
@@ -64,28 +66,43 @@ pub fn cutoff(revocations: &[Revocation], epoch: u32) -> Cutoff {
     strictest
 }
 
-/// The places of blocks and revocations in `entries` that no `Unblock` among them refers to.
-pub fn unlifted<'a>(entries: impl IntoIterator<Item = (EntryRef, &'a Entry)>) -> BTreeSet<EntryRef> {
-    let (mut blocks, mut lifted) = (BTreeSet::new(), BTreeSet::new());
+fn blocks(entry: &Entry) -> bool {
+    entry.effect == Effect::Block || entry.kind == Kind::REVOCATION && entry.effect == Effect::None
+}
+
+/// Whether a block or the lifting of one is about a subject of this sort, as its part says. Where the kind has no such
+/// part (a decision, a kind newer than this software) it is about whatever has that id: ids are hashes and never meet.
+pub(super) fn is_about(entry: &Entry, of: BlockedKind) -> bool {
+    match Detail::of(entry) {
+        Ok(Detail::Block(block)) => block.of == of,
+        Ok(Detail::Revocation(said, _)) => said == of,
+        Ok(_) => true,
+        Err(_) => false,
+    }
+}
+
+/// The places of blocks and revocations of such a subject in `entries` that no `Unblock` among them refers to.
+pub fn unlifted<'a>(of: BlockedKind, entries: impl IntoIterator<Item = (EntryRef, &'a Entry)>) -> BTreeSet<EntryRef> {
+    let (mut holding, mut lifted) = (BTreeSet::new(), BTreeSet::new());
     for (at, entry) in entries {
-        if entry.effect == Effect::Block || entry.kind == Kind::REVOCATION && entry.effect == Effect::None {
-            blocks.insert(at);
-        } else if entry.effect == Effect::Unblock {
+        if blocks(entry) && is_about(entry, of) {
+            holding.insert(at);
+        } else if entry.effect == Effect::Unblock && is_about(entry, of) {
             lifted.extend(entry.refers_to);
         }
     }
-    blocks.difference(&lifted).copied().collect()
+    holding.difference(&lifted).copied().collect()
 }
 
 /// The revocations of one device that hold, out of all hub entries about it.
 pub fn active_revocations(device: DeviceId, entries: &[(EntryRef, Entry)]) -> Vec<Revocation> {
     let about =
         |entry: &&(EntryRef, Entry)| entry.1.subject == Subject::from(device) || entry.1.effect == Effect::Unblock;
-    let holding = unlifted(entries.iter().filter(about).map(|(at, entry)| (*at, entry)));
+    let holding = unlifted(BlockedKind::Device, entries.iter().filter(about).map(|(at, entry)| (*at, entry)));
     let mut found: Vec<(EntryRef, Revocation)> = Vec::new();
     for (at, entry) in entries.iter().filter(about) {
-        if let (true, Ok(crate::journal::Detail::Revocation(revocation))) =
-            (holding.contains(at), crate::journal::Detail::of(entry))
+        if let (true, Ok(Detail::Revocation(BlockedKind::Device, revocation))) =
+            (holding.contains(at), Detail::of(entry))
         {
             found.push((*at, revocation));
         }
@@ -106,7 +123,7 @@ pub fn subjects_of_newer(body: &[u8]) -> Option<(Subject, Subject)> {
 mod tests {
     use super::*;
     use crate::{
-        journal::{Detail, PreviousHead},
+        journal::{Block, PreviousHead},
         money::Currency,
         time::Hlc,
     };
@@ -132,9 +149,10 @@ mod tests {
         let place = |seq| EntryRef { device: DeviceId([1; 16]), epoch: 0, seq };
         let mut revoke = Entry::new(Kind::REVOCATION, Effect::Block, Currency::EUR, Hlc(1));
         revoke.subject = device.into();
-        revoke.part = Detail::Revocation(revocation(&[(0, 3)])).to_bytes();
+        revoke.part = Detail::Revocation(BlockedKind::Device, revocation(&[(0, 3)])).to_bytes();
         let mut lift = Entry::new(Kind::UNBLOCK, Effect::Unblock, Currency::EUR, Hlc(2));
         lift.subject = device.into();
+        lift.part = Detail::Block(Block { of: BlockedKind::Device, reason: "".into() }).to_bytes();
         lift.refers_to = Some(place(99));
         let mut set = vec![(place(1), revoke), (place(2), lift)];
         assert_eq!(active_revocations(device, &set).len(), 1);

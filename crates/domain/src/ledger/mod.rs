@@ -17,7 +17,7 @@ mod totals;
 mod wallet;
 mod wallet_state;
 
-pub use accounts::{Accounts, closes, opens};
+pub use accounts::{Accounts, closes, differs, opens};
 pub use agree::digest;
 pub use branches::{Branches, ForkPoint, Gap};
 pub use chip_fork::{ChipFork, Successor, chip_forks};

@@ -3,6 +3,7 @@
 //! The rules are those of the exhaustively searched purse model; change them only with it.
 //! Not here: what a verdict does to the sums (`wallet`), the tap itself (`wristband`).
 use alloc::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
@@ -60,6 +61,28 @@ impl WalletEntry {
             _ => None,
         }
     }
+}
+
+/// The entries with every commit set aside that closes a hold of another amount, as far as the hold is among them. On
+/// forked ground a place has several holds: one of them must have the amount.
+pub(super) fn judged(entries: &[WalletEntry]) -> Cow<'_, [WalletEntry]> {
+    let counts = |e: &&WalletEntry| !e.is_training() && !matches!(e.standing, Standing::SetAside(_));
+    let mut holds: BTreeMap<EntryRef, Vec<&Entry>> = BTreeMap::new();
+    for e in entries.iter().filter(counts).filter(|e| accounts::opens(&e.entry)) {
+        holds.entry(e.at).or_default().push(&e.entry);
+    }
+    let lies = |e: &WalletEntry| {
+        let closed = accounts::closes(&e.entry).filter(|_| counts(&e)).and_then(|at| holds.get(&at));
+        closed.is_some_and(|holds| holds.iter().all(|hold| accounts::differs(&e.entry, hold)))
+    };
+    if !entries.iter().any(lies) {
+        return Cow::Borrowed(entries);
+    }
+    let judge = |e: &WalletEntry| {
+        let standing = if lies(e) { Standing::SetAside(Reason::OtherAmount) } else { e.standing };
+        WalletEntry { standing, ..e.clone() }
+    };
+    Cow::Owned(entries.iter().map(judge).collect())
 }
 
 /// How the ledger sees one intent.
@@ -341,7 +364,8 @@ pub(super) fn credit_link(record: &[u8; CREDIT_RECORD_LEN]) -> CreditId {
 ///
 /// Beside the wallet's own entries the slice may hold `CLOSURE` entries of the boxes that wrote its intents.
 pub fn verdicts(entries: &[WalletEntry]) -> Vec<Settled> {
-    let distinct = super::wallet::distinct(entries);
+    let judged = judged(entries);
+    let distinct = super::wallet::distinct(&judged);
     let evidence = Evidence::of(distinct.iter().copied());
     settle_all(&evidence, &distinct).into_iter().map(|(_, settled)| settled).collect()
 }

@@ -3,10 +3,10 @@
 //! Not here: whether a ticket may enter (`access`).
 use alloc::{collections::BTreeSet, vec::Vec};
 
-use super::journals::{Standing, unlifted};
+use super::journals::{Standing, is_about, unlifted};
 use crate::{
     id::{BoxNumber, EntryRef, TicketUid, WalletId},
-    journal::{Effect, Entry, Flags, Kind},
+    journal::{BlockedKind, Effect, Entry, Flags, Kind},
     time::Hlc,
     wire::{Malformed, Reader, Writer},
 };
@@ -181,7 +181,7 @@ pub fn fold_ticket(ticket: TicketUid, entries: &[TicketEntry]) -> TicketFold {
     state.uses = u16::try_from(admissions.len()).unwrap_or(u16::MAX);
     state.wallet = set.iter().filter_map(|e| wallet_of(&e.entry)).min();
     let in_force = || set.iter().filter(|e| e.standing == Standing::InForce);
-    let blocks = unlifted(in_force().map(|e| (e.at, &e.entry)));
+    let blocks = unlifted(BlockedKind::Ticket, in_force().map(|e| (e.at, &e.entry)));
     let held =
         |revoked: bool| in_force().any(|e| blocks.contains(&e.at) && (e.entry.kind == Kind::REVOCATION) == revoked);
     state.flags = TicketFlags::default()
@@ -204,7 +204,7 @@ fn distinct(ticket: TicketUid, entries: &[TicketEntry]) -> Vec<&TicketEntry> {
     let counts = |e: &&TicketEntry| {
         matches!(e.standing, Standing::InForce | Standing::Disputed)
             && !e.entry.flags.has(Flags::TRAINING)
-            && (e.entry.subject == ticket.into() || e.entry.other == ticket.into())
+            && concerns(ticket, &e.entry)
     };
     let mut set: Vec<&TicketEntry> = entries.iter().filter(counts).collect();
     set.sort_by_cached_key(|e| (e.standing, e.entry.hlc, e.at, e.entry.to_bytes()));
@@ -213,6 +213,19 @@ fn distinct(ticket: TicketUid, entries: &[TicketEntry]) -> Vec<&TicketEntry> {
     set.retain(|e| bodies.insert((e.at.device, e.entry.to_bytes())) || e.standing == Standing::InForce);
     set.sort_by_key(|e| (e.entry.hlc, e.at));
     set
+}
+
+/// Whether the entry is about this ticket. What newer software names is kept as wallet and ticket alike: entries that are
+/// about the wallet of that id say nothing here.
+pub(super) fn concerns(ticket: TicketUid, entry: &Entry) -> bool {
+    let (subject, other) = (entry.subject == ticket.into(), entry.other == ticket.into());
+    match (entry.effect, entry.kind) {
+        (Effect::Unknown(_), _) => subject || other,
+        (_, Kind::PAIRING) => other,
+        (Effect::In | Effect::Out, _) | (_, Kind::ADMISSION | Kind::EXIT) => subject,
+        (Effect::Block | Effect::Unblock, _) | (_, Kind::REVOCATION) => subject && is_about(entry, BlockedKind::Ticket),
+        _ => false,
+    }
 }
 
 fn admitted(e: &TicketEntry) -> Admitted {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     id::{EntryRef, WalletId},
-    journal::{Effect, Intent, IntentPurpose, Kind},
+    journal::{BlockedKind, Detail, Effect, Intent, IntentPurpose, Kind},
     wristband::RecordId,
 };
 
@@ -54,7 +54,8 @@ pub(super) fn distinct(entries: &[WalletEntry]) -> Vec<&WalletEntry> {
 /// Folds every entry that names `wallet` (subject, or the receiver of a transfer).
 /// `CLOSURE` entries of the boxes that wrote its intents belong into the slice too; other entries are passed over.
 pub fn fold_wallet(wallet: WalletId, entries: &[WalletEntry]) -> WalletFold {
-    let set = distinct(entries);
+    let judged = settle::judged(entries);
+    let set = distinct(&judged);
     let evidence = Evidence::of(set.iter().copied().filter(|e| concerns(wallet, e) || e.entry.kind == Kind::CLOSURE));
     let own: Vec<&WalletEntry> = set.into_iter().filter(|e| concerns(wallet, e)).collect();
     let mut fold = Folding::new(wallet, own, &evidence);
@@ -70,10 +71,23 @@ pub fn fold_wallet(wallet: WalletId, entries: &[WalletEntry]) -> WalletFold {
     }
 }
 
-/// Whether the entry is about this wallet: as its subject, or as the receiving side.
+/// Whether the entry is about this wallet: as its subject, or as the receiving side. What newer software names is kept
+/// as wallet and ticket alike: entries that are about the ticket of that id say nothing here.
 pub(super) fn concerns(wallet: WalletId, e: &WalletEntry) -> bool {
     let receives = matches!(e.entry.effect, Effect::Transfer | Effect::Unknown(_));
-    e.entry.subject == wallet.into() || receives && e.entry.other == wallet.into()
+    let subject = e.entry.subject == wallet.into() && !is_elsewhere(e);
+    subject || receives && e.entry.other == wallet.into()
+}
+
+/// Whether the subject is a ticket or a device.
+fn is_elsewhere(e: &WalletEntry) -> bool {
+    match (e.entry.effect, e.entry.kind, &e.detail) {
+        (Effect::Unknown(_), _, _) => false,
+        (Effect::In | Effect::Out, _, _) | (_, Kind::ADMISSION | Kind::EXIT, _) => true,
+        (_, _, Detail::Block(block)) => block.of != BlockedKind::Wallet,
+        (_, _, Detail::Revocation(of, _)) => *of != BlockedKind::Wallet,
+        _ => false,
+    }
 }
 
 /// One chip record: its tap counter and name.
@@ -247,7 +261,7 @@ impl<'a> Folding<'a> {
             }
         }
         let in_force = || self.own.iter().filter(|e| e.standing == Standing::InForce && !e.is_training());
-        let blocks = unlifted(in_force().map(|e| (e.at, &e.entry)));
+        let blocks = unlifted(BlockedKind::Wallet, in_force().map(|e| (e.at, &e.entry)));
         let suspect = forked || in_force().any(|e| e.entry.kind == Kind::SUSPICION);
         let disputed = self.own.iter().any(|e| e.standing == Standing::Disputed && !e.is_training());
         state.flags = WalletFlags::default()

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     id::{EntryRef, WalletId},
-    journal::{BandProfile, Detail, Effect, Intent, Kind},
+    journal::{BandProfile, BlockedKind, Detail, Effect, Intent, Kind},
     wire::{Malformed, Reader, Writer},
     wristband::RecordId,
 };
@@ -139,7 +139,8 @@ impl WalletState {
     #[must_use]
     pub fn with_local(&self, own_uncovered: &[WalletEntry]) -> Self {
         let mut state = *self;
-        let entries = wallet::distinct(own_uncovered);
+        let judged = super::settle::judged(own_uncovered);
+        let entries = wallet::distinct(&judged);
         let held = |at: EntryRef| entries.iter().find(|e| e.at == at && accounts::opens(&e.entry)).copied();
         let mut sums = Accounts::default();
         for e in entries.iter().filter(|e| e.is_evidence()) {
@@ -163,7 +164,8 @@ impl WalletState {
 
     fn note(&mut self, e: &WalletEntry, intent: Option<&WalletEntry>) {
         let flags = self.flags.with_if(WalletFlags::SUSPECT, e.entry.kind == Kind::SUSPICION);
-        self.flags = flags.with_if(WalletFlags::BLOCKED, e.entry.effect == Effect::Block);
+        let blocked = e.entry.effect == Effect::Block && super::journals::is_about(&e.entry, BlockedKind::Wallet);
+        self.flags = flags.with_if(WalletFlags::BLOCKED, blocked);
         if let Detail::Pairing(pairing) = &e.detail {
             self.profile = self.profile.max(Some(pairing.profile));
         }
