@@ -161,7 +161,7 @@ fn a_signed_credit_is_carried_only_onto_the_one_it_replaces() {
     assert_eq!(refused(&bar.tap(&mut moved, TapRequest::Carry { record }, Fault::None)), TapRefusal::CreditOutdated);
     assert_eq!(done(&bar.tap(&mut chip, TapRequest::Carry { record }, Fault::None)).1, cents(8_950));
     let commit = bar.journal.last().unwrap();
-    assert_eq!((commit.kind, commit.effect, commit.amount), (Kind::TOP_UP, Effect::Credit, cents(450)));
+    assert_eq!((commit.kind, commit.effect, commit.amount), (Kind::TOP_UP, Effect::Repay, cents(450)));
 }
 
 #[test]

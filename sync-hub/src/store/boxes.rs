@@ -114,12 +114,6 @@ impl Store {
 }
 
 impl Store {
-    /// Whether this device ever showed its chain.
-    pub fn has_box(&self, device: DeviceId) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM boxes WHERE festival = $1 AND device = $2";
-        Ok(row(&self.conn, sql, params![self.festival, device.0], |_| Ok(()))?.is_some())
-    }
-
     /// What this device showed.
     pub fn stored_box(&self, device: DeviceId) -> Result<Option<StoredBox>, StoreError> {
         let sql = "SELECT device, number, place, roles, chain, last_seen_ms, unsent, revoked FROM boxes \
