@@ -33,10 +33,12 @@ pub(crate) fn of(station: &Station) -> BoxView {
     let stored = station.store.read(move |view| from_store(view, limit, now_ms)).unwrap_or_default();
     let (roles, time, progress, waiting) =
         (station.roles(), station.trusted_time(), station.desk.progress(), station.desk.waiting());
+    let heard_ms = station.hub().last_seen_unix_ms.unwrap_or(0);
+    let age_of = |told_ms: u64| age_s(now_ms, told_ms, heard_ms);
     let age = |section: sync::Section| {
-        stored.knowledge.iter().find(|(known, _)| *known == section).map(|(_, at)| now_ms.saturating_sub(*at) / 1000)
+        stored.knowledge.iter().find(|(known, _)| *known == section).map(|(_, told_ms)| age_of(*told_ms))
     };
-    let bundle_age = Some(time.unix_s.saturating_sub(body.issued));
+    let bundle_age = Some(age_of(body.issued.saturating_mul(1000)));
     BoxView {
         festival: loaded.bundle.founding.name.clone(),
         place: station.enrolled().config.place.clone(),
@@ -183,5 +185,23 @@ fn currency(currency: domain::money::Currency) -> String {
         756 => "CHF".into(),
         826 => "GBP".into(),
         number => number.to_string(),
+    }
+}
+
+/// Age of what the hub told at `told_ms`, when it was last heard at `heard_ms`: a hub that is heard tells at once what
+/// is new, so its silence about a thing means that nothing about it is new.
+fn age_s(now_ms: u64, told_ms: u64, heard_ms: u64) -> u64 {
+    now_ms.saturating_sub(told_ms.max(heard_ms)) / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knowledge_does_not_age_while_the_hub_is_heard_and_ages_once_it_is_not() {
+        assert_eq!(age_s(7_200_000, 0, 7_195_000), 5);
+        assert_eq!(age_s(7_200_000, 3_600_000, 3_000_000), 3_600);
+        assert_eq!(age_s(1_000, 5_000, 0), 0);
     }
 }
