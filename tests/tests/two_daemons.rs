@@ -8,8 +8,8 @@ use evening::{
     guest::Guest,
     ticket::Paper,
     world::{
-        DESK, GATE_A, World,
-        counter::{Request, Tapped},
+        BAR, DESK, GATE_A, World,
+        counter::{Request, Tapped, fault},
         place::Place,
         wait::until,
     },
@@ -109,4 +109,38 @@ async fn a_box_set_back_to_an_older_image_goes_on_in_a_new_epoch_and_nothing_is_
     tap(desk, &mut guest, one_thing(), &mut chance).await;
     assert_books_balance(&world, &[guest]).await;
     assert!(desk.log().contains("the hub knows entries of this box that it lacks"), "it says so by name");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sale_in_doubt_that_is_given_up_is_settled_by_a_later_read_and_owed_to_the_guest() {
+    let world = World::of(&[BAR, DESK]).await.unwrap();
+    let (bar, desk) = (world.place(BAR.name).unwrap(), world.place(DESK.name).unwrap());
+    let mut chance = Chance::new(3);
+    let mut guest = guest(&world, 1);
+    tap(desk, &mut guest, Request::TopUp(5000), &mut chance).await;
+    world.wait_until_agreed(SOON).await.unwrap();
+
+    // the last page arrives, its answer does not, and the guest walks away without the goods
+    let faults = fault("leave after write 5").unwrap();
+    let id = chance.request_id();
+    let torn = bar.tap(&mut guest, &one_thing(), &id, faults).await.unwrap();
+    assert!(matches!(torn, Tapped::Again(_)), "{torn:?}");
+    let doubt = bar.view().await.unwrap().in_doubt.remove(0);
+    world.wait_until_agreed(SOON).await.unwrap();
+    let is_booked = async || Ok((world.hub.view().await?.totals.in_doubt_cents == doubt.price_cents).then_some(()));
+    until("the hub books it as in doubt", SOON, is_booked).await.unwrap();
+    let answer = screens::post::HandedOver { entry: doubt.entry, handed_over: false };
+    bar.api.post::<serde_json::Value>("/api/till/handed-over", &answer).await.unwrap();
+    assert_eq!(bar.view().await.unwrap().in_doubt, []);
+    // the screen that asks once more is told so, and nothing is charged
+    let again = bar.tap(&mut guest, &one_thing(), &id, Vec::new()).await.unwrap();
+    assert_eq!(again, Tapped::Refused("till.given_up".into()));
+
+    tap(desk, &mut guest, Request::ClosingRead, &mut chance).await;
+    world.wait_until_agreed(SOON).await.unwrap();
+    let is_settled = async || Ok(Some(world.hub.view().await?.totals).filter(|totals| totals.in_doubt_cents == 0));
+    let totals = until("the hub settles it", SOON, is_settled).await.unwrap();
+    assert_eq!(totals.pending_credit_cents, doubt.price_cents, "{totals:?}");
+    assert!(totals.balanced, "{totals:?}");
+    assert_eq!(totals.balance_cents, 5000 - doubt.price_cents);
 }
