@@ -472,3 +472,19 @@ fn on_forked_ground_a_commit_agrees_with_the_hold_of_either_branch() {
     assert_eq!(fold.accounts.spent, 100);
     assert_eq!(fold_wallet(WALLET, &world.entries).accounts.spent, 0);
 }
+
+#[test]
+fn a_band_that_spends_what_a_cut_off_desk_put_on_it_overspends_nothing() {
+    let mut world = funded();
+    let desk = world.entries.len();
+    world.sale(BAR_A, 300, End::Committed);
+    let bar_only: Vec<_> = world.entries.split_off(desk);
+    let fold = fold_wallet(WALLET, &bar_only);
+    assert_eq!(fold.overspend, 300, "the books carry it until the desk is heard");
+    assert_eq!(domain::ledger::wallet_conflicts(&fold, &bar_only, |_| domain::id::BoxNumber(7)), []);
+    // without a chip that shows signed credits it is an overspend
+    let account = vec![bar_only.last().unwrap().clone()];
+    let fold = fold_wallet(WALLET, &account);
+    let found = domain::ledger::wallet_conflicts(&fold, &account, |_| domain::id::BoxNumber(7));
+    assert_eq!(found.iter().map(|c| (c.code(), c.amount)).collect::<Vec<_>>(), [("overspend", Some(300))]);
+}
