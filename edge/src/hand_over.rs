@@ -17,9 +17,11 @@ pub(crate) fn answer(station: &Station, entry: EntryRef, handed_over: bool) -> R
     if entry.device != device {
         return Err("till.unknown_entry");
     }
+    let Some(_between_taps) = station.desk.between_taps() else { return Err("till.busy") };
     let committed = station.transact(move |view| {
         let unconfirmed = view.unconfirmed().contains(&entry);
-        let in_doubt = view.all_open_intents().iter().any(|open| open.at == entry);
+        let open = view.all_open_intents().into_iter().find(|open| open.at == entry);
+        let in_doubt = open.is_some();
         let Some(asked) = view.entry(entry).filter(|_| unconfirmed || in_doubt) else {
             return Decision::nothing(Err("till.unknown_entry"));
         };
@@ -30,6 +32,7 @@ pub(crate) fn answer(station: &Station, entry: EntryRef, handed_over: bool) -> R
             reply
         };
         let entries = match (in_doubt, handed_over) {
+            (true, true) if open.is_some_and(|open| open.handed_over) => Vec::new(), // said before
             (true, true) => vec![reply(Kind::HANDED_OVER, Effect::None)],
             // the guest is gone without the goods: this box never writes or serves it again, the ledger settles it
             (true, false) => vec![reply(Kind::GAVE_UP, Effect::None)],

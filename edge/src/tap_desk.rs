@@ -4,7 +4,7 @@
 //! Not here: the tap itself (`tapping`), money rules (`domain::till`).
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError, TryLockError},
 };
 
 use domain::{
@@ -113,18 +113,34 @@ struct Desk {
 /// The desk of one reader.
 pub(crate) struct TapDesk {
     desk: Mutex<Desk>,
+    tapping: Mutex<()>,
     progress: watch::Sender<Progress>,
 }
 
 impl Default for TapDesk {
     fn default() -> Self {
-        Self { desk: Mutex::default(), progress: watch::channel(Progress::default()).0 }
+        Self { desk: Mutex::default(), tapping: Mutex::default(), progress: watch::channel(Progress::default()).0 }
     }
 }
 
 impl TapDesk {
     fn lock(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A band is being served until the guard is dropped.
+    pub(crate) fn begin_tap(&self) -> MutexGuard<'_, ()> {
+        self.tapping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps bands waiting until the guard is dropped; `None` while one is being served: what is given up now, that
+    /// tap might still write.
+    pub(crate) fn between_taps(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.tapping.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// Takes a request. `Ok(Some(result))`: it was answered before, and this was the answer.
@@ -269,6 +285,15 @@ mod tests {
         assert_eq!(desk.cancel(), Some([1; 16]));
         assert_eq!(desk.cancel(), None);
         assert_eq!(desk.progress().phase, Phase::Idle);
+    }
+
+    #[test]
+    fn nothing_is_given_up_while_a_band_is_being_served() {
+        let desk = TapDesk::default();
+        let tap = desk.begin_tap();
+        assert!(desk.between_taps().is_none());
+        drop(tap);
+        assert!(desk.between_taps().is_some());
     }
 
     #[test]

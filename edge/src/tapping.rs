@@ -40,6 +40,7 @@ fn profile(tag: &Tag) -> Result<BandProfile, &'static str> {
 
 /// Serves the tag that has just come into the field.
 pub(crate) fn serve(station: &Station, reader: &mut dyn TagReader, tag: Tag) {
+    let _tap = station.desk.begin_tap();
     let Some(waiting) = station.desk.waiting() else {
         return; // nobody asked for a band
     };
