@@ -11,6 +11,7 @@ mod gate;
 mod hand_over;
 mod hub_link;
 mod metrics;
+mod rules;
 pub mod run;
 mod station;
 mod tap_desk;

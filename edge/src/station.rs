@@ -35,6 +35,7 @@ use crate::{
     clock::TrustedClock,
     config::Enrolled,
     metrics::Counter,
+    rules::Rules,
     tap_desk::{Purpose, RequestId, TapDesk},
 };
 
@@ -73,6 +74,7 @@ pub(crate) struct Station {
     /// Trusted time.
     pub clock: TrustedClock,
     loaded: RwLock<Arc<Loaded>>,
+    rules: RwLock<Arc<Rules>>,
     gate: Mutex<Gate>,
     hub: Mutex<HubLink>,
     light: Mutex<Box<dyn SignalLight>>,
@@ -159,6 +161,7 @@ impl Station {
             store,
             desk: TapDesk::default(),
             clock,
+            rules: RwLock::new(Arc::new(Rules::of_bundle(&bundle.body))),
             loaded: RwLock::new(Arc::new(Loaded::new(bundle))),
             gate: Mutex::default(),
             hub: Mutex::default(),
@@ -270,6 +273,11 @@ impl Station {
         Arc::clone(&self.loaded.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The rules in force.
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Takes a newer bundle: verified, on disk, then in use. An older one changes nothing.
     pub(crate) fn take_bundle(&self, bytes: &[u8]) -> Result<(), BundleNotTaken> {
         let held = self.bundle().bundle.body.number;
@@ -278,6 +286,7 @@ impl Station {
             return Ok(());
         }
         self.store.store_bundle(bundle.body.number, bytes)?;
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Rules::of_bundle(&bundle.body));
         *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Loaded::new(bundle));
         self.changed();
         Ok(())

@@ -1,5 +1,5 @@
 //! What the box's screens show, gathered from store, desk and link.
-use domain::{bundle::Product, id::EntryRef, money::Cents, time::TimeSource, trust::Roles};
+use domain::{catalogue::Product, id::EntryRef, money::Cents, time::TimeSource, trust::Roles};
 use screens::view::{
     self as shown, BasketView, BoxView, InDoubt, Knowledge, Phase, ProductView, Reader, Role, Section, TillView,
     TopUpView,
@@ -27,7 +27,7 @@ struct FromStore {
 /// The whole view. Reads the store: a few milliseconds at most, on a thread that may block.
 pub(crate) fn of(station: &Station) -> BoxView {
     let loaded = station.bundle();
-    let body = &loaded.bundle.body;
+    let (body, rules) = (&loaded.bundle.body, station.rules());
     let limit = body.policy.offline_limit;
     let now_ms = station.now_ms();
     let stored = station.store.read(move |view| from_store(view, limit, now_ms)).unwrap_or_default();
@@ -79,14 +79,19 @@ pub(crate) fn of(station: &Station) -> BoxView {
         till: roles.has(Roles::BAR).then(|| {
             let mine = progress.screen == Screen::Till;
             TillView {
-                products: body.catalogue.iter().map(|product| product_view(product, body.policy.cup_deposit)).collect(),
+                products: rules
+                    .catalogue
+                    .products
+                    .iter()
+                    .map(|product| product_view(product, body.policy.cup_deposit))
+                    .collect(),
                 cup_deposit_cents: body.policy.cup_deposit.as_i64(),
                 basket: waiting.as_ref().and_then(basket),
                 phase: if mine { progress.phase } else { Phase::Idle },
                 result: progress.result.clone().filter(|_| mine),
                 sales: stored.all.sales,
                 sold_cents: stored.all.sales_cents,
-                revision: body.price_revision,
+                revision: rules.catalogue.revision,
             }
         }),
         top_up: roles.has(Roles::TOP_UP).then(|| {
@@ -166,7 +171,7 @@ fn product_view(product: &Product, cup_deposit: Cents) -> ProductView {
         price_cents: product.price.as_i64(),
         deposit_cents: if product.in_cup { cup_deposit.as_i64() } else { 0 },
         category: product.group.clone(),
-        sold_out: false,
+        sold_out: product.sold_out,
     }
 }
 

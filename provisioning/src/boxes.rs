@@ -53,8 +53,8 @@ impl Role {
     /// The entry kinds it writes, beside those that every box writes.
     const fn kinds(self) -> &'static [Kind] {
         match self {
-            Self::Gate => &[Kind::ADMISSION, Kind::EXIT, Kind::PAIRING],
-            Self::Bar => &[Kind::SALE, Kind::DEPOSIT_OUT, Kind::DEPOSIT_BACK],
+            Self::Gate => &[Kind::ADMISSION, Kind::EXIT, Kind::PAIRING, Kind::SHARE_RELEASE],
+            Self::Bar => &[Kind::SALE, Kind::DEPOSIT_OUT, Kind::DEPOSIT_BACK, Kind::VOUCHER, Kind::CORRECTION_MINUS],
             Self::TopUp => &[
                 Kind::PAIRING,
                 Kind::TOP_UP,
@@ -68,7 +68,7 @@ impl Role {
     }
 }
 
-const EVERY_BOX: [Kind; 7] = [
+const EVERY_BOX: [Kind; 9] = [
     Kind::GENESIS,
     Kind::SHIFT_OPEN,
     Kind::SHIFT_CLOSE,
@@ -76,6 +76,8 @@ const EVERY_BOX: [Kind; 7] = [
     Kind::NOTE,
     Kind::SUSPICION,
     Kind::CLOSING_READ,
+    Kind::STAFF_SESSION,
+    Kind::CASH_MOVE,
 ];
 
 /// What a box that writes on wristbands writes beside its role's own.

@@ -20,7 +20,7 @@ use crate::{Failure, Festival, Lang, files, random, tls};
 pub const FIRST_FESTIVAL: &str = include_str!("../seed/festival.toml");
 
 /// What the hub writes in its own journal.
-const KINDS: [Kind; 19] = [
+const KINDS: [Kind; 22] = [
     Kind::GENESIS,
     Kind::CORRECTION_PLUS,
     Kind::CORRECTION_MINUS,
@@ -40,6 +40,9 @@ const KINDS: [Kind; 19] = [
     Kind::DECISION,
     Kind::SHARE,
     Kind::ONLINE_CREDIT,
+    Kind::ONLINE_TOP_UP,
+    Kind::WRITTEN_OFF,
+    Kind::TOP_UP,
 ];
 
 /// Key files of a hub, and what each is for.

@@ -123,6 +123,14 @@ pub struct PolicyConfig {
     pub time_uncertainty_s: u32,
     /// Then: `true` admit and mark, `false` ask a supervisor.
     pub admit_when_time_uncertain: bool,
+    /// Seconds after which a gate's knowledge of tickets is stale; 0: never.
+    pub stale_after_s: u32,
+    /// Whether a gate with stale knowledge admits, and marks the admission, or asks a supervisor.
+    pub admit_when_stale: bool,
+    /// Most cents that one person may correct, void or give away in one shift without a supervisor.
+    pub correction_quota: u32,
+    /// Cents kept from each top-up's cash.
+    pub top_up_fee: u32,
 }
 
 impl Default for PolicyConfig {
@@ -133,6 +141,10 @@ impl Default for PolicyConfig {
             cup_deposit: 100,
             time_uncertainty_s: 300,
             admit_when_time_uncertain: true,
+            stale_after_s: 0,
+            admit_when_stale: true,
+            correction_quota: 5_000,
+            top_up_fee: 0,
         }
     }
 }
@@ -208,6 +220,10 @@ impl PolicyConfig {
             cup_deposit: cents("cup_deposit", self.cup_deposit)?,
             time_uncertainty_s: self.time_uncertainty_s,
             admit_when_time_uncertain: self.admit_when_time_uncertain,
+            stale_after_s: self.stale_after_s,
+            admit_when_stale: self.admit_when_stale,
+            correction_quota: cents("correction_quota", self.correction_quota)?,
+            top_up_fee: cents("top_up_fee", self.top_up_fee)?,
         })
     }
 }

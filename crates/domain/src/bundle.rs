@@ -41,6 +41,18 @@ pub struct Policy {
     /// Then: `true` admit and mark, `false` ask a supervisor.
     #[n(4)]
     pub admit_when_time_uncertain: bool,
+    /// Knowledge of tickets older than this many seconds is stale; 0: never.
+    #[n(5)]
+    pub stale_after_s: u32,
+    /// Then: `true` admit and mark, `false` ask a supervisor.
+    #[n(6)]
+    pub admit_when_stale: bool,
+    /// Most that one person may correct, void or give away in one shift; above it a supervisor's PIN is asked.
+    #[n(7)]
+    pub correction_quota: Cents,
+    /// Kept from each top-up's cash.
+    #[n(8)]
+    pub top_up_fee: Cents,
 }
 
 /// A ticket category of our own tickets.
@@ -437,6 +449,10 @@ pub(crate) mod tests {
                 cup_deposit: cents(100),
                 time_uncertainty_s: 300,
                 admit_when_time_uncertain: false,
+                stale_after_s: 3_600,
+                admit_when_stale: true,
+                correction_quota: cents(5_000),
+                top_up_fee: Cents::ZERO,
             },
             ticket_keys: alloc::vec![chain(Purpose::Ticket, &key(3), &key(1))],
             credit_keys: alloc::vec![chain(Purpose::Credit, &key(4), &key(1))],

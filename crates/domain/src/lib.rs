@@ -7,14 +7,17 @@ extern crate alloc;
 
 pub mod access;
 pub mod bundle;
+pub mod catalogue;
 pub mod id;
 pub mod journal;
 pub mod ledger;
 pub mod money;
 pub mod secrets;
+pub mod staff;
 pub mod ticket;
 pub mod till;
 pub mod time;
 pub mod trust;
 pub mod wire;
 pub mod wristband;
+pub mod zones;

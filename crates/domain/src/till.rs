@@ -9,7 +9,7 @@ use alloc::{
 use thiserror::Error;
 
 use crate::{
-    bundle::Bundle,
+    catalogue::Catalogue,
     journal::{Sale, SaleLine},
     money::Cents,
 };
@@ -129,8 +129,13 @@ impl TillRefusal {
     }
 }
 
-/// Prices a basket by the bundle's catalogue; cups out and back are netted in the same sale.
-pub fn price(lines: &[BasketLine], cups_back: u32, bundle: &Bundle) -> Result<Priced, TillRefusal> {
+/// Prices a basket by the catalogue in force; cups out and back are netted in the same sale.
+pub fn price(
+    lines: &[BasketLine],
+    cups_back: u32,
+    catalogue: &Catalogue,
+    cup_deposit: Cents,
+) -> Result<Priced, TillRefusal> {
     if lines.is_empty() && cups_back == 0 {
         return Err(TillRefusal::EmptyBasket);
     }
@@ -140,7 +145,7 @@ pub fn price(lines: &[BasketLine], cups_back: u32, bundle: &Bundle) -> Result<Pr
     let (mut goods, mut cups) = (Cents::ZERO, 0u32);
     let mut sold = Vec::with_capacity(lines.len());
     for line in lines {
-        let product = bundle.product(line.product).ok_or(TillRefusal::UnknownProduct(line.product))?;
+        let product = catalogue.product(line.product).ok_or(TillRefusal::UnknownProduct(line.product))?;
         let sum = product.price.times(line.quantity).filter(|_| line.quantity > 0).ok_or(TillRefusal::Amount)?;
         goods = goods.plus(sum).ok_or(TillRefusal::Amount)?;
         if product.in_cup {
@@ -148,14 +153,14 @@ pub fn price(lines: &[BasketLine], cups_back: u32, bundle: &Bundle) -> Result<Pr
         }
         sold.push(SaleLine { product: line.product, quantity: line.quantity, unit_price: product.price });
     }
-    let deposit = |cups: u32| bundle.body.policy.cup_deposit.times(cups).ok_or(TillRefusal::Amount);
+    let deposit = |cups: u32| cup_deposit.times(cups).ok_or(TillRefusal::Amount);
     let (deposit_out, deposit_back) = (deposit(cups)?, deposit(cups_back)?);
     let charged = goods.plus(deposit_out).ok_or(TillRefusal::Amount)?;
     let amount = charged
         .minus(deposit_back)
         .ok_or_else(|| TillRefusal::NegativeTotal(deposit_back.minus(charged).unwrap_or(Cents::ZERO)))?;
     let sale = Sale { deposit_out, deposit_back, lines: sold };
-    Ok(Priced { sale, amount, price_revision: bundle.body.price_revision })
+    Ok(Priced { sale, amount, price_revision: catalogue.revision })
 }
 
 /// An account whose money is in the ledger, as this box believes it.
@@ -209,6 +214,11 @@ mod tests {
     use super::*;
     use crate::bundle::tests::bundle;
 
+    fn price(lines: &[BasketLine], cups_back: u32) -> Result<Priced, TillRefusal> {
+        let body = bundle().body;
+        super::price(lines, cups_back, &Catalogue::of_bundle(&body), body.policy.cup_deposit)
+    }
+
     fn cents(n: u32) -> Cents {
         Cents::new(n).unwrap()
     }
@@ -219,7 +229,7 @@ mod tests {
 
     #[test]
     fn cups_brought_back_are_netted_in_the_same_sale() {
-        let priced = price(&[beer(2), BasketLine { product: 2, quantity: 1 }], 1, &bundle()).unwrap();
+        let priced = price(&[beer(2), BasketLine { product: 2, quantity: 1 }], 1).unwrap();
         assert_eq!(priced.amount, cents(2 * 350 + 400 + 200 - 100));
         assert_eq!((priced.sale.deposit_out, priced.sale.deposit_back), (cents(200), cents(100)));
         assert_eq!(priced.price_revision, 7);
@@ -227,18 +237,18 @@ mod tests {
 
     #[test]
     fn more_cups_back_than_money_due_is_paid_in_cash() {
-        assert_eq!(price(&[], 3, &bundle()), Err(TillRefusal::NegativeTotal(cents(300))));
-        assert_eq!(price(&[beer(1)], 4, &bundle()).unwrap().amount, cents(50));
-        assert_eq!(price(&[beer(1)], 5, &bundle()), Err(TillRefusal::NegativeTotal(cents(50))));
+        assert_eq!(price(&[], 3), Err(TillRefusal::NegativeTotal(cents(300))));
+        assert_eq!(price(&[beer(1)], 4).unwrap().amount, cents(50));
+        assert_eq!(price(&[beer(1)], 5), Err(TillRefusal::NegativeTotal(cents(50))));
     }
 
     #[test]
     fn a_basket_that_makes_no_sense_is_named() {
-        assert_eq!(price(&[], 0, &bundle()), Err(TillRefusal::EmptyBasket));
-        assert_eq!(price(&[beer(0)], 0, &bundle()), Err(TillRefusal::Amount));
-        assert_eq!(price(&[beer(u32::MAX)], 0, &bundle()), Err(TillRefusal::Amount));
-        assert_eq!(price(&[BasketLine { product: 9, quantity: 1 }], 0, &bundle()), Err(TillRefusal::UnknownProduct(9)));
-        assert_eq!(price(&[beer(1); 101], 0, &bundle()), Err(TillRefusal::TooManyLines(101)));
+        assert_eq!(price(&[], 0), Err(TillRefusal::EmptyBasket));
+        assert_eq!(price(&[beer(0)], 0), Err(TillRefusal::Amount));
+        assert_eq!(price(&[beer(u32::MAX)], 0), Err(TillRefusal::Amount));
+        assert_eq!(price(&[BasketLine { product: 9, quantity: 1 }], 0), Err(TillRefusal::UnknownProduct(9)));
+        assert_eq!(price(&[beer(1); 101], 0), Err(TillRefusal::TooManyLines(101)));
     }
 
     #[test]

@@ -118,7 +118,8 @@ pub(super) async fn sale(
         }
         let line = |line: &post::SaleLine| BasketLine { product: line.product, quantity: line.quantity };
         let lines: Vec<BasketLine> = sale.lines.iter().map(line).collect();
-        till::price(&lines, sale.cups_back, &station.bundle().bundle)
+        let deposit = station.bundle().bundle.body.policy.cup_deposit;
+        till::price(&lines, sale.cups_back, &station.rules().catalogue, deposit)
             .map(|priced| (id, Purpose::Sale(priced)))
             .map_err(|refusal| till_refusal(&refusal))
     };

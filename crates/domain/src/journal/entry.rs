@@ -100,6 +100,14 @@ impl Kind {
     pub const GIFT: Self = Self(24);
     /// Something on a chip that does not fit (tampering, a weak page).
     pub const SUSPICION: Self = Self(25);
+    /// A voucher's QR was exchanged for its product.
+    pub const VOUCHER: Self = Self(26);
+    /// A gate gives places of its capacity share back.
+    pub const SHARE_RELEASE: Self = Self(27);
+    /// Somebody logged in or out at a till.
+    pub const STAFF_SESSION: Self = Self(28);
+    /// Cash put into a drawer or taken out, beside sales.
+    pub const CASH_MOVE: Self = Self(29);
     /// Hub: head of a journal confirmed.
     pub const COUNTERSIGNATURE: Self = Self(32);
     /// Hub: a band or ticket is blocked.
@@ -114,6 +122,10 @@ impl Kind {
     pub const SHARE: Self = Self(37);
     /// Hub: C′ signed for an online top-up or a pending credit.
     pub const ONLINE_CREDIT: Self = Self(38);
+    /// Hub: a guest paid online; the money is owed to the wristband.
+    pub const ONLINE_TOP_UP: Self = Self(39);
+    /// Hub: at the event's close, an intent that nobody will ever see again.
+    pub const WRITTEN_OFF: Self = Self(40);
 
     /// Bit of this kind in a certificate's scope; `None` above 63, which no certificate allows.
     pub fn bit(self) -> Option<u64> {

@@ -81,7 +81,7 @@ impl Rights {
         if kind != Kind::GENESIS && kind.bit().is_none_or(|bit| self.kinds & bit == 0) {
             return Err(Forbidden::Kind(kind.0));
         }
-        let hub_kind = (Kind::COUNTERSIGNATURE.0..=Kind::ONLINE_CREDIT.0).contains(&kind.0);
+        let hub_kind = (Kind::COUNTERSIGNATURE.0..48).contains(&kind.0);
         if !hub && (hub_kind || matches!(effect, Effect::Block | Effect::Unblock)) {
             return Err(Forbidden::HubOnly(kind.0));
         }
@@ -125,7 +125,7 @@ fn goes_with(kind: Kind, effect: Effect) -> bool {
         return true;
     }
     match kind {
-        Kind::ADMISSION => effect == E::In,
+        Kind::ADMISSION | Kind::VOUCHER => effect == E::In,
         Kind::EXIT => effect == E::Out,
         Kind::TOP_UP => matches!(effect, E::Credit | E::Owe | E::Debit | E::Repay),
         Kind::GIFT => matches!(effect, E::Credit | E::Owe),
@@ -140,6 +140,8 @@ fn goes_with(kind: Kind, effect: Effect) -> bool {
         Kind::VOID => effect == E::Release,
         Kind::CLOSING_READ => matches!(effect, E::Debit | E::Release),
         Kind::PENDING_CREDIT | Kind::ONLINE_CREDIT => matches!(effect, E::Owe | E::Repay | E::Credit),
+        Kind::ONLINE_TOP_UP => matches!(effect, E::Credit | E::Owe),
+        Kind::WRITTEN_OFF => matches!(effect, E::Debit | E::Release | E::Credit | E::Owe),
         Kind::BLOCK | Kind::REVOCATION => effect == E::Block,
         Kind::UNBLOCK => effect == E::Unblock,
         Kind::GENESIS
@@ -151,6 +153,9 @@ fn goes_with(kind: Kind, effect: Effect) -> bool {
         | Kind::CLOSURE
         | Kind::NOTE
         | Kind::SUSPICION
+        | Kind::SHARE_RELEASE
+        | Kind::STAFF_SESSION
+        | Kind::CASH_MOVE
         | Kind::COUNTERSIGNATURE
         | Kind::SHARE => false,
         _ => true,
@@ -160,6 +165,7 @@ fn goes_with(kind: Kind, effect: Effect) -> bool {
 /// The roles of which one is needed; none for entries that move nothing.
 fn roles_for(kind: Kind, effect: Effect) -> Roles {
     match effect {
+        Effect::In if kind == Kind::VOUCHER => Roles::BAR,
         Effect::In | Effect::Out => Roles::GATE,
         Effect::Credit | Effect::Owe => match kind {
             Kind::SALE | Kind::DEPOSIT_BACK | Kind::PENDING_CREDIT | Kind::CORRECTION_PLUS => MONEY,
