@@ -294,7 +294,7 @@ def a_fork_proof_shows_two_histories_of_one_box():
 def a_bundle_reads_and_leads_to_the_root():
     data = golden("festival_bundle.hex")
     bundle = wire.bundle(data)
-    same(bundle, signer=BUNDLE_KEY, number=4, issued=1_790_400_000, policy=[25_000, 2_000, 100, 300, True])
+    same(bundle, signer=BUNDLE_KEY, number=4, issued=1_790_400_000, policy=[25_000, 2_000, 100, 300, True, 3_600, True, 5_000, 0])
     same(bundle, categories=[[0x0102, "Site", "Site", 9_000, 5]], products=[[1, 12, "Pass", 1]], blocked=[])
     same(bundle, catalogue=[[1, "Bière", "Beer", "drinks", 350, True]], places=[[12, "Bar 3"]], sections=[[900, b"\1\2"]])
     same(bundle, revoked=[b"\x33" * 16], events=[[1, "lac26", [ed25519_public(seed(60))]]], price_revision=3)
