@@ -3,9 +3,8 @@
 //! Not here: the checks themselves (`domain::ticket`, `domain::access`), pairing (`tapping`).
 use domain::{
     access::{self, FirstUse, KnownTicket},
-    id::TicketUid,
     journal::{Admission, Detail, Effect, Entry, Flags, Kind},
-    ledger::{TicketFlags, TicketState},
+    ledger::TicketFlags,
     ticket::{Product, Scheme, Ticket},
     time::Hlc,
 };
@@ -13,14 +12,16 @@ use hardware::signal::Signal;
 use screens::view::{GateVerdict, Pairing};
 
 use crate::{
-    station::{Station, fresh_id},
+    station::{Loaded, Station, fresh_id},
     tap_desk::Purpose,
 };
-use box_store::Decision;
+use box_store::{Decision, View};
+use sync::Section;
 
 /// What the verdict's transaction decided.
 enum Judged {
-    Admitted(access::Admit),
+    /// Whether on stale knowledge.
+    Admitted(access::Admit, bool),
     Refused(access::GateRefusal),
 }
 
@@ -35,8 +36,8 @@ pub(crate) fn scan(station: &Station, text: &str) -> GateVerdict {
 fn judge(station: &Station, text: &str) -> GateVerdict {
     let loaded = station.bundle();
     let at_unix_ms = station.now_ms();
-    let ticket = match loaded.verifier.read(text) {
-        Ok(ticket) => ticket,
+    let (ticket, key) = match loaded.verifier.read_with_key(text) {
+        Ok(read) => read,
         Err(error) => {
             let scheme = Scheme::of(text).map(Scheme::code).unwrap_or("unknown").to_owned();
             return GateVerdict { code: Some(error.code().into()), scheme, at_unix_ms, ..GateVerdict::default() };
@@ -49,28 +50,43 @@ fn judge(station: &Station, text: &str) -> GateVerdict {
         ..GateVerdict::default()
     };
     let now = station.trusted_time();
+    let policy = &loaded.bundle.body.policy;
+    let key_unchecked = match key.map_or(Ok(false), |key| access::check_key(key, policy, now)) {
+        Ok(unchecked) => unchecked,
+        Err(refusal) => return refused(station, shown, &refusal),
+    };
+    let age = station.ticket_knowledge();
     let (zone, alone, currency) = (station.zone(), station.is_alone(), loaded.bundle.currency());
     let (asked, for_judge) = (ticket.clone(), std::sync::Arc::clone(&loaded));
     let committed = station.transact(move |view| {
-        let known =
-            known_ticket(&view.ticket(&asked.uid), &for_judge.bundle.body.revoked, &for_judge.bundle.body.blocked);
-        match access::admit(&asked, &known, &for_judge.bundle, zone, now) {
-            Ok(admit) => {
+        let known = known_ticket(view, &asked, &for_judge);
+        let policy = &for_judge.bundle.body.policy;
+        let judged = access::admit(&asked, &known, &for_judge.bundle, zone, now)
+            .and_then(|admit| Ok((admit, access::check_age(age.age_s(view), policy)?)));
+        match judged {
+            Ok((mut admit, stale)) => {
                 let mut entry = admission(&asked, zone, currency);
+                admit.time_uncertain |= key_unchecked;
                 if admit.time_uncertain {
                     entry.flags = entry.flags.with(Flags::TIME_UNCERTAIN);
                 }
                 if alone {
                     entry.flags = entry.flags.with(Flags::ALONE);
                 }
-                Decision::write(vec![entry], Judged::Admitted(admit))
+                Decision::write(vec![entry], Judged::Admitted(admit, stale))
             }
             Err(refusal) => Decision::nothing(Judged::Refused(refusal)),
         }
     });
     match committed {
         Ok(committed) => match committed.result {
-            Judged::Admitted(admit) => admitted(station, shown, &ticket, admit, committed.refs.first().copied()),
+            Judged::Admitted(admit, stale) => {
+                let mut marks = Vec::new();
+                marks.extend(admit.time_uncertain.then(|| "gate.time_uncertain".to_owned()));
+                marks.extend(stale.then(|| "gate.stale_knowledge".to_owned()));
+                let shown = GateVerdict { marks, ..shown };
+                admitted(station, shown, &ticket, admit, committed.refs.first().copied())
+            }
             Judged::Refused(refusal) => refused(station, shown, &refusal),
         },
         Err(error) => GateVerdict { code: Some(error.code().into()), ..shown },
@@ -90,12 +106,10 @@ fn admitted(
         station.desk.cancel_pairing();
         let _ = station.desk.ask(fresh_id(), Purpose::Pairing(ticket.uid));
     }
-    let marks = if admit.time_uncertain { vec!["gate.time_uncertain".to_owned()] } else { Vec::new() };
     GateVerdict {
         admitted: true,
         product_name: station.in_its_language(&admit.product),
         pairing,
-        marks,
         entry: entry.map(|entry| entry.to_string()).unwrap_or_default(),
         ..shown
     }
@@ -114,15 +128,24 @@ fn refused(station: &Station, shown: GateVerdict, refusal: &access::GateRefusal)
     }
 }
 
-/// What the hub's state, own entries and the bundle's lists say of a ticket.
-fn known_ticket(state: &TicketState, revoked: &[TicketUid], blocked: &[TicketUid]) -> KnownTicket {
-    let first_use = (state.uses > 0).then_some(FirstUse { box_number: state.first_box, at: state.first_use });
+/// What the hub's state, own entries and the bundle say of a ticket.
+fn known_ticket(view: &View<'_>, ticket: &Ticket, loaded: &Loaded) -> KnownTicket {
+    let state = view.ticket(&ticket.uid);
+    let body = &loaded.bundle.body;
+    let told_ms = view.knowledge(Section::Tickets).map_or(0, |known| known.hub_time_ms);
+    let bundle = access::FromBundle {
+        revoked: body.revoked.binary_search(&ticket.uid).is_ok(),
+        blocked: body.blocked.binary_search(&ticket.uid).is_ok(),
+        held: None,
+    };
+    let named = view.hub_ticket(&ticket.uid);
+    let (revoked, blocked) = access::barred(bundle, named.as_ref(), told_ms / 1000 >= body.issued);
     KnownTicket {
-        revoked: state.flags.has(TicketFlags::REVOKED) || revoked.binary_search(&state.ticket).is_ok(),
-        blocked: state.flags.has(TicketFlags::BLOCKED) || blocked.binary_search(&state.ticket).is_ok(),
+        revoked,
+        blocked,
         disputed: state.flags.has(TicketFlags::DISPUTED),
         frozen: state.flags.has(TicketFlags::FROZEN),
-        first_use,
+        first_use: (state.uses > 0).then_some(FirstUse { box_number: state.first_box, at: state.first_use }),
     }
 }
 

@@ -93,6 +93,8 @@ fn open(dir: &Path) -> Result<Station> {
         let hub = [Section::Wallets, Section::Tickets].into_iter().filter_map(|section| view.knowledge(section));
         (view.last_hlc().unix_ms(), hub.map(|known| known.hub_time_ms).max().unwrap_or(0))
     })?;
+    // a bundle is signed at the hub's time, so it is at least as late as that
+    let last_hub_ms = last_hub_ms.max(bundle.body.issued.saturating_mul(1000));
     let clock = TrustedClock::at_boot(last_entry_ms, last_hub_ms, Instant::now());
     let station = Station::new(enrolled, store, bundle, clock, Box::new(NoLight));
     if report.degraded.is_none() {

@@ -93,6 +93,22 @@ pub(crate) struct Station {
     pub hub_sessions: Counter,
 }
 
+/// What tells how old a box's knowledge of tickets is.
+#[derive(Clone, Copy)]
+pub(crate) struct TicketKnowledge {
+    now_ms: u64,
+    /// The hub was heard, or it signed the bundle.
+    heard_ms: u64,
+}
+
+impl TicketKnowledge {
+    /// Its age in seconds.
+    pub(crate) fn age_s(&self, view: &View<'_>) -> u64 {
+        let told_ms = view.knowledge(Section::Tickets).map_or(0, |known| known.hub_time_ms);
+        crate::view::age_s(self.now_ms, told_ms, self.heard_ms)
+    }
+}
+
 /// What the journal says about a request of a screen.
 pub(crate) enum KnownRequest {
     /// It was done, with this outcome.
@@ -300,6 +316,13 @@ impl Station {
     /// Unix milliseconds of trusted time.
     pub(crate) fn now_ms(&self) -> u64 {
         self.clock.unix_ms(Instant::now())
+    }
+
+    /// How old what this box knows of tickets is.
+    pub(crate) fn ticket_knowledge(&self) -> TicketKnowledge {
+        let issued_ms = self.bundle().bundle.body.issued.saturating_mul(1000);
+        let heard_ms = self.hub().last_seen_unix_ms.unwrap_or(0).max(issued_ms);
+        TicketKnowledge { now_ms: self.now_ms(), heard_ms }
     }
 
     /// The link to the hub.

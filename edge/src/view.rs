@@ -195,7 +195,7 @@ fn currency(currency: domain::money::Currency) -> String {
 
 /// Age of what the hub told at `told_ms`, when it was last heard at `heard_ms`: a hub that is heard tells at once what
 /// is new, so its silence about a thing means that nothing about it is new.
-fn age_s(now_ms: u64, told_ms: u64, heard_ms: u64) -> u64 {
+pub(crate) fn age_s(now_ms: u64, told_ms: u64, heard_ms: u64) -> u64 {
     now_ms.saturating_sub(told_ms.max(heard_ms)) / 1000
 }
 

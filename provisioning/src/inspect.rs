@@ -244,10 +244,12 @@ impl TicketReport {
                 "La clé qui l'a signé a été retirée. Il faut un nouveau billet.",
                 "The key that signed it was withdrawn. A new ticket is needed.",
             ),
-            TicketError::KeyNotInForce => (
-                "La clé qui l'a signé n'est pas en vigueur à cette date.",
-                "The key that signed it is not in force at this time.",
-            ),
+            TicketError::KeyNotYetValid => {
+                ("La clé qui l'a signé n'est pas encore en vigueur.", "The key that signed it is not in force yet.")
+            }
+            TicketError::KeyExpired => {
+                ("La clé qui l'a signé n'est plus en vigueur.", "The key that signed it is no longer in force.")
+            }
             TicketError::WrongFestival => (
                 "C'est le billet d'un autre festival. Demandez celui de ce festival.",
                 "It is a ticket of another festival. Ask for the one of this festival.",

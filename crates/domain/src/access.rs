@@ -8,11 +8,15 @@ use alloc::{
 
 use thiserror::Error;
 
+mod knowledge;
+
+pub use knowledge::{FromBundle, barred, check_age, check_key, is_too_uncertain};
+
 use crate::{
     bundle::{Bundle, Policy},
     id::BoxNumber,
     ticket::{Product, Ticket},
-    time::{Hlc, TimeSource, TrustedTime},
+    time::{Hlc, TrustedTime},
 };
 
 /// What a gate knows of a ticket, from the hub's state and its own entries.
@@ -81,6 +85,15 @@ pub enum GateRefusal {
     /// The clock is too uncertain for its window.
     #[error("the clock may be off by {0} seconds, too much for this ticket's window")]
     TimeUncertain(u32),
+    /// Signed with a key that is not in force yet.
+    #[error("the ticket's key is in force from {0}")]
+    KeyNotYetValid(u64),
+    /// Signed with a key that is no longer in force.
+    #[error("the ticket's key was in force until {0}")]
+    KeyExpired(u64),
+    /// What is known of tickets is too old.
+    #[error("what is known of tickets is {0} seconds old")]
+    StaleKnowledge(u64),
     /// Not a product that opens gates.
     #[error("this product does not open a gate")]
     ProductNotAllowed,
@@ -103,6 +116,9 @@ impl GateRefusal {
             Self::NotYetValid(_) => "ticket.not_yet_valid",
             Self::Expired(_) => "ticket.expired",
             Self::TimeUncertain(_) => "gate.time_uncertain",
+            Self::KeyNotYetValid(_) => "ticket.key_not_yet_valid",
+            Self::KeyExpired(_) => "ticket.key_expired",
+            Self::StaleKnowledge(_) => "gate.stale_knowledge",
             Self::ProductNotAllowed => "ticket.product_not_allowed",
             Self::ZoneNotAllowed(_) => "ticket.zone_not_allowed",
             Self::AlreadyUsed(_) => "ticket.already_used",
@@ -113,16 +129,20 @@ impl GateRefusal {
     pub fn arguments(&self, bundle: &Bundle) -> Vec<(&'static str, String)> {
         let ms = |s: u64| s.saturating_mul(1000).to_string();
         match self {
-            Self::NotYetValid(from) => Vec::from([("time", ms(*from))]),
-            Self::Expired(until) => Vec::from([("time", ms(*until))]),
+            Self::NotYetValid(time) | Self::Expired(time) => Vec::from([("time", ms(*time))]),
+            Self::StaleKnowledge(seconds) => Vec::from([("age", (seconds / 60).to_string())]),
             Self::TimeUncertain(seconds) => Vec::from([("seconds", seconds.to_string())]),
             Self::ZoneNotAllowed(zone) => Vec::from([("zone", zone.to_string())]),
             Self::AlreadyUsed(first) => {
                 Vec::from([("place", bundle.place(first.box_number)), ("time", first.at.unix_ms().to_string())])
             }
-            Self::Revoked | Self::Blocked | Self::NewerSoftware | Self::Disputed | Self::ProductNotAllowed => {
-                Vec::new()
-            }
+            Self::Revoked
+            | Self::Blocked
+            | Self::NewerSoftware
+            | Self::Disputed
+            | Self::KeyNotYetValid(_)
+            | Self::KeyExpired(_)
+            | Self::ProductNotAllowed => Vec::new(),
         }
     }
 }
@@ -161,8 +181,7 @@ fn check_window(ticket: &Ticket, policy: &Policy, now: TrustedTime) -> Result<bo
     if ticket.valid_from.is_none() && ticket.valid_until.is_none() {
         return Ok(false);
     }
-    let too_uncertain = now.source == TimeSource::Build || now.uncertainty_s > policy.time_uncertainty_s;
-    if too_uncertain {
+    if is_too_uncertain(policy, now) {
         return if policy.admit_when_time_uncertain {
             Ok(true)
         } else {
@@ -200,7 +219,7 @@ fn check_product(ticket: &Ticket, bundle: &Bundle, zone: u16) -> Result<ProductN
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{bundle::tests::bundle, id::TicketUid, ticket::Scheme};
+    use crate::{bundle::tests::bundle, id::TicketUid, ticket::Scheme, time::TimeSource};
 
     fn ticket() -> Ticket {
         Ticket {

@@ -67,7 +67,8 @@ fn every_reason_has_a_code_of_its_own() {
         TicketError::UnknownKey,
         TicketError::BadSignature,
         TicketError::KeyRevoked,
-        TicketError::KeyNotInForce,
+        TicketError::KeyNotYetValid,
+        TicketError::KeyExpired,
         TicketError::WrongFestival,
     ];
     let codes: std::collections::BTreeSet<&str> = reasons.iter().map(TicketError::code).collect();

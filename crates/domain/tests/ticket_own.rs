@@ -128,7 +128,7 @@ fn a_revoked_an_unknown_and_a_dated_key_each_have_their_reason() {
     let dated = verifier(vec![TicketKey { valid_from: Some(100), valid_until: Some(200), ..ticket_key(7) }]);
     assert!(dated.read(&text).is_ok(), "no time is known, so no date is enforced");
     let verdicts = [99, 100, 200, 201].map(|now| dated.read_at(&text, now).err());
-    assert_eq!(verdicts, [Some(TicketError::KeyNotInForce), None, None, Some(TicketError::KeyNotInForce)]);
+    assert_eq!(verdicts, [Some(TicketError::KeyNotYetValid), None, None, Some(TicketError::KeyExpired)]);
 }
 
 #[test]

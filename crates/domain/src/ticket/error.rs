@@ -37,9 +37,12 @@ pub enum TicketError {
     /// Genuinely signed, with a key that was revoked since.
     #[error("the ticket's key is revoked")]
     KeyRevoked,
-    /// Genuinely signed, with a key that is not yet or no longer in force.
-    #[error("the ticket's key is not in force at this time")]
-    KeyNotInForce,
+    /// Genuinely signed, with a key that is not in force yet.
+    #[error("the ticket's key is not in force yet")]
+    KeyNotYetValid,
+    /// Genuinely signed, with a key that is no longer in force.
+    #[error("the ticket's key is no longer in force")]
+    KeyExpired,
     /// It says that it belongs to another festival.
     #[error("the ticket is of another festival")]
     WrongFestival,
@@ -68,7 +71,8 @@ impl TicketError {
             Self::UnknownKey => "ticket.unknown_key",
             Self::BadSignature => "ticket.bad_signature",
             Self::KeyRevoked => "ticket.key_revoked",
-            Self::KeyNotInForce => "ticket.key_not_in_force",
+            Self::KeyNotYetValid => "ticket.key_not_yet_valid",
+            Self::KeyExpired => "ticket.key_expired",
             Self::WrongFestival => "ticket.wrong_festival",
         }
     }
@@ -80,7 +84,7 @@ impl TicketError {
                 Signature::Malformed
             }
             Self::UnknownKey | Self::BadSignature | Self::WrongFestival => Signature::Invalid,
-            Self::KeyRevoked | Self::KeyNotInForce => Signature::Valid,
+            Self::KeyRevoked | Self::KeyNotYetValid | Self::KeyExpired => Signature::Valid,
         }
     }
 }

@@ -11,6 +11,7 @@ mod holder;
 mod inspect;
 pub mod own;
 pub mod pretix_sig1;
+pub mod snapshot;
 mod verifier;
 
 pub use error::{Signature, TicketError};

@@ -64,39 +64,49 @@ impl TicketKey {
         }
         let too_early = unix_s.zip(self.valid_from).is_some_and(|(now, from)| now < from);
         let too_late = unix_s.zip(self.valid_until).is_some_and(|(now, until)| now > until);
-        if too_early || too_late { Err(TicketError::KeyNotInForce) } else { Ok(()) }
+        match (too_early, too_late) {
+            (true, _) => Err(TicketError::KeyNotYetValid),
+            (false, true) => Err(TicketError::KeyExpired),
+            (false, false) => Ok(()),
+        }
     }
 }
 
 impl Verifier {
     /// The genuine ticket that this text is. Enforces no dates on keys, as a box whose clock cannot be trusted.
     pub fn read(&self, text: &str) -> Result<Ticket, TicketError> {
+        Ok(self.read_text(text, None)?.0)
+    }
+
+    /// The same, with the key of ours that signed it, whose dates are still to be checked (`access::check_key`); a
+    /// pretix key has none.
+    pub fn read_with_key(&self, text: &str) -> Result<(Ticket, Option<&TicketKey>), TicketError> {
         self.read_text(text, None)
     }
 
     /// The genuine ticket that this text is, signed with a key that is in force at that trusted time.
     pub fn read_at(&self, text: &str, unix_s: u64) -> Result<Ticket, TicketError> {
-        self.read_text(text, Some(unix_s))
+        Ok(self.read_text(text, Some(unix_s))?.0)
     }
 
-    fn read_text(&self, text: &str, unix_s: Option<u64>) -> Result<Ticket, TicketError> {
+    fn read_text(&self, text: &str, unix_s: Option<u64>) -> Result<(Ticket, Option<&TicketKey>), TicketError> {
         match Scheme::of(text)? {
             Scheme::Own => {
                 let parsed = ParsedOwn::parse(text)?;
-                self.check_own(&parsed, unix_s)?;
-                Ok(self.own_ticket(parsed.ticket()))
+                let key = self.check_own(&parsed, unix_s)?;
+                Ok((self.own_ticket(parsed.ticket()), Some(key)))
             }
             Scheme::PretixSig1 => {
                 let parsed = ParsedPretix::parse(text)?;
                 let (event, key) = self.check_pretix(&parsed)?;
-                Ok(pretix_ticket(event, key, parsed.ticket()?))
+                Ok((pretix_ticket(event, key, parsed.ticket()?), None))
             }
         }
     }
 
     /// The festival is asked before the signature: one made for another festival can never fit, and "another
     /// festival" is what staff can tell the guest.
-    fn check_own(&self, parsed: &ParsedOwn, unix_s: Option<u64>) -> Result<(), TicketError> {
+    fn check_own(&self, parsed: &ParsedOwn, unix_s: Option<u64>) -> Result<&TicketKey, TicketError> {
         if self.ticket_keys.is_empty() {
             return Err(TicketError::UnknownKey);
         }
@@ -108,7 +118,8 @@ impl Verifier {
             return Err(TicketError::UnknownKey);
         }
         let signer = named().find(|key| parsed.verify(&self.festival, &key.key).is_ok());
-        signer.ok_or(TicketError::BadSignature)?.check(unix_s)
+        let signer = signer.ok_or(TicketError::BadSignature)?;
+        signer.check(unix_s).map(|()| signer)
     }
 
     /// pretix's tickets name no key: each one is tried.

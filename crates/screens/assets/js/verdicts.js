@@ -10,6 +10,8 @@ on("ticket.zone_not_allowed", "care");
 on("ticket.product_not_allowed", "care");
 on("ticket.disputed", "care");
 on("gate.time_uncertain", "care");
+on("gate.stale_knowledge", "care");
+on("ticket.key_not_yet_valid", "care");
 on("ticket.unreadable", "unknown");
 on("ticket.too_long", "unknown");
 on("ticket.unknown_scheme", "unknown");

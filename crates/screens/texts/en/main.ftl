@@ -23,6 +23,7 @@ ticket-disputed = Two records about this ticket contradict each other. Nobody wa
 
 ## Gate
 gate-time_uncertain = The box is not sure of the time, so the ticket's dates were not fully checked. Look at the dates yourself.
+gate-stale_knowledge = What this box knows of tickets is { $age } minutes old: tickets revoked since then are not known here. A supervisor decides; bring the network back or load a newer bundle.
 gate-not_a_gate = This box is not a gate. Nobody was admitted: use a gate's screen.
 gate-island = This gate decided alone, without its neighbours. The ticket stays valid; a double entry would show later.
 gate-one_copy = Admitted, with one copy on this box only. Go on working and keep the box safe.
@@ -307,7 +308,8 @@ demo-double_scan = One ticket is shown at two gates that are apart.
 demo-agreed = All boxes and the hub agree again.
 
 ticket-malformed = This code looks like a ticket but is not built like one. Nobody was admitted: ask for another copy of the ticket.
-ticket-key_not_in_force = This ticket was signed with a key that is not in force at this time. Nobody was admitted: send the guest to the ticket desk.
+ticket-key_not_yet_valid = The key that signed this ticket is not in force yet. Nobody was admitted: check the date of the event, then send the guest to the ticket desk.
+ticket-key_expired = The key that signed this ticket is no longer in force. Nobody was admitted: send the guest to the ticket desk for a new ticket.
 band-behind_ledger = The band shows less spent than the books: a memory page has failed or was set back. The higher figure counts: report it if it happens again.
 band-counter_exhausted = This band has reached its last tap. Nothing was charged: give the guest a new band at the desk.
 band-credits_exhausted = This band has been topped up as often as it can be. No money was taken: give the guest a new band at the desk.

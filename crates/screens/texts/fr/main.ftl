@@ -23,6 +23,7 @@ ticket-disputed = Deux enregistrements de ce billet se contredisent. Personne n'
 
 ## Porte
 gate-time_uncertain = Le boîtier n'est pas sûr de l'heure : les dates du billet n'ont pas été entièrement vérifiées. Regardez-les vous-même.
+gate-stale_knowledge = Ce que ce boîtier sait des billets date de { $age } minutes : les billets annulés depuis ne sont pas connus ici. Un responsable décide ; rétablissez le réseau ou chargez un paquet plus récent.
 gate-not_a_gate = Ce boîtier n'est pas une porte. Personne n'est entré : utilisez l'écran d'une porte.
 gate-island = Cette porte a décidé seule, sans ses voisines. Le billet reste bon ; une double entrée se verrait plus tard.
 gate-one_copy = Entrée enregistrée sur ce boîtier seulement. Continuez et gardez le boîtier en sûreté.
@@ -307,7 +308,8 @@ demo-double_scan = Un même billet est présenté à deux portes isolées.
 demo-agreed = Tous les boîtiers et le serveur sont de nouveau d'accord.
 
 ticket-malformed = Ce code ressemble à un billet mais n'en a pas la forme. Personne n'est entré : demandez une autre copie du billet.
-ticket-key_not_in_force = Ce billet a été signé avec une clé qui n'est pas en vigueur à cette heure. Personne n'est entré : envoyez la personne à la billetterie.
+ticket-key_not_yet_valid = La clé qui a signé ce billet n'est pas encore en vigueur. Personne n'est entré : vérifiez la date de l'événement, puis envoyez la personne à la billetterie.
+ticket-key_expired = La clé qui a signé ce billet n'est plus en vigueur. Personne n'est entré : envoyez la personne à la billetterie pour un nouveau billet.
 band-behind_ledger = Le bracelet affiche moins de dépenses que les comptes : une page mémoire est défaillante ou a été remise en arrière. Le chiffre le plus haut compte : signalez-le si cela se répète.
 band-counter_exhausted = Ce bracelet a atteint son dernier passage. Rien n'a été débité : remettez un nouveau bracelet au guichet.
 band-credits_exhausted = Ce bracelet ne peut plus être rechargé. Aucun argent n'a été encaissé : remettez un nouveau bracelet au guichet.
