@@ -1,5 +1,5 @@
 """Section 4 of docs/formats.md: wristbands."""
-from basics import Fields, key_id, need, signed
+from basics import Fields, key_id, need, signed, wallet_id
 from crypto import aes_cmac, blake3, ed25519_verify
 
 
@@ -7,6 +7,7 @@ class Band:
     def __init__(self, secrets, festival, uid):
         self.festival, self.uid = festival, uid
         self.prefix = bytes([len(uid)]) + uid
+        self.wallet = wallet_id(secrets[0], uid)
         self.mac_key = aes_cmac(secrets[1], b"\1" + uid + festival)
         word = aes_cmac(secrets[2], b"\1" + uid + festival)
         self.password, self.pack = word[:4], word[4:6]
@@ -25,7 +26,7 @@ class Band:
         found = {"credits": fields.uint(3), "seq": fields.uint(1), "key_id": fields.take(4), "link": fields.take(4)}
         found["id"] = blake3(data)[:4]
         for public in keys:
-            message = b"festival.credit.v1\0" + self.festival + self.prefix + b"\1" + data[:12]
+            message = b"festival.credit.v1\0" + self.festival + self.wallet + b"\1" + data[:12]
             if key_id(public) == found["key_id"] and ed25519_verify(public, message, data[12:]):
                 return found
         return None

@@ -147,7 +147,8 @@ pub(crate) struct Purse {
 
 impl Purse {
     pub(crate) fn new() -> Self {
-        let credit = CreditRecord::sign(Cents::ZERO, 0, CreditId::default(), &key(DESK), &band());
+        let credit =
+            CreditRecord::sign(Cents::ZERO, 0, CreditId::default(), &key(DESK), band().festival(), band().wallet());
         Self { spent: [genesis_record().seal(&band()), [0; 20]], credits: [credit, [0; 76]] }
     }
 
@@ -176,7 +177,14 @@ impl Purse {
         let image = self.image();
         let new_credit = (credit > 0).then(|| {
             let credits = cents(image.credit().credits.get() + credit);
-            CreditRecord::sign(credits, image.credit().seq + 1, image.credit_id(), &key(DESK), &band())
+            CreditRecord::sign(
+                credits,
+                image.credit().seq + 1,
+                image.credit_id(),
+                &key(DESK),
+                band().festival(),
+                band().wallet(),
+            )
         });
         let record = SpentRecord {
             tap_counter: image.record().tap_counter + 1,

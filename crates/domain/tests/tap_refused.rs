@@ -116,7 +116,8 @@ fn two_credits_of_one_sequence_are_tampering() {
     let (mut chip, mut bar, _) = used_band();
     let image = chip.image();
     let seq = image.credit().seq;
-    let forged = CreditRecord::sign(cents(20_000), seq, CreditId([1; 4]), &credit_key(), &band());
+    let forged =
+        CreditRecord::sign(cents(20_000), seq, CreditId([1; 4]), &credit_key(), band().festival(), band().wallet());
     put(&mut chip, image.free_credit_page(), &forged);
     assert_eq!(refused(&bar.tap(&mut chip, sale(1, None), Fault::None)), TapRefusal::Tampered);
 }
@@ -197,7 +198,14 @@ fn counters_do_not_wrap() {
     put(&mut chip, SPENT_PAGES[0], &last.seal(&band()));
     assert_eq!(refused(&bar.tap(&mut chip, sale(1, None), Fault::None)), TapRefusal::CounterExhausted);
     let (mut chip, ..) = used_band();
-    let full = CreditRecord::sign(cents(9_000), u8::MAX, CreditId::default(), &credit_key(), &band());
+    let full = CreditRecord::sign(
+        cents(9_000),
+        u8::MAX,
+        CreditId::default(),
+        &credit_key(),
+        band().festival(),
+        band().wallet(),
+    );
     put(&mut chip, CREDIT_PAGES[0], &full);
     assert_eq!(refused(&desk.tap(&mut chip, top_up(1, None), Fault::None)), TapRefusal::CreditsExhausted);
     done(&bar.tap(&mut chip, sale(1, None), Fault::None));

@@ -155,7 +155,14 @@ fn a_signed_credit_is_carried_only_onto_the_one_it_replaces() {
     let (mut chip, mut bar, mut desk) = used_band();
     let image = chip.image();
     let credits = image.credit().credits.plus(cents(450)).unwrap();
-    let record = CreditRecord::sign(credits, image.credit().seq + 1, image.credit_id(), &credit_key(), &band());
+    let record = CreditRecord::sign(
+        credits,
+        image.credit().seq + 1,
+        image.credit_id(),
+        &credit_key(),
+        band().festival(),
+        band().wallet(),
+    );
     let mut moved = chip.clone();
     done(&desk.tap(&mut moved, top_up(100, None), Fault::None));
     assert_eq!(refused(&bar.tap(&mut moved, TapRequest::Carry { record }, Fault::None)), TapRefusal::CreditOutdated);

@@ -42,7 +42,8 @@ pub fn initial_pages(
     let mut pages = match kind {
         ChipKind::Ntag213 => pointer::signed_pages(&header, &band, credit_key),
         ChipKind::Ntag215 | ChipKind::Ntag216 => {
-            let credit = CreditRecord::sign(Cents::ZERO, 0, CreditId::default(), credit_key, &band);
+            let credit =
+                CreditRecord::sign(Cents::ZERO, 0, CreditId::default(), credit_key, band.festival(), band.wallet());
             let records: [&[u8]; 4] =
                 [&genesis_record().seal(&band), &[0; SPENT_RECORD_LEN], &credit, &[0; CREDIT_RECORD_LEN]];
             let firsts = SPENT_PAGES.into_iter().chain(CREDIT_PAGES);

@@ -6,7 +6,10 @@ use aes::Aes128;
 use cmac::{Cmac, KeyInit, Mac};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::{id::FestivalId, secrets::BandSecrets};
+use crate::{
+    id::{FestivalId, WalletId},
+    secrets::BandSecrets,
+};
 
 /// AES-CMAC (RFC 4493) of the parts one after the other.
 pub(super) fn aes_cmac(key: &[u8; 16], parts: &[&[u8]]) -> [u8; 16] {
@@ -34,6 +37,8 @@ pub struct BandKeys {
     #[zeroize(skip)]
     festival: FestivalId,
     #[zeroize(skip)]
+    wallet: WalletId,
+    #[zeroize(skip)]
     uid: Vec<u8>,
 }
 
@@ -53,6 +58,7 @@ impl BandKeys {
             password: [p0, p1, p2, p3],
             pack: [a0, a1],
             festival: *festival,
+            wallet: secrets.wallet(uid),
             uid: uid.to_vec(),
         }
     }
@@ -70,6 +76,11 @@ impl BandKeys {
     /// The festival.
     pub fn festival(&self) -> &FestivalId {
         &self.festival
+    }
+
+    /// Its wallet: what credit records are signed for.
+    pub fn wallet(&self) -> WalletId {
+        self.wallet
     }
 
     /// The full UID.

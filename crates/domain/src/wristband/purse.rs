@@ -214,7 +214,9 @@ fn credit_in_force(
     let read = slots.each_ref().map(CreditRecord::read);
     let signer = |slot: usize| {
         let named = keys.iter().filter(|key| key.id == read[slot].key);
-        named.into_iter().find(|key| CreditRecord::verify(&slots[slot], &key.public, band).is_ok())
+        named
+            .into_iter()
+            .find(|key| CreditRecord::verify(&slots[slot], &key.public, band.festival(), band.wallet()).is_ok())
     };
     let newer = usize::from(read[1].seq > read[0].seq);
     let older = 1 - newer;

@@ -1,12 +1,13 @@
 //! The two records of a purse: credits, signed by a desk, and spent, MACed by a bar.
-//! Invariant: each has one byte form, bound to UID and festival; only [`SpentRecord::open`] and
+//! Invariant: each has one byte form, bound to the festival and to one chip: *spent* to its UID, *credits* to its
+//! wallet, which the hub knows and signs for without ever seeing a UID; only [`SpentRecord::open`] and
 //! [`CreditRecord::verify`] make bytes count.
 //! Not here: where they stand on the chip (`layout`), which one is in force (`purse`).
 use ed25519_dalek::SigningKey;
 
 use super::{BandKeys, CREDIT_RECORD_LEN, CreditId, RecordId, SPENT_RECORD_LEN, layout::LAYOUT_VERSION};
 use crate::{
-    id::{BoxNumber, KeyId, key_id},
+    id::{BoxNumber, FestivalId, KeyId, WalletId, key_id},
     money::Cents,
     trust::{BadSignature, SignatureTag, sign, verify},
 };
@@ -42,13 +43,20 @@ pub struct CreditRecord {
 }
 
 impl CreditRecord {
-    /// Signs a record for this band under [`SignatureTag::Credit`]; the key id is the key's own.
-    /// Parts: uid length u8 ‖ uid ‖ layout version u8 ‖ the 12 field bytes.
-    pub fn sign(credits: Cents, seq: u8, link: CreditId, key: &SigningKey, band: &BandKeys) -> [u8; CREDIT_RECORD_LEN] {
+    /// Signs a record for the band of this wallet under [`SignatureTag::Credit`]; the key id is the key's own.
+    /// Parts: wallet 16 ‖ layout version u8 ‖ the 12 field bytes.
+    pub fn sign(
+        credits: Cents,
+        seq: u8,
+        link: CreditId,
+        key: &SigningKey,
+        festival: &FestivalId,
+        wallet: WalletId,
+    ) -> [u8; CREDIT_RECORD_LEN] {
         let record = Self { credits, seq, key: key_id(&key.verifying_key().to_bytes()), link };
         let fields = record.fields();
-        let parts: [&[u8]; 4] = [&band.uid_length(), band.uid(), &[LAYOUT_VERSION], &fields];
-        let signature = sign(key, SignatureTag::Credit, band.festival(), &parts);
+        let parts: [&[u8]; 3] = [&wallet.0, &[LAYOUT_VERSION], &fields];
+        let signature = sign(key, SignatureTag::Credit, festival, &parts);
         let mut out = [0; CREDIT_RECORD_LEN];
         let (head, tail) = out.split_at_mut(fields.len());
         head.copy_from_slice(&fields);
@@ -62,12 +70,17 @@ impl CreditRecord {
         Self { credits: u24(c0, c1, c2), seq, key: KeyId([k0, k1, k2, k3]), link: CreditId([l0, l1, l2, l3]) }
     }
 
-    /// Whether the holder of `public` signed exactly these bytes for this band.
-    pub fn verify(bytes: &[u8; CREDIT_RECORD_LEN], public: &[u8; 32], band: &BandKeys) -> Result<Self, BadSignature> {
+    /// Whether the holder of `public` signed exactly these bytes for the band of this wallet.
+    pub fn verify(
+        bytes: &[u8; CREDIT_RECORD_LEN],
+        public: &[u8; 32],
+        festival: &FestivalId,
+        wallet: WalletId,
+    ) -> Result<Self, BadSignature> {
         let record = Self::read(bytes);
         let [_, _, _, _, _, _, _, _, _, _, _, _, signature @ ..] = *bytes;
-        let parts: [&[u8]; 4] = [&band.uid_length(), band.uid(), &[LAYOUT_VERSION], &record.fields()];
-        verify(public, SignatureTag::Credit, band.festival(), &parts, &signature)?;
+        let parts: [&[u8]; 3] = [&wallet.0, &[LAYOUT_VERSION], &record.fields()];
+        verify(public, SignatureTag::Credit, festival, &parts, &signature)?;
         Ok(record)
     }
 
@@ -132,7 +145,7 @@ fn u24(a: u8, b: u8, c: u8) -> Cents {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{id::FestivalId, secrets::MasterSecret};
+    use crate::secrets::MasterSecret;
 
     fn band(uid: u8) -> BandKeys {
         let festival = FestivalId([1; 16]);
@@ -162,13 +175,20 @@ mod tests {
     fn a_credit_record_reads_back_from_its_76_bytes() {
         let key = SigningKey::from_bytes(&[8; 32]);
         let public = key.verifying_key().to_bytes();
-        let bytes = CreditRecord::sign(Cents::new(0x010203).unwrap(), 9, CreditId([1, 2, 3, 4]), &key, &band(6));
+        let bytes = CreditRecord::sign(
+            Cents::new(0x010203).unwrap(),
+            9,
+            CreditId([1, 2, 3, 4]),
+            &key,
+            band(6).festival(),
+            band(6).wallet(),
+        );
         assert_eq!(bytes[..4], [3, 2, 1, 9]);
         assert_eq!(bytes[8..12], [1, 2, 3, 4]);
-        let record = CreditRecord::verify(&bytes, &public, &band(6)).unwrap();
+        let record = CreditRecord::verify(&bytes, &public, band(6).festival(), band(6).wallet()).unwrap();
         assert_eq!(record, CreditRecord::read(&bytes));
         assert_eq!(record.key, key_id(&public));
-        assert_eq!(CreditRecord::verify(&bytes, &public, &band(7)), Err(BadSignature));
+        assert_eq!(CreditRecord::verify(&bytes, &public, band(7).festival(), band(7).wallet()), Err(BadSignature));
     }
 
     #[test]
@@ -176,7 +196,10 @@ mod tests {
         let band = band(6);
         let key = SigningKey::from_bytes(&[8; 32]);
         let public = key.verifying_key().to_bytes();
-        let (s, c) = (spent().seal(&band), CreditRecord::sign(Cents::MAX, 9, CreditId::default(), &key, &band));
+        let (s, c) = (
+            spent().seal(&band),
+            CreditRecord::sign(Cents::MAX, 9, CreditId::default(), &key, band.festival(), band.wallet()),
+        );
         for bit in 0..s.len() * 8 {
             let mut bytes = s;
             bytes[bit / 8] ^= 1 << (bit % 8);
@@ -185,7 +208,7 @@ mod tests {
         for bit in 0..c.len() * 8 {
             let mut bytes = c;
             bytes[bit / 8] ^= 1 << (bit % 8);
-            assert!(CreditRecord::verify(&bytes, &public, &band).is_err(), "C bit {bit}");
+            assert!(CreditRecord::verify(&bytes, &public, band.festival(), band.wallet()).is_err(), "C bit {bit}");
         }
     }
 }

@@ -187,7 +187,7 @@ fn change(
             let over = TapRefusal::OverMaximum { maximum: ctx.maximum_balance };
             let seq = image.credit().seq.max(known.credit_seq).checked_add(1).ok_or(TapRefusal::CreditsExhausted)?;
             let credits = credits.plus(*amount).ok_or(over)?;
-            let record = CreditRecord::sign(credits, seq, image.credit_id(), key, band);
+            let record = CreditRecord::sign(credits, seq, image.credit_id(), key, band.festival(), band.wallet());
             let public = key.verifying_key().to_bytes();
             checked_credit(&record, balance, *amount, ctx, |known| known.public == public)?;
             Ok(Change { purpose: IntentPurpose::TopUp, amount: *amount, spent_after: spent, new_credit: Some(record) })
@@ -200,7 +200,7 @@ fn change(
                 return Err(outdated);
             }
             checked_credit(record, balance, amount, ctx, |known| {
-                CreditRecord::verify(record, &known.public, band).is_ok()
+                CreditRecord::verify(record, &known.public, band.festival(), band.wallet()).is_ok()
             })?;
             Ok(Change { purpose: IntentPurpose::Carry, amount, spent_after: spent, new_credit: Some(*record) })
         }
