@@ -16,7 +16,7 @@ use sync_quic::{Backoff, Link};
 use crate::station::Station;
 
 /// Sections that a box keeps.
-pub(crate) const SECTIONS: [Section; 3] = [Section::Wallets, Section::Tickets, Section::Revocations];
+pub(crate) const SECTIONS: [Section; 4] = [Section::Wallets, Section::Tickets, Section::Revocations, Section::Credits];
 const TICK: Duration = Duration::from_millis(500);
 /// Taken for the way of the hub's time to the box.
 const ROUND_TRIP_MS: u64 = 500;

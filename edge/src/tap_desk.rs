@@ -190,6 +190,13 @@ impl TapDesk {
         self.show(id, phase, Some(result));
     }
 
+    /// The intent that an earlier tap for this request left in doubt is settled: any band of the guest may come now.
+    pub(crate) fn settled(&self, id: RequestId) {
+        if let Some(waiting) = self.lock().waiting.as_mut().filter(|waiting| waiting.id == id) {
+            waiting.retry_of = None;
+        }
+    }
+
     /// The request is over.
     pub(crate) fn answer(&self, id: RequestId, phase: Phase, result: TapResult) {
         let mut desk = self.lock();

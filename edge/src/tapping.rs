@@ -66,20 +66,47 @@ pub(crate) fn serve(station: &Station, reader: &mut dyn TagReader, tag: Tag) {
 }
 
 fn refuse(station: &Station, waiting: &Waiting, code: &str, args: Vec<(&'static str, String)>) -> Signal {
+    refuse_with(station, waiting, code, args, 0)
+}
+
+fn refuse_with(
+    station: &Station,
+    waiting: &Waiting,
+    code: &str,
+    args: Vec<(&'static str, String)>,
+    arrived: i64,
+) -> Signal {
     let args = args.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let result =
-        TapResult { id: domain::wire::hex(&waiting.id), code: Some(code.into()), args, ..TapResult::default() };
+    let result = TapResult {
+        id: domain::wire::hex(&waiting.id),
+        code: Some(code.into()),
+        args,
+        arrived_cents: arrived,
+        ..TapResult::default()
+    };
     station.refused_taps.inc();
     station.desk.answer(waiting.id, Phase::Refused, result);
     Signal::Refuse
 }
 
 fn paid(station: &Station, waiting: &Waiting, charged: i64, balance: i64, entry: Option<EntryRef>) -> Signal {
+    paid_with(station, waiting, charged, balance, entry, 0)
+}
+
+fn paid_with(
+    station: &Station,
+    waiting: &Waiting,
+    charged: i64,
+    balance: i64,
+    entry: Option<EntryRef>,
+    arrived: i64,
+) -> Signal {
     let result = TapResult {
         id: domain::wire::hex(&waiting.id),
         ok: true,
         charged_cents: charged,
         balance_after_cents: Some(balance),
+        arrived_cents: arrived,
         entry: entry.map(|entry| entry.to_string()).unwrap_or_default(),
         ..TapResult::default()
     };
@@ -225,6 +252,7 @@ fn tap(station: &Station, reader: &mut dyn TagReader, waiting: &Waiting, wallet:
     let mut tap = Tap::new(station.tap_context(), known, tag.uid.as_bytes(), request);
     // the intent that is this request: what else the tap settles on its way answers nothing
     let mut own = waiting.retry_of;
+    let mut blocked_since = false;
     let outcome = loop {
         match tap.step() {
             TapStep::Chip(command) => match reader.transceive(command) {
@@ -238,11 +266,19 @@ fn tap(station: &Station, reader: &mut dyn TagReader, waiting: &Waiting, wallet:
                 let moves = |entry: &Entry| matches!(entry.effect, Effect::Debit | Effect::Credit);
                 let commits =
                     entries.iter().any(|entry| entry.refers_to.is_some() && entry.refers_to == own && moves(entry));
-                let stored = station.transact(move |_| {
-                    let decision = Decision::write(entries, ());
+                let stored = station.transact(move |view| {
+                    // What the hub said since the band was read holds: nothing new begins on a band that is blocked now.
+                    if begins && view.wallet(&wallet).flags.has(WalletFlags::BLOCKED) {
+                        return Decision::nothing(false);
+                    }
+                    let decision = Decision::write(entries, true);
                     if begins || commits { decision.answers(request) } else { decision }
                 });
                 match &stored {
+                    Ok(committed) if !committed.result => {
+                        blocked_since = true;
+                        tap.stored(Err(StoreFailed));
+                    }
                     Ok(committed) => {
                         own = if begins { committed.refs.first().copied() } else { own };
                         tap.stored(Ok(&committed.refs));
@@ -253,7 +289,14 @@ fn tap(station: &Station, reader: &mut dyn TagReader, waiting: &Waiting, wallet:
             TapStep::Finished(outcome) => break outcome.clone(),
         }
     };
-    show(station, waiting, outcome)
+    if blocked_since {
+        return refuse(station, waiting, "band.blocked", Vec::new());
+    }
+    if waiting.retry_of.is_some_and(|intent| tap.settled().iter().any(|settled| settled.open.entry == intent)) {
+        station.desk.settled(waiting.id);
+    }
+    let arrived = tap.carried().map_or(0, |carried| carried.amount.as_i64());
+    show(station, waiting, outcome, arrived)
 }
 
 /// A tap is in doubt on one band, and another one came: nothing may be charged to it.
@@ -264,11 +307,12 @@ fn wrong_band(station: &Station, waiting: &Waiting) -> Signal {
     Signal::Refuse
 }
 
-fn show(station: &Station, waiting: &Waiting, outcome: TapOutcome) -> Signal {
+/// `arrived`: what the hub owed and this tap has put on the band beside what was asked for.
+fn show(station: &Station, waiting: &Waiting, outcome: TapOutcome, arrived: i64) -> Signal {
     match outcome {
         TapOutcome::Done { entry, balance_after, charged, credited, paid_back, .. } => {
             let charged = charged.as_i64().saturating_add(paid_back.as_i64()).saturating_sub(credited.as_i64());
-            paid(station, waiting, charged, balance_after.as_i64(), entry)
+            paid_with(station, waiting, charged, balance_after.as_i64(), entry, arrived)
         }
         TapOutcome::TapAgain { intent } => {
             station.torn_taps.inc();
@@ -294,7 +338,7 @@ fn show(station: &Station, waiting: &Waiting, outcome: TapOutcome) -> Signal {
         TapOutcome::Refused(refusal) => {
             let phase_is_supervisor = matches!(refusal, TapRefusal::Supervisor);
             let args = arguments(&refusal);
-            let light = refuse(station, waiting, refusal.code(), args);
+            let light = refuse_with(station, waiting, refusal.code(), args, arrived);
             if phase_is_supervisor { Signal::Warn } else { light }
         }
     }
@@ -324,6 +368,7 @@ fn known_wallet(view: &View<'_>, wallet: WalletId) -> KnownWallet {
         blocked: state.flags.has(WalletFlags::BLOCKED),
         frozen: state.flags.has(WalletFlags::FROZEN),
         credit_seq: state.credit_seq,
+        offer: view.offered_credit(&wallet),
         ledger_spent: Cents::new(state.spent).unwrap_or(Cents::MAX),
         open: view.open_intents(&wallet).iter().filter_map(open_intent).collect(),
         unfinished_in_a_row: u8::try_from(view.unfinished_in_a_row(&wallet)).unwrap_or(u8::MAX),

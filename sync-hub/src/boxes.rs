@@ -10,7 +10,7 @@ use domain::{
 
 use crate::{
     hub::{Hub, HubError},
-    store::{Poison, StoredBox},
+    store::{BoxKnowledge, Poison, StoredBox},
 };
 
 impl Hub {
@@ -43,6 +43,17 @@ impl Hub {
         }
         self.store.transaction(|store| {
             seen.iter().try_for_each(|(device, at_ms)| store.seen(*device, *at_ms, None))?;
+            Ok(())
+        })
+    }
+
+    /// Notes what boxes said that they know of the wallets.
+    pub fn note_knowledge(&mut self, known: &[(DeviceId, BoxKnowledge)]) -> Result<(), HubError> {
+        if known.is_empty() {
+            return Ok(());
+        }
+        self.store.transaction(|store| {
+            known.iter().try_for_each(|(device, known)| store.put_knowledge(*device, known))?;
             Ok(())
         })
     }

@@ -32,6 +32,7 @@ const fn kind_of(kind: ConflictKind) -> view::ConflictKind {
         ConflictKind::ForbiddenEntry => view::ConflictKind::ForbiddenEntry,
         ConflictKind::FrozenSubject => view::ConflictKind::FrozenSubject,
         ConflictKind::Loss => view::ConflictKind::Loss,
+        ConflictKind::LateSpend => view::ConflictKind::LateSpend,
     }
 }
 
@@ -46,6 +47,7 @@ const fn code(kind: view::ConflictKind) -> &'static str {
         view::ConflictKind::ForbiddenEntry => "hub.forbidden_entry",
         view::ConflictKind::FrozenSubject => "hub.frozen_subject",
         view::ConflictKind::Loss => "hub.loss",
+        view::ConflictKind::LateSpend => "hub.late_spend",
     }
 }
 

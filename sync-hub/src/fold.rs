@@ -7,10 +7,10 @@ use domain::{
     id::{BoxNumber, EntryRef, TicketUid, WalletId},
     journal::Kind,
     ledger::{
-        Accounts, Conflict, TicketEntry, TicketState, WalletEntry, WalletFlags, WalletState, fold_fast, fold_ticket,
-        fold_wallet, ticket_conflicts, wallet_conflicts,
+        Accounts, Conflict, Owed, TicketEntry, TicketState, WalletEntry, WalletFlags, WalletState, fold_fast,
+        fold_ticket, fold_wallet, owed, ticket_conflicts, wallet_conflicts,
     },
-    money::Currency,
+    money::{Cents, Currency},
 };
 
 use crate::{
@@ -70,13 +70,25 @@ pub(crate) fn wallet(
 ) -> Result<FoldedWallet, StoreError> {
     let stored = store.wallet(id)?.unwrap_or_default();
     let quick = if stored.unusual { None } else { fold_fast(id, &stored.accounts, &stored.tip) };
-    if let Some(state) = quick.filter(|state| state.flags == WalletFlags::default()) {
+    if let Some(state) = quick.filter(|state| state.flags == WalletFlags::default() && state.pending == 0) {
         return Ok(FoldedWallet { state, folded: None, conflicts: Vec::new() });
     }
     let entries = wallet_entries(id, journals, store, currency)?;
     let fold = fold_wallet(id, &entries);
     let conflicts = wallet_conflicts(&fold, &entries, box_of(journals));
     Ok(FoldedWallet { state: fold.state, folded: Some(fold.accounts), conflicts })
+}
+
+/// What a wallet is owed, and the C′ that may be signed for it.
+pub(crate) fn what_is_owed(
+    id: WalletId,
+    journals: &Journals,
+    store: &Store,
+    currency: Currency,
+    maximum: Cents,
+) -> Result<Owed, StoreError> {
+    let entries = wallet_entries(id, journals, store, currency)?;
+    Ok(owed(&fold_wallet(id, &entries), &entries, maximum))
 }
 
 /// Folds a ticket.

@@ -10,8 +10,9 @@ use std::{
 
 use domain::{
     bundle::Policy,
+    id::WalletId,
     journal::{Effect, Kind},
-    ledger::Rights,
+    ledger::{CreditItem, Rights},
     time::Hlc,
 };
 use sync::Section;
@@ -20,6 +21,7 @@ use thiserror::Error;
 use crate::{
     bundle::BundleError,
     config::{ConfigError, FestivalConfig},
+    credits::Payment,
     deltas::{RevokedItem, feed::Feeds},
     identity::Identity,
     ingest::{
@@ -57,6 +59,9 @@ pub enum HubError {
     /// A value that cannot be.
     #[error("{0}")]
     Invalid(&'static str),
+    /// A rule forbids it: the code of its reason.
+    #[error("refused: {0}")]
+    Refused(&'static str),
     /// The operating system gives no random bytes.
     #[error("no randomness from the operating system")]
     Random,
@@ -78,6 +83,8 @@ pub struct Hub {
     pub(crate) policy: Policy,
     pub(crate) seed: Seed,
     pub(crate) bundle: u64,
+    pub(crate) offers: BTreeMap<WalletId, CreditItem>,
+    pub(crate) due: BTreeMap<WalletId, Payment>,
     pub(crate) countersigned: BTreeMap<(domain::id::DeviceId, u32), u32>,
     clock: Clock,
 }
@@ -116,10 +123,18 @@ fn check_rights(identity: &Identity) -> Result<(), HubError> {
         (Kind::UNBLOCK, Effect::Unblock),
         (Kind::REVOCATION, Effect::Block),
         (Kind::COUNTERSIGNATURE, Effect::None),
+        (Kind::ONLINE_TOP_UP, Effect::Owe),
+        (Kind::ONLINE_CREDIT, Effect::None),
+        (Kind::BAND_TRANSFER, Effect::Debit),
+        (Kind::REFUND, Effect::Debit),
+        (Kind::WRITTEN_OFF, Effect::None),
+        (Kind::EXPIRY, Effect::Debit),
     ];
     match acts.into_iter().all(|(kind, effect)| rights.allows(kind, effect).is_ok()) {
         true => Ok(()),
-        false => Err(HubError::Invalid("the hub's certificate does not allow it to block, revoke and countersign")),
+        false => Err(HubError::Invalid(
+            "the hub's certificate does not allow it to block, revoke, countersign and book what guests are owed",
+        )),
     }
 }
 
@@ -151,10 +166,13 @@ impl Hub {
             revoked: BTreeSet::new(),
             feeds: Arc::new(Feeds::default()),
             hlc: Hlc::default(),
+            offers: BTreeMap::new(),
+            due: BTreeMap::new(),
             countersigned: BTreeMap::new(),
             clock,
         };
         hub.conflicted = hub.store.conflicted()?.into_iter().collect();
+        hub.offers = hub.store.offers()?.into_iter().map(|item| (item.wallet, item)).collect();
         hub.catch_up()?;
         hub.resume_deltas()?;
         hub.adopt_credit_files()?;

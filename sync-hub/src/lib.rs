@@ -7,6 +7,7 @@ pub mod boxes;
 pub mod bundle;
 pub mod config;
 pub mod conflicts;
+mod credits;
 pub mod deltas;
 pub mod fold;
 pub mod hub;

@@ -30,7 +30,7 @@ use crate::{
     identity::Identity,
     ingest::VerifiedSegment,
     metrics::Metrics,
-    store::StoredBundle,
+    store::{BoxKnowledge, StoredBundle},
     writer::{Event, Gone, Writer},
 };
 
@@ -222,8 +222,12 @@ impl Session {
                 HubAction::ReadDelta { section, term, number, resume } => {
                     self.delta(section, term, number, resume).await?
                 }
-                HubAction::BoxKnows(held) => {
+                HubAction::BoxKnows { held, own } => {
                     tracing::trace!(device = %self.device, section = ?held.section, number = held.number, "knows");
+                    if let (Section::Wallets, Some((epoch, next_seq))) = (held.section, own) {
+                        let known = BoxKnowledge { term: held.term, number: held.number, epoch, next_seq };
+                        self.shared.writer.knows(self.device, known);
+                    }
                 }
                 HubAction::BoxHasBundle(number) => self.bundle_held = self.bundle_held.max(number),
                 HubAction::ReadBundlePart { number, offset, max } => {

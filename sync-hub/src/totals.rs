@@ -51,6 +51,7 @@ pub const fn section_name(section: Section) -> &'static str {
         Section::Certificates => "certificates",
         Section::Documents => "documents",
         Section::Bundle => "bundle",
+        Section::Credits => "credits",
     }
 }
 
@@ -69,7 +70,8 @@ pub fn books(reading: &Reading) -> Result<Books, StoreError> {
                 frozen.insert(wallet.0);
             }
             books.wallets = books.wallets.saturating_add(1);
-            sums.push(WalletSum { wallet, accounts: *stored.sums(), purse, forked: flags.has(WalletFlags::SUSPECT) });
+            let (forked, emptied) = (flags.has(WalletFlags::SUSPECT), flags.has(WalletFlags::EMPTIED));
+            sums.push(WalletSum { wallet, accounts: *stored.sums(), purse, forked, emptied });
         })?;
         books.money = Totals::from_ledger(sums);
         reading.ticket_states(|bytes| {
@@ -114,6 +116,7 @@ impl Books {
             fees_cents: money.fees,
             pending_credit_cents: money.pending_credit,
             overspend_cents: money.overspend,
+            unreported_cents: money.unreported,
             expired_cents: money.expired,
             in_doubt_cents: money.in_doubt,
             disputed_cents: money.disputed,

@@ -18,6 +18,7 @@ use crate::{
     hub::{Hub, HubError},
     ingest::{VerifiedSegment, queue::FairQueue},
     metrics::Metrics,
+    store::BoxKnowledge,
 };
 
 /// Most entries in one transaction.
@@ -26,7 +27,7 @@ const TRANSACTION_ENTRIES: usize = 20_000;
 const ACTS: usize = 64;
 /// Heads are confirmed, and what was heard of boxes is noted, so often.
 const COUNTERSIGN_EVERY: Duration = Duration::from_secs(60);
-const SEEN_EVERY: Duration = Duration::from_secs(5);
+const SEEN_EVERY: Duration = Duration::from_secs(2);
 
 type Act = Box<dyn FnOnce(&mut Hub) + Send>;
 
@@ -58,6 +59,7 @@ struct Waiting {
     acts: VecDeque<Act>,
     segments: FairQueue<Queued>,
     seen: BTreeMap<DeviceId, u64>,
+    known: BTreeMap<DeviceId, BoxKnowledge>,
     closing: bool,
 }
 
@@ -131,6 +133,11 @@ impl Writer {
         self.shared.lock().seen.insert(device, at_ms);
     }
 
+    /// Notes what a box said that it knows; written now and then.
+    pub fn knows(&self, device: DeviceId, known: BoxKnowledge) {
+        self.shared.lock().known.insert(device, known);
+    }
+
     /// What happens from now on.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.shared.events.subscribe()
@@ -173,6 +180,8 @@ fn run(mut hub: Hub, shared: &Shared, delta_every: Duration) {
         if noted.elapsed() >= SEEN_EVERY || closing {
             let seen: Vec<(DeviceId, u64)> = std::mem::take(&mut shared.lock().seen).into_iter().collect();
             logged(hub.note_seen(&seen), "boxes' times could not be noted");
+            let known: Vec<(DeviceId, BoxKnowledge)> = std::mem::take(&mut shared.lock().known).into_iter().collect();
+            logged(hub.note_knowledge(&known), "what boxes know could not be noted");
             noted = Instant::now();
         }
         if countersigned.elapsed() >= COUNTERSIGN_EVERY || closing {

@@ -103,7 +103,7 @@ impl Store {
         let is_due = parts.len() == usize::from(delta.part).saturating_add(1);
         if is_due && parts.len() < usize::from(delta.parts) {
             let next_part = Some(delta.part.saturating_add(1));
-            Ok(Err(HaveDelta { section: delta.section, term: delta.term, number: delta.number, next_part }))
+            Ok(Err(HaveDelta { section: delta.section, term: delta.term, number: delta.number, next_part, own: None }))
         } else {
             Ok(Ok(std::mem::take(parts)))
         }

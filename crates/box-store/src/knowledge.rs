@@ -3,7 +3,7 @@
 //! the local fold in the same transaction.
 //! Not here: who may sign a batch (`sync::SignedDelta::open`), how the states are read (`view`).
 use domain::{
-    ledger::{TicketState, WalletState},
+    ledger::{CreditItem, TicketState, WalletState},
     wire::{Malformed, Reader, Writer},
 };
 use rusqlite::{Connection, OptionalExtension, params};
@@ -77,7 +77,7 @@ pub(crate) fn of(connection: &Connection, section: Section) -> Result<Option<Kno
 /// The same as the session tells it to the hub.
 pub(crate) fn held(connection: &Connection, section: Section) -> Result<HaveDelta, StoreError> {
     let (term, number) = of(connection, section)?.map_or((0, 0), |known| (known.term, known.number));
-    Ok(HaveDelta { section, term, number, next_part: None })
+    Ok(HaveDelta { section, term, number, next_part: None, own: None })
 }
 
 /// Applies the batches in `parts`, in their order, in one transaction.
@@ -102,7 +102,8 @@ pub(crate) fn apply(writing: &mut Writing<'_>, parts: &[SignedDelta]) -> Result<
                 return Err(StoreError::Knowledge("order"));
             }
             newer_self = batch_applied(writing, batch)?.or(newer_self);
-            have.push(held(writing.connection, first.section)?);
+            let own = Some((writing.tail.cursor.epoch, writing.tail.cursor.next_seq));
+            have.push(HaveDelta { own, ..held(writing.connection, first.section)? });
         }
         Ok(DeltaOutcome::Applied { have, newer_self })
     });
@@ -175,6 +176,7 @@ fn clear(section: Section) -> Option<&'static str> {
         Section::Wallets => Some("DELETE FROM hub_wallet"),
         Section::Tickets => Some("DELETE FROM hub_ticket"),
         Section::Revocations => Some("DELETE FROM revoked"),
+        Section::Credits => Some("DELETE FROM offered_credit"),
         Section::Certificates | Section::Documents | Section::Bundle => None,
     }
 }
@@ -213,6 +215,21 @@ fn items(connection: &Connection, part: &Delta) -> Result<(), StoreError> {
                     "DELETE FROM revoked WHERE what = ?1 AND id = ?2"
                 };
                 connection.prepare_cached(sql)?.execute(params![item.what, &item.id[..]])?;
+            }
+        }
+        Section::Credits => {
+            while !input.rest().is_empty() {
+                let item = CreditItem::read(&mut input).map_err(|_| StoreError::Knowledge("a credit"))?;
+                match item.offer {
+                    Some((record, amount)) => connection
+                        .prepare_cached(
+                            "INSERT OR REPLACE INTO offered_credit (wallet, record, amount) VALUES (?1, ?2, ?3)",
+                        )?
+                        .execute(params![&item.wallet.0[..], &record[..], amount.get()])?,
+                    None => connection
+                        .prepare_cached("DELETE FROM offered_credit WHERE wallet = ?1")?
+                        .execute([&item.wallet.0[..]])?,
+                };
             }
         }
         Section::Certificates | Section::Documents | Section::Bundle => {}

@@ -10,6 +10,7 @@ use domain::{
     ledger::{TicketFlags, TicketState, WalletState},
     time::Hlc,
     wire::Writer,
+    wristband::CREDIT_RECORD_LEN,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sync::Section;
@@ -111,6 +112,13 @@ impl<'a> View<'a> {
     /// What the hub said last about the ticket, own entries left out; `None` when it never named it.
     pub fn hub_ticket(&self, ticket: &TicketUid) -> Option<TicketState> {
         self.kept(believed::hub_ticket(self.connection, ticket))
+    }
+
+    /// The C′ that the hub signed for the wallet's band, if one waits to be carried.
+    pub fn offered_credit(&self, wallet: &WalletId) -> Option<[u8; CREDIT_RECORD_LEN]> {
+        let record: Option<Vec<u8>> =
+            self.kept(self.one("SELECT record FROM offered_credit WHERE wallet = ?1", &[&&wallet.0[..]]));
+        record.and_then(|record| record.try_into().ok())
     }
 
     /// Cents that this box took from the wallet, or may have taken, which the hub's state does not cover.

@@ -35,12 +35,21 @@ pub enum Section {
     Documents,
     /// 6: the festival bundle.
     Bundle,
+    /// 8: credits that the hub signed, for boxes to carry to their bands.
+    Credits,
 }
 
 impl Section {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Wallets, Self::Tickets, Self::Revocations, Self::Certificates, Self::Documents, Self::Bundle];
+    pub const ALL: [Self; 7] = [
+        Self::Wallets,
+        Self::Tickets,
+        Self::Revocations,
+        Self::Certificates,
+        Self::Documents,
+        Self::Bundle,
+        Self::Credits,
+    ];
 
     /// The byte on the wire.
     pub const fn byte(self) -> u8 {
@@ -51,6 +60,7 @@ impl Section {
             Self::Certificates => 4,
             Self::Documents => 5,
             Self::Bundle => 6,
+            Self::Credits => 8,
         }
     }
 

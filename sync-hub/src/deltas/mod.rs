@@ -7,20 +7,25 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
     id::{DeviceId, TicketUid, WalletId},
-    ledger::{Conflict, Cutoff, TicketState, WalletState},
+    ledger::{Conflict, CreditItem, Cutoff, TicketState, WalletFlags, WalletState},
+    money::{Cents, Currency},
     wire::Writer,
+    wristband::CREDIT_RECORD_LEN,
 };
 use sync::{Delta, JournalHeads, Section, SignedDelta, delta::DELTA_MAX, vector::MAX_JOURNALS};
 
 use self::feed::Batch;
 use crate::{
-    conflicts, fold,
+    conflicts,
+    credits::{Keeper, Payment},
+    fold,
     hub::{Hub, HubError},
+    ingest::journals::Journals,
     store::{BarReason, Store, StoreError},
 };
 
 /// Sections that this hub feeds.
-pub const FED: [Section; 3] = [Section::Wallets, Section::Tickets, Section::Revocations];
+pub const FED: [Section; 4] = [Section::Wallets, Section::Tickets, Section::Revocations, Section::Credits];
 
 /// Bytes of records in one part; the vector of a large festival takes some 50 kB beside it.
 const PART_ITEMS: usize = DELTA_MAX * 3 / 4;
@@ -43,13 +48,27 @@ const fn record_len(section: Section) -> usize {
         Section::Wallets => WalletState::LEN,
         Section::Tickets => TicketState::LEN,
         Section::Revocations => REVOKED_LEN,
+        Section::Credits => CreditItem::LEN,
         Section::Certificates | Section::Documents | Section::Bundle => 1,
     }
 }
 
 impl Hub {
-    /// Folds and publishes what changed since the last time. Gives the sections that have a new batch.
+    /// Folds and publishes what changed since the last time, and signs what guests turn out to be owed. Gives the
+    /// sections that have a new batch.
     pub fn publish(&mut self) -> Result<Vec<Section>, HubError> {
+        let mut sections = self.publish_changes()?;
+        if self.pay_due()? > 0 {
+            for section in self.publish_changes()? {
+                if !sections.contains(&section) {
+                    sections.push(section);
+                }
+            }
+        }
+        Ok(sections)
+    }
+
+    fn publish_changes(&mut self) -> Result<Vec<Section>, HubError> {
         self.project()?;
         if self.dirty.is_empty() {
             return Ok(Vec::new());
@@ -69,7 +88,9 @@ impl Hub {
         let revoked = self.revoked_items()?;
         let numbers = self.numbers.clone();
         let revocations: Vec<u8> = difference(&self.revoked, &revoked);
-        let Self { store, journals, identity, conflicted, dirty, .. } = self;
+        let maximum = self.policy.maximum_balance;
+        let (mut offers, mut due) = (Vec::new(), BTreeMap::new());
+        let Self { store, journals, identity, conflicted, dirty, offers: offered, .. } = self;
         let currency = identity.founding.currency;
         let pending = store.transaction::<_, HubError>(|store| {
             let mut items = Writer::new();
@@ -78,6 +99,16 @@ impl Hub {
                 let folded = fold::wallet(id, journals, store, currency)?;
                 let state = folded.state.to_bytes();
                 store.put_wallet_state(id, &state, folded.folded.as_ref())?;
+                let before = offered.get(&id).and_then(|item| item.offer);
+                if folded.state.pending > 0 || before.is_some() {
+                    let (offer, payment) = owed(id, &folded, journals, store, currency, maximum)?;
+                    due.extend(payment.map(|payment| (id, payment)));
+                    if offer != before {
+                        let item = CreditItem { wallet: id, offer };
+                        store.put_offer(&item)?;
+                        offers.push(item);
+                    }
+                }
                 apart.entry(id.0).or_default().extend(folded.conflicts);
                 items.bytes(&state);
             }
@@ -112,11 +143,15 @@ impl Hub {
             }
             let tickets = items.finish();
             let mut pending = Vec::new();
-            for (section, items) in
-                [(Section::Wallets, wallets), (Section::Tickets, tickets), (Section::Revocations, revocations)]
-            {
+            let credits = offers.iter().flat_map(CreditItem::to_bytes).collect();
+            for (section, items) in [
+                (Section::Wallets, wallets),
+                (Section::Tickets, tickets),
+                (Section::Revocations, revocations),
+                (Section::Credits, credits),
+            ] {
                 // What an entry covers is told in both sections, also where it changed nothing in one of them.
-                let covers = section != Section::Revocations && !vector.is_empty();
+                let covers = matches!(section, Section::Wallets | Section::Tickets) && !vector.is_empty();
                 if !items.is_empty() || covers {
                     let number = numbers.get(&section).copied().unwrap_or(0).saturating_add(1);
                     store.put_section(section.byte(), number)?;
@@ -128,6 +163,13 @@ impl Hub {
         })?;
         self.dirty = Default::default();
         self.revoked = revoked;
+        self.due = due;
+        for item in offers {
+            match item.offer {
+                Some(_) => self.offers.insert(item.wallet, item),
+                None => self.offers.remove(&item.wallet),
+            };
+        }
         let mut sections = Vec::new();
         for batch in pending {
             self.numbers.insert(batch.section, batch.number);
@@ -152,11 +194,14 @@ impl Hub {
             Section::Wallets => self.store.wallet_states(|state| items.extend_from_slice(state))?,
             Section::Tickets => self.store.ticket_states(|state| items.extend_from_slice(state))?,
             Section::Revocations => items = difference(&BTreeSet::new(), &self.revoked),
+            Section::Credits => items = self.offers.values().flat_map(CreditItem::to_bytes).collect(),
             Section::Certificates | Section::Documents | Section::Bundle => {}
         }
         let vector = match section {
             Section::Wallets | Section::Tickets => self.journals.vector().within_limits().journals().to_vec(),
-            Section::Revocations | Section::Certificates | Section::Documents | Section::Bundle => Vec::new(),
+            Section::Revocations | Section::Certificates | Section::Documents | Section::Bundle | Section::Credits => {
+                Vec::new()
+            }
         };
         let parts = self.parts(&Pending { section, number, items, vector }, true);
         self.feeds.set_snapshot(section, Batch { number, prev: 0, parts });
@@ -213,7 +258,9 @@ impl Hub {
                 Section::Tickets => self.dirty.tickets.extend(self.store.tickets_after(change)?),
                 // Told again as a whole: what was barred while the hub did not run stands nowhere else.
                 Section::Revocations => self.dirty.revocations |= !self.revoked_items()?.is_empty(),
-                Section::Certificates | Section::Documents | Section::Bundle => {}
+                // A new term tells all of them again.
+                Section::Credits if number == 0 => self.forget_offers()?,
+                Section::Certificates | Section::Documents | Section::Bundle | Section::Credits => {}
             }
         }
         // Which journals a batch before the restart took into account is not kept: the next one names them all.
@@ -223,6 +270,16 @@ impl Hub {
             self.first_batches()?;
         }
         self.publish()?;
+        Ok(())
+    }
+
+    fn forget_offers(&mut self) -> Result<(), HubError> {
+        let offers = std::mem::take(&mut self.offers);
+        self.store.transaction::<_, HubError>(|store| {
+            offers.keys().try_for_each(|wallet| store.put_offer(&CreditItem { wallet: *wallet, offer: None }))?;
+            Ok(())
+        })?;
+        self.dirty.wallets.extend(offers.into_keys());
         Ok(())
     }
 
@@ -239,6 +296,34 @@ impl Hub {
             self.feeds.publish(section, Batch { number: 1, prev: 0, parts });
         }
         Ok(())
+    }
+}
+
+/// The C′ on offer for a wallet, and what is to be signed or credited next.
+fn owed(
+    id: WalletId,
+    folded: &fold::FoldedWallet,
+    journals: &Journals,
+    store: &Store,
+    currency: Currency,
+    maximum: Cents,
+) -> Result<(Option<([u8; CREDIT_RECORD_LEN], Cents)>, Option<Payment>), StoreError> {
+    let state = &folded.state;
+    let sums = match folded.folded {
+        Some(sums) => sums,
+        None => store.sums(id)?.map(|stored| stored.accounts).unwrap_or_default(),
+    };
+    let closed = [WalletFlags::BLOCKED, WalletFlags::FROZEN, WalletFlags::DISPUTED, WalletFlags::EMPTIED];
+    match Keeper::of(state, &sums) {
+        Keeper::Unknown => Ok((None, None)),
+        Keeper::Account if closed.into_iter().any(|flag| state.flags.has(flag)) => Ok((None, None)),
+        Keeper::Account => Ok((None, Cents::new(state.pending).map(Payment::Account))),
+        Keeper::Purse => {
+            let owed = fold::what_is_owed(id, journals, store, currency, maximum)?;
+            let open = !closed.into_iter().any(|flag| state.flags.has(flag));
+            let offer = owed.on_offer().filter(|_| open).map(|offer| (offer.record, offer.amount));
+            Ok((offer, owed.due.ok().filter(|_| open).map(Payment::Sign)))
+        }
     }
 }
 

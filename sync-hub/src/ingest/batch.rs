@@ -171,7 +171,7 @@ pub(crate) fn about(entry: &Entry) -> About {
             Effect::None,
             Kind::NOTE | Kind::GENESIS | Kind::SHIFT_OPEN | Kind::SHIFT_CLOSE | Kind::DECISION | Kind::SHARE,
         ) => About::Nothing,
-        (Effect::None, Kind(kind)) if kind > Kind::ONLINE_CREDIT.0 => About::Nothing,
+        (Effect::None, Kind(kind)) if kind > Kind::WRITTEN_OFF.0 => About::Nothing,
         (Effect::None, _) => About::Wallet(subject.wallet()),
     }
 }
@@ -244,7 +244,13 @@ impl Batch {
                 self.add(from, wallet, place, entry, counts)?;
                 self.ticket(ticket, place);
             }
-            About::Wallet(wallet) => self.add(from, wallet, place, entry, counts)?,
+            About::Wallet(wallet) => {
+                self.add(from, wallet, place, entry, counts)?;
+                // the payment's key, so that it is found again
+                if entry.kind == Kind::ONLINE_TOP_UP && !entry.other.is_none() {
+                    self.touch(entry.other.0, place);
+                }
+            }
             About::Wallets(giver, receiver) => {
                 self.add(from, giver, place, entry, counts)?;
                 self.receive(receiver, place, entry, counts, store)?;

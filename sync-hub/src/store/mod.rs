@@ -18,6 +18,7 @@ mod bundles;
 mod catalogue;
 mod entries;
 mod journals;
+mod owed;
 mod projections;
 mod term;
 
@@ -27,6 +28,7 @@ pub use bundles::StoredBundle;
 pub use catalogue::{IssuedTicket, Seed};
 pub use entries::{Place, SetAside};
 pub use journals::{Poison, StoredJournal, StoredRun};
+pub use owed::BoxKnowledge;
 pub use projections::StoredWallet;
 pub use term::SideFile;
 

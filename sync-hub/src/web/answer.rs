@@ -76,6 +76,12 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "hub.unavailable", fr, en)
     }
 
+    /// Refused by a rule: the sentences are those of its code.
+    fn refused(code: &'static str) -> Self {
+        let text = |lang| screens::reason(lang, code, &screens::view::Args::new());
+        Self::new(StatusCode::CONFLICT, code, &text(screens::Lang::Fr), &text(screens::Lang::En))
+    }
+
     fn exists(what: &str) -> Self {
         let (fr, en) =
             ("Ce numéro est déjà pris. Rien n'a été changé.", format!("{what} is there already. Nothing was changed."));
@@ -105,6 +111,7 @@ impl From<HubError> for ApiError {
             HubError::Invalid(why) => Self::bad_request(why),
             HubError::Config(why) => Self::bad_request(&why.to_string()),
             HubError::Pretix(reason) => Self::import(&reason),
+            HubError::Refused(code) => Self::refused(code),
             HubError::Store(_) | HubError::Bundle(_) | HubError::Random => {
                 tracing::error!(%error, "a request failed");
                 Self::unavailable()

@@ -272,6 +272,7 @@ impl Peer {
                         term: delta.term,
                         number: delta.number,
                         next_part: (delta.part + 1 < delta.parts).then_some(delta.part + 1),
+                        own: None,
                     };
                     self.link.send(&Frame::HaveDelta(have)).await.unwrap();
                 }

@@ -35,6 +35,12 @@ fn heads(store: &Store, epoch: u32, contiguous: u32) -> Vec<JournalHeads> {
     vec![JournalHeads { device: own_device(), epoch, branches: vec![Branch::up_to(contiguous, hash)] }]
 }
 
+/// Where the own journal ends.
+fn own_end(store: &Store) -> (u32, u32) {
+    let head = store.read(|view| view.head()).unwrap().unwrap();
+    (head.at.epoch, head.at.seq + 1)
+}
+
 fn number(store: &Store, section: Section) -> u64 {
     store.read(move |view| view.knowledge(section)).unwrap().map_or(0, |known| known.number)
 }
@@ -47,7 +53,7 @@ fn tell(store: &Store, section: Section, contiguous: u32, items: Vec<u8>) {
     let held = number(store, section);
     let delta = batch(section, (held, held + 1), heads(store, 0, contiguous), items);
     let outcome = apply(store, &delta);
-    let have = HaveDelta { section, term: 1, number: held + 1, next_part: None };
+    let have = HaveDelta { section, term: 1, number: held + 1, next_part: None, own: Some(own_end(store)) };
     assert_eq!(outcome, DeltaOutcome::Applied { have: vec![have], newer_self: None });
 }
 
@@ -129,7 +135,7 @@ fn a_gap_asks_for_a_snapshot_and_a_snapshot_replaces_everything() {
     let (store, _) = world.open();
     one(&store, sale(WALLET, 50));
     tell(&store, Section::Wallets, 1, wallet_state(900).to_bytes().to_vec());
-    let held = HaveDelta { section: Section::Wallets, term: 1, number: 1, next_part: None };
+    let held = HaveDelta { section: Section::Wallets, term: 1, number: 1, next_part: None, own: None };
     let gap = batch(Section::Wallets, (2, 3), heads(&store, 0, 2), wallet_state(1).to_bytes().to_vec());
     assert_eq!(apply(&store, &gap), DeltaOutcome::NeedSnapshot(held));
     let again = batch(Section::Wallets, (0, 1), heads(&store, 0, 2), wallet_state(1).to_bytes().to_vec());
@@ -159,7 +165,7 @@ fn a_batch_in_parts_holds_when_the_last_is_there() {
         signed(&delta)
     };
     let next = |part| {
-        let have = HaveDelta { section: Section::Wallets, term: 1, number: 4, next_part: Some(part) };
+        let have = HaveDelta { section: Section::Wallets, term: 1, number: 4, next_part: Some(part), own: None };
         DeltaOutcome::Staged(have)
     };
     assert_eq!(store.apply_delta(vec![part(0)]).unwrap(), next(1));
@@ -349,4 +355,32 @@ proptest! {
             prop_assert_eq!((believed.spent, believed.head_record), (whole.spent, whole.head_record));
         }
     }
+}
+
+#[test]
+fn a_credit_on_offer_is_kept_replaced_and_taken_back() {
+    let world = World::new();
+    let (store, _) = world.open();
+    let item = |record: Option<u8>| {
+        let offer =
+            record.map(|byte| ([byte; domain::wristband::CREDIT_RECORD_LEN], domain::money::Cents::new(500).unwrap()));
+        domain::ledger::CreditItem { wallet: WALLET, offer }.to_bytes()
+    };
+    let offered = |store: &Store| store.read(|view| view.offered_credit(&WALLET)).unwrap().map(|record| record[0]);
+    let next = |items: Vec<u8>, snapshot: bool| {
+        let held = number(&store, Section::Credits);
+        let prev = if snapshot { 0 } else { held };
+        let delta = batch(Section::Credits, (prev, held + 1), Vec::new(), items);
+        assert!(matches!(apply(&store, &delta), DeltaOutcome::Applied { .. }));
+    };
+    assert_eq!(offered(&store), None);
+    next(item(Some(7)), true);
+    assert_eq!(offered(&store), Some(7));
+    next(item(Some(8)), false);
+    assert_eq!(offered(&store), Some(8));
+    next(item(None), false);
+    assert_eq!(offered(&store), None);
+    next(item(Some(9)), false);
+    next(Vec::new(), true);
+    assert_eq!(offered(&store), None, "a snapshot replaces all");
 }

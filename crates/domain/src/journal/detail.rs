@@ -3,7 +3,10 @@ use alloc::{string::String, vec::Vec};
 
 use thiserror::Error;
 
-use super::{Entry, EntryHash, Kind};
+use super::{
+    Entry, EntryHash, Kind,
+    part_credit::{OnlineCredit, OnlineTopUp},
+};
 use crate::{
     id::{BoxNumber, FestivalId},
     money::Cents,
@@ -332,6 +335,10 @@ pub enum Detail {
     Block(Block),
     /// `Kind::REVOCATION`: what u8 (a ticket or a device) · canonical CBOR.
     Revocation(BlockedKind, Revocation),
+    /// `Kind::ONLINE_CREDIT`.
+    OnlineCredit(OnlineCredit),
+    /// `Kind::ONLINE_TOP_UP`.
+    OnlineTopUp(OnlineTopUp),
     /// Any other kind: bytes.
     Other(Vec<u8>),
 }
@@ -491,6 +498,8 @@ impl Detail {
             Kind::VOID | Kind::GAVE_UP | Kind::CLOSING_READ | Kind::REFUND => {
                 Self::Seen(Some(ChipSeen::read(&mut input)?))
             }
+            Kind::ONLINE_CREDIT => Self::OnlineCredit(OnlineCredit::read(&mut input)?),
+            Kind::ONLINE_TOP_UP => Self::OnlineTopUp(OnlineTopUp::read(&mut input)?),
             _ => return Ok(Self::Other(part.to_vec())),
         };
         input.end()?;
@@ -528,6 +537,8 @@ impl Detail {
                 out.u8(of.byte());
                 out.bytes(&to_cbor(revocation));
             }
+            Self::OnlineCredit(credit) => credit.write(&mut out),
+            Self::OnlineTopUp(top_up) => out.bytes(top_up.reference.as_bytes()),
             Self::Sale(Some(sale)) => sale.write(&mut out),
             Self::Intent(intent) => intent.write(&mut out),
             Self::TopUp(top_up) => {
@@ -588,6 +599,25 @@ mod tests {
         }
     }
 
+    fn online_credit(on_chip: bool) -> OnlineCredit {
+        let at = crate::id::EntryRef { device: crate::id::DeviceId([8; 16]), epoch: 1, seq: 2 };
+        OnlineCredit { record: on_chip.then_some([6; CREDIT_RECORD_LEN]), covers: vec![at, at] }
+    }
+
+    #[test]
+    fn a_payment_s_reference_is_short_text_without_control_characters() {
+        let read = |part: &[u8]| {
+            Detail::of(&Entry {
+                part: part.to_vec(),
+                ..Entry::new(Kind::ONLINE_TOP_UP, Effect::Owe, Currency::EUR, Hlc(1))
+            })
+        };
+        assert_eq!(read("reçu 17".as_bytes()).unwrap().to_bytes(), "reçu 17".as_bytes());
+        for part in [&b"a\nb"[..], b"\xff", &[b'a'; 201]] {
+            assert!(read(part).is_err(), "{part:?}");
+        }
+    }
+
     #[test]
     fn every_part_reads_back_as_its_kind() {
         let intent = Intent {
@@ -620,6 +650,8 @@ mod tests {
             (Kind::UNBLOCK, Detail::Block(Block { of: BlockedKind::Ticket, reason: String::new() })),
             (Kind::REVOCATION, Detail::Revocation(BlockedKind::Device, revocation(1))),
             (Kind::REVOCATION, Detail::Revocation(BlockedKind::Ticket, revocation(0))),
+            (Kind::ONLINE_CREDIT, Detail::OnlineCredit(online_credit(true))),
+            (Kind::ONLINE_CREDIT, Detail::OnlineCredit(online_credit(false))),
             (Kind(999), Detail::Other(vec![1, 2, 3])),
         ];
         for (kind, detail) in cases {

@@ -4,6 +4,7 @@
 mod chain;
 mod detail;
 mod entry;
+mod part_credit;
 
 pub use chain::{ChainCursor, CommitMark, EntryHash, Head, ZERO_HASH, link};
 pub use detail::{
@@ -11,3 +12,4 @@ pub use detail::{
     IntentPurpose, Pairing, PreviousHead, Revocation, Sale, SaleLine, TopUp,
 };
 pub use entry::{BODY_MAX, Effect, Entry, EntryError, Flags, HEADER_LEN, Kind, Subject};
+pub use part_credit::{OnlineCredit, OnlineTopUp};

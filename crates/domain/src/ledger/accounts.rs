@@ -31,10 +31,10 @@ macro_rules! accounts {
                 Self { $($name: self.$name.saturating_sub(other.$name),)* }
             }
 
-            /// Version byte 1, then every account as i64 little-endian, in the order of the fields.
+            /// Version byte 2, then every account as i64 little-endian, in the order of the fields.
             pub fn to_bytes(&self) -> Vec<u8> {
                 let mut out = Writer::new();
-                out.u8(1);
+                out.u8(2);
                 $(out.bytes(&self.$name.to_le_bytes());)*
                 out.finish()
             }
@@ -42,7 +42,7 @@ macro_rules! accounts {
             /// Reads [`Self::to_bytes`]; anything else, also an older version, is an error: the projection is rebuilt.
             pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
                 let mut input = Reader::new(bytes);
-                if input.u8()? != 1 {
+                if input.u8()? != 2 {
                     return Err(Malformed::Value("accounts version"));
                 }
                 let accounts = Self { $($name: i64::from_le_bytes(input.array()?),)* };
@@ -64,6 +64,8 @@ accounts! {
     corrections,
     /// Credits of kinds that this software does not know.
     other_credit,
+    /// Credits that the chip proves and whose entries have not arrived: their desk is cut off. Full fold only.
+    unreported,
     /// Moved in from other wallets less moved out.
     transferred,
     /// Goods.
@@ -132,8 +134,15 @@ impl Accounts {
 
     /// Credits less debits, disputed credits left out; may be negative. Holds are not taken off.
     pub fn balance(&self) -> i64 {
-        let sources =
-            [self.top_ups, self.gifts, self.pending_issued, self.corrections, self.other_credit, self.transferred];
+        let sources = [
+            self.top_ups,
+            self.gifts,
+            self.pending_issued,
+            self.corrections,
+            self.other_credit,
+            self.transferred,
+            self.unreported,
+        ];
         let uses = [
             self.spent,
             self.deposits,
@@ -196,8 +205,11 @@ impl Accounts {
             Effect::Owe => sums.owe(entry, intent, amount),
             Effect::Repay => {
                 sums.pending = amount.saturating_neg();
-                if entry.kind == Kind::REFUND {
-                    sums.refunded = amount;
+                match entry.kind {
+                    Kind::REFUND => sums.refunded = amount,
+                    Kind::EXPIRY => sums.expired = amount,
+                    Kind::BAND_TRANSFER => sums.transferred = amount.saturating_neg(),
+                    _ => {}
                 }
             }
             Effect::Unknown(_) => sums.unknown = 1,
@@ -216,7 +228,8 @@ impl Accounts {
     fn credit(&mut self, entry: &Entry, intent: Option<&Entry>, amount: i64) {
         match entry.kind {
             Kind::TOP_UP if intent.is_some_and(carries_credit) => self.pending = amount.saturating_neg(),
-            Kind::TOP_UP => self.top_up(entry, amount),
+            Kind::TOP_UP | Kind::ONLINE_TOP_UP => self.top_up(entry, amount),
+            Kind::BAND_TRANSFER => self.transferred = amount,
             Kind::GIFT => self.gifts = amount,
             Kind::CORRECTION_PLUS | Kind::CORRECTION_MINUS => self.corrections = amount,
             Kind::SALE | Kind::DEPOSIT_OUT | Kind::DEPOSIT_BACK => self.sale(entry, intent, amount.saturating_neg()),
@@ -237,6 +250,7 @@ impl Accounts {
             Kind::CORRECTION_PLUS | Kind::CORRECTION_MINUS => self.corrections = amount.saturating_neg(),
             Kind::TOP_UP => self.top_ups = amount.saturating_neg(),
             Kind::GIFT => self.gifts = amount.saturating_neg(),
+            Kind::BAND_TRANSFER => self.transferred = amount.saturating_neg(),
             _ => self.other_debit = amount,
         }
     }
@@ -244,7 +258,8 @@ impl Accounts {
     fn owe(&mut self, entry: &Entry, intent: Option<&Entry>, amount: i64) {
         self.pending = amount;
         match entry.kind {
-            Kind::TOP_UP => self.top_up(entry, amount),
+            Kind::TOP_UP | Kind::ONLINE_TOP_UP => self.top_up(entry, amount),
+            Kind::BAND_TRANSFER => self.transferred = amount,
             Kind::GIFT => self.gifts = amount,
             Kind::SALE | Kind::DEPOSIT_BACK => self.sale(entry, intent, amount.saturating_neg()),
             _ => self.pending_issued = amount,
@@ -314,8 +329,14 @@ impl Accounts {
         }
         // A commit read what its intent says already; any other reading is for the full fold.
         let reads = !closes && matches!(Detail::of(entry), Ok(Detail::Seen(Some(_))));
-        let kinds = matches!(entry.kind, Kind::VOID | Kind::GAVE_UP | Kind::SUSPICION | Kind::BLOCK | Kind::UNBLOCK);
-        if kinds || reads || matches!(entry.effect, Effect::Block | Effect::Unblock | Effect::Release) {
+        // A C′ counts once, whoever carried it: only the full fold can tell.
+        let carries =
+            entry.kind == Kind::ONLINE_CREDIT && entry.effect == Effect::None || closed.is_some_and(carries_credit);
+        let kinds = matches!(
+            entry.kind,
+            Kind::WRITTEN_OFF | Kind::VOID | Kind::GAVE_UP | Kind::SUSPICION | Kind::BLOCK | Kind::UNBLOCK
+        );
+        if kinds || reads || carries || matches!(entry.effect, Effect::Block | Effect::Unblock | Effect::Release) {
             self.marks = 1;
         }
     }

@@ -29,6 +29,8 @@ pub enum ConflictKind {
     FrozenSubject,
     /// Handed over without payment.
     Loss,
+    /// Spent on a band whose money had been given out already, by swap or refund: the loss of that act.
+    LateSpend,
 }
 
 impl ConflictKind {
@@ -44,6 +46,7 @@ impl ConflictKind {
             Self::ForbiddenEntry => "forbidden-entry",
             Self::FrozenSubject => "frozen-subject",
             Self::Loss => "loss",
+            Self::LateSpend => "late-spend",
         }
     }
 
@@ -59,6 +62,7 @@ impl ConflictKind {
             Self::ForbiddenEntry => "check-box-and-certificate",
             Self::FrozenSubject => "update-software",
             Self::Loss => "book-loss",
+            Self::LateSpend => "book-loss-of-the-swap",
         }
     }
 }

@@ -13,28 +13,8 @@ use super::{
 };
 use crate::{
     id::{BoxNumber, DeviceId, EntryRef},
-    journal::{Detail, Effect, Entry, Flags},
+    journal::{Effect, Entry, Flags},
 };
-
-/// Credits that a box read under a desk's signature on the chip, and whose entries have not arrived: the desk is cut
-/// off, and a band that spends them overspends nothing.
-fn not_heard_yet(fold: &WalletFold, set: &[&WalletEntry]) -> i64 {
-    let signed = set.iter().filter_map(|e| match &e.detail {
-        Detail::Intent(intent) => Some(intent.seen.credits),
-        Detail::Seen(seen) => seen.map(|seen| seen.credits),
-        Detail::Genesis(_)
-        | Detail::Admission(_)
-        | Detail::Pairing(_)
-        | Detail::Sale(_)
-        | Detail::TopUp(_)
-        | Detail::Block(_)
-        | Detail::Countersignature(_)
-        | Detail::Revocation(..)
-        | Detail::Other(_) => None,
-    });
-    let heard = fold.accounts.top_ups.saturating_add(fold.accounts.gifts).saturating_add(fold.accounts.other_credit);
-    signed.max().map_or(0, |signed| signed.as_i64().saturating_sub(heard).max(0))
-}
 
 /// Everything to look at in one wallet; `box_of` gives the box number that an entry's journal carries.
 pub fn wallet_conflicts(
@@ -56,10 +36,10 @@ pub fn wallet_conflicts(
             found.push(Conflict { kind, subject, places, amount });
         }
     };
-    let overspend = fold.overspend.saturating_sub(not_heard_yet(fold, &set));
-    if overspend > 0 {
+    if fold.overspend > 0 {
         let spends = places(&|e| e.entry.effect == Effect::Debit && e.is_evidence());
-        name(ConflictKind::Overspend, spends, Some(overspend));
+        let kind = if fold.emptied { ConflictKind::LateSpend } else { ConflictKind::Overspend };
+        name(kind, spends, Some(fold.overspend));
     }
     for fork in &fold.forks {
         let shown: Vec<EntryRef> = fork

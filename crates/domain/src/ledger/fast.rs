@@ -71,7 +71,10 @@ impl Tip {
         match self.root {
             _ if self.unknown => false,
             None => true,
-            Some((_, root)) => !is_none(root) && self.chain == mix(self.head.1).wrapping_sub(mix(root)),
+            // A band begins at tap counter 0: where the line begins later, somebody's journal is missing.
+            Some((counter, root)) => {
+                counter == 0 && !is_none(root) && self.chain == mix(self.head.1).wrapping_sub(mix(root))
+            }
         }
     }
 

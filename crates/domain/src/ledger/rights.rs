@@ -133,15 +133,16 @@ fn goes_with(kind: Kind, effect: Effect) -> bool {
         Kind::DEPOSIT_OUT => effect == E::Debit,
         Kind::DEPOSIT_BACK => matches!(effect, E::Credit | E::Owe),
         Kind::CORRECTION_PLUS => matches!(effect, E::Credit | E::Owe),
-        Kind::CORRECTION_MINUS | Kind::EXPIRY | Kind::FEE => effect == E::Debit,
+        Kind::CORRECTION_MINUS | Kind::FEE => effect == E::Debit,
+        Kind::EXPIRY => matches!(effect, E::Debit | E::Repay),
         Kind::REFUND => matches!(effect, E::Debit | E::Repay),
-        Kind::BAND_TRANSFER => effect == E::Transfer,
+        Kind::BAND_TRANSFER => matches!(effect, E::Transfer | E::Debit | E::Repay | E::Credit | E::Owe),
         Kind::INTENT => matches!(effect, E::Hold | E::HoldCredit),
         Kind::VOID => effect == E::Release,
         Kind::CLOSING_READ => matches!(effect, E::Debit | E::Release),
-        Kind::PENDING_CREDIT | Kind::ONLINE_CREDIT => matches!(effect, E::Owe | E::Repay | E::Credit),
+        Kind::PENDING_CREDIT => matches!(effect, E::Owe | E::Repay | E::Credit),
+        Kind::ONLINE_CREDIT => effect == E::Credit,
         Kind::ONLINE_TOP_UP => matches!(effect, E::Credit | E::Owe),
-        Kind::WRITTEN_OFF => matches!(effect, E::Debit | E::Release | E::Credit | E::Owe),
         Kind::BLOCK | Kind::REVOCATION => effect == E::Block,
         Kind::UNBLOCK => effect == E::Unblock,
         Kind::GENESIS
@@ -157,6 +158,7 @@ fn goes_with(kind: Kind, effect: Effect) -> bool {
         | Kind::STAFF_SESSION
         | Kind::CASH_MOVE
         | Kind::COUNTERSIGNATURE
+        | Kind::WRITTEN_OFF
         | Kind::SHARE => false,
         _ => true,
     }

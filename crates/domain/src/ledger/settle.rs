@@ -11,7 +11,7 @@ use alloc::{
 use super::{accounts, journals::Reason, journals::Standing};
 use crate::{
     id::EntryRef,
-    journal::{BandProfile, ChipSeen, Detail, Effect, Entry, Flags, Intent, IntentPurpose, Kind},
+    journal::{BandProfile, ChipSeen, Detail, Effect, Entry, Flags, Intent, IntentPurpose, Kind, OnlineCredit},
     wristband::{CREDIT_RECORD_LEN, CreditId, RecordId},
 };
 
@@ -51,6 +51,10 @@ impl WalletEntry {
 
     pub(super) fn intent(&self) -> Option<&Intent> {
         if let Detail::Intent(intent) = &self.detail { Some(intent) } else { None }
+    }
+
+    pub(super) fn online_credit(&self) -> Option<&OnlineCredit> {
+        if let Detail::OnlineCredit(credit) = &self.detail { Some(credit) } else { None }
     }
 
     /// What it read on the chip.
@@ -117,6 +121,8 @@ pub struct Settled {
     pub handed_over: bool,
     /// Whether its box will never write or serve it again (given up, or its journal closed behind it).
     pub given_up: bool,
+    /// Whether the hub wrote it off at the event's close; a later read of the band still settles it.
+    pub written_off: bool,
 }
 
 /// What a verdict means in money, beside what the entries themselves move.
@@ -145,6 +151,13 @@ impl Settled {
             Verdict::Applied => Consequence { applied: self.amount, ..none },
             Verdict::NotApplied if charges && self.handed_over => Consequence { loss: self.amount, ..none },
             Verdict::NotApplied => none,
+            Verdict::Doubt if self.written_off && charges && self.handed_over => {
+                Consequence { applied: self.amount, ..none }
+            }
+            Verdict::Doubt if self.written_off && self.purpose == IntentPurpose::TopUp => {
+                Consequence { applied: self.amount, owed: self.amount, ..none }
+            }
+            Verdict::Doubt if self.written_off => none,
             Verdict::Doubt => Consequence { in_doubt: self.amount, ..none },
         }
     }
@@ -157,6 +170,7 @@ pub(super) struct Evidence<'a> {
     void: BTreeSet<EntryRef>,
     given_up: BTreeSet<EntryRef>,
     handed_over: BTreeSet<EntryRef>,
+    written_off: BTreeSet<EntryRef>,
     closures: Vec<EntryRef>,
     credit_links: BTreeMap<CreditId, CreditId>,
 }
@@ -169,6 +183,7 @@ impl<'a> Evidence<'a> {
             void: BTreeSet::new(),
             given_up: BTreeSet::new(),
             handed_over: BTreeSet::new(),
+            written_off: BTreeSet::new(),
             closures: Vec::new(),
             credit_links: BTreeMap::new(),
         };
@@ -202,6 +217,12 @@ impl<'a> Evidence<'a> {
         }
         if let (Kind::GAVE_UP, Some(intent)) = (e.entry.kind, own) {
             self.given_up.insert(intent);
+        }
+        if let (Kind::WRITTEN_OFF, Some(intent)) = (e.entry.kind, e.entry.refers_to) {
+            self.written_off.insert(intent);
+        }
+        if let Some(record) = e.online_credit().and_then(|credit| credit.record.as_ref()) {
+            self.credit_links.insert(credit_id(record), credit_link(record));
         }
         if e.entry.kind == Kind::CLOSURE {
             self.closures.push(e.at);
@@ -257,6 +278,7 @@ impl<'a> Evidence<'a> {
             credit,
             handed_over: self.handed_over.contains(&e.at),
             given_up,
+            written_off: given_up && self.written_off.contains(&e.at),
         }
     }
 
@@ -296,16 +318,64 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    /// Whether somebody saw this C on the chip, or a later one whose known ancestry includes it.
+    /// Whether somebody else saw this C on the chip, or a later one whose known ancestry includes it.
     fn credit_was_seen(&self, e: &WalletEntry, wanted: CreditId) -> bool {
-        self.readers().filter(|other| other.at != e.at).any(|other| {
-            let committed = other
-                .intent()
-                .filter(|_| self.is_committed(&other.at))
-                .and_then(|intent| intent.new_credit.as_ref().map(credit_id));
-            let seen = other.seen().map(|seen| seen.credit_id);
-            [seen, committed].into_iter().flatten().any(|credit| self.descends(credit, wanted))
-        })
+        self.readers().filter(|other| other.at != e.at).any(|other| self.shows(other, wanted))
+    }
+
+    /// The same, of a C that no entry but the hub's own is behind.
+    pub(super) fn credit_is_on_chip(&self, wanted: CreditId) -> bool {
+        self.readers().any(|reader| self.shows(reader, wanted))
+    }
+
+    fn shows(&self, reader: &WalletEntry, wanted: CreditId) -> bool {
+        let seen = reader.seen().map(|seen| seen.credit_id);
+        let committed = self.written_credit(reader).map(credit_id);
+        [seen, committed].into_iter().flatten().any(|credit| self.descends(credit, wanted))
+    }
+
+    /// The C that this intent's box knows to stand on the chip.
+    pub(super) fn written_credit<'b>(&self, intent: &'b WalletEntry) -> Option<&'b [u8; CREDIT_RECORD_LEN]> {
+        intent.intent().filter(|_| self.is_committed(&intent.at)).and_then(|intent| intent.new_credit.as_ref())
+    }
+
+    /// The C that it names as the one before, as far as its bytes are known.
+    pub(super) fn link_of(&self, credit: CreditId) -> Option<CreditId> {
+        self.credit_links.get(&credit).copied()
+    }
+
+    /// Credits that the chip proves, less those whose entries are here: what a desk that is cut off has put on.
+    pub(super) fn unreported(&self, intents: &[(&WalletEntry, Settled)], sums: &accounts::Accounts) -> i64 {
+        let seen = self.readers().filter_map(|e| e.seen().map(|seen| seen.credits.as_i64()));
+        let mut proven = seen.max().unwrap_or(0);
+        let (mut heard, mut named) = (0i64, BTreeSet::new());
+        for (e, settled) in intents {
+            let Some(record) = e.intent().and_then(|intent| intent.new_credit.as_ref()) else { continue };
+            let stands = match settled.verdict {
+                Verdict::Committed | Verdict::Applied => true,
+                Verdict::Doubt => self.credit_is_on_chip(credit_id(record)),
+                Verdict::Void | Verdict::NotApplied => false,
+            };
+            if stands && e.is_evidence() && named.insert(credit_id(record)) {
+                heard = heard.saturating_add(settled.amount);
+                proven = proven.max(credits_of(record));
+            }
+        }
+        for e in self.readers() {
+            let record = e.online_credit().and_then(|credit| credit.record.as_ref());
+            if record.is_some_and(|record| self.credit_is_on_chip(credit_id(record)) && named.insert(credit_id(record)))
+            {
+                heard = heard.saturating_add(e.entry.amount.as_i64());
+            }
+        }
+        let known = intents.iter().map(|(e, _)| e.at).collect::<BTreeSet<_>>();
+        for e in self.readers().filter(|e| matches!(e.entry.effect, Effect::Credit | Effect::Repay)) {
+            // a commit whose intent is missing still says what it put on
+            if e.entry.kind == Kind::TOP_UP && e.entry.refers_to.is_some_and(|intent| !known.contains(&intent)) {
+                heard = heard.saturating_add(e.entry.amount.as_i64());
+            }
+        }
+        proven.saturating_sub(heard).saturating_sub(sums.disputed).max(0)
     }
 
     fn descends(&self, mut credit: CreditId, from: CreditId) -> bool {
@@ -376,6 +446,12 @@ pub(super) fn settle_all<'a>(evidence: &Evidence<'_>, distinct: &[&'a WalletEntr
         .filter(|e| !e.is_training() && !matches!(e.standing, Standing::SetAside(_)))
         .filter_map(|e| e.intent().map(|intent| (*e, evidence.settle(e, intent))))
         .collect()
+}
+
+/// Credits in a C record: bytes 0 to 2.
+pub(super) fn credits_of(record: &[u8; CREDIT_RECORD_LEN]) -> i64 {
+    let [a, b, c, ..] = *record;
+    i64::from(u32::from_le_bytes([a, b, c, 0]))
 }
 
 /// C sequence in a C record: byte 3.

@@ -1,7 +1,7 @@
 //! The festival's money, summed over all wallets, and the identity that it must satisfy.
 //!
 //! ```text
-//! top-ups + gifts + pending issued + corrections + other credits + transferred + overspend
+//! top-ups + gifts + pending issued + corrections + other credits + transferred + unreported + overspend
 //!   = balance + pending credit + spent + deposits + refunded + fees + expired + other debits
 //!     + in doubt + disputed + unexplained
 //! ```
@@ -25,6 +25,8 @@ pub struct WalletSum {
     pub purse: bool,
     /// Whether its chip forked.
     pub forked: bool,
+    /// Whether what was left was given out elsewhere (swap, refund without the band): what it spends after is a loss.
+    pub emptied: bool,
 }
 
 impl From<&WalletFold> for WalletSum {
@@ -34,6 +36,7 @@ impl From<&WalletFold> for WalletSum {
             accounts: fold.accounts,
             purse: fold.state.profile.is_some_and(BandProfile::has_purse) || fold.state.head_counter > 0,
             forked: !fold.forks.is_empty(),
+            emptied: fold.emptied,
         }
     }
 }
@@ -53,6 +56,8 @@ pub struct Totals {
     pub other_credit: i64,
     /// Moved between wallets: 0 once both are summed.
     pub transferred: i64,
+    /// Credits that chips prove and whose desks have not reported yet.
+    pub unreported: i64,
     /// Spent more than there was, by copies of one credential: claims against nobody.
     pub overspend: i64,
     /// On chips (UID bands: in wallets).
@@ -111,6 +116,8 @@ impl Totals {
     }
 
     fn add_wallet(&mut self, wallet: &WalletSum, chip: Option<i64>) {
+        // What stands on a chip whose money was given out elsewhere buys nothing any more.
+        let chip = chip.filter(|_| !wallet.emptied);
         let sums = &wallet.accounts;
         add(&mut self.top_up, sums.top_ups.saturating_add(sums.hold_credit));
         add(&mut self.gifts, sums.gifts);
@@ -118,6 +125,7 @@ impl Totals {
         add(&mut self.corrections, sums.corrections);
         add(&mut self.other_credit, sums.other_credit);
         add(&mut self.transferred, sums.transferred);
+        add(&mut self.unreported, sums.unreported);
         add(&mut self.pending_credit, sums.pending);
         add(&mut self.spent, sums.spent);
         add(&mut self.deposits, sums.deposits);
@@ -130,7 +138,7 @@ impl Totals {
         let in_doubt = sums.hold_debit.saturating_add(sums.hold_credit).max(0);
         let certain = sums.balance().saturating_sub(sums.hold_debit);
         // Copies of a UID band or of a dump can spend more than there is; a purse by itself cannot.
-        let copied = !wallet.purse || wallet.forked;
+        let copied = !wallet.purse || wallet.forked || wallet.emptied;
         let claimed = match chip {
             Some(chip) if wallet.purse => chip.saturating_sub(sums.balance()).max(0),
             Some(_) | None => sums.balance().saturating_neg().max(0),
@@ -164,6 +172,7 @@ impl Totals {
             self.corrections,
             self.other_credit,
             self.transferred,
+            self.unreported,
             self.overspend,
         ]
         .iter()
@@ -207,7 +216,8 @@ mod tests {
 
     fn totals(accounts: Accounts, purse: bool, forked: bool, chip: Option<u32>) -> Totals {
         let chips = chip.map(|cents| (WALLET, Cents::new(cents).unwrap())).into_iter().collect();
-        let totals = Totals::against_chips([WalletSum { wallet: WALLET, accounts, purse, forked }], &chips);
+        let totals =
+            Totals::against_chips([WalletSum { wallet: WALLET, accounts, purse, forked, emptied: false }], &chips);
         assert_eq!(totals.sources(), totals.uses(), "{totals:?}");
         totals
     }

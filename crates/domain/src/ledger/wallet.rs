@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     id::{EntryRef, WalletId},
-    journal::{BlockedKind, Detail, Effect, Intent, IntentPurpose, Kind},
-    wristband::RecordId,
+    journal::{Block, BlockedKind, Detail, Effect, Intent, IntentPurpose, Kind},
+    wristband::{CreditId, RecordId},
 };
 
 /// Everything that one wallet's entries mean.
@@ -31,6 +31,8 @@ pub struct WalletFold {
     pub overspend: i64,
     /// Credits that stand apart.
     pub disputed: i64,
+    /// Whether what was left was given out without the band: swapped for another one, or refunded.
+    pub emptied: bool,
 }
 
 /// Distinct entries in the order of their places: the set behind the slice.
@@ -60,11 +62,14 @@ pub fn fold_wallet(wallet: WalletId, entries: &[WalletEntry]) -> WalletFold {
     let own: Vec<&WalletEntry> = set.into_iter().filter(|e| concerns(wallet, e)).collect();
     let mut fold = Folding::new(wallet, own, &evidence);
     fold.run();
+    fold.count_carried(&evidence);
+    fold.sums.unreported = evidence.unreported(&fold.intents, &fold.sums);
     let forks = forks_in(&evidence);
     WalletFold {
         state: fold.state(&evidence, !forks.is_empty()),
         overspend: fold.sums.balance().min(0).saturating_neg(),
         disputed: fold.sums.disputed,
+        emptied: fold.own.iter().any(|e| empties(e)),
         accounts: fold.sums,
         settled: fold.intents.iter().map(|(_, settled)| *settled).collect(),
         forks,
@@ -90,6 +95,15 @@ fn is_elsewhere(e: &WalletEntry) -> bool {
     }
 }
 
+/// Reasons of blocks behind which a band's money was given out.
+pub const EMPTYING: [&str; 2] = ["band.swapped", "band.refunded"];
+
+/// Whether the hub gives out, or has given out, what the wallet holds while its band is elsewhere.
+fn empties(e: &WalletEntry) -> bool {
+    let emptying = |block: &Block| block.of == BlockedKind::Wallet && EMPTYING.contains(&block.reason.as_str());
+    e.is_evidence() && e.entry.effect == Effect::Block && matches!(&e.detail, Detail::Block(block) if emptying(block))
+}
+
 /// One chip record: its tap counter and name.
 type RecordKey = (u16, RecordId);
 
@@ -101,6 +115,8 @@ struct Folding<'a> {
     sums: Accounts,
     counted: BTreeSet<RecordKey>,
     bodies: BTreeSet<Vec<u8>>,
+    /// C′ records that were counted: each once, though two boxes may have finished carrying it.
+    carried: BTreeSet<CreditId>,
 }
 
 impl<'a> Folding<'a> {
@@ -114,6 +130,7 @@ impl<'a> Folding<'a> {
             sums: Accounts::default(),
             counted: BTreeSet::new(),
             bodies: BTreeSet::new(),
+            carried: BTreeSet::new(),
         }
     }
 
@@ -148,6 +165,11 @@ impl<'a> Folding<'a> {
     fn count_entry(&mut self, e: &WalletEntry) {
         let closed = self.closed_by(e);
         if !self.is_new(e, closed) {
+            return;
+        }
+        let carried =
+            closed.and_then(WalletEntry::intent).and_then(carried_record).filter(|_| !settle::is_void(&e.entry));
+        if carried.is_some_and(|id| !self.carried.insert(id)) {
             return;
         }
         self.sums = self.sums.plus(&Accounts::moved(&e.entry, closed.map(|i| &i.entry)));
@@ -220,6 +242,12 @@ impl<'a> Folding<'a> {
         if !self.counted.insert((e.entry.tap_counter, intent.own)) {
             return;
         }
+        if settled.verdict == Verdict::Doubt && settled.written_off {
+            return self.write_off(e, intent, settled);
+        }
+        if settled.verdict == Verdict::Applied && carried_record(intent).is_some_and(|id| !self.carried.insert(id)) {
+            return;
+        }
         if settled.verdict == Verdict::Doubt {
             book(&mut self.sums.open_intents, 1);
             return match intent.purpose {
@@ -235,6 +263,31 @@ impl<'a> Folding<'a> {
         }
         if settled.credit && e.standing != Standing::InForce {
             book(&mut self.sums.disputed, settled.amount);
+        }
+    }
+
+    /// At the event's close, for an intent that nobody saw again: in the guest's favour, unless it was handed over.
+    fn write_off(&mut self, e: &WalletEntry, intent: &Intent, settled: &Settled) {
+        match intent.purpose {
+            IntentPurpose::Sale | IntentPurpose::Refund if settled.handed_over => {
+                self.sums = self.sums.plus(&Accounts::applied(&e.entry, intent));
+            }
+            // The cash was taken; whether the chip has it nobody knows, so it is owed.
+            IntentPurpose::TopUp => {
+                book(&mut self.sums.top_ups, settled.amount);
+                book(&mut self.sums.pending, settled.amount);
+            }
+            IntentPurpose::Sale | IntentPurpose::Refund | IntentPurpose::Carry | IntentPurpose::ClosingRead => {}
+        }
+    }
+
+    /// A C′ that somebody saw on the chip is paid, whether or not the box that carried it has reported.
+    fn count_carried(&mut self, evidence: &Evidence<'_>) {
+        for e in self.own.clone().into_iter().filter(|e| e.is_evidence()) {
+            let record = e.online_credit().and_then(|credit| credit.record.as_ref()).map(settle::credit_id);
+            if record.is_some_and(|id| evidence.credit_is_on_chip(id) && self.carried.insert(id)) {
+                book(&mut self.sums.pending, e.entry.amount.as_i64().saturating_neg());
+            }
         }
     }
 
@@ -256,9 +309,13 @@ impl<'a> Folding<'a> {
                 state.spent = state.spent.max(intent.spent_after.get());
                 state.saw(e.entry.tap_counter, intent.own);
             }
-            if let (Some(record), true) = (&intent.new_credit, applied || settled.verdict == Verdict::Committed) {
+            // Also what may never have reached the chip: a later C skips its sequence.
+            if let (Some(record), true) = (&intent.new_credit, settled.verdict != Verdict::Void) {
                 state.credit_seq = state.credit_seq.max(settle::credit_seq(record));
             }
+        }
+        for record in self.own.iter().filter_map(|e| e.online_credit()).filter_map(|credit| credit.record.as_ref()) {
+            state.credit_seq = state.credit_seq.max(settle::credit_seq(record));
         }
         let in_force = || self.own.iter().filter(|e| e.standing == Standing::InForce && !e.is_training());
         let blocks = unlifted(BlockedKind::Wallet, in_force().map(|e| (e.at, &e.entry)));
@@ -269,9 +326,16 @@ impl<'a> Folding<'a> {
             .with_if(WalletFlags::FROZEN, self.sums.unknown > 0)
             .with_if(WalletFlags::OVERSPENT, self.sums.balance() < 0)
             .with_if(WalletFlags::SUSPECT, suspect)
-            .with_if(WalletFlags::DISPUTED, disputed);
+            .with_if(WalletFlags::DISPUTED, disputed)
+            .with_if(WalletFlags::EMPTIED, self.own.iter().any(|e| empties(e)));
         state.with_sums(&self.sums)
     }
+}
+
+/// The C′ that the intent carries.
+fn carried_record(intent: &Intent) -> Option<CreditId> {
+    let record = intent.new_credit.as_ref().filter(|_| intent.purpose == IntentPurpose::Carry);
+    record.map(settle::credit_id)
 }
 
 fn book(account: &mut i64, amount: i64) {

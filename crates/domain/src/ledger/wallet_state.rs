@@ -28,8 +28,10 @@ impl WalletFlags {
     pub const SUSPECT: Self = Self(8);
     /// Some of its entries are on forked ground.
     pub const DISPUTED: Self = Self(16);
+    /// Its money was given out without the band: swapped for another band, or refunded.
+    pub const EMPTIED: Self = Self(32);
 
-    const KNOWN: u8 = 31;
+    const KNOWN: u8 = 63;
 
     /// Whether all of `other` is set.
     pub const fn has(self, other: Self) -> bool {
@@ -223,7 +225,7 @@ mod tests {
             assert!(WalletState::from_bytes(&bytes[..cut]).is_err());
         }
         let mut unknown_flag = bytes;
-        unknown_flag[44] = 32;
+        unknown_flag[44] = 64;
         assert_eq!(WalletState::from_bytes(&unknown_flag), Err(Malformed::Value("wallet flags")));
         let mut unknown_profile = bytes;
         unknown_profile[43] = 9;

@@ -78,6 +78,8 @@ pub(crate) enum End {
     Written,
     /// Not written, but its box does not know.
     Lost,
+    /// Its C is written, its S is not, and its box does not know.
+    CreditOnly,
 }
 
 /// Journals of some boxes, and one band.
@@ -124,11 +126,24 @@ impl World {
 
     /// One tap: the intent, what it does to the chip, and its end. Gives the intent's place.
     pub(crate) fn tap(&mut self, by: u8, purpose: IntentPurpose, amount: u32, deposit: u32, end: End) -> EntryRef {
+        let raises = matches!(purpose, IntentPurpose::TopUp | IntentPurpose::Carry);
+        let new_credit = raises.then(|| self.credit_record(amount));
+        self.tap_with(by, purpose, (amount, deposit), new_credit, end)
+    }
+
+    /// As [`Self::tap`], with the C record that is written.
+    pub(crate) fn tap_with(
+        &mut self,
+        by: u8,
+        purpose: IntentPurpose,
+        (amount, deposit): (u32, u32),
+        new_credit: Option<[u8; CREDIT_RECORD_LEN]>,
+        end: End,
+    ) -> EntryRef {
         self.records += 1;
         let own = RecordId(self.records.to_be_bytes());
-        let raises = matches!(purpose, IntentPurpose::TopUp | IntentPurpose::Carry);
+        let raises = new_credit.is_some();
         let spent = self.chip.spent + if raises { 0 } else { amount };
-        let new_credit = raises.then(|| self.credit_record(amount));
         let sale = (purpose == IntentPurpose::Sale).then(|| Sale {
             deposit_out: cents(deposit),
             deposit_back: Cents::ZERO,
@@ -155,6 +170,10 @@ impl World {
             self.write(own, spent, new_credit, if raises { amount } else { 0 });
         }
         let (kind, effect, part) = match (end, purpose) {
+            (End::CreditOnly, _) => {
+                self.write_credit(new_credit, amount);
+                return at;
+            }
             (End::Written | End::Lost, _) => return at,
             (End::Void, IntentPurpose::ClosingRead) => (Kind::VOID, Effect::None, vec![]),
             (End::Void, _) => (Kind::VOID, Effect::Release, vec![]),
@@ -173,10 +192,15 @@ impl World {
         (chip.before2, chip.before, chip.base) = (Some(chip.before), chip.base, own);
         chip.counter += 1;
         chip.spent = spent;
-        chip.credits += raised;
+        self.write_credit(credit, raised);
+    }
+
+    /// Only the C of a top-up or carried C′ reaches the chip.
+    pub(crate) fn write_credit(&mut self, credit: Option<[u8; CREDIT_RECORD_LEN]>, raised: u32) {
         if let Some(record) = credit {
-            chip.credit_seq += 1;
-            chip.credit = credit_id(&record);
+            self.chip.credits += raised;
+            self.chip.credit_seq = record[3];
+            self.chip.credit = credit_id(&record);
         }
     }
 

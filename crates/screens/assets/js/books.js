@@ -10,6 +10,7 @@ const IN = [
   ["console-gifts", "gifts_cents"],
   ["console-corrections", "corrections_cents"],
   ["console-pending-issued", "pending_issued_cents"],
+  ["console-unreported", "unreported_cents"],
   ["console-overspend", "overspend_cents"],
 ];
 const WHERE = [

@@ -52,6 +52,7 @@ export function showTap(view, before, { amountCents, words, onCancel }) {
     h("h1", {}, words.headline(view.phase) ?? tOf("phase", view.phase)),
     amountCents !== null && !isOver ? h("p", { class: "amount" }, money(amountCents, lang)) : null,
     sentences(view).map((sentence) => h("p", { class: "reason" }, sentence)),
+    view.result?.arrived_cents > 0 ? h("p", { class: "arrived" }, t("till-arrived", { amount: view.result.arrived_cents })) : null,
     view.phase === "paid" ? sums(view.result, words) : null,
     view.phase === "waiting_for_band" ? h("button", { class: "big plain", "data-focus": "cancel", onclick: onCancel }, t("cancel")) : null,
     isStuck ? h("button", { class: "big plain", "data-focus": "leave", onclick: onCancel }, t("till-leave")) : null,

@@ -57,7 +57,7 @@ pub struct HubBox {
     pub unsent_hint: Option<u64>,
 }
 
-/// The books: `top_up + gifts + corrections + pending_issued + overspend` against `balance + pending_credit + spent +
+/// The books: `top_up + gifts + corrections + pending_issued + unreported + overspend` against `balance + pending_credit + spent +
 /// deposits + refunded + fees + expired + in_doubt + disputed + unexplained`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -75,6 +75,8 @@ pub struct Totals {
     pub fees_cents: i64,
     pub pending_credit_cents: i64,
     pub overspend_cents: i64,
+    /// Credits that chips prove and whose desks have not reported yet.
+    pub unreported_cents: i64,
     pub expired_cents: i64,
     pub in_doubt_cents: i64,
     pub disputed_cents: i64,
@@ -133,6 +135,8 @@ pub enum ConflictKind {
     FrozenSubject,
     /// Handed over without payment.
     Loss,
+    /// Spent on a band whose money had been given out already.
+    LateSpend,
 }
 
 /// One side of a conflict.

@@ -140,6 +140,8 @@ pub struct TapResult {
     pub args: Args,
     /// What was taken off the band (a sale, or paid back in cash); negative: what was put on it.
     pub charged_cents: i64,
+    /// Money that the hub owed the guest (an online top-up, a pending credit) and this tap has put on the band.
+    pub arrived_cents: i64,
     /// What is on the band now.
     pub balance_after_cents: Option<i64>,
     /// Name of the entry; empty if there is none.

@@ -144,6 +144,10 @@ pub struct HaveDelta {
     /// The next part that is due; `None` when the batch is applied whole.
     #[n(3)]
     pub next_part: Option<u16>,
+    /// Where the box's own journal ended when the batch was applied: epoch and next position. Whatever it wrote without
+    /// knowing the batch lies before.
+    #[n(4)]
+    pub own: Option<(u32, u32)>,
 }
 
 /// A piece of the festival bundle.

@@ -74,7 +74,13 @@ fn all() -> Vec<(&'static str, Frame)> {
         ("delta", Frame::Delta(delta())),
         (
             "have_delta",
-            Frame::HaveDelta(HaveDelta { section: Section::Tickets, term: 2, number: 7, next_part: Some(1) }),
+            Frame::HaveDelta(HaveDelta {
+                section: Section::Tickets,
+                term: 2,
+                number: 7,
+                next_part: Some(1),
+                own: None,
+            }),
         ),
         ("bundle", Frame::Bundle(BundlePart { number: 5, offset: 2, total: 6, bytes: vec![1, 2, 3] })),
         ("have_bundle", Frame::HaveBundle(HaveBundle { number: 5 })),

@@ -471,7 +471,7 @@ impl BoxSide {
     fn tell_section(&mut self, section: Section) {
         if let Some((stored, taken)) = self.sections.get_mut(&section) {
             *taken = *stored;
-            let have = HaveDelta { section, term: stored.term, number: stored.number, next_part: None };
+            let have = HaveDelta { section, term: stored.term, number: stored.number, next_part: None, own: None };
             self.send(Frame::HaveDelta(have));
         }
     }

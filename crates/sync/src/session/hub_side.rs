@@ -137,7 +137,7 @@ impl HubSide {
         match known.standing {
             Standing::Good => {
                 for held in hello.sections {
-                    self.actions.push_back(HubAction::BoxKnows(held));
+                    self.actions.push_back(HubAction::BoxKnows { held, own: None });
                     self.sections
                         .insert(held.section, Feed { term: held.term, number: held.number, busy: false, again: false });
                     self.feed(held.section);
@@ -399,7 +399,7 @@ impl HubSide {
     }
 
     fn confirmed(&mut self, have: HaveDelta) {
-        let HaveDelta { section, term, number, next_part } = have;
+        let HaveDelta { section, term, number, next_part, own } = have;
         let Some(feed) = self.sections.get_mut(&section) else { return };
         match next_part {
             Some(part) => {
@@ -413,7 +413,7 @@ impl HubSide {
             }
             None => {
                 *feed = Feed { term, number, busy: false, again: false };
-                self.actions.push_back(HubAction::BoxKnows(SectionHeld { section, term, number }));
+                self.actions.push_back(HubAction::BoxKnows { held: SectionHeld { section, term, number }, own });
                 self.feed(section);
             }
         }

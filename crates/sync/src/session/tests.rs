@@ -74,7 +74,7 @@ impl BoxShell {
                     self.applied.push((delta.section, delta.number, delta.part));
                     let next_part = (delta.part + 1 < delta.parts).then_some(delta.part + 1);
                     let (section, term, number) = (delta.section, delta.term, delta.number);
-                    self.side.delta_stored(HaveDelta { section, term, number, next_part });
+                    self.side.delta_stored(HaveDelta { section, term, number, next_part, own: None });
                 }
                 BoxAction::StoreBundle { number, bytes } => {
                     self.bundle = Some((number, bytes));
@@ -229,7 +229,7 @@ impl HubShell {
                     let total = bytes.len() as u32;
                     self.side.bundle_read(Some(BundlePart { number, offset, total, bytes: piece }));
                 }
-                HubAction::BoxKnows(held) => self.box_knows = Some(held),
+                HubAction::BoxKnows { held, .. } => self.box_knows = Some(held),
                 HubAction::Close(reason) => self.closed = Some(reason),
                 HubAction::BoxHasBundle(_) | HubAction::TooManyBranches { .. } => {}
             }

@@ -4,8 +4,8 @@
 use alloc::{collections::VecDeque, sync::Arc, vec, vec::Vec};
 
 use super::{
-    ChipFault, KnownWallet, OpenIntent, SettledAs, SettledIntent, StoreFailed, TapContext, TapOutcome, TapRefusal,
-    TapRequest, TapStep,
+    Carried, ChipFault, KnownWallet, OpenIntent, SettledAs, SettledIntent, StoreFailed, TapContext, TapOutcome,
+    TapRefusal, TapRequest, TapStep,
     decide::{self, Draft, Standing},
     entries,
     job::Job,
@@ -53,6 +53,7 @@ pub struct Tap {
     settled: Vec<SettledIntent>,
     /// The earlier intent that this request turned out to be.
     answer: Option<(OpenIntent, EntryRef)>,
+    carried: Option<Carried>,
     wait: Wait,
     step: TapStep,
 }
@@ -73,6 +74,7 @@ impl Tap {
             image: None,
             settled: Vec::new(),
             answer: None,
+            carried: None,
             wait: Wait::Over,
             step: TapStep::Chip(Vec::new()),
         };
@@ -99,6 +101,15 @@ impl Tap {
     /// Intents of earlier taps that this one has settled so far, whatever its outcome.
     pub fn settled(&self) -> &[SettledIntent] {
         &self.settled
+    }
+
+    /// What the hub owed and this tap has put on the band before it did what it was asked for, whatever its outcome.
+    pub fn carried(&self) -> Option<Carried> {
+        let earlier = self
+            .settled
+            .iter()
+            .find(|earlier| earlier.how == SettledAs::Committed && earlier.open.intent.purpose == IntentPurpose::Carry);
+        self.carried.or(earlier.map(|earlier| Carried { entry: earlier.entry, amount: earlier.open.amount }))
     }
 
     /// The band's wallet.
@@ -164,7 +175,9 @@ impl Tap {
             (Wait::VoidStored { fault: ChipFault::Nak, .. }, Some(_)) => self.refuse(TapRefusal::RefusedWrite),
             (Wait::VoidStored { intent, .. }, None) => self.finish(TapOutcome::TapAgain { intent }),
             (Wait::EarlierStored { open, how }, Some(entry)) => {
-                let unclear_retry = how == SettledAs::GivenUp && self.request.is_retry_of(open.entry);
+                // an offer that cannot be finished leaves the request as it was: nothing of it is in doubt
+                let beside = self.is_beside(open.intent.purpose);
+                let unclear_retry = how == SettledAs::GivenUp && !beside && self.request.is_retry_of(open.entry);
                 self.settled.push(SettledIntent { open, how, entry });
                 if unclear_retry { self.refuse(TapRefusal::Supervisor) } else { self.go_on() }
             }
@@ -251,6 +264,10 @@ impl Tap {
         if is_sale && !committed && self.known.unfinished_in_a_row >= UNFINISHED_MAX {
             return self.refuse(TapRefusal::Supervisor);
         }
+        if let Some(draft) = self.offered(image) {
+            let entry = entries::intent(&draft, &self.ctx, self.wallet);
+            return self.store(vec![entry], Wait::IntentStored(draft));
+        }
         match decide::draft(&self.request, &self.known, image, &self.ctx, &self.band) {
             Ok(draft) => {
                 let entry = entries::intent(&draft, &self.ctx, self.wallet);
@@ -260,8 +277,23 @@ impl Tap {
         }
     }
 
+    /// The C′ on offer, where it replaces exactly the C that is on the chip; asked once.
+    fn offered(&mut self, image: &PurseImage) -> Option<Draft> {
+        let record = self.known.offer.take()?;
+        if matches!(self.request, TapRequest::Carry { .. }) {
+            return None;
+        }
+        decide::draft(&TapRequest::Carry { record }, &self.known, image, &self.ctx, &self.band).ok()
+    }
+
+    /// Whether the intent is there for an offer, and not for what was asked.
+    fn is_beside(&self, purpose: IntentPurpose) -> bool {
+        purpose == IntentPurpose::Carry && !matches!(self.request, TapRequest::Carry { .. })
+    }
+
     fn carry_out(&mut self, draft: Draft, entry: EntryRef) {
-        self.write_from(Job::new(draft, entry, self.request.fee(), &self.ctx), 0);
+        let fee = if self.is_beside(draft.intent.purpose) { Cents::ZERO } else { self.request.fee() };
+        self.write_from(Job::new(draft, entry, fee, &self.ctx), 0);
     }
 
     fn write_from(&mut self, mut job: Job, at: usize) {
@@ -303,6 +335,10 @@ impl Tap {
     fn committed(&mut self, job: Job, entry: EntryRef) {
         if let Some(image) = job.after {
             self.image = Some(image);
+        }
+        if !job.earlier && self.is_beside(job.open.intent.purpose) {
+            self.carried = Some(Carried { entry, amount: job.open.amount });
+            return self.go_on();
         }
         if !job.earlier {
             return self.done(&job.open, entry);

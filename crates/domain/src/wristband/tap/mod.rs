@@ -61,6 +61,8 @@ pub struct KnownWallet {
     /// Highest C sequence that any entry names, given-up intents included: a new C goes above it, so that two that
     /// were signed from the same C are told apart. 0 where nothing is known.
     pub credit_seq: u8,
+    /// A C′ that the hub signed for this band: written before anything else is done, where it fits on the chip.
+    pub offer: Option<[u8; CREDIT_RECORD_LEN]>,
     /// This box's own intents that are neither committed, void nor given up, oldest first.
     pub open: Vec<OpenIntent>,
     /// Taps of this band here that did not finish, since one did.
@@ -166,6 +168,15 @@ pub enum TapOutcome {
         /// The intent that was stored and voided, if it came so far.
         voided: Option<EntryRef>,
     },
+}
+
+/// Money of the hub's that a tap has put on the band beside what it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// The commit.
+    pub entry: EntryRef,
+    /// How much.
+    pub amount: Cents,
 }
 
 /// What became of an intent of an earlier tap.
@@ -314,7 +325,8 @@ impl TapRequest {
     /// Whether a completed earlier intent is this very request, so that nothing new is to be done.
     fn is_answered_by(&self, open: &OpenIntent) -> bool {
         match self {
-            Self::Sale { .. } | Self::TopUp { .. } => self.is_retry_of(open.entry),
+            Self::Sale { .. } => open.intent.purpose == IntentPurpose::Sale && self.is_retry_of(open.entry),
+            Self::TopUp { .. } => open.intent.purpose == IntentPurpose::TopUp && self.is_retry_of(open.entry),
             Self::Carry { record } => open.intent.new_credit == Some(*record),
             Self::Refund => open.intent.purpose == IntentPurpose::Refund,
             Self::ClosingRead => open.intent.purpose == IntentPurpose::ClosingRead,

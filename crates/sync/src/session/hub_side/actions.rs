@@ -104,8 +104,13 @@ pub enum HubAction {
         /// A batch under way and the part that is due.
         resume: Option<(u64, u16)>,
     },
-    /// The box holds this batch whole.
-    BoxKnows(SectionHeld),
+    /// The box holds this batch whole. `own`: where its journal ended when it applied it, if it said so.
+    BoxKnows {
+        /// Which batch.
+        held: SectionHeld,
+        /// Epoch and next position.
+        own: Option<(u32, u32)>,
+    },
     /// The box holds this bundle.
     BoxHasBundle(u64),
     /// Read a piece of a bundle; answer with [`crate::HubSide::bundle_read`].

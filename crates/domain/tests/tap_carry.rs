@@ -1,0 +1,160 @@
+//! An online top-up or pending credit reaches the band before what was asked for, in the same presence.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic")]
+mod tap_bench;
+
+use domain::{
+    id::EntryRef,
+    journal::{Effect, Kind},
+    wristband::{
+        CREDIT_RECORD_LEN, CreditRecord,
+        tap::{KnownWallet, TapOutcome, TapRefusal, TapRequest},
+    },
+};
+use tap_bench::{Chip, End, Fault, MOMENTS, Till, band, cents, credit_key, done, sale, top_up, used_band};
+
+/// C′ over 20.00 for exactly the C on the chip.
+fn offer(chip: &Chip) -> [u8; CREDIT_RECORD_LEN] {
+    let image = chip.image();
+    let credits = image.credit().credits.plus(cents(2_000)).unwrap();
+    let seq = image.credit().seq + 1;
+    CreditRecord::sign(credits, seq, image.credit_id(), &credit_key(), band().festival(), band().wallet())
+}
+
+fn tap(till: &mut Till, chip: &mut Chip, offer: [u8; CREDIT_RECORD_LEN], request: TapRequest, fault: Fault) -> End {
+    let known = KnownWallet { offer: Some(offer), ..till.known() };
+    till.tap_knowing(known, chip, request, fault, &mut |_| {}).end
+}
+
+fn sums(till: &Till) -> (u32, u32) {
+    let of = |effect| till.journal.iter().filter(|e| e.effect == effect).map(|e| e.amount.get()).sum();
+    (of(Effect::Repay), of(Effect::Debit))
+}
+
+#[test]
+fn what_the_hub_owes_is_on_the_band_before_the_sale_that_needs_it() {
+    let (mut chip, mut bar, _) = used_band();
+    let before = sums(&bar);
+    let record = offer(&chip);
+    let known = KnownWallet { offer: Some(record), ..bar.known() };
+    // 85.00 are on the band, 100.00 are asked
+    let ran = bar.tap_knowing(known, &mut chip, sale(10_000, None), Fault::None, &mut |_| {});
+    assert_eq!(done(&ran).1, cents(500));
+    assert_eq!(chip.image().credit_bytes(), &record);
+    assert_eq!(sums(&bar), (before.0 + 2_000, before.1 + 10_000));
+}
+
+#[test]
+fn wherever_the_band_leaves_both_happen_once_in_the_end() {
+    let (clean, bar, _) = used_band();
+    let record = offer(&clean);
+    let whole = {
+        let (mut chip, mut bar) = (clean.clone(), bar.clone());
+        let known = KnownWallet { offer: Some(record), ..bar.known() };
+        bar.tap_knowing(known, &mut chip, sale(450, None), Fault::None, &mut |_| {}).commands.len()
+    };
+    assert!(whole > 30, "19 pages of C and twice 5 of S");
+    for command in 0..whole {
+        for moment in MOMENTS {
+            for fault in [Fault::Pulled(command, moment), Fault::PowerCut(command, moment)] {
+                let (mut chip, mut till) = (clean.clone(), bar.clone());
+                let before = sums(&till);
+                let mut ended = tap(&mut till, &mut chip, record, sale(450, None), fault);
+                for _ in 0..3 {
+                    let retry = match &ended {
+                        End::Outcome(TapOutcome::Done { .. }) => break,
+                        End::Outcome(TapOutcome::TapAgain { intent }) => Some(*intent),
+                        End::PowerCut => till.open().first().map(|open| open.entry),
+                        End::Outcome(_) => None,
+                    };
+                    ended = tap(&mut till, &mut chip, record, sale(450, retry), Fault::None);
+                }
+                let End::Outcome(TapOutcome::Done { balance_after, .. }) = ended else {
+                    panic!("{fault:?}: {ended:?}")
+                };
+                // A power cut between commit and green: the sale is committed, staff are asked, and here sell again.
+                let sold = (sums(&till).1 - before.1) / 450;
+                assert_eq!(sums(&till).0 - before.0, 2_000, "{fault:?}");
+                assert_eq!(balance_after, cents(8_500 + 2_000 - 450 * sold), "{fault:?}");
+                assert_eq!(sold, 1, "{fault:?}");
+                assert!(till.open().is_empty());
+            }
+        }
+    }
+}
+
+#[test]
+fn an_offer_that_does_not_fit_leaves_the_request_as_it_was() {
+    let (mut chip, mut bar, mut desk) = used_band();
+    let record = offer(&chip);
+    done(&desk.tap(&mut chip, top_up(100, None), Fault::None));
+    let ended = tap(&mut bar, &mut chip, record, sale(600, None), Fault::None);
+    assert!(matches!(ended, End::Outcome(TapOutcome::Done { balance_after, .. }) if balance_after == cents(8_000)));
+    assert_eq!(bar.journal.iter().filter(|e| e.kind == Kind::TOP_UP).count(), 0);
+}
+
+#[test]
+fn an_offer_beyond_the_maximum_waits_until_there_is_room() {
+    let (mut chip, mut bar, mut desk) = used_band();
+    done(&desk.tap(&mut chip, top_up(16_000, None), Fault::None));
+    let record = offer(&chip);
+    let full = tap(&mut bar, &mut chip, record, sale(100, None), Fault::None);
+    assert!(matches!(full, End::Outcome(TapOutcome::Done { balance_after, .. }) if balance_after == cents(24_400)));
+    let ended = tap(&mut bar, &mut chip, record, sale(4_000, None), Fault::None);
+    assert!(matches!(ended, End::Outcome(TapOutcome::Done { balance_after, .. }) if balance_after == cents(20_400)));
+    let ended = tap(&mut bar, &mut chip, record, TapRequest::ClosingRead, Fault::None);
+    assert!(matches!(ended, End::Outcome(TapOutcome::Done { balance_after, .. }) if balance_after == cents(22_400)));
+}
+
+#[test]
+fn a_carry_in_doubt_is_never_taken_for_the_sale_that_came_with_it() {
+    let (mut chip, mut bar, _) = used_band();
+    let record = offer(&chip);
+    let writes = 3 + 18; // password, two reads, then C's last page
+    let ended = tap(&mut bar, &mut chip, record, sale(450, None), Fault::Pulled(writes, tap_bench::Moment::After));
+    let End::Outcome(TapOutcome::TapAgain { intent }) = ended else { panic!("{ended:?}") };
+    let ended = tap(&mut bar, &mut chip, record, sale(450, Some(intent)), Fault::None);
+    let End::Outcome(TapOutcome::Done { charged, balance_after, finished_earlier, .. }) = ended else { panic!() };
+    assert_eq!((charged, balance_after), (cents(450), cents(10_050)));
+    assert_eq!(finished_earlier, [intent]);
+}
+
+#[test]
+fn a_carry_that_cannot_be_finished_leaves_the_sale_to_be_made() {
+    let (mut chip, mut bar, mut desk) = used_band();
+    let record = offer(&chip);
+    let last = 3 + 18;
+    let ended = tap(&mut bar, &mut chip, record, sale(450, None), Fault::Pulled(last, tap_bench::Moment::Before));
+    let End::Outcome(TapOutcome::TapAgain { intent }) = ended else { panic!("{ended:?}") };
+    done(&desk.tap(&mut chip, top_up(100, None), Fault::None)); // another C stands there now
+    let ended = tap(&mut bar, &mut chip, record, sale(450, Some(intent)), Fault::None);
+    assert!(matches!(ended, End::Outcome(TapOutcome::Done { balance_after, .. }) if balance_after == cents(8_150)));
+    assert_eq!(bar.journal.iter().filter(|e| e.kind == Kind::GAVE_UP).count(), 1);
+}
+
+#[test]
+fn a_sale_that_is_refused_after_a_carry_says_what_arrived() {
+    let (mut chip, mut bar, _) = used_band();
+    let known = KnownWallet { offer: Some(offer(&chip)), ..bar.known() };
+    let ctx = bar.ctx.clone();
+    let mut tap = domain::wristband::tap::Tap::new(ctx, known, &tap_bench::UID, sale(20_000, None));
+    let mut chip_off = chip.clone();
+    let outcome = loop {
+        match tap.step().clone() {
+            domain::wristband::tap::TapStep::Finished(outcome) => break outcome,
+            domain::wristband::tap::TapStep::Chip(command) => {
+                let answer = chip_off.transmit(&command);
+                tap.reply(answer.as_deref().map_err(|fault| *fault));
+            }
+            domain::wristband::tap::TapStep::Store(entries) => {
+                let first = bar.journal.len();
+                bar.journal.extend(entries);
+                let refs: Vec<EntryRef> = (first..bar.journal.len()).map(|seq| bar.entry_ref(seq)).collect();
+                tap.stored(Ok(&refs));
+            }
+        }
+    };
+    chip = chip_off;
+    assert!(matches!(outcome, TapOutcome::Refused(TapRefusal::NotEnough { balance, .. }) if balance == cents(10_500)));
+    assert_eq!(tap.carried().map(|carried| carried.amount), Some(cents(2_000)));
+    assert_eq!(chip.image().balance(cents(0)), cents(10_500));
+}
