@@ -5,6 +5,7 @@
 
 pub mod boxes;
 pub mod bundle;
+pub mod closing;
 pub mod config;
 pub mod conflicts;
 mod credits;
@@ -14,6 +15,7 @@ pub mod hub;
 pub mod identity;
 pub mod ingest;
 pub mod journal;
+pub mod leaving;
 pub mod metrics;
 pub mod net;
 pub mod overview;

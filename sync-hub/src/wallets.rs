@@ -1,6 +1,10 @@
 //! Blocking bands, and what is known of one wallet.
 //! Invariant: a block is an entry of the hub's journal; it holds until an entry that names it lifts it.
-use domain::{id::WalletId, journal::BlockedKind, ledger::WalletState};
+use domain::{
+    id::WalletId,
+    journal::BlockedKind,
+    ledger::{WalletFlags, WalletState},
+};
 use serde::Serialize;
 
 use crate::{
@@ -60,6 +64,9 @@ impl Hub {
 
     /// Frees a band; whether it was blocked.
     pub fn unblock_wallet(&mut self, wallet: WalletId) -> Result<bool, HubError> {
+        if self.keeper(wallet)?.0.flags.has(WalletFlags::EMPTIED) {
+            return Err(HubError::Refused("hub.band_emptied"));
+        }
         let entries = self.lifting(BlockedKind::Wallet, wallet.into())?;
         let any = !entries.is_empty();
         self.act(entries)?;

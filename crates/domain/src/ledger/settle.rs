@@ -371,7 +371,7 @@ impl<'a> Evidence<'a> {
         let known = intents.iter().map(|(e, _)| e.at).collect::<BTreeSet<_>>();
         for e in self.readers().filter(|e| matches!(e.entry.effect, Effect::Credit | Effect::Repay)) {
             // a commit whose intent is missing still says what it put on
-            if e.entry.kind == Kind::TOP_UP && e.entry.refers_to.is_some_and(|intent| !known.contains(&intent)) {
+            if e.entry.kind == Kind::TOP_UP && e.entry.refers_to.is_none_or(|intent| !known.contains(&intent)) {
                 heard = heard.saturating_add(e.entry.amount.as_i64());
             }
         }

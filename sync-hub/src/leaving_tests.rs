@@ -1,0 +1,147 @@
+use domain::{
+    journal::{IntentPurpose, Kind},
+    trust::Roles,
+};
+
+use super::*;
+use crate::{
+    credits::{Paid, tests::Purse},
+    sample::{self, SampleBox, wallet},
+    store::BoxKnowledge,
+    totals,
+};
+
+const OLD: u8 = 1;
+const NEW: u8 = 2;
+
+/// A desk and a bar that the hub has met, and a purse with 10.00 on it.
+fn festival(dir: &std::path::Path) -> (Hub, SampleBox, SampleBox, Purse) {
+    let mut hub = sample::open(dir);
+    let (mut desk, bar) = (SampleBox::new(20, Roles(4)), SampleBox::new(21, Roles(2)));
+    for one in [&desk, &bar] {
+        let certificate = one.chain.verify(&sample::founding()).unwrap();
+        hub.adopt(&certificate, &one.chain.to_bytes()).unwrap();
+    }
+    let mut purse = Purse::new(wallet(OLD));
+    purse.top_up(&mut desk, 1_000);
+    hub.ingest(&desk.segments(10)).unwrap();
+    hub.ingest(&bar.segments(10)).unwrap();
+    hub.publish().unwrap();
+    (hub, desk, bar, purse)
+}
+
+/// The box says that it holds the newest state, and where its journal ends.
+fn hears(hub: &mut Hub, one: &SampleBox) {
+    let number = hub.numbers[&Section::Wallets];
+    let known = BoxKnowledge { term: hub.term(), number, epoch: 0, next_seq: one.bodies.len() as u32 };
+    hub.note_knowledge(&[(one.device, known)]).unwrap();
+}
+
+fn numbers(leaving: &Leaving) -> Vec<u16> {
+    leaving.may_sell.iter().map(|one| one.number).collect()
+}
+
+fn view(hub: &mut Hub, n: u8) -> (i64, u32) {
+    let view = hub.wallet_view(wallet(n)).unwrap();
+    (view.balance_cents, view.pending_cents)
+}
+
+#[test]
+fn a_lost_band_is_swapped_once_every_box_has_heard_and_delivered() {
+    let dir = sample::hub_dir();
+    let (mut hub, desk, mut bar, mut purse) = festival(dir.path());
+    let swap = Way::Swap(wallet(NEW));
+    let waiting = hub.empty_band(wallet(OLD), swap, false).unwrap();
+    assert!(waiting.blocked, "at once");
+    assert_eq!((numbers(&waiting), waiting.moved_cents, waiting.risk_cents), (vec![20, 21], 0, 1_000));
+    hears(&mut hub, &desk);
+    // the bar sold before it heard; it has heard, and has not delivered that yet
+    purse.tap(&mut bar, IntentPurpose::Sale, 300, None);
+    hears(&mut hub, &bar);
+    assert_eq!(numbers(&hub.empty_band(wallet(OLD), swap, false).unwrap()), vec![21]);
+    hub.ingest(&[bar.segment(1, bar.bodies.len())]).unwrap();
+    let moved = hub.empty_band(wallet(OLD), swap, false).unwrap();
+    assert_eq!((numbers(&moved), moved.moved_cents), (vec![], 700));
+    assert_eq!((view(&mut hub, OLD), view(&mut hub, NEW)), ((0, 0), (0, 700)));
+    let again = hub.empty_band(wallet(OLD), swap, false).unwrap();
+    assert_eq!((again.moved_cents, view(&mut hub, NEW)), (0, (0, 700)), "once");
+    let books = totals::books(&hub.reading().unwrap()).unwrap().money;
+    assert!(books.balances() && books.transferred == 0, "{books:?}");
+    assert_eq!((books.top_up, books.spent, books.pending_credit), (1_000, 300, 700));
+    assert!(matches!(hub.unblock_wallet(wallet(OLD)), Err(HubError::Refused("hub.band_emptied"))));
+}
+
+#[test]
+fn a_sale_that_arrives_after_an_accepted_risk_is_the_loss_of_the_swap_and_never_the_guest_s() {
+    let dir = sample::hub_dir();
+    let (mut hub, _desk, mut bar, mut purse) = festival(dir.path());
+    let moved = hub.empty_band(wallet(OLD), Way::Swap(wallet(NEW)), true).unwrap();
+    assert_eq!((moved.moved_cents, numbers(&moved)), (1_000, vec![20, 21]));
+    let hub_journal = hub.journals.all().iter().find(|journal| journal.box_number.0 == 0).unwrap();
+    let last = hub_journal.tree.head().unwrap();
+    let decision = hub.entry_at(last_device(&hub), hub.term(), last.seq).unwrap().remove(0).0;
+    assert_eq!((decision.entry().kind, decision.entry().amount.get()), (Kind::DECISION, 1_000));
+    purse.tap(&mut bar, IntentPurpose::Sale, 300, None);
+    hub.ingest(&[bar.segment(1, bar.bodies.len())]).unwrap();
+    hub.publish().unwrap();
+    assert_eq!(view(&mut hub, NEW), (0, 1_000), "the guest keeps all of it");
+    let shown = hub.reading().unwrap().conflicts(10).unwrap();
+    let kept = shown.iter().flat_map(|text| crate::conflicts::read(text)).collect::<Vec<_>>();
+    let loss = kept[0].view(|number| number.0.to_string());
+    assert_eq!((loss.what_code.as_str(), loss.amount_cents), ("hub.late_spend", Some(300)));
+    let books = totals::books(&hub.reading().unwrap()).unwrap().money;
+    assert!(books.balances(), "{books:?}");
+    assert_eq!(books.overspend, 300);
+}
+
+fn last_device(hub: &Hub) -> domain::id::DeviceId {
+    hub.identity.device()
+}
+
+#[test]
+fn what_was_owed_to_the_old_band_goes_along_and_its_signed_credit_is_off_the_table() {
+    let dir = sample::hub_dir();
+    let (mut hub, desk, bar, _) = festival(dir.path());
+    let paid = Paid { wallet: wallet(OLD), amount: Cents::new(500).unwrap(), key: [3; 16], reference: String::new() };
+    hub.online_top_up(&paid).unwrap();
+    hub.publish().unwrap();
+    assert_eq!(hub.offers.len(), 1);
+    hub.empty_band(wallet(OLD), Way::Swap(wallet(NEW)), false).unwrap();
+    assert!(hub.offers.is_empty());
+    hears(&mut hub, &desk);
+    hears(&mut hub, &bar);
+    assert_eq!(hub.empty_band(wallet(OLD), Way::Swap(wallet(NEW)), false).unwrap().moved_cents, 1_500);
+    assert_eq!((view(&mut hub, OLD), view(&mut hub, NEW)), ((0, 0), (0, 1_500)));
+    assert!(totals::books(&hub.reading().unwrap()).unwrap().money.balances());
+}
+
+#[test]
+fn a_refund_without_the_band_waits_like_a_swap_and_a_closed_journal_is_done() {
+    let dir = sample::hub_dir();
+    let (mut hub, mut desk, mut bar, _) = festival(dir.path());
+    for one in [&mut desk, &mut bar] {
+        let closure = one.entry(Kind::CLOSURE, Effect::None, 0);
+        one.commit(closure);
+    }
+    assert_eq!(hub.empty_band(wallet(OLD), Way::Refund, false).unwrap().moved_cents, 0);
+    hub.ingest(&[desk.segment(3, desk.bodies.len()), bar.segment(1, bar.bodies.len())]).unwrap();
+    assert_eq!(hub.empty_band(wallet(OLD), Way::Refund, false).unwrap().moved_cents, 1_000);
+    let books = totals::books(&hub.reading().unwrap()).unwrap().money;
+    assert!(books.balances());
+    assert_eq!((books.refunded, books.balance), (1_000, 0));
+}
+
+#[test]
+fn a_revoked_box_holds_nothing_up_and_a_blocked_or_equal_band_gets_nothing() {
+    let dir = sample::hub_dir();
+    let (mut hub, desk, bar, _) = festival(dir.path());
+    for one in [&desk, &bar] {
+        hub.revoke_device(one.device, "stolen").unwrap();
+    }
+    for to in [OLD, 9] {
+        hub.block_wallet(wallet(9)).unwrap();
+        let refused = hub.empty_band(wallet(OLD), Way::Swap(wallet(to)), true);
+        assert!(matches!(refused, Err(HubError::Refused("hub.same_band"))), "{refused:?}");
+    }
+    assert_eq!(hub.empty_band(wallet(OLD), Way::Swap(wallet(NEW)), false).unwrap().moved_cents, 1_000);
+}
