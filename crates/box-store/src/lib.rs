@@ -1,5 +1,5 @@
 //! SQLite store of a box: its journal, what the journal amounts to, and what the hub said last.
-//! Invariant: an answer means that the entry survives a power cut; one thread writes, and nothing damaged is written to.
+//! Invariant: an answer means that the entry survives a power cut; one at a time writes, and nothing damaged is written to.
 //! Not here: rules (`domain`), when to sync (`sync`), devices and screens.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic"))]
 mod believed;
@@ -11,6 +11,7 @@ mod error;
 mod exchange;
 mod journal;
 mod knowledge;
+mod line;
 mod open;
 mod projection;
 mod store;

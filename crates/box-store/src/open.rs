@@ -5,7 +5,7 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, mpsc},
+    sync::{Arc, Mutex},
     thread,
 };
 
@@ -21,8 +21,9 @@ use crate::{
     database,
     error::{Degraded, OpenError, StoreError},
     journal::{Identity, OpenEpoch, Tail},
+    line::Line,
     projection,
-    store::{QUEUE, Shared, Store},
+    store::{Shared, Store},
     view::{OpenIntent, OwnHead, View},
     writer::{Condition, Tally, Wall, Writer},
 };
@@ -86,7 +87,7 @@ pub fn open(config: StoreConfig, now_wall_ms: u64) -> Result<(Store, BootReport)
         wall: Arc::new(Wall::new(now_wall_ms)),
         tally: Arc::default(),
         condition: Arc::default(),
-        queue: None,
+        line: None,
         thread: None,
         readers: Mutex::default(),
         staged: Mutex::default(),
@@ -209,7 +210,6 @@ fn start(shared: &mut Shared) -> Result<(), OpenError> {
     if let Err(error) = database::fill_wal(&shared.path) {
         tracing::warn!(%error, "the WAL could not be filled beforehand; commits will be slower");
     }
-    let (queue, jobs) = mpsc::sync_channel(QUEUE);
     let writer = Writer {
         connection,
         who: Arc::clone(&shared.who),
@@ -218,11 +218,11 @@ fn start(shared: &mut Shared) -> Result<(), OpenError> {
         condition: Arc::<Condition>::clone(&shared.condition),
         tail,
     };
-    let thread = thread::Builder::new()
-        .name("store-writer".into())
-        .spawn(move || writer.run(&jobs))
-        .map_err(StoreError::from)?;
-    (shared.queue, shared.thread) = (Some(queue), Some(thread));
+    let line = Arc::new(Line::new(writer));
+    let served = Arc::clone(&line);
+    let thread =
+        thread::Builder::new().name("store-writer".into()).spawn(move || served.serve()).map_err(StoreError::from)?;
+    (shared.line, shared.thread) = (Some(line), Some(thread));
     Ok(())
 }
 

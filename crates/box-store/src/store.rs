@@ -4,11 +4,7 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::Ordering,
-        mpsc::{self, SyncSender, TrySendError},
-    },
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering, mpsc},
     thread::{self, JoinHandle},
 };
 
@@ -23,6 +19,7 @@ use crate::{
     check, database,
     error::{Degraded, StoreError},
     journal::Identity,
+    line::Line,
     view::View,
     writer::{Condition, Job, Tally, Wall, Writing, decision_job, work_job},
 };
@@ -97,7 +94,7 @@ pub(crate) struct Shared {
     pub(crate) wall: Arc<Wall>,
     pub(crate) tally: Arc<Tally>,
     pub(crate) condition: Arc<Condition>,
-    pub(crate) queue: Option<SyncSender<Job>>,
+    pub(crate) line: Option<Arc<Line>>,
     pub(crate) thread: Option<JoinHandle<()>>,
     pub(crate) readers: Mutex<Vec<Connection>>,
     pub(crate) staged: Mutex<BTreeMap<Section, Vec<SignedDelta>>>,
@@ -106,7 +103,9 @@ pub(crate) struct Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.queue = None;
+        if let Some(line) = self.line.take() {
+            line.close();
+        }
         if let Some(thread) = self.thread.take().filter(|thread| thread.thread().id() != thread::current().id())
             && thread.join().is_err()
         {
@@ -121,19 +120,20 @@ pub struct Store(pub(crate) Arc<Shared>);
 
 impl Store {
     /// Runs `decide` inside the write transaction, appends what it decides as one signed commit and returns after the
-    /// flush. It sees every earlier commit. Blocks; never call it from a `done`, which runs on the writer's thread.
+    /// flush. It sees every earlier commit. Blocks; never call it from a `done`, which runs where the writing is done:
+    /// on the writer's thread, or on that of another who waits.
     pub fn transact<R: Send + 'static>(
         &self,
         decide: impl FnOnce(&View<'_>) -> Decision<R> + Send + 'static,
     ) -> Result<Committed<R>, StoreError> {
         let (answer, answered) = mpsc::sync_channel(1);
         let job = decision_job(decide, move |outcome| drop(answer.send(outcome)));
-        self.queue()?.send(job).map_err(|_| StoreError::Closed)?;
+        self.line()?.wait_or_write(job)?;
         answered.recv().unwrap_or(Err(StoreError::Closed))
     }
 
-    /// As [`Self::transact`], without blocking: `done` is called on the writer's thread after the flush, or at once,
-    /// on this one, when the decision cannot be queued. It must not block.
+    /// As [`Self::transact`], without blocking: `done` is called where the writing is done, after the flush, or at once,
+    /// on this thread, when the decision cannot be queued. It must not block.
     pub fn transact_then<R: Send + 'static>(
         &self,
         decide: impl FnOnce(&View<'_>) -> Decision<R> + Send + 'static,
@@ -142,13 +142,13 @@ impl Store {
         // `done` belongs to the job from here on, which a full queue gives back.
         let refuse = |job: Job, error| job(Err(error))(None);
         let job = decision_job(decide, done);
-        match self.queue() {
+        match self.line() {
             Err(error) => refuse(job, error),
-            Ok(queue) => match queue.try_send(job) {
-                Ok(()) => {}
-                Err(TrySendError::Full(job)) => refuse(job, StoreError::Busy(QUEUE)),
-                Err(TrySendError::Disconnected(job)) => refuse(job, StoreError::Closed),
-            },
+            Ok(line) => {
+                if let Err((job, error)) = line.join(job) {
+                    refuse(job, error);
+                }
+            }
         }
     }
 
@@ -220,7 +220,7 @@ impl Store {
     ) -> Result<T, StoreError> {
         let (answer, answered) = mpsc::sync_channel(1);
         let job = work_job(work, move |outcome| drop(answer.send(outcome)));
-        self.queue()?.send(job).map_err(|_| StoreError::Closed)?;
+        self.line()?.wait_or_write(job)?;
         answered.recv().unwrap_or(Err(StoreError::Closed))
     }
 
@@ -240,10 +240,10 @@ impl Store {
         result
     }
 
-    fn queue(&self) -> Result<&SyncSender<Job>, StoreError> {
+    fn line(&self) -> Result<&Line, StoreError> {
         if let Some(damage) = self.0.condition.damage() {
             return Err(StoreError::Degraded(damage));
         }
-        self.0.queue.as_ref().ok_or(StoreError::Closed)
+        self.0.line.as_deref().ok_or(StoreError::Closed)
     }
 }

@@ -1,13 +1,12 @@
-//! The one thread that writes: decisions run one after another, and those that arrive during a flush share the next.
+//! One flush after another: decisions run one after another, and those that arrive during a flush share the next.
 //! Invariant: nobody is answered before the flush that holds its commit; after any failure the tail is read again
 //! from the tables, so nothing half-done is built upon.
-//! Not here: what a decision decides.
+//! Not here: what a decision decides, who flushes (`line`).
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
-        mpsc::Receiver,
     },
     time::Instant,
 };
@@ -176,15 +175,9 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Runs until every handle of the store is gone.
-    pub(crate) fn run(mut self, queue: &Receiver<Job>) {
-        while let Ok(first) = queue.recv() {
-            self.turn(first, queue);
-        }
-    }
-
-    /// One flush: the first job and all that wait behind it already.
-    fn turn(&mut self, first: Job, queue: &Receiver<Job>) {
+    /// One flush: all jobs that `next` gives, at most a group.
+    pub(crate) fn turn(&mut self, mut next: impl FnMut() -> Option<Job>) {
+        let Some(first) = next() else { return };
         let mut answers = Vec::new();
         let tail = match self.begin() {
             Ok(tail) => tail,
@@ -193,7 +186,7 @@ impl Writer {
                 return self.answer(answers, Some(failure));
             }
         };
-        let failure = self.group(tail, first, queue, &mut answers).err();
+        let failure = self.group(tail, first, &mut next, &mut answers).err();
         self.answer(answers, failure);
     }
 
@@ -214,7 +207,7 @@ impl Writer {
         &mut self,
         mut tail: Tail,
         first: Job,
-        queue: &Receiver<Job>,
+        queue: &mut impl FnMut() -> Option<Job>,
         answers: &mut Vec<Answer>,
     ) -> Result<(), StoreError> {
         let mut writing = Writing {
@@ -232,7 +225,7 @@ impl Writer {
             if let Some(broke) = writing.broke {
                 return Err(broke);
             }
-            next = if answers.len() < GROUP { queue.try_recv().ok() } else { None };
+            next = if answers.len() < GROUP { queue() } else { None };
         }
         let (wrote, commits) = (writing.wrote, writing.commits);
         self.connection.prepare_cached("COMMIT")?.execute([])?;

@@ -3,6 +3,7 @@ mod damage;
 mod flushes;
 mod hub_state;
 mod journals;
+mod line;
 mod projections;
 
 use std::path::{Path, PathBuf};
