@@ -4,7 +4,7 @@ import struct
 import zstd
 from basics import Fields, need
 
-NUMBERS = (4, 2, 2, 4, 4)  # sizes of amount, tap counter, zone, operator, price revision
+NUMBERS = {"amount": 4, "tap counter": 2, "zone": 2, "operator": 4, "revision": 4}  # with their sizes
 
 
 def segment(data):
@@ -15,12 +15,15 @@ def segment(data):
     entries, count = fields.uint(2), fields.uint(2)
     need(1 <= entries <= 500, "entries")
     ids = [fields.take(16) for _ in range(count)]
+    apart = Fields(fields.take(fields.uint(2)))
     need(len(set(ids)) == len(ids) and bytes(16) not in ids, "ids")
     length = fields.uint(4)
     need(length <= 786432 + 64 * entries, "columns")
     columns = zstd.unpack(fields.rest())
     need(len(columns) == length, "columns")
-    return found | {"bodies": bodies(columns, ids, entries, found)}
+    found["bodies"] = bodies(columns, ids, apart, entries, found)
+    apart.end()
+    return found
 
 
 def unzigzag(told, base):
@@ -29,50 +32,66 @@ def unzigzag(told, base):
     return value
 
 
-def bodies(columns, fresh, entries, where):
+def bodies(columns, fresh, apart, entries, where):
     fields = Fields(columns)
     forms = fields.take(entries)
     rows = [{"at": at} for at, form in enumerate(forms) if form == 0]
-    varints = lambda: [fields.varint() for _ in rows]
-    octets = lambda: [fields.uint(1) for _ in rows]
-    flags, kinds, effects, currencies = octets(), varints(), octets(), varints()
-    times, counters, subjects, others, backs = varints(), varints(), varints(), varints(), varints()
-    numbers = [varints() for _ in NUMBERS]
-    lengths = varints()
+    by_place = {row["at"]: row for row in rows}
+    varints = lambda of=rows: [fields.varint() for _ in of]
+    octets = lambda of=rows: [fields.uint(1) for _ in of]
+    for name, values in zip(("flags", "kind", "effect", "currency", "back"), (octets(), varints(), octets(), varints(), varints())):
+        for row, value in zip(rows, values):
+            row[name] = value
+    for row in rows:
+        row["near"] = by_place.get(row["at"] - (row["back"] - 1)) if row["back"] > 1 else None
+    ordered = [row for row in rows if row["near"] is None] + [row for row in rows if row["near"] is not None]
+    for name in ("time", "counter", "told subject", "told other", *NUMBERS):
+        for row in ordered:
+            row[name] = fields.varint()
     fresh, recent, ms = iter(fresh), [], 0
-    for n, row in enumerate(rows):
-        ms = unzigzag(times[n], ms)
-        row |= {"flags": flags[n], "kind": kinds[n], "effect": effects[n], "currency": currencies[n]}
-        row |= {"hlc": ms << 16 | counters[n]}
-        row["subject"], row["other"] = heard(subjects[n], fresh, recent), heard(others[n], fresh, recent)
-        row["part"] = bytearray(lengths[n])
+    for row in rows:
+        if row["near"] is None:
+            row["time"] = row["time"] << 8 | apart.uint(1)
+        ms = unzigzag(row["time"], ms)
+        row["hlc"] = ms << 16 | row["counter"]
+        row["subject"], row["other"] = heard(row["told subject"], fresh, recent), heard(row["told other"], fresh, recent)
     need(next(fresh, None) is None, "ids left over")
-    for kind, length in sorted({(row["kind"], len(row["part"])) for row in rows}):
-        group = [row for row in rows if (row["kind"], len(row["part"])) == (kind, length)]
-        for at in range(length):
-            for row in group:
-                row["part"][at] = fields.uint(1)
-    plain_parts(rows)
-    full = [fields.take(24) if back == 1 else None for back in backs]
-    by_place, before = {row["at"]: row for row in rows}, [0] * 5
-    for n, row in enumerate(rows):
-        seq = where["first"] + row["at"]
-        named = None
-        if backs[n] > 1:
-            named = seq - (backs[n] - 1)
+    told_parts(rows, varints, octets, fields)
+    plain_parts(rows, apart)
+    full = [fields.take(24) if row["back"] == 1 else None for row in rows]
+    before = [0] * 5
+    for row, reference in zip(rows, full):
+        row["reference"] = reference or bytes(24)
+        if row["back"] > 1:
+            named = where["first"] + row["at"] - (row["back"] - 1)
             need(named >= 0, "reference")
             row["reference"] = where["device"] + struct.pack("<II", where["epoch"], named)
-        else:
-            row["reference"] = full[n] or bytes(24)
-        near = by_place.get(named - where["first"]) if named is not None else None
-        base = near["numbers"] if near else [spoken_of(row), 0] + before[2:]
-        row["numbers"] = before = [unzigzag(numbers[i][n], base[i]) for i in range(5)]
+        base = row["near"]["numbers"] if row["near"] else [spoken_of(row), 0] + before[2:]
+        row["numbers"] = before = [unzigzag(row[name], start) for name, start in zip(NUMBERS, base)]
     raw = [fields.varint() for form in forms if form]
     out = []
     for at, form in enumerate(forms):
         out.append(fields.take(raw.pop(0)) if form else body(by_place[at]))
     fields.end()
     return out
+
+
+def told_parts(rows, varints, octets, fields):
+    """Part forms, the numbers of intents, and what is left of each part."""
+    for row, form in zip(rows, varints()):
+        row["form"], row["rest"] = form, bytearray()
+    intents = [row for row in rows if row["form"] >= 2]
+    columns = (octets(intents), octets(intents), varints(intents), varints(intents), varints(intents))
+    for row, told in zip(intents, zip(*columns)):
+        row["told"] = told
+    plain = [row for row in rows if row["form"] != 1]
+    for row, length in zip(plain, varints(plain)):
+        row["rest"] = bytearray(length)
+    for kind, length in sorted({(row["kind"], len(row["rest"])) for row in rows}):
+        group = [row for row in rows if (row["kind"], len(row["rest"])) == (kind, length)]
+        for at in range(length):
+            for row in group:
+                row["rest"][at] = fields.uint(1)
 
 
 def heard(told, fresh, recent):
@@ -84,28 +103,29 @@ def heard(told, fresh, recent):
 
 
 def body(row):
-    numbers = b"".join(n.to_bytes(size, "little") for n, size in zip(row["numbers"], NUMBERS))
+    numbers = b"".join(n.to_bytes(size, "little") for n, size in zip(row["numbers"], NUMBERS.values()))
     head = struct.pack("<BBHBBHQ", 1, row["flags"], row["kind"], row["effect"], 0, row["currency"], row["hlc"])
     return head + row["subject"] + row["other"] + numbers + row["reference"] + bytes(row["part"])
 
 
-def intent_layout(row):
-    """Length of before2 and place of the sale, for an intent that is long enough."""
-    part = row["part"]
-    if row["kind"] != 11 or len(part) < 10 or part[9] > 1:
-        return None
-    more = 4 * part[9]
-    return (more, 29 + more + 76 * part[28 + more]) if len(part) > 28 + more else None
+def is_intent(row, part):
+    return row["kind"] == 11 and len(part) > 9 and part[9] < 2 and len(part) > 28 + 4 * part[9]
+
+
+def sale_of(rest):
+    """The sale behind an intent's C records, and where it begins."""
+    at = 1 + 76 * rest[0]
+    return at, rest[at:]
 
 
 def spoken_of(row):
-    layout = intent_layout(row)
-    if layout and layout[1] <= len(row["part"]):
-        data = row["part"][layout[1] :]
-    elif row["kind"] in (4, 5):
-        data = row["part"]
-    else:
-        return 0
+    part = row["part"]
+    if is_intent(row, part):
+        return price(sale_of(part[28 + 4 * part[9] :])[1])
+    return price(part) if row["kind"] in (4, 5) else 0
+
+
+def price(data):
     fields = Fields(bytes(data))
     try:
         out, back, lines = fields.varint(), fields.varint(), fields.varint()
@@ -119,26 +139,63 @@ def spoken_of(row):
     return total if total < 2**32 else 0
 
 
-def plain_parts(rows):
+def plain_parts(rows, apart):
     chips, prices = {}, {}
     for row in rows:
-        part, layout = row["part"], intent_layout(row)
-        if layout is None:
-            if row["kind"] == 4:
-                part[:] = plain_prices(part, prices)
+        rest = row["rest"]
+        if row["form"] == 1:
+            rest = foretold(row["near"])
+            need(rest is not None, "nothing foretells this part")
+        elif row["form"] == 0 and row["kind"] == 4:
+            rest[:] = plain_prices(rest, prices)
+        elif row["form"] > 1:
+            need(row["kind"] == 11 and len(rest) > 0, "no intent")
+            at, sale = sale_of(rest)
+            if at <= len(rest):
+                rest[at:] = plain_prices(sale, prices)
+            row["part"] = intent(row, chips, apart)
             continue
-        more, at = layout
-        seen = slice(1, 21 + more)
-        expected = chips.get(row["subject"])
-        if expected and len(expected) == 20 + more:
-            part[seen] = bytes(b ^ (0 if i == 8 else e) for i, (b, e) in enumerate(zip(part[seen], expected)))
-        if at <= len(part):
-            part[at:] = plain_prices(part[at:], prices)
-        u24 = lambda place: int.from_bytes(part[place : place + 3], "little")
-        after = (u24(25 + more) + u24(18 + more) + spoken_of(row)) % 2**24
-        part[25 + more : 28 + more] = after.to_bytes(3, "little")
-        own, now = part[21 + more : 25 + more], part[seen]
-        chips[row["subject"]] = bytes(own + now[:4] + now[8:-3] + part[25 + more : 28 + more])
+        intended = row["form"] != 1 and foretold(row["near"]) == rest
+        need(not intended and not is_intent(row, rest), "a part told in another way than its own")
+        row["part"] = bytes(rest)
+
+
+def foretold(intent):
+    """The part of the commit after an intent for a sale: its deposits and no lines."""
+    if intent is None or not is_intent(intent, intent["part"]):
+        return None
+    sale = sale_of(intent["part"][28 + 4 * intent["part"][9] :])[1]
+    ends = [at + 1 for at, byte in enumerate(sale) if byte < 128][:2]
+    return bytes(sale[: ends[1]]) + bytes(1) if len(ends) == 2 else None
+
+
+def intent(row, chips, apart):
+    left = chips.get(row["subject"], {"records": [], "credit": [], "credits": 0, "spent": 0})
+    shape = row["form"] - 2
+    shape, base = divmod(shape, 6)
+    shape, before = divmod(shape, 6)
+    credit, before2 = divmod(shape, 7)
+    base, before = name(base, left["records"], apart), name(before, left["records"], apart)
+    before2 = None if before2 == 6 else name(before2, left["records"], apart)
+    credit, own = name(credit, left["credit"], apart), apart.take(4)
+    purpose, sequence, credits, spent, after = row["told"]
+    credits, spent = unzigzag(credits, left["credits"]), unzigzag(spent, left["spent"])
+    after = unzigzag(after, spent + price(sale_of(row["rest"])[1]))
+    need(max(credits, spent, after) < 2**24, "a number of three bytes")
+    records = [own, base, before] + ([before2] if before2 is not None else [])
+    chips[row["subject"]] = {"records": records, "credit": [credit], "credits": credits, "spent": after}
+    u24 = lambda n: n.to_bytes(3, "little")
+    linked = bytes(1) if before2 is None else bytes([1]) + before2
+    seen = base + before + linked + bytes([sequence]) + credit + u24(credits) + u24(spent)
+    return bytes([purpose]) + seen + own + u24(after) + bytes(row["rest"])
+
+
+def name(told, known, apart):
+    """The name of a record on a chip."""
+    found = apart.take(4) if told == 0 else bytes(4) if told == 1 else known[told - 2]
+    first = 1 if found == bytes(4) else known.index(found) + 2 if found in known else 0
+    need(told == first, "a name told in another way than its own")
+    return found
 
 
 def plain_prices(part, prices):

@@ -3,7 +3,8 @@
 //! Not here: what entries mean (`domain::ledger`), when a segment is sent (`session`).
 //!
 //! Layout: version u8 = 1 · device 16 · epoch u32 · first u32 · prev 32 · signature 64 · entries u16 · ids u16 ·
-//! ids 16 each, in the order of their first use · length of the columns u32 · the columns in one zstd frame (`columns`).
+//! ids 16 each, in the order of their first use · bytes apart u16, and these · length of the columns u32 · the columns in
+//! one zstd frame (`columns`).
 use domain::{
     id::{DeviceId, FestivalId, device_id},
     journal::{BODY_MAX, ChainCursor, CommitMark, Detail, Entry, EntryHash, Flags, Genesis, Head, Kind, ZERO_HASH},
@@ -11,8 +12,14 @@ use domain::{
 };
 use thiserror::Error;
 
+mod chips;
 mod columns;
+mod difference;
+mod ids;
 mod parts;
+mod row;
+
+use columns::{Place, Split};
 
 /// Most entries in one segment.
 pub const SEGMENT_ENTRIES: usize = 500;
@@ -112,7 +119,7 @@ impl Segment {
     /// Bytes on the wire. Beyond [`Limits::default`] it is an error.
     pub fn encode(&self) -> Result<Vec<u8>, SegmentError> {
         self.check_limits(&Limits::default())?;
-        let (ids, columns) = columns::split(&self.bodies, self.device, self.epoch, self.first);
+        let Split { ids, apart, columns } = columns::split(&self.bodies, self.place());
         let packed = zstd::bulk::compress(&columns, LEVEL).map_err(|_| SegmentError::Compression)?;
         let mut out = Writer::new();
         out.u8(VERSION);
@@ -124,6 +131,8 @@ impl Segment {
         out.u16(u16::try_from(self.bodies.len()).unwrap_or(u16::MAX));
         out.u16(u16::try_from(ids.len()).unwrap_or(u16::MAX));
         ids.iter().for_each(|id| out.bytes(id));
+        out.u16(u16::try_from(apart.len()).unwrap_or(u16::MAX));
+        out.bytes(&apart);
         out.u32(u32::try_from(columns.len()).unwrap_or(u32::MAX));
         out.bytes(&packed);
         Ok(out.finish())
@@ -146,6 +155,8 @@ impl Segment {
         }
         let ids = usize::from(input.u16()?);
         let ids: Vec<[u8; 16]> = input.take(ids.saturating_mul(16))?.as_chunks::<16>().0.to_vec();
+        let apart = usize::from(input.u16()?);
+        let apart = input.take(apart)?.to_vec();
         let length = usize::try_from(input.u32()?).unwrap_or(usize::MAX);
         let most = limits.bodies.saturating_add(entries.saturating_mul(columns::OVERHEAD));
         if length > most {
@@ -155,7 +166,7 @@ impl Segment {
         if columns.len() != length {
             return Err(SegmentError::Compression);
         }
-        let bodies = columns::join(&columns, &ids, entries, device, epoch, first, limits)?;
+        let bodies = columns::join(&Split { ids, apart, columns }, entries, Place { device, epoch, first }, limits)?;
         Ok(Self { device, epoch, first, prev, bodies, signature })
     }
 
@@ -210,6 +221,10 @@ impl Segment {
             return Err(SegmentError::Genesis("another device"));
         }
         Ok(genesis)
+    }
+
+    fn place(&self) -> Place {
+        Place { device: self.device, epoch: self.epoch, first: self.first }
     }
 
     fn check_limits(&self, limits: &Limits) -> Result<(), SegmentError> {

@@ -1,14 +1,35 @@
-//! What the parts of intents and sales say twice, told once: differences from what is to be expected.
+//! The kinds' own parts: those of intents in their fields, a purse sale's commit from its intent, prices from the last.
 //! Invariant: what is done to a part can be undone from the entries before it alone, whatever bytes the part holds.
 //!
-//! Intents: the chip seen (xor) against what the wallet's last intent in the segment leads to; *spent after* less spent
-//! before and the sale's amount, modulo 2²⁴. Sales: a product's price (xor of the low seven bits of each byte) against
-//! its last one of equal length.
+//! Forms: 0 as it is · 1 what the entry referred to foretells · 2 and more: an intent, its shape plus two (`chips`).
 use std::{collections::BTreeMap, ops::Range};
 
-use domain::{journal::Kind, wire::Reader, wristband::CREDIT_RECORD_LEN};
+use domain::{
+    journal::Kind,
+    wire::{Malformed, Reader, Writer},
+};
 
-use super::columns::{Id, Row};
+use super::{
+    chips::{Chips, IntentPart, ToldNumbers},
+    row::Row,
+};
+
+/// The part as it is.
+pub(super) const PLAIN: u64 = 0;
+/// The part that the entry referred to foretells.
+pub(super) const FORETOLD: u64 = 1;
+/// From here on an intent.
+pub(super) const INTENT: u64 = 2;
+
+/// A part as it is told.
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) form: u64,
+    /// Of an intent.
+    pub(super) numbers: Option<ToldNumbers>,
+    /// What is left of the part.
+    pub(super) rest: Vec<u8>,
+}
 
 /// What a sale's lines and deposits come to, and nothing behind them (`domain::journal::Sale`).
 fn sale_total(part: &[u8]) -> Option<u32> {
@@ -24,82 +45,97 @@ fn sale_total(part: &[u8]) -> Option<u32> {
     u32::try_from(total).ok()
 }
 
-/// Where an intent's part holds what the chip showed, what will be spent, and its sale (`domain::journal::Intent`).
-struct IntentPlaces {
-    seen: Range<usize>,
-    spent: usize,
-    spent_after: usize,
-    sale: usize,
-}
-
-fn intent_places(kind: u16, part: &[u8]) -> Option<IntentPlaces> {
-    let linked = match part.get(9) {
-        Some(0) => 0,
-        Some(1) => 4,
-        _ => return None,
-    };
-    // purpose 1 · base 4 · before 4 · flag 1 · (before2 4) · sequence 1 · credit 4 · credits 3 · spent 3 · own 4 · spent after 3 · records 1
-    let (spent, spent_after) = (linked + 18, linked + 25);
-    (kind == Kind::INTENT.0 && part.len() > spent_after + 3).then(|| {
-        let records = usize::from(part[spent_after + 3]);
-        IntentPlaces { seen: 1..spent + 3, spent, spent_after, sale: spent_after + 4 + records * CREDIT_RECORD_LEN }
-    })
+fn price_in(rest: &[u8]) -> u32 {
+    rest.get(IntentPart::sale_at(rest)..).and_then(sale_total).unwrap_or(0)
 }
 
 /// Amount that the part speaks of.
 pub(super) fn amount_in(kind: u16, part: &[u8]) -> u32 {
-    let sale = match intent_places(kind, part) {
-        Some(places) => part.get(places.sale..),
-        None if kind == Kind::SALE.0 || kind == Kind::DEPOSIT_OUT.0 => Some(part),
-        None => None,
-    };
-    sale.and_then(sale_total).unwrap_or(0)
-}
-
-fn u24(bytes: &[u8], at: usize) -> u32 {
-    bytes.get(at..at + 3).map_or(0, |b| u32::from_le_bytes([b[0], b[1], b[2], 0]))
-}
-
-/// Adds to (or takes from) the intent's *spent after* what was spent before and the sale's amount, modulo 2²⁴.
-fn shift_spent(kind: u16, part: &mut [u8], back: bool) {
-    let Some(places) = intent_places(kind, part) else { return };
-    let base = u24(part, places.spent).wrapping_add(amount_in(kind, part));
-    let value = u24(part, places.spent_after);
-    let value = if back { value.wrapping_add(base) } else { value.wrapping_sub(base) };
-    part[places.spent_after..places.spent_after + 3].copy_from_slice(&value.to_le_bytes()[..3]);
-}
-
-/// Turns parts into what can be told in fewer bytes (`told`), or back: each intent's chip as a difference (xor) from
-/// what its wallet's last intent leads to, *spent after* from what it should be, a product's price from its last one.
-pub(super) fn tell_parts(rows: &mut [Option<Row>], told: bool) {
-    let mut chips: BTreeMap<Id, Vec<u8>> = BTreeMap::new();
-    let mut prices: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
-    for row in rows.iter_mut().flatten() {
-        let Some(IntentPlaces { seen, sale, .. }) = intent_places(row.kind, &row.part) else {
-            if row.kind == Kind::SALE.0 {
-                tell_prices(&mut row.part, &mut prices, told);
-            }
-            continue;
-        };
-        let mut plain = if told { row.part.clone() } else { Vec::new() };
-        if told {
-            shift_spent(row.kind, &mut row.part, false);
-        }
-        if let Some(expected) = chips.get(&row.subject).filter(|expected| expected.len() == seen.len()) {
-            for (at, (byte, expected)) in row.part[seen.clone()].iter_mut().zip(expected).enumerate() {
-                // The flag that says where things are stays readable.
-                *byte ^= if at == 8 { 0 } else { *expected };
-            }
-        }
-        if let Some(sale) = row.part.get_mut(sale..) {
-            tell_prices(sale, &mut prices, told);
-        }
-        if !told {
-            shift_spent(row.kind, &mut row.part, true);
-            plain.clone_from(&row.part);
-        }
-        chips.insert(row.subject, expected_chip(&plain, &seen));
+    match IntentPart::of(kind, part) {
+        Some(intent) => price_in(&intent.rest),
+        None if kind == Kind::SALE.0 || kind == Kind::DEPOSIT_OUT.0 => sale_total(part).unwrap_or(0),
+        None => 0,
     }
+}
+
+/// The part of the commit that follows an intent for a sale: its deposits, no goods.
+fn foretold(by: Option<&Row>) -> Option<Vec<u8>> {
+    let by = by?;
+    let rest = IntentPart::of(by.kind, &by.part)?.rest;
+    let sale = rest.get(IntentPart::sale_at(&rest)..)?;
+    let deposits = varint_end(sale, varint_end(sale, 0)?)?;
+    let mut part = sale.get(..deposits)?.to_vec();
+    part.push(0);
+    Some(part)
+}
+
+/// How to tell the parts of `rows`; `near`: which row each refers to. Names of records go to `apart`.
+pub(super) fn tell_parts(rows: &[Option<Row>], near: &[Option<usize>], apart: &mut Writer) -> Vec<Told> {
+    let (mut chips, mut prices) = (Chips::default(), Prices::default());
+    let mut told = Vec::with_capacity(rows.len());
+    for (row, near) in rows.iter().zip(near) {
+        let Some(row) = row else { continue };
+        let by = near.and_then(|at| rows.get(at)).and_then(Option::as_ref);
+        told.push(if let Some(mut part) = IntentPart::of(row.kind, &row.part) {
+            let (shape, numbers) = chips.tell(row.subject, &part, price_in(&part.rest), apart);
+            let sale = IntentPart::sale_at(&part.rest);
+            if let Some(sale) = part.rest.get_mut(sale..) {
+                prices.tell(sale);
+            }
+            Told { form: shape.saturating_add(INTENT), numbers: Some(numbers), rest: part.rest }
+        } else if foretold(by).is_some_and(|part| part == row.part) {
+            Told { form: FORETOLD, ..Told::default() }
+        } else {
+            let mut rest = row.part.clone();
+            if row.kind == Kind::SALE.0 {
+                prices.tell(&mut rest);
+            }
+            Told { form: PLAIN, rest, numbers: None }
+        });
+    }
+    told
+}
+
+/// Gives `rows` their parts; refuses what [`tell_parts`] would have told otherwise.
+pub(super) fn hear_parts(
+    rows: &mut [Option<Row>],
+    near: &[Option<usize>],
+    told: Vec<Told>,
+    apart: &mut Reader<'_>,
+) -> Result<(), Malformed> {
+    let (mut chips, mut prices) = (Chips::default(), Prices::default());
+    let bad = Malformed::Value("part");
+    let mut told = told.into_iter();
+    for at in 0..rows.len() {
+        let Some((kind, wallet)) = rows[at].as_ref().map(|row| (row.kind, row.subject)) else { continue };
+        let Told { form, numbers, mut rest } = told.next().ok_or(bad)?;
+        let by = near.get(at).copied().flatten().and_then(|by| rows.get(by)).and_then(Option::as_ref);
+        let part = match (form, numbers) {
+            (PLAIN, _) => {
+                if kind == Kind::SALE.0 {
+                    prices.hear(&mut rest);
+                }
+                if IntentPart::of(kind, &rest).is_some() || foretold(by).is_some_and(|part| part == rest) {
+                    return Err(bad);
+                }
+                rest
+            }
+            (FORETOLD, _) => foretold(by).filter(|part| IntentPart::of(kind, part).is_none()).ok_or(bad)?,
+            (shape, Some(numbers)) if kind == Kind::INTENT.0 => {
+                let sale = IntentPart::sale_at(&rest);
+                if let Some(sale) = rest.get_mut(sale..) {
+                    prices.hear(sale);
+                }
+                let price = price_in(&rest);
+                chips.hear(wallet, shape.saturating_sub(INTENT), &numbers, (rest, price), apart)?.bytes()
+            }
+            _ => return Err(bad),
+        };
+        if let Some(row) = rows[at].as_mut() {
+            row.part = part;
+        }
+    }
+    Ok(())
 }
 
 /// Where the varint at `at` ends.
@@ -122,26 +158,32 @@ fn lines_in(sale: &[u8]) -> Option<Vec<(Range<usize>, Range<usize>)>> {
     (at == sale.len()).then_some(lines)
 }
 
-/// Tells each price as a difference (xor, leaving the bits that say where a varint ends) from that product's last one.
-fn tell_prices(sale: &mut [u8], prices: &mut BTreeMap<Vec<u8>, Vec<u8>>, told: bool) {
-    for (product, price) in lines_in(sale).unwrap_or_default() {
-        let came = sale[price.clone()].to_vec();
-        let last = prices.get(&sale[product.clone()]).filter(|last| last.len() == came.len());
-        for (byte, last) in sale[price.clone()].iter_mut().zip(last.into_iter().flatten()) {
+/// Each product's last price: another is told as a difference (xor, leaving the bits that say where a varint ends).
+#[derive(Default)]
+struct Prices(BTreeMap<Vec<u8>, Vec<u8>>);
+
+impl Prices {
+    fn tell(&mut self, sale: &mut [u8]) {
+        for (product, price) in lines_in(sale).unwrap_or_default() {
+            let plain = sale[price.clone()].to_vec();
+            let product = sale[product].to_vec();
+            self.change(&product, &mut sale[price]);
+            self.0.insert(product, plain);
+        }
+    }
+
+    fn hear(&mut self, sale: &mut [u8]) {
+        for (product, price) in lines_in(sale).unwrap_or_default() {
+            let product = sale[product].to_vec();
+            self.change(&product, &mut sale[price.clone()]);
+            self.0.insert(product, sale[price].to_vec());
+        }
+    }
+
+    fn change(&self, product: &[u8], price: &mut [u8]) {
+        let last = self.0.get(product).filter(|last| last.len() == price.len());
+        for (byte, last) in price.iter_mut().zip(last.into_iter().flatten()) {
             *byte ^= last & 0x7f;
         }
-        let plain = if told { came } else { sale[price].to_vec() };
-        prices.insert(sale[product].to_vec(), plain);
     }
-}
-
-/// What the chip will show next when nobody else writes on it: this intent's record in force, its base behind it.
-fn expected_chip(part: &[u8], seen: &Range<usize>) -> Vec<u8> {
-    let mut chip = part[seen.clone()].to_vec();
-    let (own, spent_after) = (seen.end, seen.end + 4);
-    let spent = chip.len() - 3;
-    chip.copy_within(0..4, 4);
-    chip[..4].copy_from_slice(&part[own..own + 4]);
-    chip[spent..].copy_from_slice(&part[spent_after..spent_after + 3]);
-    chip
 }
