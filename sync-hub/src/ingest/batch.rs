@@ -79,7 +79,8 @@ fn named(subject: Subject) -> Option<Subject> {
 #[derive(Debug, Default)]
 struct Touched {
     places: Vec<Place>,
-    wallet: Option<StoredWallet>,
+    // boxed: sums are large, and the map they stand in grows
+    wallet: Option<Box<StoredWallet>>,
     is_ticket: bool,
 }
 
@@ -90,17 +91,17 @@ const CACHED: usize = 200_000;
 
 /// Sums of wallets as they are on disk, so that a busy wallet is not read again for each transaction.
 #[derive(Debug, Default)]
-pub(crate) struct Cache(HashMap<WalletId, StoredWallet>);
+pub(crate) struct Cache(HashMap<WalletId, Box<StoredWallet>>);
 
 impl Cache {
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
 
-    fn take(&mut self, wallet: WalletId, store: &Store) -> Result<StoredWallet, StoreError> {
+    fn take(&mut self, wallet: WalletId, store: &Store) -> Result<Box<StoredWallet>, StoreError> {
         match self.0.remove(&wallet) {
             Some(stored) => Ok(stored),
-            None => Ok(store.sums(wallet)?.unwrap_or_default()),
+            None => Ok(Box::new(store.sums(wallet)?.unwrap_or_default())),
         }
     }
 }

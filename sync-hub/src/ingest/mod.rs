@@ -123,9 +123,14 @@ fn take_all(
     batch: Batch,
 ) -> Result<(Vec<Stored>, Batch), StoreError> {
     let mut taking = Taking { store, journals, identity, batch, again: Vec::new(), dirty };
-    let mut runs = Vec::with_capacity(segments.len());
-    for verified in segments {
-        runs.push(taking.take(verified)?);
+    // Journal by journal, so that the table of entries grows at few places.
+    let mut order: Vec<(usize, &VerifiedSegment)> = segments.iter().enumerate().collect();
+    order.sort_by_key(|(_, verified)| (verified.segment.device, verified.segment.epoch, verified.segment.first));
+    let mut runs = vec![None; segments.len()];
+    for (at, verified) in order {
+        if let Some(run) = runs.get_mut(at) {
+            *run = taking.take(verified)?;
+        }
     }
     let pending = taking.finish()?;
     let mut stored = Vec::with_capacity(segments.len());
