@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use domain::{bundle::BundleError, trust::ChainError};
 use thiserror::Error;
 
-use crate::Lang;
+use crate::{
+    Lang,
+    inspect::{Place, Unreadable},
+};
 
 /// Why a command did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -84,6 +87,8 @@ pub enum Failure {
         /// Why.
         reason: BundleError,
     },
+    /// What was to be looked into cannot be read.
+    Unreadable(Unreadable),
     /// The connection to the box could not be made or broke.
     Line {
         /// Where to.
@@ -144,6 +149,7 @@ impl Failure {
             Self::NoRole => "box.no_role",
             Self::ManyHubs(_) => "hub.too_many",
             Self::Bundle { .. } => "bundle.refused",
+            Self::Unreadable(_) => "inspect.unreadable",
             Self::Line { .. } => "line.broken",
             Self::BoxRefused(_) => "box.refused",
             Self::Protocol(_) => "box.not_understood",
@@ -157,7 +163,7 @@ impl Failure {
     /// 5 a rule says no.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Bundle { .. } => 1,
+            Self::Bundle { .. } | Self::Unreadable(_) => 1,
             Self::Name(_)
             | Self::Place(_)
             | Self::Currency(_)
@@ -248,6 +254,15 @@ impl Failure {
                 "The bundle {} is not taken: {reason}. Fetch it again from this festival's hub.",
                 path.display()
             ),
+            Self::Unreadable(Unreadable { kind, place, reason }) => {
+                let place = match place {
+                    Place::Offset(offset) => format!("at byte {offset}"),
+                    Place::Line(line) => format!("in line {line}"),
+                };
+                format!(
+                    "This cannot be read as {kind}: {place}: {reason}. Check that the file is whole, or say what it is with --as."
+                )
+            }
             Self::Line { target, reason } => format!(
                 "The line to {target} could not be used ({reason}). Check that the box waits (`edge blank`) and try again; a number that was given out is not used again."
             ),
@@ -334,6 +349,15 @@ impl Failure {
                 "Le paquet {} n'est pas accepté : {reason}. Reprenez-le sur le hub de ce festival.",
                 path.display()
             ),
+            Self::Unreadable(Unreadable { kind, place, reason }) => {
+                let place = match place {
+                    Place::Offset(offset) => format!("à l'octet {offset}"),
+                    Place::Line(line) => format!("à la ligne {line}"),
+                };
+                format!(
+                    "Illisible comme {kind} : {place} : {reason}. Vérifiez que le fichier est entier, ou dites ce qu'il est avec --as."
+                )
+            }
             Self::Line { target, reason } => format!(
                 "La liaison avec {target} est inutilisable ({reason}). Vérifiez que le boîtier attend (`edge blank`) et réessayez ; un numéro donné ne resservira pas."
             ),

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::Failure;
 
 /// Longest file that is read: a bundle is the longest one.
-const MAX: u64 = domain::bundle::BUNDLE_MAX as u64;
+pub const MAX: u64 = domain::bundle::BUNDLE_MAX as u64;
 
 fn failed(path: &Path, reason: std::io::Error) -> Failure {
     let path = path.into();

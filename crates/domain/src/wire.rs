@@ -207,6 +207,28 @@ where
     if to_cbor(&value) == bytes { Ok(value) } else { Err(Malformed::Value("cbor not canonical")) }
 }
 
+/// What is read from and written to canonical CBOR.
+pub trait Cbor<'a>: minicbor::Decode<'a, ()> + minicbor::Encode<()> {}
+
+impl<'a, T: minicbor::Decode<'a, ()> + minicbor::Encode<()>> Cbor<'a> for T {}
+
+/// Where bytes that [`from_canonical_cbor`] refuses stop being what they should be, and why, for people: the decoder's
+/// place, or the first byte that our encoder would have written otherwise. `None` where they are not refused.
+pub fn cbor_fault<'a, T: Cbor<'a>>(bytes: &'a [u8]) -> Option<(usize, String)> {
+    let mut decoder = minicbor::Decoder::new(bytes);
+    match decoder.decode::<T>() {
+        Err(error) => {
+            Some((error.position().unwrap_or_else(|| decoder.position()), alloc::string::ToString::to_string(&error)))
+        }
+        Ok(value) => {
+            let canonical = to_cbor(&value);
+            let differs = canonical.iter().zip(bytes).position(|(ours, theirs)| ours != theirs);
+            let end = canonical.len().min(bytes.len());
+            (canonical != bytes).then(|| (differs.unwrap_or(end), "not in its one canonical form".into()))
+        }
+    }
+}
+
 /// Encodes as CBOR. Writing to memory cannot fail.
 pub fn to_cbor<T: minicbor::Encode<()>>(value: &T) -> Vec<u8> {
     let mut out = Vec::new();
@@ -229,6 +251,15 @@ mod tests {
         }
         assert_eq!(Reader::new(&[0x80, 0x00]).varint(), Err(Malformed::Value("varint")));
         assert_eq!(Reader::new(&[0xff; 11]).varint(), Err(Malformed::Value("varint")));
+    }
+
+    #[test]
+    fn a_fault_in_cbor_is_told_with_its_place() {
+        type Pair = (u32, u32);
+        assert_eq!(cbor_fault::<Pair>(&[0x82, 1, 2]), None);
+        assert_eq!(cbor_fault::<Pair>(&[0x82, 1, 0x61, 0x41]).map(|fault| fault.0), Some(2), "a text");
+        assert_eq!(cbor_fault::<Pair>(&[0x82, 1, 0x18, 2]).map(|fault| fault.0), Some(2), "a longer form");
+        assert_eq!(cbor_fault::<Pair>(&[0x82, 1, 2, 0]).map(|fault| fault.0), Some(3), "a byte too many");
     }
 
     #[test]

@@ -2,11 +2,11 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
-use provisioning::{Lang, boxes::Role};
+use provisioning::{Lang, boxes::Role, inspect::Kind};
 
 const EXIT_CODES: &str = "Exit codes:
-  0  done; a checked thing is good; an inspected ticket has a valid signature
-  1  a checked box, a bundle or an inspected ticket is not good
+  0  done; a checked thing is good; an inspected ticket has a valid signature; nothing in an inspected file is wrong
+  1  a checked box, a bundle, an inspected ticket or file is not good, or cannot be read
   2  the command line cannot be understood
   3  a file or folder is missing, damaged, unusable or already there
   4  a box or hub does not answer, or not as it should
@@ -256,6 +256,34 @@ pub(crate) struct EnrolKeyNew {
 pub(crate) enum InspectCommand {
     /// Says what the text of a ticket's code is, and whether it can be believed.
     Ticket(InspectTicket),
+    /// Says what a file is (band dump, journal segment, bundle, certificate, delta, …), what it says, and whether that
+    /// can be believed. Secrets are never shown.
+    File(InspectFile),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct InspectFile {
+    /// The file; - reads standard input. Hexadecimal text and the usual band dump texts are understood.
+    pub(crate) file: PathBuf,
+    /// What it is; otherwise found out.
+    #[arg(long = "as", value_name = "KIND", value_parser = parse_kind)]
+    pub(crate) kind: Option<Kind>,
+    /// The organiser's folder, to verify with.
+    #[arg(long)]
+    pub(crate) festival: Option<PathBuf>,
+    /// A hub's folder, to verify with.
+    #[arg(long)]
+    pub(crate) hub_dir: Option<PathBuf>,
+    /// A festival bundle, to verify with.
+    #[arg(long)]
+    pub(crate) bundle: Option<PathBuf>,
+    /// A chain, or a box's enrolment.cbor, to verify with; several are possible.
+    #[arg(long)]
+    pub(crate) chain: Vec<PathBuf>,
+}
+
+fn parse_kind(name: &str) -> Result<Kind, String> {
+    Kind::from_name(name).ok_or_else(|| format!("one of: {}", Kind::ALL.map(Kind::name).join(", ")))
 }
 
 #[derive(Args, Debug)]

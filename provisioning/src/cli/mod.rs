@@ -5,7 +5,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use provisioning::{Failure, Lang};
+use provisioning::{Failure, Lang, inspect::Place};
 use serde_json::{Value, json};
 
 use args::{Arguments, BoxCommand, Command, EnrolKeyCommand, FestivalCommand, HubCommand, InspectCommand};
@@ -13,6 +13,7 @@ use args::{Arguments, BoxCommand, Command, EnrolKeyCommand, FestivalCommand, Hub
 pub(crate) mod args;
 mod boxes;
 mod festival;
+mod inspect;
 mod ticket;
 
 /// What a command has to say.
@@ -42,6 +43,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Command::Box(BoxCommand::Check(check)) => boxes::check(&check, lang),
         Command::Box(BoxCommand::Revoke(revoke)) => boxes::revoke(&revoke, lang),
         Command::Inspect(InspectCommand::Ticket(inspect)) => ticket::inspect(&inspect, lang),
+        Command::Inspect(InspectCommand::File(inspect)) => inspect::file(&inspect, lang),
     };
     let failed = said.is_err();
     let said = said.unwrap_or_else(|failure| refused(&failure, lang));
@@ -52,7 +54,16 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
 
 fn refused(failure: &Failure, lang: Lang) -> Said {
     let message = failure.message(lang);
-    Said { json: json!({ "error": failure.code(), "message": message }), text: message, exit: failure.exit_code() }
+    let mut json = json!({ "error": failure.code(), "message": message });
+    if let Failure::Unreadable(unreadable) = failure {
+        json["kind"] = json!(unreadable.kind);
+        match unreadable.place {
+            Place::Offset(offset) => json["offset"] = json!(offset),
+            Place::Line(line) => json["line"] = json!(line),
+        }
+        json["reason"] = json!(unreadable.reason);
+    }
+    Said { json, text: message, exit: failure.exit_code() }
 }
 
 /// A reader that went away is no reason to fail.

@@ -1,243 +1,301 @@
-//! Tickets that pretix made and tampered ones, our own, and those of elsewhere.
+//! Every kind of file from its golden bytes, cut, changed, of elsewhere, and at random.
 use domain::{
-    bundle::{BundleBody, Category, ImportedEvent, Policy, PretixProduct, RawKey},
+    id::{BoxNumber, FestivalId, key_id},
     money::{Cents, Currency},
-    ticket::{base45, own::OwnTicket, uid_of_own},
-    trust::{Certificate, CertificateChain, Founding, Purpose, Scope, SignedCertificate},
+    trust::Founding,
+    wristband::{
+        BandKeys, ChipKind, CreditKey, CreditRecord, PurseImage, RecordId, SPENT_RECORD_LEN, SpentRecord,
+        initial_pages, layout,
+    },
 };
 use ed25519_dalek::SigningKey;
-use serde_json::Value;
+use proptest::prelude::*;
 
 use super::*;
+use crate::{Festival, Lang, files, hub};
 
-fn file() -> Value {
-    serde_json::from_str(include_str!("../../../tests/interop/pretix_tickets.json")).unwrap()
-}
+/// The golden files: name, bytes in hexadecimal, kind that must be found.
+const GOLDEN: [(&str, &str, Kind); 9] = [
+    ("founding", include_str!("../../../tests/formats/golden/founding.hex"), Kind::Founding),
+    ("chain", include_str!("../../../tests/formats/golden/chain.hex"), Kind::Chain),
+    ("bands", include_str!("../../../tests/formats/golden/bands.hex"), Kind::Secrets),
+    ("bundle", include_str!("../../../tests/formats/golden/festival_bundle.hex"), Kind::Bundle),
+    ("fork proof", include_str!("../../../tests/formats/golden/fork_proof.hex"), Kind::Fork),
+    ("segment", include_str!("../../../tests/formats/golden/journal_segment.hex"), Kind::Segment),
+    ("wallets", include_str!("../../../tests/formats/golden/delta_wallets.hex"), Kind::Delta),
+    ("tickets", include_str!("../../../tests/formats/golden/delta_tickets.hex"), Kind::Delta),
+    ("enrolled", include_str!("../../../tests/formats/golden/enrolled.hex"), Kind::Enrolled),
+];
 
-fn keys(event: &Value) -> Vec<PretixKey> {
-    let texts = event["valid_keys"]["pretix_sig1"].as_array().unwrap();
-    pretix_keys(&texts.iter().map(|key| key.as_str().unwrap().to_string()).collect::<Vec<_>>()).unwrap()
-}
-
-fn key(n: u8) -> SigningKey {
-    SigningKey::from_bytes(&[n; 32])
-}
-
-fn founding() -> Founding {
-    Founding {
-        version: 1,
-        root: key(1).verifying_key().to_bytes(),
-        spare_root_hash: [0; 32],
-        name: "Test".into(),
-        currency: Currency::EUR,
-        founded: 0,
-    }
-}
-
-fn chain(purpose: Purpose, subject: &SigningKey) -> CertificateChain {
-    let certificate = Certificate {
-        version: 1,
-        festival: founding().festival(),
-        purpose,
-        subject: subject.verifying_key().to_bytes(),
-        issuer: [0; 32],
-        serial: [0; 16],
-        valid_from: 0,
-        valid_until: 0,
-        scope: Scope::nothing("hub"),
-    };
-    CertificateChain(vec![SignedCertificate::issue(certificate, &key(1))])
-}
-
-fn own() -> OwnTicket {
-    OwnTicket {
-        ticket_id: *b"ticket no 17",
-        category: 1,
-        zones: 5,
-        valid_from: 0,
-        valid_until: 1_814_659_200,
-        holder_check: 0,
-    }
-}
-
-/// A bundle with one category, the main pretix event, and our ticket revoked.
-fn bundle() -> Bundle {
-    let cents = |n| Cents::new(n).unwrap();
-    let main = keys(&file()["events"][0]);
-    let body = BundleBody {
-        version: 1,
-        founding: founding().to_bytes(),
-        number: 7,
-        issued: 1,
-        policy: Policy {
-            maximum_balance: cents(1),
-            offline_limit: cents(1),
-            cup_deposit: cents(1),
-            time_uncertainty_s: 1,
-            admit_when_time_uncertain: false,
-            stale_after_s: 3_600,
-            admit_when_stale: true,
-            correction_quota: cents(5_000),
-            top_up_fee: cents(0),
-        },
-        ticket_keys: vec![chain(Purpose::Ticket, &key(3))],
-        credit_keys: vec![],
-        categories: vec![Category {
-            number: 1,
-            name_fr: "Entier".into(),
-            name_en: "Full".into(),
-            price: cents(1),
-            zones: 5,
-        }],
-        events: vec![ImportedEvent { index: 2, slug: "main".into(), keys: vec![RawKey(*main[0].as_bytes())] }],
-        products: vec![PretixProduct { event: 2, item: 1, name: "Full festival".into(), zones: 1 }],
-        price_revision: 1,
-        catalogue: vec![],
-        revoked: vec![uid_of_own(&founding().festival(), &own().ticket_id)],
-        blocked: vec![],
-        places: vec![],
-        sections: vec![],
-    };
-    let bytes = body.sign(&founding().festival(), &key(2), &chain(Purpose::Bundle, &key(2)));
-    Bundle::verify(&bytes, None).unwrap()
+fn golden(hex: &str) -> Vec<u8> {
+    hexadecimal(hex.as_bytes()).unwrap()
 }
 
 #[test]
-fn every_genuine_pretix_ticket_is_valid_under_its_event_and_says_what_pretix_wrote() {
-    let file = file();
-    let mut seen = 0;
-    for genuine in file["tickets"].as_array().unwrap() {
-        let event = file["events"].as_array().unwrap().iter().find(|event| event["slug"] == genuine["event"]).unwrap();
-        let report = ticket(genuine["secret"].as_str().unwrap(), &keys(event), None);
-        assert!(report.is_valid(), "{}", genuine["tag"]);
-        let json = serde_json::to_value(&report).unwrap();
-        assert_eq!(
-            (&json["scheme"], &json["signature"], &json["reason"]),
-            (&"pretix_sig1".into(), &"valid".into(), &Value::Null)
-        );
-        assert_eq!(json["id"], genuine["seed"]);
-        for field in ["item", "variation", "subevent", "valid_from", "valid_until"] {
-            assert_eq!(json[field], genuine[field], "{field}");
+fn every_golden_file_is_found_for_what_it_is_as_bytes_and_as_hexadecimal() {
+    let sources = Sources::default();
+    for (name, hex, kind) in GOLDEN {
+        for bytes in [golden(hex), hex.as_bytes().to_vec()] {
+            let report = file(&bytes, None, &sources).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+            assert_eq!((report.kind, report.standing()), (kind.name(), Standing::Unproven), "{name}: {:?}", report.notes);
+            assert_eq!(file(&bytes, Some(kind), &sources).as_ref(), Ok(&report), "{name}");
+            assert_ne!(report.explain(Lang::Fr), report.explain(Lang::En), "{name}");
         }
-        seen += 1;
-    }
-    assert_eq!(seen, 25);
-}
-
-#[test]
-fn every_tampered_pretix_ticket_is_refused_for_its_reason_and_explained() {
-    let file = file();
-    let keys = keys(&file["events"][0]);
-    let expected = [
-        ("untouched", "valid", None),
-        ("item_changed_to_vip", "invalid", Some("ticket.bad_signature")),
-        ("signature_last_bit", "invalid", Some("ticket.bad_signature")),
-        ("version_2", "malformed", Some("ticket.malformed")),
-        ("truncated_5_bytes", "malformed", Some("ticket.malformed")),
-        ("one_byte", "malformed", Some("ticket.malformed")),
-        ("payload_len_plus_1", "malformed", Some("ticket.malformed")),
-        ("sig_len_0", "malformed", Some("ticket.malformed")),
-        ("not_reversed", "malformed", Some("ticket.not_canonical")),
-        ("no_padding", "malformed", Some("ticket.not_canonical")),
-        ("inner_newline", "malformed", Some("ticket.unreadable")),
-        ("lowercased", "malformed", Some("ticket.not_canonical")),
-        ("other_event_key", "invalid", Some("ticket.bad_signature")),
-        ("signature_malleated_S_plus_L", "invalid", Some("ticket.bad_signature")),
-        ("validly_signed_unknown_item", "valid", None),
-        ("validly_signed_payload_over_255", "valid", None),
-    ];
-    let tampered = file["tampered"].as_array().unwrap();
-    assert_eq!(tampered.len(), expected.len());
-    for (one, (name, signature, reason)) in tampered.iter().zip(expected) {
-        assert_eq!(one["name"], name);
-        let report = ticket(one["secret"].as_str().unwrap(), &keys, None);
-        assert_eq!((report.signature, report.reason), (signature, reason), "{name}");
-        assert_eq!(report.is_valid(), signature == "valid");
-        assert_ne!(report.explain(Lang::Fr), report.explain(Lang::En));
     }
 }
 
 #[test]
-fn an_own_ticket_is_valid_under_the_bundle_with_its_product_and_its_revocation() {
-    let bundle = bundle();
-    let text = own().sign(&bundle.festival, &key(3));
-    let report = ticket(&text, &[], Some(&bundle));
-    assert!(report.is_valid());
-    assert_eq!((report.scheme, report.category, report.zones, report.item), ("own", Some(1), Some(5), None));
-    assert_eq!((report.valid_from, report.valid_until), (None, Some(1_814_659_200)));
-    assert_eq!(report.product, Some(ProductName { fr: "Entier".into(), en: "Full".into() }));
-    assert_eq!((report.revoked, report.blocked, report.bundle), (Some(true), Some(false), Some(7)));
-    assert_eq!(report.uid, Some(uid_of_own(&bundle.festival, &own().ticket_id).to_hex()));
-    let explained = report.explain(Lang::En);
-    for part in ["genuine ticket of this festival", "Full", "0, 2", "2027-07-04 00:00:00 UTC", "cancelled or replaced"]
-    {
-        assert!(explained.contains(part), "{part}: {explained}");
+fn what_is_cut_is_unreadable_at_its_end_or_not_what_it_was() {
+    let sources = Sources::default();
+    for (name, hex, kind) in GOLDEN {
+        let bytes = golden(hex);
+        for end in 1..bytes.len() {
+            let error = file(&bytes[..end], Some(kind), &sources).err();
+            // The items of a delta go to its end: shorter ones are fewer, or one that is cut.
+            if kind == Kind::Delta && error.is_none() {
+                continue;
+            }
+            let error = error.unwrap_or_else(|| panic!("{name} cut at {end} is readable"));
+            assert_eq!(error.kind, kind.name(), "{name}");
+            assert!(matches!(error.place, Place::Offset(offset) if offset <= end), "{name} {end}: {error:?}");
+        }
     }
 }
 
 #[test]
-fn an_own_ticket_that_is_forged_or_of_elsewhere_is_refused_and_still_shown() {
-    let bundle = bundle();
-    let genuine = own().sign(&bundle.festival, &key(3));
-    let mut bytes = base45::decode(&genuine).unwrap();
-    bytes[100] ^= 1;
-    let forged = ticket(&base45::encode(&bytes), &[], Some(&bundle));
-    assert_eq!((forged.signature, forged.reason), ("invalid", Some("ticket.bad_signature")));
-    assert_eq!((forged.category, forged.uid.as_ref(), forged.revoked), (Some(1), None, None));
-    assert!(forged.explain(Lang::Fr).contains("sans preuve"));
-
-    let elsewhere = ticket(&own().sign(&FestivalId([9; 16]), &key(3)), &[], Some(&bundle));
-    assert_eq!((elsewhere.signature, elsewhere.reason), ("invalid", Some("ticket.wrong_festival")));
-    let stranger = ticket(&own().sign(&bundle.festival, &key(8)), &[], Some(&bundle));
-    assert_eq!(stranger.reason, Some("ticket.unknown_key"));
-    let alone = ticket(&genuine, &[], None);
-    assert_eq!((alone.signature, alone.reason), ("invalid", Some("ticket.unknown_key")));
-    assert!(alone.explain(Lang::En).contains("--bundle"));
+fn the_secrets_of_an_enrolled_box_are_named_and_not_shown() {
+    let sources = Sources::default();
+    let bytes = golden(GOLDEN[8].1);
+    let enrolled: sync::enrolment::Enrolled = domain::wire::from_canonical_cbor(&bytes).unwrap();
+    let report = file(&bytes, None, &sources).unwrap();
+    for secret in [enrolled.config.band.mac_master().as_slice(), enrolled.config.band.password_master()] {
+        assert!(!enrolment::shows(&report, secret));
+    }
+    let text = report.json().to_string() + &report.explain(Lang::En);
+    assert!(!text.contains(&enrolled.config.screen_key) && !text.contains(&enrolled.config.screen.key_pem));
+    let keys = file(&golden(GOLDEN[2].1), None, &sources).unwrap();
+    assert!(!enrolment::shows(&keys, enrolled.config.band.mac_master()));
+    let key = file(&[0x7a; 32], None, &sources).unwrap();
+    assert_eq!(key.kind, "key");
+    assert!(!enrolment::shows(&key, &[0x7a; 4]));
 }
 
 #[test]
-fn the_bundle_names_pretix_products_and_further_keys_count_beside_it() {
-    let (file, bundle) = (file(), bundle());
-    let first = |slug: &str| {
-        let tickets = file["tickets"].as_array().unwrap();
-        tickets.iter().find(|ticket| ticket["event"] == slug).unwrap()["secret"].as_str().unwrap()
+fn a_fault_is_told_with_its_place() {
+    let sources = Sources::default();
+    let at = |bytes: &[u8], kind| file(bytes, Some(kind), &sources).unwrap_err().place;
+    let mut bundle = golden(GOLDEN[3].1);
+    assert_eq!(at(b"XBUN", Kind::Bundle), Place::Offset(0));
+    bundle[4] = 9;
+    assert_eq!(at(&bundle, Kind::Bundle), Place::Offset(4));
+    bundle[4] = 1;
+    bundle.push(0);
+    assert_eq!(at(&bundle, Kind::Bundle), Place::Offset(bundle.len() - 1));
+    let mut segment = golden(GOLDEN[5].1);
+    segment[0] = 2;
+    assert_eq!(at(&segment, Kind::Segment), Place::Offset(0));
+    segment[0] = 1;
+    segment[121..123].copy_from_slice(&[0xff, 0xff]);
+    assert_eq!(at(&segment, Kind::Segment), Place::Offset(121));
+    let mut delta = golden(GOLDEN[6].1);
+    delta[96 + 17] = 77;
+    assert_eq!(at(&delta, Kind::Delta), Place::Offset(96 + 17), "the section");
+    let mut founding = golden(GOLDEN[0].1);
+    founding[1] = 0x18;
+    assert_eq!(at(&founding, Kind::Founding), Place::Offset(1));
+    assert_eq!(file(b"hello there", None, &sources).unwrap_err().kind, "unknown");
+    assert_eq!(file(b"", None, &sources).unwrap_err().place, Place::Offset(0));
+}
+
+#[test]
+fn a_changed_bit_of_a_signed_file_is_never_called_proven() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("enrolment.cbor");
+    std::fs::write(&path, golden(GOLDEN[8].1)).unwrap();
+    let mut sources = Sources::default();
+    sources.add_chain(&path).unwrap();
+    for (name, hex, kind) in [GOLDEN[1], GOLDEN[3], GOLDEN[4], GOLDEN[5]] {
+        let bytes = golden(hex);
+        assert_eq!(file(&bytes, Some(kind), &sources).unwrap().standing(), Standing::Proven, "{name}");
+        for bit in (0..bytes.len() * 8).step_by(5) {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let standing = file(&changed, Some(kind), &sources).map(|report| report.standing());
+            assert_ne!(standing, Ok(Standing::Proven), "{name} bit {bit}");
+        }
+    }
+}
+
+/// A festival with its hub, and the memory of an NTAG215 that its supplier made, with a top-up and a sale.
+struct Bench {
+    temp: tempfile::TempDir,
+    memory: Vec<u8>,
+}
+
+const UID: [u8; 7] = [0x04, 0x78, 0x2e, 0x21, 0x80, 0x1d, 0x80];
+
+impl Bench {
+    fn new() -> Self {
+        let temp = tempfile::tempdir().unwrap();
+        let festival = Festival::create(&temp.path().join("f"), "Test", Currency::EUR, 1).unwrap();
+        let plan = hub::HubPlan {
+            quic: "127.0.0.1:0".into(),
+            https: "127.0.0.1:0".into(),
+            public_quic: vec!["hub.example:1".into()],
+            names: vec![],
+            lang: Lang::Fr,
+        };
+        hub::enrol(&festival, &temp.path().join("hub"), &plan, 1).unwrap();
+        let secrets = festival.band_secrets().unwrap();
+        let key = files::read_key(&temp.path().join("hub/keys/credit-online.key")).unwrap();
+        let mut memory = vec![0; 540];
+        memory[..9].copy_from_slice(&[4, 0x78, 0x2e, 0x88 ^ 4 ^ 0x78 ^ 0x2e, 0x21, 0x80, 0x1d, 0x80, 0x21 ^ 0x1d]);
+        memory[12..16].copy_from_slice(&[0xe1, 0x10, 0x3e, 0]);
+        let mut bench = Self { temp, memory };
+        bench.write(initial_pages(&UID, ChipKind::Ntag215, &secrets, &festival.id(), &key));
+        let band = BandKeys::new(&secrets, &festival.id(), &UID);
+        let before = bench.image(&band, &key);
+        let credit = CreditRecord::sign(cents(6_000), 1, before.credit_id(), &key, &band);
+        let record = SpentRecord {
+            tap_counter: 1,
+            spent: cents(450),
+            credit_seq: 1,
+            box_number: BoxNumber(3),
+            link: before.base(),
+        };
+        bench.write(layout::page_writes(before.free_credit_page(), &credit));
+        bench.write(layout::page_writes(before.free_spent_page(), &record.seal(&band)));
+        bench
+    }
+
+    fn write(&mut self, pages: Vec<layout::PageWrite>) {
+        for (page, bytes) in pages {
+            self.memory[usize::from(page) * 4..][..4].copy_from_slice(&bytes);
+        }
+    }
+
+    fn image(&self, band: &BandKeys, key: &SigningKey) -> PurseImage {
+        let public = key.verifying_key().to_bytes();
+        let keys = [CreditKey { id: key_id(&public), public, revoked: false }];
+        let dump = dump::from_bytes(&self.memory).unwrap();
+        PurseImage::read(&dump.bytes(4).unwrap(), &dump.bytes(18).unwrap(), band, &keys).unwrap()
+    }
+
+    fn sources(&self) -> Sources {
+        let mut sources = Sources::default();
+        sources.add_festival(&self.temp.path().join("f")).unwrap();
+        sources
+    }
+}
+
+fn cents(n: u32) -> Cents {
+    Cents::new(n).unwrap()
+}
+
+fn fact<'a>(report: &'a Report, key: &str) -> Option<&'a Fact> {
+    report.facts.fact(key)
+}
+
+#[test]
+fn a_band_shows_its_balance_with_the_festivals_secrets_and_only_its_public_fields_without() {
+    let bench = Bench::new();
+    let report = file(&bench.memory, None, &bench.sources()).unwrap();
+    assert_eq!((report.kind, report.standing()), ("band", Standing::Proven), "{:?}", report.notes);
+    assert_eq!(fact(&report, "balance"), Some(&Fact::Money(5_550)));
+    assert_eq!(fact(&report, "spent"), Some(&Fact::Money(450)));
+    assert_eq!(fact(&report, "tap_counter"), Some(&Fact::Number(1)));
+    let json = report.json();
+    assert_eq!(json["spent_slots"][1]["in_force"], true);
+    assert_eq!(json["spent_slots"][0]["in_force"], false);
+    assert_eq!(json["spent_slots"][0]["mac"], "good");
+    assert_eq!(json["credit_slots"][1]["in_force"], true);
+    assert!(report.explain(Lang::Fr).contains("55.50"));
+
+    let mut of_hub = Sources::default();
+    of_hub.add_hub(&bench.temp.path().join("hub")).unwrap();
+    assert_eq!(file(&bench.memory, None, &of_hub).unwrap(), report);
+
+    let alone = file(&bench.memory, None, &Sources::default()).unwrap();
+    assert_eq!(alone.standing(), Standing::Unproven);
+    assert_eq!((fact(&alone, "balance"), fact(&alone, "wallet")), (None, None));
+    assert_eq!(alone.json()["spent_slots"][1]["spent"], 450);
+}
+
+#[test]
+fn a_torn_slot_is_named_and_the_slot_before_it_counts() {
+    let mut bench = Bench::new();
+    bench.memory[13 * 4 + SPENT_RECORD_LEN - 1] ^= 0xff;
+    let report = file(&bench.memory, None, &bench.sources()).unwrap();
+    assert_eq!(report.standing(), Standing::Proven, "{:?}", report.notes);
+    assert_eq!(fact(&report, "balance"), Some(&Fact::Money(6_000)));
+    assert!(report.notes.iter().any(|note| note.code == "band.torn" && note.en.contains("S1 (page 13)")));
+    bench.memory[8 * 4] ^= 1;
+    let report = file(&bench.memory, None, &bench.sources()).unwrap();
+    assert_eq!(report.notes.iter().find(|note| note.bad).map(|note| note.code), Some("band.unusable"));
+}
+
+#[test]
+fn a_band_of_elsewhere_a_blank_chip_and_an_old_copy_are_called_so() {
+    let (bench, other) = (Bench::new(), Bench::new());
+    let codes = |memory: &[u8], bench: &Bench| -> Vec<&'static str> {
+        file(memory, Some(Kind::Band), &bench.sources()).unwrap().notes.iter().map(|note| note.code).collect()
     };
-    let main = ticket(first("main"), &keys(&file["events"][0]), Some(&bundle));
-    assert_eq!(main.product.map(|name| name.en).as_deref(), Some("Full festival"));
-    assert_eq!(main.event.as_deref(), Some("main"));
-    let series = ticket(first("series"), &[], Some(&bundle));
-    assert_eq!(series.reason, Some("ticket.bad_signature"));
-    let series = ticket(first("series"), &keys(&file["events"][1]), Some(&bundle));
-    assert!(series.is_valid());
-    assert_eq!((series.product, series.event), (None, None));
+    assert!(codes(&bench.memory, &other).contains(&"band.not_ours"));
+    let mut blank = bench.memory.clone();
+    blank[16..].fill(0);
+    assert_eq!(codes(&blank, &bench), ["band.blank"]);
+    let mut rolled_back = bench.memory.clone();
+    rolled_back[37 * 4..][..76].fill(0);
+    assert!(codes(&rolled_back, &bench).contains(&"band.rolled_back"));
+    let mut cloned = bench.memory.clone();
+    cloned[0] ^= 1;
+    assert!(codes(&cloned, &bench).contains(&"band.uid"));
 }
 
 #[test]
-fn what_is_no_ticket_is_called_so() {
-    for (text, reason) in [
-        ("", "ticket.unreadable"),
-        ("https://example.org/menu", "ticket.unknown_scheme"),
-        ("a\u{0}b", "ticket.unreadable"),
-        ("-- ;drop", "ticket.unknown_scheme"),
-    ] {
-        let report = ticket(text, &[], None);
-        assert_eq!((report.scheme, report.signature, report.reason), ("unknown", "malformed", Some(reason)));
-        assert!(report.explain(Lang::En).starts_with("This text is not a ticket."));
+fn sources_of_two_festivals_do_not_mix() {
+    let (bench, other) = (Bench::new(), Bench::new());
+    let mut sources = bench.sources();
+    let refused = sources.add_festival(&other.temp.path().join("f")).unwrap_err();
+    assert_eq!(refused.exit_code(), 3);
+    let founding = std::fs::read(other.temp.path().join("f/founding.cbor")).unwrap();
+    let report = file(&founding, None, &sources).unwrap();
+    assert_eq!(report.notes[0].code, "trust.festival");
+    assert_ne!(Founding::from_bytes(&founding).unwrap().festival(), FestivalId([0; 16]));
+    assert_ne!(RecordId::default().0, [1; 4]);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic_whatever_they_are_said_to_be(
+        bytes in proptest::collection::vec(any::<u8>(), 0..1_000),
+        kind in 0..Kind::ALL.len(),
+    ) {
+        let sources = Sources::default();
+        let _ = file(&bytes, Some(Kind::ALL[kind]), &sources).map(|report| (report.json(), report.explain(Lang::Fr)));
+        let _ = file(&bytes, None, &sources).map(|report| report.explain(Lang::En));
     }
-    assert_eq!(ticket(&"A".repeat(1_025), &[], None).reason, Some("ticket.too_long"));
-}
 
-#[test]
-fn a_pretix_key_that_cannot_be_read_is_named() {
-    let error = pretix_keys(&["nonsense!".into()]).unwrap_err();
-    assert!(matches!(error, Failure::PretixKey { number: 1, .. }));
-    assert_eq!(error.exit_code(), 2);
-}
+    #[test]
+    fn no_change_of_a_golden_file_makes_it_panic(
+        which in 0..GOLDEN.len(), at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<prop::sample::Index>(),
+    ) {
+        let (_, hex, kind) = GOLDEN[which];
+        let mut bytes = golden(hex);
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        let end = cut.index(bytes.len()) + 1;
+        let sources = Sources::default();
+        for bytes in [&bytes[..], &bytes[..end]] {
+            let _ = file(bytes, Some(kind), &sources).map(|report| (report.json(), report.explain(Lang::Fr)));
+            let _ = file(bytes, None, &sources);
+        }
+    }
 
-#[test]
-fn a_time_prints_as_its_date() {
-    assert_eq!(utc(0), "1970-01-01 00:00:00 UTC");
-    assert_eq!(utc(951_782_399), "2000-02-28 23:59:59 UTC");
-    assert_eq!(utc(951_782_400), "2000-02-29 00:00:00 UTC");
-    assert_eq!(utc(1_814_522_400), "2027-07-02 10:00:00 UTC");
+    #[test]
+    fn no_text_makes_a_dump_panic(text in "\\PC{0,200}", lines in proptest::collection::vec("[0-9a-fA-F \\[\\]:|/.]{0,24}", 0..40)) {
+        let sources = Sources::default();
+        let _ = file(text.as_bytes(), Some(Kind::Band), &sources);
+        let _ = file(lines.join("\n").as_bytes(), Some(Kind::Band), &sources);
+    }
 }

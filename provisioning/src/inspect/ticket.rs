@@ -1,4 +1,4 @@
-//! The support desk's magnifying glass: what a ticket's text says, whether it can be believed, and why not.
+//! A ticket's text: what it says, whether it can be believed, and why not.
 //! Invariant: decides nothing; only a gate admits.
 //! Not here: the reading itself (`domain::ticket`).
 use domain::{
@@ -8,6 +8,7 @@ use domain::{
 };
 use serde::Serialize;
 
+use super::utc;
 use crate::{Failure, Lang};
 
 /// What `provision inspect ticket --json` prints; `null` where unknown.
@@ -281,20 +282,6 @@ impl TicketReport {
 fn zone_list(zones: u32) -> String {
     let names: Vec<String> = (0..32).filter(|bit| zones >> bit & 1 == 1).map(|bit: u32| bit.to_string()).collect();
     if names.is_empty() { "-".into() } else { names.join(", ") }
-}
-
-/// `YYYY-MM-DD hh:mm:ss UTC` of unix seconds (days to civil date in the proleptic Gregorian calendar).
-pub fn utc(unix_s: u64) -> String {
-    let (days, second) = (unix_s / 86_400, unix_s % 86_400);
-    let shifted = days.saturating_add(719_468);
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", second / 3_600, second / 60 % 60, second % 60)
 }
 
 #[cfg(test)]
