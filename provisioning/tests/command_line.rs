@@ -381,3 +381,47 @@ fn no_output_holds_a_private_key() {
         assert!(!shown.contains(&domain::wire::hex(&secret)), "{name}");
     }
 }
+
+#[test]
+fn a_file_is_inspected_for_what_it_is_and_a_bad_one_says_where() {
+    let evening = Evening::new();
+    let (festival, bundle) = (evening.festival(), evening.bundle());
+    let inspect = |file: &str, exit, more: &[&str]| json(&[&["inspect", "file", file], more].concat(), exit);
+    let seen = inspect(&bundle, 0, &["--festival", &festival]);
+    assert_eq!((&seen["kind"], &seen["standing"], &seen["number"]), (&"bundle".into(), &"proven".into(), &3.into()));
+    assert_eq!(inspect(&bundle, 0, &[])["standing"], "unproven");
+    assert_eq!(inspect(&bundle, 1, &["--festival", &Evening::new().festival()])["notes"][0]["code"], "trust.festival");
+    let chain = evening.at("hub/keys/hub.chain");
+    let seen = inspect(&chain, 0, &["--hub-dir", &evening.at("hub")]);
+    assert_eq!((&seen["kind"], &seen["standing"]), (&"chain".into(), &"proven".into()));
+    assert_eq!(seen["certificates"][0]["purpose"], "hub");
+
+    let bytes = std::fs::read(&bundle).unwrap();
+    let cut = evening.at("cut.fbun");
+    std::fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
+    let refused = inspect(&cut, 1, &[]);
+    assert_eq!((&refused["error"], &refused["kind"]), (&"inspect.unreadable".into(), &"bundle".into()));
+    assert_eq!(refused["offset"], bytes.len() / 2);
+    let text = evening.at("note.txt");
+    std::fs::write(&text, "[00] . 04:78:2E DA\n[02] . 00 00 00 00\n").unwrap();
+    let refused = inspect(&text, 1, &["--as", "band"]);
+    assert_eq!((&refused["kind"], &refused["line"]), (&"band".into(), &2.into()));
+    assert_eq!(inspect(&text, 1, &[])["kind"], "unknown");
+    assert_eq!(inspect(&evening.at("nothing"), 3, &[])["error"], "file.missing");
+    assert_eq!(provision(&["inspect", "file", &text, "--as", "poem"]).status.code(), Some(2));
+
+    for name in ["festival/root.key", "festival/master.secret", "hub/secrets/bands.cbor", "hub/console.token"] {
+        let path = evening.at(name);
+        let secret = std::fs::read(&path).unwrap();
+        for more in [&["--lang", "fr"][..], &["--json"]] {
+            let shown = provision(&[&["inspect", "file", &path], more].concat());
+            let shown = String::from_utf8(shown.stdout).unwrap() + &String::from_utf8(shown.stderr).unwrap();
+            let hex = domain::wire::hex(&secret);
+            assert!(!shown.contains(&hex[..24]) && !shown.contains(&hex[hex.len() - 24..]), "{name}: {shown}");
+            if name == "hub/console.token" {
+                let token = String::from_utf8(secret.clone()).unwrap();
+                assert!(!shown.contains(&token.trim()[..16]), "{name}: {shown}");
+            }
+        }
+    }
+}

@@ -22,6 +22,7 @@ use crate::{
     bundle::BundleError,
     config::{ConfigError, FestivalConfig},
     credits::Payment,
+    csv::CsvError,
     deltas::{RevokedItem, feed::Feeds},
     identity::Identity,
     ingest::{
@@ -50,6 +51,9 @@ pub enum HubError {
     /// An import from pretix.
     #[error(transparent)]
     Pretix(#[from] PretixError),
+    /// A list as CSV.
+    #[error(transparent)]
+    Csv(#[from] CsvError),
     /// Nobody knows it.
     #[error("{0} is not known here")]
     NotFound(&'static str),

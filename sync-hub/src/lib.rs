@@ -9,6 +9,7 @@ pub mod closing;
 pub mod config;
 pub mod conflicts;
 mod credits;
+pub mod csv;
 pub mod deltas;
 pub mod fold;
 pub mod hub;

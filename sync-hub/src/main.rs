@@ -4,7 +4,13 @@ use std::{path::PathBuf, sync::Arc};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use domain::wire::hex;
-use sync_hub::{Hub, Identity, rehearsal_clock, run, tickets::Order, wall_clock};
+use sync_hub::{
+    Hub, HubError, Identity,
+    csv::{self, CsvError, Table},
+    rehearsal_clock, run,
+    tickets::Order,
+    wall_clock,
+};
 use tracing_subscriber::EnvFilter;
 
 /// The hub of a festival: takes in the boxes' journals, tells every box what it must know, sells tickets, shows the books.
@@ -43,6 +49,32 @@ enum Command {
         /// The export.
         file: PathBuf,
     },
+    /// Writes a list as CSV: tickets, categories or bands.
+    Export {
+        /// Which list.
+        #[arg(value_parser = table)]
+        list: Table,
+        /// The hub's directory.
+        #[arg(long)]
+        dir: PathBuf,
+        /// Where to; otherwise standard output.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// Takes a list in from CSV, whole or not at all, and prints what it did as JSON.
+    Import {
+        /// Which list.
+        #[arg(value_parser = table)]
+        list: Table,
+        /// The hub's directory.
+        #[arg(long)]
+        dir: PathBuf,
+        /// The list.
+        file: PathBuf,
+        /// Passes bad lines over, and names them.
+        #[arg(long)]
+        skip_bad: bool,
+    },
     /// Issues tickets and prints them as JSON, one object with id, uid and text each.
     Issue {
         /// The hub's directory.
@@ -57,6 +89,10 @@ enum Command {
         #[arg(long, default_value = "")]
         holder: String,
     },
+}
+
+fn table(name: &str) -> Result<Table, String> {
+    Table::from_name(name).ok_or_else(|| Table::ALL.map(Table::name).join(", "))
 }
 
 fn open(dir: &std::path::Path) -> anyhow::Result<Hub> {
@@ -90,6 +126,28 @@ fn main() -> anyhow::Result<()> {
             let json = std::fs::read(&file).with_context(|| file.display().to_string())?;
             let imported = open(&dir)?.import_pretix(&json)?;
             println!("{}", serde_json::to_string(&imported)?);
+            Ok(())
+        }
+        Command::Export { list, dir, out } => {
+            let reading = open(&dir)?.reading()?;
+            match out {
+                Some(path) => {
+                    csv::export(&reading, list, std::fs::File::create(&path).context(path.display().to_string())?)?
+                }
+                None => csv::export(&reading, list, std::io::stdout().lock())?,
+            }
+            Ok(())
+        }
+        Command::Import { list, dir, file, skip_bad } => {
+            let opened = std::fs::File::open(&file).with_context(|| file.display().to_string())?;
+            match open(&dir)?.import_csv(list, opened, skip_bad) {
+                Ok(taken) => println!("{}", serde_json::to_string(&taken)?),
+                Err(HubError::Csv(CsvError::Lines { count, lines })) => {
+                    println!("{}", serde_json::json!({ "error": "hub.csv", "count": count, "lines": lines }));
+                    anyhow::bail!("{count} lines cannot be taken, so nothing was");
+                }
+                Err(other) => return Err(other.into()),
+            }
             Ok(())
         }
         Command::Issue { dir, count, category, holder } => {

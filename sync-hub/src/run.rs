@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::Context as _;
 use axum_server::tls_rustls::RustlsConfig;
+use hyper_util::rt::TokioTimer;
 use sync_quic::{HubListener, ListenerConfig};
 use tokio::sync::watch;
 
@@ -28,6 +29,8 @@ use crate::{
 /// The view is put together at most so often, and at least so often.
 const VIEW_MIN: Duration = Duration::from_millis(400);
 const VIEW_MAX: Duration = Duration::from_secs(4);
+/// A request's head must be whole within this time.
+const HEAD_WITHIN: Duration = Duration::from_secs(15);
 
 /// A hub that runs.
 #[derive(Debug)]
@@ -90,8 +93,10 @@ pub async fn start(dir: &Path, clock: Clock) -> anyhow::Result<Running> {
         readings,
     });
     let handle = axum_server::Handle::new();
-    let server =
-        axum_server::from_tcp_rustls(https, tls)?.handle(handle.clone()).serve(router(app).into_make_service());
+    let mut server = axum_server::from_tcp_rustls(https, tls)?.handle(handle.clone()).http1_only();
+    // Who does not say what they want in time makes room for others.
+    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
+    let server = server.serve(router(app).into_make_service());
     let sessions = Sessions::new(writer.clone(), feeds, identity, metrics.clone(), clock, down.clone());
     let tasks = vec![
         tokio::spawn(async move {

@@ -3,6 +3,7 @@
 //! Not here: decisions (`gate`, `till`), what pages look like (`screens`).
 mod api;
 mod auth;
+mod door;
 mod events;
 mod health;
 mod pages;
@@ -47,6 +48,7 @@ pub(crate) fn router(station: Arc<Station>) -> Router {
         .route("/", get(pages::index))
         .route("/{*path}", get(pages::asset))
         .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(middleware::from_fn(door::whole_body))
         .layer(middleware::from_fn(pages::security_headers))
         .with_state(station)
 }
@@ -58,7 +60,7 @@ pub(crate) async fn serve(
     tls: RustlsConfig,
     handle: Handle<SocketAddr>,
 ) -> std::io::Result<()> {
-    axum_server::bind_rustls(addr, tls).handle(handle).serve(router(station).into_make_service()).await
+    door::server(addr, tls).handle(handle).serve(router(station).into_make_service()).await
 }
 
 /// How long open requests may take once the box stops.

@@ -138,7 +138,12 @@ fn purse(report: &mut Report, dump: &Dump, band: Option<&BandKeys>, sources: &So
             report.facts.put("spent", "dépensé en tout", "spent in all", money(image.record().spent));
             report.facts.put("balance", "solde", "balance", money(image.balance(Cents::ZERO)));
             report.facts.put("tap_counter", "compteur", "tap counter", Fact::Number(image.record().tap_counter.into()));
-            report.facts.put("last_box", "dernier boîtier", "last box", Fact::Number(image.record().box_number.0.into()));
+            report.facts.put(
+                "last_box",
+                "dernier boîtier",
+                "last box",
+                Fact::Number(image.record().box_number.0.into()),
+            );
             report.checked = true;
         }
         Some(Err(fault)) => judge(report, fault),
@@ -157,7 +162,7 @@ fn purse(report: &mut Report, dump: &Dump, band: Option<&BandKeys>, sources: &So
 
 /// The key that signed a C record, if one of these did.
 fn signed_by(bytes: &[u8; CREDIT_RECORD_LEN], band: &BandKeys, keys: &[CreditKey]) -> Option<CreditKey> {
-    keys.iter().find(|key| CreditRecord::verify(bytes, &key.public, band).is_ok()).copied()
+    keys.iter().find(|key| CreditRecord::verify(bytes, &key.public, band.festival(), band.wallet()).is_ok()).copied()
 }
 
 fn spent_slot(bytes: &[u8; SPENT_RECORD_LEN], page: u8, good: Option<bool>, force: Option<bool>) -> Sheet {
@@ -176,8 +181,11 @@ fn spent_slot(bytes: &[u8; SPENT_RECORD_LEN], page: u8, good: Option<bool>, forc
     sheet.put("link", "lien", "link", hex_fact(&bytes[8..12]));
     sheet.put("record", "enregistrement", "record", Fact::Text(hex(&RecordId::of(bytes).0)));
     if let Some(good) = good {
-        let mac =
-            if good { Fact::Word("good", "bon", "good") } else { Fact::Word("bad", "faux (interrompu ?)", "bad (torn?)") };
+        let mac = if good {
+            Fact::Word("good", "bon", "good")
+        } else {
+            Fact::Word("bad", "faux (interrompu ?)", "bad (torn?)")
+        };
         sheet.put("mac", "MAC", "MAC", mac);
     }
     put_force(&mut sheet, force);
@@ -224,11 +232,9 @@ fn put_force(sheet: &mut Sheet, force: Option<bool>) {
 
 fn judge(report: &mut Report, fault: PurseFault) {
     let (code, fr, en) = match fault {
-        PurseFault::Unsupported => (
-            "band.unsupported",
-            "La puce vient d'un logiciel plus récent.",
-            "The chip was made by newer software.",
-        ),
+        PurseFault::Unsupported => {
+            ("band.unsupported", "La puce vient d'un logiciel plus récent.", "The chip was made by newer software.")
+        }
         PurseFault::NotOurs => ("band.not_ours", "Bracelet d'un autre festival.", "A wristband of another festival."),
         PurseFault::Tampered => (
             "band.tampered",

@@ -79,26 +79,37 @@ fn body_facts(facts: &mut Sheet, body: &BundleBody) {
     rules.put("offline_limit", "limite hors ligne", "offline limit", Fact::Money(policy.offline_limit.as_i64()));
     rules.put("cup_deposit", "consigne", "cup deposit", Fact::Money(policy.cup_deposit.as_i64()));
     rules.put("top_up_fee", "frais de recharge", "top-up fee", Fact::Money(policy.top_up_fee.as_i64()));
-    rules.put("correction_quota", "quota de corrections", "correction quota", Fact::Money(policy.correction_quota.as_i64()));
+    rules.put(
+        "correction_quota",
+        "quota de corrections",
+        "correction quota",
+        Fact::Money(policy.correction_quota.as_i64()),
+    );
     facts.put("policy", "règles", "policy", Fact::Sheet(rules));
     facts.put("ticket_keys", "clés de billets", "ticket keys", count(body.ticket_keys.len()));
     facts.put("credit_keys", "clés de crédit", "credit keys", count(body.credit_keys.len()));
-    let categories = body.categories.iter().map(|one| {
-        Fact::Text(format!("{} {} / {} {}", one.number, one.name_fr, one.name_en, one.price))
-    });
+    let categories = body
+        .categories
+        .iter()
+        .map(|one| Fact::Text(format!("{} {} / {} {}", one.number, one.name_fr, one.name_en, one.price)));
     facts.put("categories", "catégorie", "category", Fact::List(categories.collect()));
-    let events = body.events.iter().map(|event| Fact::Text(format!("{} {} ({} keys)", event.index, event.slug, event.keys.len())));
+    let events = body
+        .events
+        .iter()
+        .map(|event| Fact::Text(format!("{} {} ({} keys)", event.index, event.slug, event.keys.len())));
     facts.put("events", "événement", "event", Fact::List(events.collect()));
     facts.put("pretix_products", "produits pretix", "pretix products", count(body.products.len()));
     facts.put("price_revision", "révision des prix", "price revision", Fact::Number(body.price_revision.into()));
-    let products = body.catalogue.iter().map(|one| {
-        Fact::Text(format!("{} {} / {} {}", one.number, one.name_fr, one.name_en, one.price))
-    });
+    let products = body
+        .catalogue
+        .iter()
+        .map(|one| Fact::Text(format!("{} {} / {} {}", one.number, one.name_fr, one.name_en, one.price)));
     facts.put("catalogue", "produit", "product", Fact::List(products.collect()));
     facts.put("revoked", "billets révoqués", "tickets revoked", count(body.revoked.len()));
     facts.put("blocked", "billets bloqués", "tickets blocked", count(body.blocked.len()));
     let places = body.places.iter().map(|place| Fact::Text(format!("#{} {}", place.box_number.0, place.name)));
     facts.put("places", "lieu", "place", Fact::List(places.collect()));
-    let sections = body.sections.iter().map(|section| Fact::Text(format!("{} ({} bytes)", section.number, section.bytes.len())));
+    let sections =
+        body.sections.iter().map(|section| Fact::Text(format!("{} ({} bytes)", section.number, section.bytes.len())));
     facts.put("sections", "section", "section", Fact::List(sections.collect()));
 }

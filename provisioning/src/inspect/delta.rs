@@ -45,7 +45,11 @@ pub(super) fn report(bytes: &[u8], sources: &Sources) -> Result<Report, Unreadab
                 format!("Not verified: {error} among what was given (--festival, --hub-dir or --chain)."),
             ),
             Err(error) => {
-                report.bad("delta.refused", format!("Un boîtier le refuserait : {error}."), format!("A box would refuse it: {error}."));
+                report.bad(
+                    "delta.refused",
+                    format!("Un boîtier le refuserait : {error}."),
+                    format!("A box would refuse it: {error}."),
+                );
             }
         },
         None => {}

@@ -10,7 +10,7 @@ use domain::wristband::ChipKind;
 use super::Unreadable;
 
 /// Length of a page.
-pub const PAGE: usize = 4;
+pub(super) const PAGE: usize = 4;
 /// Bytes before the pages in Proxmark's binary dumps of these chips.
 const PROXMARK_HEAD: usize = 56;
 /// Chips and their pages.
@@ -20,16 +20,16 @@ const FEWEST: usize = 24;
 
 /// Pages from 0 on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dump {
+pub(super) struct Dump {
     /// Four bytes each.
-    pub pages: Vec<[u8; PAGE]>,
+    pub(super) pages: Vec<[u8; PAGE]>,
     /// How it was written.
-    pub format: &'static str,
+    pub(super) format: &'static str,
 }
 
 impl Dump {
     /// The chip: by the number of pages, or by its capability container where the dump stops early.
-    pub fn chip(&self) -> Option<ChipKind> {
+    pub(super) fn chip(&self) -> Option<ChipKind> {
         let whole = CHIPS.iter().find(|(_, pages)| *pages == self.pages.len()).map(|(chip, _)| *chip);
         whole.or_else(|| match self.pages.get(3)? {
             [_, _, 0x12, _] => Some(ChipKind::Ntag213),
@@ -40,21 +40,21 @@ impl Dump {
     }
 
     /// The UID in pages 0 and 1, and whether its two check bytes fit.
-    pub fn uid(&self) -> Option<([u8; 7], bool)> {
+    pub(super) fn uid(&self) -> Option<([u8; 7], bool)> {
         let [[a, b, c, check0], [d, e, f, g], [check1, ..], ..] = self.pages.as_slice() else { return None };
         let fits = 0x88 ^ a ^ b ^ c == *check0 && d ^ e ^ f ^ g == *check1;
         Some(([*a, *b, *c, *d, *e, *f, *g], fits))
     }
 
     /// Pages from `first`, flattened to `N` bytes.
-    pub fn bytes<const N: usize>(&self, first: u8) -> Option<[u8; N]> {
+    pub(super) fn bytes<const N: usize>(&self, first: u8) -> Option<[u8; N]> {
         let flat = self.pages.as_flattened();
         flat.get(usize::from(first).checked_mul(PAGE)?..)?.first_chunk().copied()
     }
 }
 
 /// Whether raw bytes are a dump by their length and the UID's check bytes.
-pub fn looks_raw(bytes: &[u8]) -> bool {
+pub(super) fn looks_raw(bytes: &[u8]) -> bool {
     raw(bytes).is_some_and(|dump| dump.uid().is_some_and(|(_, fits)| fits))
 }
 
@@ -67,7 +67,7 @@ fn raw(bytes: &[u8]) -> Option<Dump> {
 }
 
 /// Reads raw bytes as a dump, whole or cut behind page 23 or later.
-pub fn from_bytes(bytes: &[u8]) -> Result<Dump, Unreadable> {
+pub(super) fn from_bytes(bytes: &[u8]) -> Result<Dump, Unreadable> {
     if let Some(dump) = raw(bytes) {
         return Ok(dump);
     }
@@ -86,7 +86,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Dump, Unreadable> {
 }
 
 /// Reads a text as a dump; `None` where no line of it looks like a page.
-pub fn from_text(text: &str) -> Option<Result<Dump, Unreadable>> {
+pub(super) fn from_text(text: &str) -> Option<Result<Dump, Unreadable>> {
     if text.trim_start().starts_with('{') {
         return json(text);
     }
@@ -216,10 +216,18 @@ mod tests {
             ("decimal labels", rows(|n, page| format!("{n:>3} {}", hex(page).join(" ")))),
             ("phone", rows(|n, page| format!("[{n:02X}] . {} |....|", hex(page).join(":")))),
             ("proxmark", rows(|n, page| format!("[=]  {n:>3}/0x{n:02X} | {} | 0 | ....", hex(page).join(" ")))),
-            ("flipper", format!("Filetype: NFC\nUID: 04 01 02 03 04 05 06\nPages total: 135\n{}", rows(|n, page| format!("Page {n}: {}", hex(page).join(" "))))),
+            (
+                "flipper",
+                format!(
+                    "Filetype: NFC\nUID: 04 01 02 03 04 05 06\nPages total: 135\n{}",
+                    rows(|n, page| format!("Page {n}: {}", hex(page).join(" ")))
+                ),
+            ),
         ];
         for (name, text) in texts {
-            let dump = from_text(&text).unwrap_or_else(|| panic!("{name}")).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+            let dump = from_text(&text)
+                .unwrap_or_else(|| panic!("{name}"))
+                .unwrap_or_else(|error| panic!("{name}: {error:?}"));
             assert_eq!(dump.pages, expected.pages, "{name}");
         }
         let blocks: serde_json::Map<_, _> =

@@ -90,9 +90,11 @@ pub(super) fn report(bytes: &[u8], sources: &Sources) -> Result<Report, Unreadab
 fn judge(report: &mut Report, segment: &Segment, genesis: Option<&Genesis>, sources: &Sources) {
     let own = genesis.filter(|genesis| {
         let chain = CertificateChain::from_bytes(&genesis.chain).ok();
-        let leads = |founding| chain.as_ref().is_some_and(|chain| {
-            chain.verify(founding).is_ok_and(|leaf| device_id(&leaf.subject) == segment.device)
-        });
+        let leads = |founding| {
+            chain.as_ref().is_some_and(|chain| {
+                chain.verify(founding).is_ok_and(|leaf| device_id(&leaf.subject) == segment.device)
+            })
+        };
         sources.founding().is_some_and(leads)
     });
     let key = sources.device_key(segment.device).or(own.map(|genesis| genesis.public_key));
@@ -174,7 +176,12 @@ pub(super) fn entry_sheet(entry: &Entry) -> Sheet {
     let mut sheet = Sheet::default();
     let kind = KINDS.iter().find(|(kind, _, _)| *kind == entry.kind);
     sheet.put("kind", "genre", "kind", Fact::Number(entry.kind.0.into()));
-    sheet.put("what", "quoi", "what", kind.map_or(Fact::Word("unknown", "inconnu", "unknown"), |(_, fr, en)| Fact::Word(en, fr, en)));
+    sheet.put(
+        "what",
+        "quoi",
+        "what",
+        kind.map_or(Fact::Word("unknown", "inconnu", "unknown"), |(_, fr, en)| Fact::Word(en, fr, en)),
+    );
     sheet.put("effect", "effet", "effect", effect(entry.effect));
     let names = [
         (Flags::END_OF_COMMIT, "end_of_commit"),
@@ -185,14 +192,20 @@ pub(super) fn entry_sheet(entry: &Entry) -> Sheet {
     let flags = names.into_iter().filter(|(flag, _)| entry.flags.has(*flag)).map(|(_, name)| Fact::Text(name.into()));
     sheet.put("flags", "marques", "flags", Fact::List(flags.collect()));
     sheet.put("at", "à", "at", Fact::Time(entry.hlc.unix_ms() / 1_000));
-    sheet.put("subject", "sujet", "subject", if entry.subject.is_none() { Fact::Nothing } else { hex_fact(&entry.subject.0) });
+    sheet.put(
+        "subject",
+        "sujet",
+        "subject",
+        if entry.subject.is_none() { Fact::Nothing } else { hex_fact(&entry.subject.0) },
+    );
     sheet.put("other", "autre", "other", if entry.other.is_none() { Fact::Nothing } else { hex_fact(&entry.other.0) });
     sheet.put("amount", "montant", "amount", Fact::Money(entry.amount.as_i64()));
     sheet.put("tap_counter", "compteur", "tap counter", Fact::Number(entry.tap_counter.into()));
     sheet.put("zone", "zone", "zone", Fact::Number(entry.zone.into()));
     sheet.put("operator", "opérateur", "operator", Fact::Number(entry.operator.into()));
     sheet.put("price_revision", "révision des prix", "price revision", Fact::Number(entry.price_revision.into()));
-    let refers = entry.refers_to.map_or(Fact::Nothing, |to| Fact::Text(format!("{}/{}/{}", to.device, to.epoch, to.seq)));
+    let refers =
+        entry.refers_to.map_or(Fact::Nothing, |to| Fact::Text(format!("{}/{}/{}", to.device, to.epoch, to.seq)));
     sheet.put("refers_to", "renvoie à", "refers to", refers);
     sheet.put("part", "suite", "part", hex_fact(&entry.part));
     if let Err(error) = Detail::of(entry) {

@@ -206,7 +206,7 @@ fn detected(bytes: &[u8], sources: &Sources) -> Result<Report, Unreadable> {
     if bytes.len() == 32 {
         return Ok(enrolment::raw_key());
     }
-    let start = hex(bytes.get(..8).unwrap_or(bytes));
+    let start = hex(bytes.get(..4).unwrap_or(bytes));
     let names = Kind::ALL.map(Kind::name).join(", ");
     Err(Unreadable::at("unknown", 0, format!("{} bytes that begin with {start} are none of: {names}", bytes.len())))
 }
@@ -235,7 +235,12 @@ where
 }
 
 /// Where a layout that is read front to back stops being itself: behind the last prefix that is only too short.
-fn behind(kind: &'static str, bytes: &[u8], reason: Malformed, fault: impl Fn(&[u8]) -> Option<Malformed>) -> Unreadable {
+fn behind(
+    kind: &'static str,
+    bytes: &[u8],
+    reason: Malformed,
+    fault: impl Fn(&[u8]) -> Option<Malformed>,
+) -> Unreadable {
     let offset = match reason {
         Malformed::Short { .. } => bytes.len(),
         Malformed::Long { extra } => bytes.len().saturating_sub(extra),

@@ -37,7 +37,12 @@ fn every_golden_file_is_found_for_what_it_is_as_bytes_and_as_hexadecimal() {
     for (name, hex, kind) in GOLDEN {
         for bytes in [golden(hex), hex.as_bytes().to_vec()] {
             let report = file(&bytes, None, &sources).unwrap_or_else(|error| panic!("{name}: {error:?}"));
-            assert_eq!((report.kind, report.standing()), (kind.name(), Standing::Unproven), "{name}: {:?}", report.notes);
+            assert_eq!(
+                (report.kind, report.standing()),
+                (kind.name(), Standing::Unproven),
+                "{name}: {:?}",
+                report.notes
+            );
             assert_eq!(file(&bytes, Some(kind), &sources).as_ref(), Ok(&report), "{name}");
             assert_ne!(report.explain(Lang::Fr), report.explain(Lang::En), "{name}");
         }
@@ -66,8 +71,11 @@ fn what_is_cut_is_unreadable_at_its_end_or_not_what_it_was() {
 fn the_secrets_of_an_enrolled_box_are_named_and_not_shown() {
     let sources = Sources::default();
     let bytes = golden(GOLDEN[8].1);
-    let enrolled: sync::enrolment::Enrolled = domain::wire::from_canonical_cbor(&bytes).unwrap();
-    let report = file(&bytes, None, &sources).unwrap();
+    let mut enrolled: sync::enrolment::Enrolled = domain::wire::from_canonical_cbor(&bytes).unwrap();
+    enrolled.config.screen_key = "5ec2e75ec2e7".into();
+    enrolled.config.screen.key_pem = "the private key in PEM".into();
+    let report = file(&enrolled.to_bytes(), None, &sources).unwrap();
+    assert_eq!(report.kind, "enrolled");
     for secret in [enrolled.config.band.mac_master().as_slice(), enrolled.config.band.password_master()] {
         assert!(!enrolment::shows(&report, secret));
     }
@@ -101,7 +109,7 @@ fn a_fault_is_told_with_its_place() {
     delta[96 + 17] = 77;
     assert_eq!(at(&delta, Kind::Delta), Place::Offset(96 + 17), "the section");
     let mut founding = golden(GOLDEN[0].1);
-    founding[1] = 0x18;
+    founding[1] = 0x61;
     assert_eq!(at(&founding, Kind::Founding), Place::Offset(1));
     assert_eq!(file(b"hello there", None, &sources).unwrap_err().kind, "unknown");
     assert_eq!(file(b"", None, &sources).unwrap_err().place, Place::Offset(0));
@@ -120,6 +128,11 @@ fn a_changed_bit_of_a_signed_file_is_never_called_proven() {
         for bit in (0..bytes.len() * 8).step_by(5) {
             let mut changed = bytes.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
+            // zstd has bits that mean nothing: the same entries under the same signature are as good.
+            let entries = |bytes: &[u8]| sync::Segment::decode(bytes, &sync::Limits::default()).ok();
+            if kind == Kind::Segment && entries(&changed) == entries(&bytes) {
+                continue;
+            }
             let standing = file(&changed, Some(kind), &sources).map(|report| report.standing());
             assert_ne!(standing, Ok(Standing::Proven), "{name} bit {bit}");
         }
@@ -155,7 +168,7 @@ impl Bench {
         bench.write(initial_pages(&UID, ChipKind::Ntag215, &secrets, &festival.id(), &key));
         let band = BandKeys::new(&secrets, &festival.id(), &UID);
         let before = bench.image(&band, &key);
-        let credit = CreditRecord::sign(cents(6_000), 1, before.credit_id(), &key, &band);
+        let credit = CreditRecord::sign(cents(6_000), 1, before.credit_id(), &key, band.festival(), band.wallet());
         let record = SpentRecord {
             tap_counter: 1,
             spent: cents(450),

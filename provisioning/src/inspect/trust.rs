@@ -88,9 +88,9 @@ fn certificate_sheet(certificate: &Certificate) -> Sheet {
 
 fn read(signed: &SignedCertificate) -> Result<Certificate, Unreadable> {
     signed.read().map_err(|reason| match reason {
-        Malformed::Value("cbor" | "cbor not canonical") => {
-            cbor::<Certificate>("certificate", &signed.body).err().unwrap_or_else(|| Unreadable::at("certificate", 0, reason))
-        }
+        Malformed::Value("cbor" | "cbor not canonical") => cbor::<Certificate>("certificate", &signed.body)
+            .err()
+            .unwrap_or_else(|| Unreadable::at("certificate", 0, reason)),
         Malformed::Value(_) | Malformed::Short { .. } | Malformed::Long { .. } => {
             Unreadable::at("certificate", 0, reason)
         }

@@ -27,6 +27,15 @@ impl BarReason {
         }
     }
 
+    /// From the number in the database.
+    pub(super) const fn from_number(number: i64) -> Option<Self> {
+        match number {
+            1 => Some(Self::Revoked),
+            2 => Some(Self::Blocked),
+            _ => None,
+        }
+    }
+
     /// Stable name, as in the part of the block's entry.
     pub const fn code(self) -> &'static str {
         match self {

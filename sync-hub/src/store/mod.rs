@@ -19,6 +19,7 @@ mod catalogue;
 mod entries;
 mod journals;
 mod owed;
+mod lists;
 mod projections;
 mod term;
 
@@ -29,6 +30,7 @@ pub use catalogue::{IssuedTicket, Seed};
 pub use entries::{Place, SetAside};
 pub use journals::{Poison, StoredJournal, StoredRun};
 pub use owed::BoxKnowledge;
+pub use lists::DeliveredBand;
 pub use projections::StoredWallet;
 pub use term::SideFile;
 

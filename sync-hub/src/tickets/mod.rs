@@ -55,6 +55,21 @@ impl Hub {
     fn signed(&self, order: &Order, category: &Category) -> Result<IssuedTicket, HubError> {
         let mut id: TicketId = [0; 12];
         getrandom::fill(&mut id).map_err(|_| HubError::Random)?;
+        self.signed_as(id, order, category)
+    }
+
+    /// The ticket of an order whose id is given, not issued yet.
+    pub(crate) fn ordered(
+        &self,
+        id: TicketId,
+        order: &Order,
+        categories: &[Category],
+    ) -> Result<IssuedTicket, HubError> {
+        let category = categories.iter().find(|category| category.number == order.category);
+        self.signed_as(id, order, category.ok_or(HubError::NotFound("the category"))?)
+    }
+
+    fn signed_as(&self, id: TicketId, order: &Order, category: &Category) -> Result<IssuedTicket, HubError> {
         let ticket = OwnTicket {
             ticket_id: id,
             category: category.number,

@@ -7,9 +7,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::{hub::HubError, pretix::PretixError, store::StoreError, tickets::qr::QrError, writer::Gone};
+use crate::{csv::CsvError, hub::HubError, pretix::PretixError, store::StoreError, tickets::qr::QrError, writer::Gone};
 
 /// An answer that is not 2xx: `{"error": {code, message_fr, message_en}, "code", "args"}`; the last two are what the
 /// pages of `screens` read.
@@ -19,11 +19,12 @@ pub struct ApiError {
     code: &'static str,
     fr: String,
     en: String,
+    args: Value,
 }
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, fr: &str, en: &str) -> Self {
-        Self { status, code, fr: fr.into(), en: en.into() }
+        Self { status, code, fr: fr.into(), en: en.into(), args: json!({}) }
     }
 
     pub(super) fn unauthorized() -> Self {
@@ -93,12 +94,20 @@ impl ApiError {
         let en = format!("The import is refused, nothing of it was taken: {reason}");
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "hub.pretix", &fr, &en)
     }
+
+    /// Every bad line that was named stands in `args.lines`.
+    fn list(reason: &CsvError) -> Self {
+        let fr = format!("La liste est refusée, rien n'en a été repris : {reason}");
+        let en = format!("The list is refused, nothing of it was taken: {reason}");
+        let lines = if let CsvError::Lines { lines, .. } = reason { json!({ "lines": lines }) } else { json!({}) };
+        Self { args: lines, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "hub.csv", &fr, &en) }
+    }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let Self { status, code, fr, en } = self;
-        let body = json!({ "error": { "code": code, "message_fr": fr, "message_en": en }, "code": code, "args": {} });
+        let Self { status, code, fr, en, args } = self;
+        let body = json!({ "error": { "code": code, "message_fr": fr, "message_en": en }, "code": code, "args": args });
         (status, Json(body)).into_response()
     }
 }
@@ -112,6 +121,7 @@ impl From<HubError> for ApiError {
             HubError::Config(why) => Self::bad_request(&why.to_string()),
             HubError::Pretix(reason) => Self::import(&reason),
             HubError::Refused(code) => Self::refused(code),
+            HubError::Csv(reason) => Self::list(&reason),
             HubError::Store(_) | HubError::Bundle(_) | HubError::Random => {
                 tracing::error!(%error, "a request failed");
                 Self::unavailable()

@@ -4,6 +4,7 @@
 //! Not here: what the acts do (`Hub`).
 mod acts;
 mod answer;
+mod lists;
 mod login;
 mod pages;
 mod reads;
@@ -161,6 +162,7 @@ pub fn router(app: App) -> Router {
         .route("/api/bands/unblock", post(acts::unblock_band))
         .route("/api/boxes/revoke", post(acts::revoke_box))
         .route("/api/credit-keys", post(acts::add_credit_key))
+        .route("/api/csv/{table}", get(lists::download).post(lists::upload).layer(DefaultBodyLimit::max(IMPORT_MAX)))
         .route("/api/pretix/import", post(acts::import_pretix).layer(DefaultBodyLimit::max(IMPORT_MAX)))
         .route_layer(middleware::from_fn_with_state(app.clone(), login::guard));
     Router::new()

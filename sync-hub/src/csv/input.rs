@@ -1,0 +1,173 @@
+//! A CSV file as it comes: with or without a byte order mark, commas or semicolons, any line end.
+//! Invariant: no more than the bounds of this module is held; every line that is not good is named with its number.
+//! Not here: what the cells mean (the tables).
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, BufReader, Read},
+};
+
+use super::{BYTES_MAX, BadLine, CELL_MAX, CsvError, LINES_MAX, NAMED_MAX, cell};
+
+/// A byte order mark in UTF-8.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// One line's cells by the name of their column.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Line {
+    /// Its number, from 1.
+    pub(super) number: u64,
+    cells: BTreeMap<String, String>,
+}
+
+impl Line {
+    /// The cell of a column; empty where the file has no such column.
+    pub(super) fn cell(&self, column: &str) -> &str {
+        self.cells.get(column).map_or("", String::as_str)
+    }
+}
+
+/// The columns of a table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Columns {
+    /// Must be there.
+    pub(super) required: &'static [&'static str],
+    /// May be there.
+    pub(super) further: &'static [&'static str],
+    /// Both, for people.
+    pub(super) known: &'static str,
+    /// Whether a header is of another layout whose further columns are passed over.
+    pub(super) lenient: fn(&[String]) -> bool,
+}
+
+/// What a file gave: typed lines with their numbers, and the bad ones.
+#[derive(Debug)]
+pub(super) struct Lines<T> {
+    /// Good ones.
+    pub(super) good: Vec<(u64, T)>,
+    bad: Vec<BadLine>,
+    bad_count: usize,
+}
+
+impl<T> Lines<T> {
+    /// Names a line as bad.
+    pub(super) fn refuse(&mut self, line: u64, reason: String) {
+        self.bad_count = self.bad_count.saturating_add(1);
+        if self.bad.len() < NAMED_MAX {
+            self.bad.push(BadLine { line, reason });
+        }
+    }
+
+    /// The bad lines, or the refusal of the whole file where none may be bad.
+    pub(super) fn judged(mut self, skip_bad: bool) -> Result<(Vec<(u64, T)>, usize, Vec<BadLine>), CsvError> {
+        self.bad.sort_by_key(|bad| bad.line);
+        if self.bad_count > 0 && !skip_bad {
+            return Err(CsvError::Lines { count: self.bad_count, lines: self.bad });
+        }
+        Ok((self.good, self.bad_count, self.bad))
+    }
+}
+
+/// Reads a file line by line; `typed` makes of a line's cells what it is, or says why not.
+pub(super) fn read<T>(
+    file: impl Read,
+    columns: Columns,
+    mut typed: impl FnMut(&Line) -> Result<Option<T>, String>,
+) -> Result<Lines<T>, CsvError> {
+    let mut file = BufReader::new(file.take(BYTES_MAX.saturating_add(1)));
+    let broken = |error: std::io::Error| CsvError::Read(error.to_string());
+    if file.fill_buf().map_err(broken)?.starts_with(MARK) {
+        file.consume(MARK.len());
+    }
+    let separator = separator(file.fill_buf().map_err(broken)?);
+    let counted = Counted { inner: file, bytes: 0 };
+    let mut file =
+        csv::ReaderBuilder::new().delimiter(separator).has_headers(false).flexible(true).from_reader(counted);
+    let mut record = csv::ByteRecord::new();
+    let failed = |error: csv::Error| CsvError::Read(error.to_string());
+    if !file.read_byte_record(&mut record).map_err(failed)? {
+        return Err(CsvError::Empty(columns.known));
+    }
+    let names = header(&record, columns)?;
+    let mut lines = Lines { good: Vec::new(), bad: Vec::new(), bad_count: 0 };
+    while file.read_byte_record(&mut record).map_err(failed)? {
+        let number = record.position().map_or(0, csv::Position::line);
+        if lines.good.len().saturating_add(lines.bad_count) >= LINES_MAX {
+            return Err(CsvError::TooLong);
+        }
+        match cells(&record, &names, number).and_then(|line| typed(&line)) {
+            Ok(Some(value)) => lines.good.push((number, value)),
+            Ok(None) => {}
+            Err(reason) => lines.refuse(number, reason),
+        }
+    }
+    if file.get_ref().bytes > BYTES_MAX {
+        return Err(CsvError::TooLong);
+    }
+    Ok(lines)
+}
+
+/// Counts what was read, so that a file that was cut at the bound is refused.
+struct Counted<R> {
+    inner: R,
+    bytes: u64,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.bytes = self.bytes.saturating_add(count as u64);
+        Ok(count)
+    }
+}
+
+/// The separator that stands more often in the first line.
+fn separator(start: &[u8]) -> u8 {
+    let line = start.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+    let count = |wanted: u8| line.iter().filter(|byte| **byte == wanted).count();
+    if count(b';') > count(b',') { b';' } else { b',' }
+}
+
+fn header(record: &csv::ByteRecord, columns: Columns) -> Result<Vec<String>, CsvError> {
+    let wrong = |reason: String| CsvError::Header { reason, known: columns.known };
+    let mut names = Vec::new();
+    for cell in record {
+        let name = std::str::from_utf8(cell).map_err(|_| wrong("it is not UTF-8 text".into()))?.trim().to_lowercase();
+        if name.len() > CELL_MAX || name.chars().any(char::is_control) {
+            return Err(wrong("a name in it is no column's name".into()));
+        }
+        if names.contains(&name) && !name.is_empty() {
+            return Err(wrong(format!("{name:?} stands there twice")));
+        }
+        names.push(name);
+    }
+    if (columns.lenient)(&names) {
+        return Ok(names);
+    }
+    let known = |name: &&String| columns.required.contains(&name.as_str()) || columns.further.contains(&name.as_str());
+    if let Some(unknown) = names.iter().find(|name| !known(name)) {
+        return Err(wrong(format!("{unknown:?} is not known")));
+    }
+    match columns.required.iter().find(|required| names.iter().all(|name| name != *required)) {
+        Some(missing) => Err(wrong(format!("{missing:?} is missing"))),
+        None => Ok(names),
+    }
+}
+
+fn cells(record: &csv::ByteRecord, names: &[String], number: u64) -> Result<Line, String> {
+    if record.len() != names.len() {
+        return Err(format!("{} cells where the header names {}", record.len(), names.len()));
+    }
+    let mut line = Line { number, cells: BTreeMap::new() };
+    for (name, cell) in names.iter().zip(record) {
+        if cell.len() > CELL_MAX {
+            return Err(format!("{name}: a cell has at most {CELL_MAX} bytes, this one has {}", cell.len()));
+        }
+        let text = std::str::from_utf8(cell).map_err(|_| format!("{name}: not UTF-8 text"))?;
+        let text = cell::bare(text.trim());
+        if text.chars().any(|c| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')) {
+            return Err(format!("{name}: it holds a control character"));
+        }
+        line.cells.insert(name.clone(), text.to_string());
+    }
+    Ok(line)
+}

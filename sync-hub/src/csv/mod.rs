@@ -1,0 +1,156 @@
+//! Tickets, categories and bands as CSV, in and out.
+//! Invariant: a file is taken whole or not at all, unless bad lines were asked to be passed over; taking it again
+//! changes nothing; a cell never becomes a formula in somebody's spreadsheet.
+//! Not here: SQL (`store`), HTTP (`web`), holders' names (sealed; they are never exported).
+mod bands;
+mod categories;
+mod cell;
+mod input;
+mod tickets;
+
+use std::io::{self, Read, Write};
+
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::{
+    hub::{Hub, HubError},
+    store::{Reading, StoreError},
+};
+
+/// Most bytes of a file.
+pub const BYTES_MAX: u64 = 64 << 20;
+/// Most lines of a file.
+pub const LINES_MAX: usize = 1_000_000;
+/// Longest cell.
+pub const CELL_MAX: usize = 1_024;
+/// Most bad lines that are named one by one.
+pub const NAMED_MAX: usize = 1_000;
+
+/// Which list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// Tickets of our own.
+    Tickets,
+    /// Their categories.
+    Categories,
+    /// Wristbands as they were delivered.
+    Bands,
+}
+
+impl Table {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Tickets, Self::Categories, Self::Bands];
+
+    /// Name in commands, addresses and files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tickets => "tickets",
+            Self::Categories => "categories",
+            Self::Bands => "bands",
+        }
+    }
+
+    /// From [`Self::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.name() == name)
+    }
+}
+
+/// A line that cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BadLine {
+    /// Which, from 1; the header is 1.
+    pub line: u64,
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// What an import did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Taken {
+    /// Lines that were not known before.
+    pub new: usize,
+    /// Lines that changed what was held.
+    pub changed: usize,
+    /// Lines that were known already, as they are.
+    pub unchanged: usize,
+    /// How many bad lines were passed over.
+    pub skipped: usize,
+    /// The first of them.
+    pub bad: Vec<BadLine>,
+}
+
+/// A file that is not taken; nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CsvError {
+    /// Too long.
+    #[error("the file has more than {BYTES_MAX} bytes or {LINES_MAX} lines; split it")]
+    TooLong,
+    /// It broke off.
+    #[error("the file cannot be read: {0}")]
+    Read(String),
+    /// Nothing in it.
+    #[error("the file is empty; its first line must name the columns: {0}")]
+    Empty(&'static str),
+    /// A header that is not one.
+    #[error("line 1 must name the columns; {reason}. Known columns: {known}")]
+    Header {
+        /// What is wrong.
+        reason: String,
+        /// What may stand there.
+        known: &'static str,
+    },
+    /// Bad lines.
+    #[error("{count} lines cannot be taken, so nothing was; the first is line {first}: {reason}",
+        first = lines.first().map_or(0, |bad| bad.line), reason = lines.first().map_or("", |bad| bad.reason.as_str()))]
+    Lines {
+        /// How many.
+        count: usize,
+        /// The first of them.
+        lines: Vec<BadLine>,
+    },
+}
+
+/// A list that could not be written out.
+#[derive(Debug, Error)]
+pub enum ExportError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Whoever reads it went away, or the disk is full.
+    #[error("the list could not be written: {0}")]
+    Write(#[from] io::Error),
+}
+
+impl From<csv::Error> for ExportError {
+    fn from(error: csv::Error) -> Self {
+        Self::Write(io::Error::other(error))
+    }
+}
+
+impl Hub {
+    /// Takes a list in, as one transaction.
+    pub fn import_csv(&mut self, table: Table, file: impl Read, skip_bad: bool) -> Result<Taken, HubError> {
+        match table {
+            Table::Tickets => tickets::import(self, file, skip_bad),
+            Table::Categories => categories::import(self, file, skip_bad),
+            Table::Bands => bands::import(self, file, skip_bad),
+        }
+    }
+}
+
+/// Writes a list out: UTF-8, commas, CRLF (RFC 4180), line by line.
+pub fn export(reading: &Reading, table: Table, out: impl Write) -> Result<(), ExportError> {
+    let mut out = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
+    match table {
+        Table::Tickets => tickets::export(reading, &mut out)?,
+        Table::Categories => categories::export(reading, &mut out)?,
+        Table::Bands => bands::export(reading, &mut out)?,
+    }
+    out.flush()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+//! Whole files against a hub on disk: there and back, again, damaged, and as pretix and spreadsheets write them.
+use domain::{money::Cents, ticket::holder_check};
+use proptest::prelude::*;
+
+use super::*;
+use crate::{sample, store::BarReason, tickets::Order};
+
+fn take(hub: &mut Hub, table: Table, file: &[u8]) -> Result<Taken, CsvError> {
+    take_or_skip(hub, table, file, false)
+}
+
+fn take_or_skip(hub: &mut Hub, table: Table, file: &[u8], skip: bool) -> Result<Taken, CsvError> {
+    match hub.import_csv(table, file, skip) {
+        Ok(taken) => Ok(taken),
+        Err(HubError::Csv(error)) => Err(error),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn written(hub: &Hub, table: Table) -> String {
+    let mut out = Vec::new();
+    export(&hub.reading().unwrap(), table, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn counts(taken: &Taken) -> (usize, usize, usize, usize) {
+    (taken.new, taken.changed, taken.unchanged, taken.skipped)
+}
+
+fn bad_lines(error: CsvError) -> Vec<u64> {
+    match error {
+        CsvError::Lines { lines, .. } => lines.iter().map(|bad| bad.line).collect(),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn tickets_go_from_one_hub_to_another_and_back_without_a_change() {
+    let (one, two) = (sample::hub_dir(), sample::hub_dir());
+    let (mut from, mut to) = (sample::open(one.path()), sample::open(two.path()));
+    let order = Order { category: 1, holder: "Ada".into(), valid_from: 0, valid_until: 0 };
+    let tickets = from.issue(&order, 50).unwrap();
+    from.bar_tickets(&[tickets[3].uid], BarReason::Revoked).unwrap();
+    from.bar_tickets(&[tickets[4].uid], BarReason::Blocked).unwrap();
+    let list = written(&from, Table::Tickets);
+    assert!(!list.contains("Ada"), "no holder's name");
+    assert_eq!(counts(&take(&mut to, Table::Tickets, list.as_bytes()).unwrap()), (50, 0, 0, 0));
+    assert_eq!(counts(&take(&mut to, Table::Tickets, list.as_bytes()).unwrap()), (0, 0, 50, 0));
+    assert_eq!(written(&to, Table::Tickets), list);
+    assert!(to.store().is_barred(tickets[3].uid, BarReason::Revoked).unwrap());
+    assert!(to.store().is_barred(tickets[4].uid, BarReason::Blocked).unwrap());
+}
+
+#[test]
+fn a_list_of_orders_as_pretix_writes_it_issues_each_ticket_once() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let list = "\u{feff}Order code;Email;Position ID;Product;Price;Attendee name;Status\r\n\
+        A3F9K;ada@example.org;1;Pass 3 jours;120,00;\"Lefèvre; Hélène\";paid\r\n\
+        A3F9K;ada@example.org;2;3-day pass;120,00;;paid\r\n\
+        B7Q2M;=cmd|'/C calc'!A0;1;Pass 3 jours;120,00;'=SUM(A1);Paid\r\n\
+        C1Z8T;eve@example.org;1;Pass 3 jours;120,00;Eve;canceled\r\n";
+    assert_eq!(counts(&take(&mut hub, Table::Tickets, list.as_bytes()).unwrap()), (3, 0, 0, 0));
+    assert_eq!(counts(&take(&mut hub, Table::Tickets, list.as_bytes()).unwrap()), (0, 0, 3, 0));
+    assert_eq!(hub.store().issued_count().unwrap(), 3, "the cancelled one was not issued");
+    let bundle = domain::bundle::Bundle::verify(&hub.current_bundle().unwrap().bytes, None).unwrap();
+    let mut checks = Vec::new();
+    hub.reading()
+        .unwrap()
+        .each_issued(|ticket, _| {
+            checks.push(bundle.verifier(&[]).read(&ticket.text).unwrap().holder_check);
+            Ok::<_, StoreError>(())
+        })
+        .unwrap();
+    assert!(checks.contains(&Some(holder_check("Lefèvre; Hélène"))));
+    assert!(checks.contains(&Some(holder_check("=SUM(A1)"))), "the apostrophe is not part of the name");
+    assert!(!written(&hub, Table::Tickets).contains("Hélène"));
+}
+
+#[test]
+fn a_file_with_bad_lines_is_refused_whole_with_the_number_of_each() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let list = b"number,name_fr,name_en,price,zones\n\
+        2,Jour,Day,45.00,1\n\
+        3,Nuit,Night,4.5,1\n\
+        2,Encore,Again,1.00,1\n\
+        5,Trop,Few,1.00\n\
+        x,Nom,Name,100,1\n\
+        6,\xff\xfe,Name,100,1\n\
+        7,,Name,100,1\n\
+        8,Nom,Name,16777216,1\n\
+        9,\"Nom\x07\",Name,100,1\n\
+        10,Fin,End,\"12,34\",3\n";
+    assert_eq!(bad_lines(take(&mut hub, Table::Categories, list).unwrap_err()), [3, 4, 5, 6, 7, 8, 9, 10]);
+    assert_eq!(hub.store().categories().unwrap().len(), 1, "nothing was taken");
+    let taken = take_or_skip(&mut hub, Table::Categories, list, true).unwrap();
+    assert_eq!(counts(&taken), (2, 0, 0, 8));
+    let held = hub.store().categories().unwrap();
+    assert_eq!(
+        held.iter().map(|one| (one.number, one.price.get())).collect::<Vec<_>>(),
+        [(1, 12_000), (2, 4_500), (10, 1_234)]
+    );
+}
+
+#[test]
+fn a_header_that_is_unknown_doubled_missing_or_absent_is_refused_by_name() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    for (file, word) in [
+        (&b""[..], "empty"),
+        (b"\xef\xbb\xbf", "empty"),
+        (b"number,name_fr,name_en,price", "\"zones\" is missing"),
+        (b"number,number,name_fr,name_en,price,zones", "twice"),
+        (b"number,name_fr,name_en,price,zones,colour", "\"colour\" is not known"),
+        (b"\xff\xfe,b", "UTF-8"),
+    ] {
+        let error = take(&mut hub, Table::Categories, file).unwrap_err().to_string();
+        assert!(error.contains(word), "{word}: {error}");
+    }
+    assert_eq!(
+        counts(&take(&mut hub, Table::Categories, b"number,name_fr,name_en,price,zones\n").unwrap()),
+        (0, 0, 0, 0)
+    );
+}
+
+#[test]
+fn bands_are_taken_by_uid_and_only_their_wallets_are_kept() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let uid = "04:78:2E:21:80:1D:80";
+    let wallet = hub.wallet_of("04782e21801d80").unwrap();
+    let list = format!("uid,profile,batch\n{uid},ntag21x,=lot 7\n04f10000000180,pointer,lot 8\n");
+    assert_eq!(counts(&take(&mut hub, Table::Bands, list.as_bytes()).unwrap()), (2, 0, 0, 0));
+    let out = written(&hub, Table::Bands);
+    assert!(out.contains(&format!("{},ntag21x,'=lot 7", wallet.to_hex())), "{out}");
+    assert!(!out.to_lowercase().contains("04782e"), "no UID");
+    assert_eq!(counts(&take(&mut hub, Table::Bands, out.as_bytes()).unwrap()), (0, 0, 2, 0));
+    let moved = list.replace("=lot 7", "lot 9");
+    assert_eq!(counts(&take(&mut hub, Table::Bands, moved.as_bytes()).unwrap()), (0, 1, 1, 0));
+    let bad =
+        format!("uid;wallet;profile;batch\n{uid};;wood;a\nzz;;uid;a\n;;uid;a\n{uid};00;uid;a\n04aabbccddeeff;;uid;\n");
+    assert_eq!(bad_lines(take(&mut hub, Table::Bands, bad.as_bytes()).unwrap_err()), [2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn a_ticket_text_is_taken_only_from_this_festivals_own_keys_and_only_as_it_stands() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let order = Order { category: 1, holder: String::new(), valid_from: 0, valid_until: 0 };
+    let tickets = hub.issue(&order, 2).unwrap();
+    let id = |n: usize| domain::wire::hex(&tickets[n].id);
+    let stranger = "*50BIEQOLI9EG/DOED/PDSUEB/D634..6 5000088GCWHBWD49GUXD1FPU0DVPCA.3ZL5EGPV+O+5G2BFRQMPM3%LHMBQI6KK+IZ9C XISK2WYCF/O84U*/PTGU0F402O .4%SVX/CU1W+CP/%2:BS50";
+    let list = format!(
+        "id,category,text\n{},1,{}\n{},1,{stranger}\n{},2,{}\nzz,1,{}\n",
+        id(0),
+        tickets[1].text,
+        id(0),
+        id(0),
+        tickets[0].text,
+        tickets[0].text
+    );
+    assert_eq!(bad_lines(take(&mut hub, Table::Tickets, list.as_bytes()).unwrap_err()), [2, 3, 4, 5]);
+    let list = "reference,category\nA1,1\nA1,1\n,1\nA2,nothing\n";
+    assert_eq!(bad_lines(take(&mut hub, Table::Tickets, list.as_bytes()).unwrap_err()), [3, 4, 5]);
+    assert_eq!(hub.store().issued_count().unwrap(), 2);
+}
+
+#[test]
+fn a_file_that_is_too_long_or_one_endless_cell_is_refused() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let endless = format!("number,name_fr,name_en,price,zones\n2,\"{}", "x".repeat(CELL_MAX + 10));
+    assert_eq!(bad_lines(take(&mut hub, Table::Categories, endless.as_bytes()).unwrap_err()), [2]);
+    let head = b"number,name_fr,name_en,price,zones\n".to_vec();
+    let long = head.chain(std::io::repeat(b'\n'));
+    assert!(matches!(hub.import_csv(Table::Categories, long, true), Err(HubError::Csv(CsvError::TooLong))));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn any_categories_come_back_from_their_list(
+        rows in proptest::collection::btree_map(2u16.., ("[=+@'-]?[\\PC&&[^\\p{Z}]]{1,20}", 0..=Cents::MAX.get(), any::<u32>()), 0..20),
+    ) {
+        let dir = sample::hub_dir();
+        let mut hub = sample::open(dir.path());
+        for (number, (name, price, zones)) in &rows {
+            let Some(price) = Cents::new(*price) else { continue };
+            let name: String = name.chars().filter(|c| !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')).collect();
+            let name = if name.trim().is_empty() { "n".to_string() } else { name.trim().to_string() };
+            let category = domain::bundle::Category { number: *number, name_fr: name.clone(), name_en: name, price, zones: *zones };
+            hub.add_category(&category).unwrap();
+        }
+        let list = written(&hub, Table::Categories);
+        let held = hub.store().categories().unwrap();
+        prop_assert_eq!(take(&mut hub, Table::Categories, list.as_bytes()).map(|taken| taken.unchanged), Ok(held.len()));
+        let other = sample::hub_dir();
+        let mut other = sample::open(other.path());
+        prop_assert!(take(&mut other, Table::Categories, list.as_bytes()).is_ok());
+        prop_assert_eq!(other.store().categories().unwrap(), held);
+    }
+
+    #[test]
+    fn no_bytes_make_an_import_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), which in 0usize..3) {
+        let dir = sample::hub_dir();
+        let mut hub = sample::open(dir.path());
+        let heads: [&[u8]; 3] = [b"reference,category\n", b"number;name_fr;name_en;price;zones\r\n", b"uid,profile,batch\n"];
+        let _ = take(&mut hub, Table::ALL[which], &bytes);
+        let _ = take(&mut hub, Table::ALL[which], &[heads[which], &bytes].concat());
+    }
+}
