@@ -7,6 +7,7 @@ use std::{
     os::unix::net::UnixListener,
     path::{Path, PathBuf},
     str::FromStr,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -63,6 +64,9 @@ impl Write for Stdio {
     }
 }
 
+/// A tool that says nothing for so long makes room for the next one.
+const SILENCE: Duration = Duration::from_secs(60);
+
 /// Waits until a technician has enrolled this box. A failed attempt is told to both sides, and the next one awaited.
 pub fn wait(dir: &Path, listen: &Listen) -> Result<()> {
     config::identity(dir)?;
@@ -70,7 +74,12 @@ pub fn wait(dir: &Path, listen: &Listen) -> Result<()> {
         Listen::Stdio => attempt(dir, &mut Stdio),
         Listen::Tcp(address) => {
             let listener = TcpListener::bind(address).with_context(|| address.to_string())?;
-            until_enrolled(dir, || Ok(listener.accept()?.0))
+            until_enrolled(dir, || {
+                let (stream, _) = listener.accept()?;
+                stream.set_read_timeout(Some(SILENCE))?;
+                stream.set_write_timeout(Some(SILENCE))?;
+                Ok(stream)
+            })
         }
         Listen::Unix(path) => {
             match std::fs::remove_file(path) {
@@ -80,7 +89,12 @@ pub fn wait(dir: &Path, listen: &Listen) -> Result<()> {
                 _ => {}
             }
             let listener = UnixListener::bind(path).with_context(|| path.display().to_string())?;
-            until_enrolled(dir, || Ok(listener.accept()?.0))
+            until_enrolled(dir, || {
+                let (stream, _) = listener.accept()?;
+                stream.set_read_timeout(Some(SILENCE))?;
+                stream.set_write_timeout(Some(SILENCE))?;
+                Ok(stream)
+            })
         }
     }
 }

@@ -51,8 +51,21 @@ impl Enrolled {
             .with_context(|| format!("{}: no {IDENTITY}; enrol this box first: edge blank --dir {0}", dir.display()))?;
         let public = identity.verifying_key().to_bytes();
         let path = dir.join(ENROLMENT);
-        let bytes = fs::read(&path)
-            .with_context(|| format!("{}: not enrolled; run: edge blank --dir {}", path.display(), dir.display()))?;
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                bail!("{}: not enrolled; run: edge blank --dir {}", path.display(), dir.display())
+            }
+            // It is enrolled: nobody must wipe it for this.
+            Err(error) => {
+                return Err(error).with_context(|| {
+                    format!(
+                        "{}: this box is enrolled, but its file cannot be read; check its owner and the disk",
+                        path.display()
+                    )
+                });
+            }
+        };
         let stored = enrolment::Enrolled::from_bytes(&bytes, &public).with_context(|| path.display().to_string())?;
         let founding = stored.founding()?;
         let certificate = stored.check(&public)?;

@@ -109,11 +109,24 @@ fn newest_bundle(enrolled: &Enrolled, store: &Store) -> Result<Bundle> {
         tracing::warn!(%error, "the stored bundle is unreadable; the hub will send it again");
         None
     });
-    let (first_bytes, first) = enrolled.first_bundle()?;
-    match stored {
-        Some((number, bytes)) if number >= first.body.number => {
-            Ok(Bundle::verify(&bytes, Some(enrolled.festival())).context("the stored bundle")?)
+    let stored = stored.and_then(|(number, bytes)| match Bundle::verify(&bytes, Some(enrolled.festival())) {
+        Ok(bundle) => Some(bundle),
+        Err(error) => {
+            tracing::warn!(number, %error, "the stored bundle does not verify; the hub will send it again");
+            None
         }
+    });
+    let (first_bytes, first) = match (enrolled.first_bundle(), stored.as_ref()) {
+        (Ok(first), _) => first,
+        // The newer one is at hand: the one that came with the enrolment is only missed if that one is lost too.
+        (Err(error), Some(_)) => {
+            tracing::warn!(error = format!("{error:#}"), "the bundle that came with the enrolment is damaged");
+            return stored.context("the stored bundle");
+        }
+        (Err(error), None) => return Err(error),
+    };
+    match stored {
+        Some(stored) if stored.body.number >= first.body.number => Ok(stored),
         _ => {
             if store.degraded().is_none() {
                 store.store_bundle(first.body.number, &first_bytes)?;

@@ -14,8 +14,6 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 /// One line's cells by the name of their column.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Line {
-    /// Its number, from 1.
-    pub(super) number: u64,
     cells: BTreeMap<String, String>,
 }
 
@@ -94,7 +92,7 @@ pub(super) fn read<T>(
         if lines.good.len().saturating_add(lines.bad_count) >= LINES_MAX {
             return Err(CsvError::TooLong);
         }
-        match cells(&record, &names, number).and_then(|line| typed(&line)) {
+        match cells(&record, &names).and_then(|line| typed(&line)) {
             Ok(Some(value)) => lines.good.push((number, value)),
             Ok(None) => {}
             Err(reason) => lines.refuse(number, reason),
@@ -153,11 +151,11 @@ fn header(record: &csv::ByteRecord, columns: Columns) -> Result<Vec<String>, Csv
     }
 }
 
-fn cells(record: &csv::ByteRecord, names: &[String], number: u64) -> Result<Line, String> {
+fn cells(record: &csv::ByteRecord, names: &[String]) -> Result<Line, String> {
     if record.len() != names.len() {
         return Err(format!("{} cells where the header names {}", record.len(), names.len()));
     }
-    let mut line = Line { number, cells: BTreeMap::new() };
+    let mut line = Line::default();
     for (name, cell) in names.iter().zip(record) {
         if cell.len() > CELL_MAX {
             return Err(format!("{name}: a cell has at most {CELL_MAX} bytes, this one has {}", cell.len()));
