@@ -6,6 +6,7 @@ mod band;
 mod bundle;
 mod delta;
 mod dump;
+mod edit;
 mod enrolment;
 mod fork;
 mod journal;
@@ -87,14 +88,17 @@ pub enum Kind {
     Secrets,
     /// A proof that a device signed two histories.
     Fork,
+    /// A signed edit of a shared document.
+    Edit,
 }
 
 impl Kind {
     /// All of them, in the order in which an unknown file is tried: each has a form that no other has.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Bundle,
         Self::Band,
         Self::Fork,
+        Self::Edit,
         Self::Enrolled,
         Self::Config,
         Self::Grant,
@@ -121,6 +125,7 @@ impl Kind {
             Self::Grant => "grant",
             Self::Secrets => "secrets",
             Self::Fork => "fork",
+            Self::Edit => "edit",
         }
     }
 
@@ -143,6 +148,7 @@ impl Kind {
             Self::Grant => enrolment::grant(bytes),
             Self::Secrets => enrolment::secrets(bytes),
             Self::Fork => fork::report(bytes, sources),
+            Self::Edit => edit::report(bytes, sources),
         }
     }
 }
@@ -198,7 +204,8 @@ fn detected(bytes: &[u8], sources: &Sources) -> Result<Report, Unreadable> {
         | Kind::Config
         | Kind::Grant
         | Kind::Secrets
-        | Kind::Fork => kind.read(bytes, sources).ok(),
+        | Kind::Fork
+        | Kind::Edit => kind.read(bytes, sources).ok(),
     };
     if let Some(report) = Kind::ALL.into_iter().find_map(readable) {
         return Ok(report);

@@ -266,6 +266,32 @@ fn a_band_of_elsewhere_a_blank_chip_and_an_old_copy_are_called_so() {
 }
 
 #[test]
+fn an_edit_shows_what_it_changes_and_hides_what_opens_something() {
+    let signed = documents::sample::event(3, 1).unwrap().pop().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("founding.cbor"), documents::sample::founding().to_bytes()).unwrap();
+    let mut sources = Sources::default();
+    sources.add_hub(folder.path()).unwrap();
+    let report = file(&signed.to_bytes(), None, &sources).unwrap();
+    assert_eq!((report.kind, report.standing()), ("edit", Standing::Proven), "{:?}", report.notes);
+    assert_eq!(report.json()["document"], "catalogue");
+    assert!(!report.json()["intents"][0]["path"].as_str().unwrap().is_empty());
+    let mut forged = signed.clone();
+    forged.signature[7] ^= 1;
+    let report = file(&forged.to_bytes(), Some(Kind::Edit), &sources).unwrap();
+    assert_eq!(report.notes[0].code, "edit.not_signed");
+    assert_eq!(file(&signed.to_bytes(), None, &Sources::default()).unwrap().standing(), Standing::Unproven);
+
+    let mut envelope = signed.read().unwrap();
+    envelope.intents[0].new = Some(documents::Value::Bytes(vec![0x5e; 40]));
+    envelope.intents[0].old = Some(documents::Value::Text("$argon2id$v=19$secret".into()));
+    let key = SigningKey::from_bytes(&[9; 32]);
+    let changed = documents::SignedEnvelope::sign(&envelope, &key, &documents::sample::founding().festival());
+    let report = file(&changed.to_bytes(), Some(Kind::Edit), &sources).unwrap();
+    assert!(!enrolment::shows(&report, &[0x5e; 8]) && !report.json().to_string().contains("argon2"));
+}
+
+#[test]
 fn sources_of_two_festivals_do_not_mix() {
     let (bench, other) = (Bench::new(), Bench::new());
     let mut sources = bench.sources();
