@@ -16,7 +16,8 @@ use sync_quic::{Backoff, Link};
 use crate::station::Station;
 
 /// Sections that a box keeps.
-pub(crate) const SECTIONS: [Section; 4] = [Section::Wallets, Section::Tickets, Section::Revocations, Section::Credits];
+pub(crate) const SECTIONS: [Section; 5] =
+    [Section::Wallets, Section::Tickets, Section::Revocations, Section::Documents, Section::Credits];
 const TICK: Duration = Duration::from_millis(500);
 /// Taken for the way of the hub's time to the box.
 const ROUND_TRIP_MS: u64 = 500;
@@ -78,6 +79,7 @@ async fn session(station: &Station, side: &mut BoxSide, hub: &str, started: Inst
         () = station.stopping() => return Ok(Duration::ZERO),
     };
     let began = Instant::now();
+    side.edits_waiting(tokio::task::block_in_place(|| station.edits_waiting())?);
     side.connected(link.peer_public_key(), now());
     let mut changes = station.follow();
     let mut tick = tokio::time::interval(TICK);
@@ -117,6 +119,9 @@ async fn resolve(hub: String) -> Result<SocketAddr> {
 }
 
 fn tell_commits(station: &Station, side: &mut BoxSide) -> Result<()> {
+    if station.has_new_edits() {
+        side.edits_waiting(station.edits_waiting()?);
+    }
     if let Some(head) = station.store.read(|view| view.head())? {
         side.local_commit(head.at.epoch, Head { seq: head.at.seq, hash: head.hash });
     }
@@ -138,6 +143,10 @@ async fn carry_out(station: &Station, side: &mut BoxSide, link: &mut Link) -> Re
                 station.hub_is(true);
             }
             BoxAction::HubTime { unix_ms } => station.clock.hub_says(unix_ms, ROUND_TRIP_MS, Instant::now()),
+            BoxAction::EditAnswered(answer) => {
+                tokio::task::block_in_place(|| station.edit_answered(&answer))?;
+                side.edits_waiting(station.edits_waiting()?);
+            }
             BoxAction::Refused { code, text } => tracing::warn!(code, text, "the hub refused"),
             on_disk @ (BoxAction::ReadSegment { .. }
             | BoxAction::MarkAcked(_)
@@ -184,6 +193,7 @@ fn store(station: &Station, side: &mut BoxSide, action: BoxAction) -> Result<()>
         | BoxAction::Close(_)
         | BoxAction::Online { .. }
         | BoxAction::HubTime { .. }
+        | BoxAction::EditAnswered(_)
         | BoxAction::Refused { .. } => {}
     }
     Ok(())
@@ -193,6 +203,10 @@ fn apply(station: &Station, side: &mut BoxSide, signed: SignedDelta) -> Result<(
     match station.store.apply_delta(vec![signed])? {
         DeltaOutcome::Staged(have) => side.delta_stored(have),
         DeltaOutcome::Applied { have, newer_self, .. } => {
+            if have.iter().any(|have| have.section == Section::Documents) {
+                station.read_confirmed_edits()?;
+                side.edits_waiting(station.edits_waiting()?);
+            }
             have.into_iter().for_each(|have| side.delta_stored(have));
             if let Some(newer) = newer_self {
                 next_epoch(station, side, newer)?;

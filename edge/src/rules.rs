@@ -1,6 +1,7 @@
 //! The rules in force at this box: catalogue, zones, staff, reasons.
 //! Invariant: a whole set at a time; who read one keeps it unchanged until he reads again.
 //! Not here: what the rules mean (`domain`), how they are edited and merged (`documents`).
+use documents::{Document, Documents};
 use domain::{
     bundle::BundleBody,
     catalogue::Catalogue,
@@ -22,6 +23,18 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
+    /// What the documents say; what nobody has written yet stands as in the bundle.
+    pub(crate) fn of(body: &BundleBody, documents: &Documents) -> Self {
+        let first = Self::of_bundle(body);
+        let is_written = |document| documents.has(document);
+        Self {
+            catalogue: if is_written(Document::Catalogue) { documents.catalogue().value } else { first.catalogue },
+            zones: documents.zones().value,
+            staff: documents.staff().value,
+            reasons: documents.reasons().value,
+        }
+    }
+
     /// Before the documents are there.
     pub(crate) fn of_bundle(body: &BundleBody) -> Self {
         Self { catalogue: Catalogue::of_bundle(body), ..Self::default() }

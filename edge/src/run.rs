@@ -100,6 +100,7 @@ fn open(dir: &Path) -> Result<Station> {
     if report.degraded.is_none() {
         open_enrolled_epoch(&station)?;
     }
+    station.load_documents()?;
     Ok(station)
 }
 

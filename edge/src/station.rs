@@ -34,6 +34,8 @@ use tokio::sync::watch;
 use crate::{
     clock::TrustedClock,
     config::Enrolled,
+    edits::Edits,
+    managers::Managers,
     metrics::Counter,
     rules::Rules,
     tap_desk::{Purpose, RequestId, TapDesk},
@@ -75,6 +77,10 @@ pub(crate) struct Station {
     pub clock: TrustedClock,
     loaded: RwLock<Arc<Loaded>>,
     rules: RwLock<Arc<Rules>>,
+    /// Shared documents and what was edited here.
+    pub edits: Mutex<Edits>,
+    /// Who may edit them at present.
+    pub managers: Managers,
     gate: Mutex<Gate>,
     hub: Mutex<HubLink>,
     light: Mutex<Box<dyn SignalLight>>,
@@ -143,7 +149,7 @@ fn credit_key(public: [u8; 32]) -> CreditKey {
     CreditKey { id: domain::id::key_id(&public), public, revoked: false }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -173,6 +179,8 @@ impl Station {
         light: Box<dyn SignalLight>,
     ) -> Self {
         Self {
+            edits: Mutex::new(Edits::new(&enrolled.founding)),
+            managers: Managers::default(),
             enrolled,
             store,
             desk: TapDesk::default(),
@@ -294,6 +302,12 @@ impl Station {
         Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// From now on these rules are in force.
+    pub(crate) fn go_by(&self, rules: Rules) {
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+        self.changed();
+    }
+
     /// Takes a newer bundle: verified, on disk, then in use. An older one changes nothing.
     pub(crate) fn take_bundle(&self, bytes: &[u8]) -> Result<(), BundleNotTaken> {
         let held = self.bundle().bundle.body.number;
@@ -302,8 +316,8 @@ impl Station {
             return Ok(());
         }
         self.store.store_bundle(bundle.body.number, bytes)?;
-        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Rules::of_bundle(&bundle.body));
         *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Loaded::new(bundle));
+        self.read_rules();
         self.changed();
         Ok(())
     }

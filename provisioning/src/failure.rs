@@ -40,6 +40,10 @@ pub enum Failure {
     Name(usize),
     /// A place's name is too long.
     Place(usize),
+    /// A person's name is empty or too long.
+    Person(usize),
+    /// Not a PIN.
+    Pin(String),
     /// Not a currency that the tool knows.
     Currency(String),
     /// Not an address.
@@ -137,6 +141,8 @@ impl Failure {
             Self::Tls(_) => "tls.not_made",
             Self::Name(_) => "festival.name",
             Self::Place(_) => "box.place",
+            Self::Person(_) => "staff.name",
+            Self::Pin(_) => "staff.pin",
             Self::Currency(_) => "festival.currency",
             Self::Address(_) => "address.unreadable",
             Self::PretixKey { .. } => "pretix_key.unusable",
@@ -166,6 +172,8 @@ impl Failure {
             Self::Bundle { .. } | Self::Unreadable(_) => 1,
             Self::Name(_)
             | Self::Place(_)
+            | Self::Person(_)
+            | Self::Pin(_)
             | Self::Currency(_)
             | Self::Address(_)
             | Self::PretixKey { .. }
@@ -218,6 +226,8 @@ impl Failure {
             Self::Name(length) => {
                 format!("A festival's name has 1 to 100 bytes, this one has {length}. Choose another.")
             }
+            Self::Person(length) => format!("A person's name has 1 to 64 bytes, this one has {length}. Choose another."),
+            Self::Pin(_) => "A PIN has 4 to 12 digits and nothing else. Write another into the file.".into(),
             Self::Place(length) => format!("A place's name has at most 64 bytes, this one has {length}. Shorten it."),
             Self::Currency(code) => {
                 format!("{code} is not a currency known here. Give its three letters, such as EUR.")
@@ -305,6 +315,10 @@ impl Failure {
             Self::Name(length) => {
                 format!("Le nom d'un festival a 1 à 100 octets, celui-ci en a {length}. Choisissez-en un autre.")
             }
+            Self::Person(length) => {
+                format!("Le nom d'une personne a 1 à 64 octets, celui-ci en a {length}. Choisissez-en un autre.")
+            }
+            Self::Pin(_) => "Un code a 4 à 12 chiffres et rien d'autre. Mettez-en un autre dans le fichier.".into(),
             Self::Place(length) => {
                 format!("Le nom d'un lieu a au plus 64 octets, celui-ci en a {length}. Raccourcissez-le.")
             }

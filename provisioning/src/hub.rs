@@ -46,12 +46,13 @@ const KINDS: [Kind; 22] = [
 ];
 
 /// Key files of a hub, and what each is for.
-const KEYS: [(&str, Purpose); 5] = [
+const KEYS: [(&str, Purpose); 6] = [
     ("hub", Purpose::Hub),
     ("bundle", Purpose::Bundle),
     ("ticket-1", Purpose::Ticket),
     ("ticket-2", Purpose::Ticket),
     ("credit-online", Purpose::CreditOnline),
+    ("manager", Purpose::Manager),
 ];
 
 /// Where a new hub listens and how it is reached.

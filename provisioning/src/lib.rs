@@ -17,6 +17,7 @@ pub mod issuer;
 pub mod lang;
 pub mod line;
 pub mod random;
+pub mod staff;
 pub mod tls;
 
 pub use failure::Failure;

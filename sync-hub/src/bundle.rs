@@ -42,6 +42,10 @@ impl Hub {
                 places.insert(number, stored.place.clone());
             }
         }
+        let (price_revision, catalogue) = match self.bundle_catalogue() {
+            Some(compiled) => compiled,
+            None => (store.price_revision()?, self.seed.products.clone()),
+        };
         Ok(BundleBody {
             version: 1,
             founding: self.identity.founding.to_bytes(),
@@ -53,8 +57,8 @@ impl Hub {
             categories: store.categories()?,
             events: store.pretix_events()?,
             products: store.pretix_products()?,
-            price_revision: store.price_revision()?,
-            catalogue: self.seed.products.clone(),
+            price_revision,
+            catalogue,
             revoked: store.barred(BarReason::Revoked)?,
             blocked: store.barred(BarReason::Blocked)?,
             places: places.into_iter().map(|(box_number, name)| Place { box_number, name }).collect(),
@@ -65,7 +69,11 @@ impl Hub {
     /// The current bundle; signed anew, with the next number, where what it says has changed.
     pub fn current_bundle(&mut self) -> Result<StoredBundle, HubError> {
         let mut body = self.compose()?;
+        // Boxes have the catalogue from its document: a price alone is no reason to send everybody a new bundle.
+        let (revision, catalogue) = (body.price_revision, std::mem::take(&mut body.catalogue));
+        body.price_revision = 0;
         let content = *blake3::hash(&to_cbor(&body)).as_bytes();
+        (body.price_revision, body.catalogue) = (revision, catalogue);
         let newest = self.store.newest_bundle()?;
         let floor = u64::from(self.store.term()).saturating_mul(TERM_STEP);
         if let Some(newest) = newest.as_ref().filter(|newest| newest.content == content && newest.number > floor) {

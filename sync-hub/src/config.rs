@@ -9,7 +9,10 @@ use std::{
 
 use domain::{
     bundle::{Category, Policy, Product},
+    catalogue,
     money::Cents,
+    staff::Reason,
+    zones::{PassageMode, Zone},
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -104,9 +107,15 @@ pub struct FestivalConfig {
     /// Ticket categories.
     #[serde(default)]
     pub category: Vec<CategoryConfig>,
-    /// What is sold.
+    /// What is sold, until somebody edits the catalogue.
     #[serde(default)]
     pub product: Vec<ProductConfig>,
+    /// Zones, until somebody edits them.
+    #[serde(default)]
+    pub zone: Vec<ZoneConfig>,
+    /// Reasons to choose from, until somebody edits them.
+    #[serde(default)]
+    pub reason: Vec<ReasonConfig>,
 }
 
 /// `[policy]`; amounts in cents.
@@ -188,6 +197,52 @@ pub struct ProductConfig {
     /// Whether it goes out in a deposit cup.
     #[serde(default)]
     pub in_cup: bool,
+    /// Youngest buyer in years; 0 for anybody.
+    #[serde(default)]
+    pub min_age: u8,
+}
+
+/// `[[zone]]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ZoneConfig {
+    /// 0 is the site, up to 31.
+    pub number: u16,
+    /// Name in French.
+    pub name_fr: String,
+    /// Name in English.
+    pub name_en: String,
+    /// Most people inside; none for no bound.
+    #[serde(default)]
+    pub capacity: Option<u32>,
+    /// May they come back?
+    #[serde(default)]
+    pub mode: ModeConfig,
+}
+
+/// `mode` of a `[[zone]]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModeConfig {
+    /// One admission for ever.
+    #[default]
+    Once,
+    /// In again after having been out.
+    ReEntry,
+    /// Counts only.
+    Free,
+}
+
+/// `[[reason]]`: what people choose from for blocks, overrides and corrections.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReasonConfig {
+    /// Code in entries.
+    pub code: String,
+    /// In French.
+    pub fr: String,
+    /// In English.
+    pub en: String,
 }
 
 fn read<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T, ConfigError> {
@@ -272,6 +327,52 @@ impl FestivalConfig {
     pub fn categories(&self) -> Result<Vec<Category>, ConfigError> {
         once("category", self.category.iter().map(|category| category.number.into()))?;
         self.category.iter().map(CategoryConfig::category).collect()
+    }
+
+    /// What the catalogue's document begins with.
+    pub fn catalogue(&self) -> Result<Vec<catalogue::Product>, ConfigError> {
+        let product = |(config, product): (&ProductConfig, Product)| catalogue::Product {
+            number: product.number,
+            name_fr: product.name_fr,
+            name_en: product.name_en,
+            group: product.group,
+            price: product.price,
+            in_cup: product.in_cup,
+            sold_out: false,
+            counted: None,
+            min_age: config.min_age,
+        };
+        Ok(self.product.iter().zip(self.products()?).map(product).collect())
+    }
+
+    /// What the zones' document begins with.
+    pub fn zones(&self) -> Result<Vec<Zone>, ConfigError> {
+        once("zone", self.zone.iter().map(|zone| zone.number.into()))?;
+        let zone = |config: &ZoneConfig| {
+            name("zone", config.number.into(), [&config.name_fr, &config.name_en])?;
+            Ok(Zone {
+                number: config.number,
+                name_fr: config.name_fr.clone(),
+                name_en: config.name_en.clone(),
+                capacity: config.capacity,
+                mode: match config.mode {
+                    ModeConfig::Once => PassageMode::Once,
+                    ModeConfig::ReEntry => PassageMode::ReEntry,
+                    ModeConfig::Free => PassageMode::Free,
+                },
+                windows: Vec::new(),
+            })
+        };
+        self.zone.iter().map(zone).collect()
+    }
+
+    /// What the reasons' document begins with.
+    pub fn reasons(&self) -> Result<Vec<Reason>, ConfigError> {
+        let reason = |config: &ReasonConfig| {
+            name("reason", 0, [&config.fr, &config.en])?;
+            Ok(Reason { code: config.code.clone(), fr: config.fr.clone(), en: config.en.clone() })
+        };
+        self.reason.iter().map(reason).collect()
     }
 
     /// Catalogue, each number once.

@@ -71,6 +71,12 @@ pub enum HubError {
     Random,
 }
 
+impl From<documents::Refusal> for HubError {
+    fn from(refusal: documents::Refusal) -> Self {
+        Self::Refused(refusal.code())
+    }
+}
+
 /// The hub.
 pub struct Hub {
     pub(crate) dir: PathBuf,
@@ -89,6 +95,7 @@ pub struct Hub {
     pub(crate) bundle: u64,
     pub(crate) offers: BTreeMap<WalletId, CreditItem>,
     pub(crate) due: BTreeMap<WalletId, Payment>,
+    pub(crate) documents: documents::Documents,
     pub(crate) countersigned: BTreeMap<(domain::id::DeviceId, u32), u32>,
     clock: Clock,
 }
@@ -161,7 +168,6 @@ impl Hub {
             seed,
             store,
             journals,
-            identity,
             dirty: Dirty::default(),
             pending: Batch::default(),
             conflicted: HashSet::new(),
@@ -173,11 +179,17 @@ impl Hub {
             offers: BTreeMap::new(),
             due: BTreeMap::new(),
             countersigned: BTreeMap::new(),
+            documents: documents::Documents::new(identity.founding.clone()),
+            identity,
             clock,
         };
+        hub.documents = crate::edits::load(&hub.store, &hub.identity.founding)?;
         hub.conflicted = hub.store.conflicted()?.into_iter().collect();
         hub.offers = hub.store.offers()?.into_iter().map(|item| (item.wallet, item)).collect();
         hub.catch_up()?;
+        hub.seed_documents(&config)?;
+        hub.adopt_staff_files()?;
+        hub.dirty.edits.clear();
         hub.resume_deltas()?;
         hub.adopt_credit_files()?;
         Ok(hub)

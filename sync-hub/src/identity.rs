@@ -91,6 +91,8 @@ pub struct Identity {
     pub tickets: Vec<Keyed>,
     /// Signs online top-ups; announced in the bundle.
     pub credit_online: Keyed,
+    /// Edits shared documents; `None` for a hub that was enrolled before it had such a key.
+    pub manager: Option<Keyed>,
     /// Turns a band's UID into a wallet; `None` where the hub was given none.
     pub bands: Option<BandSecrets>,
 }
@@ -130,6 +132,10 @@ impl Identity {
         if tickets.is_empty() {
             return Err(IdentityError::NoTicketKey);
         }
+        let manager = match keys.join("manager.key").exists() {
+            true => Some(keyed(&keys, "manager", &founding, Purpose::Manager)?),
+            false => None,
+        };
         let bands = dir.join("secrets/bands.cbor");
         let bands = match bands.exists() {
             true => Some(
@@ -144,6 +150,7 @@ impl Identity {
             bundle: keyed(&keys, "bundle", &founding, Purpose::Bundle)?,
             credit_online: keyed(&keys, "credit-online", &founding, Purpose::CreditOnline)?,
             tickets,
+            manager,
             bands,
             founding,
         })

@@ -11,6 +11,7 @@ pub mod conflicts;
 mod credits;
 pub mod csv;
 pub mod deltas;
+pub mod edits;
 pub mod fold;
 pub mod hub;
 pub mod identity;

@@ -234,6 +234,10 @@ impl Session {
                     let part = self.bundle_part(number, offset, max).await?;
                     self.side.bundle_read(part);
                 }
+                HubAction::JudgeEdit(edit) => {
+                    let answer = self.call(move |hub| hub.take_edit(&edit)).await?;
+                    self.side.edit_judged(Some(answer));
+                }
                 HubAction::TooManyBranches { device, epoch: _ } => {
                     self.call(move |hub| hub.revoke_device(device, "too many branches")).await?;
                     self.shared.writer.tell(Event::Revoked(device));

@@ -93,6 +93,7 @@ pub(crate) fn hub_dir() -> TempDir {
         ("bundle", 3, Purpose::Bundle, Scope::nothing("hub")),
         ("ticket-1", 4, Purpose::Ticket, Scope::nothing("hub")),
         ("credit-online", 5, Purpose::CreditOnline, Scope::nothing("hub")),
+        ("manager", 6, Purpose::Manager, Scope::nothing("hub")),
     ] {
         std::fs::write(path.join(format!("keys/{name}.key")), [n; 32]).unwrap();
         std::fs::write(path.join(format!("keys/{name}.chain")), chain(&key(n), purpose, scope).to_bytes()).unwrap();

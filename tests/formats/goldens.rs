@@ -15,7 +15,7 @@ use domain::{
     journal::{ChainCursor, Effect, Flags, Kind},
     ledger::{Body, ForkBranch, ForkProof},
     trust::Purpose,
-    wire::{hex, to_cbor, unhex},
+    wire::{Writer, hex, to_cbor, unhex},
 };
 use sync::{
     Limits, Section, Segment, VersionVector,
@@ -23,8 +23,8 @@ use sync::{
 };
 
 use sample::{
-    BOX, ENROL, box_chain, bundle, config, delta, desk_chain, entry, festival, founding, journal, key, public, secrets,
-    segment, ticket_states, vector, wallet_states,
+    BOX, ENROL, box_chain, bundle, config, delta, desk_chain, edits, entry, festival, founding, journal, key, public,
+    secrets, segment, ticket_states, vector, wallet_states,
 };
 
 fn path(name: &str) -> PathBuf {
@@ -117,6 +117,15 @@ fn knowledge_is_still_written_byte_for_byte() {
         "delta_tickets.hex",
         &delta(Section::Tickets, ticket_states().map(|state| state.to_bytes()).concat()).encode(),
     );
+}
+
+#[test]
+fn edits_of_a_document_are_still_written_byte_for_byte() {
+    let edits = edits();
+    golden("edit_envelope.hex", &edits[1].envelope);
+    let mut items = Writer::new();
+    edits.iter().for_each(|edit| edit.write_item(&mut items));
+    golden("delta_documents.hex", &delta(Section::Documents, items.finish()).encode());
 }
 
 #[test]

@@ -14,6 +14,7 @@ sys.dont_write_bytecode = True
 import band
 import basics
 import columns
+import documents
 import journal
 import ticket
 import wire
@@ -405,6 +406,8 @@ def the_frames_of_a_session_read():
     same(frame_fields("renew", 13), chain=hello["chain"])
     assert frame_fields("ping", 14) == frame_fields("pong", 15) == {"token": 3, "time": 4}
     assert frame("bye", 16) == b""
+    same(frame_fields("edit", 17), change=b"\10" * 32, envelope=b"\1\2\3")
+    same(frame_fields("edit_answer", 18), change=b"\10" * 32, code=3, entered_again=False)
 
 
 @check
@@ -435,6 +438,30 @@ def the_delta_frame_is_signed():
     body = payload[96:]
     basics.signed(ed25519_public(seed(5)), b"delta", root["festival"], [body], payload[32:96])
     assert payload[:32] == ed25519_public(seed(5)) and body[:1] + body[17:18] == b"\1\2"
+
+
+# --- 10 Shared documents ---------------------------------------------------------------------------------------------
+
+
+@check
+def edits_of_a_document_read_and_are_signed_by_a_manager():
+    delta = wire.delta(golden("delta_documents.hex"), FESTIVAL, [BUNDLE_KEY])
+    same(delta, section=5)
+    first, second = (documents.envelope(item["envelope"], FOUND) for item in delta["items"])
+    assert [item["change"] for item in delta["items"]] == [first["hash"], second["hash"]]
+    assert delta["items"][1]["envelope"] == golden("edit_envelope.hex")
+    same(first, document=1, operator=0, entered_again=None)
+    prices = [op for op in first["read"]["operations"] if op["key"] == "product/1/price"]
+    assert prices == [{"key": "product/1/price", "value": 350, "replaces": []}]
+    same(second, document=1, operator=7, at=1_790_500_200_000, epoch=1)
+    assert second["intents"] == [{"path": "product/1/price", "old": 350, "new": 400}, {"path": "product/1/sold_out", "old": False, "new": True}]
+    read = second["read"]
+    same(read, dependencies=[first["hash"]], seq=1, start_op=first["read"]["start_op"] + len(first["read"]["operations"]))
+    place = [op["key"] for op in first["read"]["operations"]].index("product/1/price") + 1
+    same(read["operations"][0], value=400, replaces=[(place, first["read"]["actor"])])
+    spoilt = bytearray(golden("edit_envelope.hex"))
+    spoilt[60] ^= 1
+    assert refuses(documents.envelope, bytes(spoilt), FOUND)
 
 
 # --- 8 Enrolment -----------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ use ed25519_dalek::SigningKey;
 use sync::{
     Branch, Delta, JournalHeads, Section, Segment, SignedDelta,
     enrolment::{BoxConfig, ScreenTls},
+    frame::Edit,
     vector::hash16,
 };
 
@@ -493,4 +494,38 @@ pub(crate) fn config() -> BoxConfig {
         listen_https: "0.0.0.0:8443".into(),
         devices: "virtual".into(),
     }
+}
+
+/// A product made by the hub's manager key, and an edit of its price at the box, as deltas carry them.
+pub(crate) fn edits() -> Vec<Edit> {
+    let manager = |n: u8| {
+        let chain = CertificateChain(vec![certificate(Purpose::Manager, n, ROOT, Scope::nothing("Anaïs"))]);
+        documents::SignedBy { key: key(n), chain }
+    };
+    let mut all = documents::Documents::new(founding());
+    let mut edit = |settings: &[documents::Setting], author: &documents::Author, by: u8| {
+        let signed = all.author(documents::Document::Catalogue, settings, author, &manager(by)).unwrap();
+        let verified = all.verify(&signed).unwrap();
+        all.judge(&verified).unwrap();
+        Edit { change: verified.hash().0, envelope: signed.to_bytes() }
+    };
+    let beer = domain::catalogue::Product {
+        number: 1,
+        name_fr: "Bière".into(),
+        name_en: "Beer".into(),
+        group: "drinks".into(),
+        price: cents(350),
+        in_cup: true,
+        sold_out: false,
+        counted: None,
+        min_age: 18,
+    };
+    let hub = documents::Author { device: device_id(&public(2)), epoch: 2, operator: 0, at_ms: 1_790_500_100_000 };
+    let at_box = documents::Author { device: device_id(&public(BOX)), epoch: 1, operator: 7, at_ms: 1_790_500_200_000 };
+    let field = |field| documents::Path::Product(1, field);
+    let dearer = [
+        documents::Setting::to(field(documents::ProductField::Price), 400u32),
+        documents::Setting::to(field(documents::ProductField::SoldOut), true),
+    ];
+    vec![edit(&documents::product(&beer), &hub, 40), edit(&dearer, &at_box, 41)]
 }

@@ -2,6 +2,7 @@
 import struct
 
 from basics import Fields, cbor, chain, founding, need, signed
+from documents import edit_item
 
 
 def bundle(data):
@@ -47,6 +48,8 @@ FRAMES = {
     13: "chain",
     14: "token time",
     15: "token time",
+    17: "change envelope",
+    18: "change code entered_again",
     32: "version founding nonce re_enrol",
     33: "public_key nonce epoch hardware signature",
     34: "number offset total bytes",
@@ -97,7 +100,7 @@ def delta(data, festival, bundle_keys):
     need(1 <= found["section"] <= 6 and found["snapshot"] < 2 and found["part"] < found["parts"], "delta")
     need(found["prev"] < found["number"] and not (found["snapshot"] and found["prev"]), "number")
     found["vector"] = vector(fields.take(fields.uint(4)))
-    reader = {1: wallet_state, 2: ticket_state, 3: revocation}[found["section"]]
+    reader = {1: wallet_state, 2: ticket_state, 3: revocation, 5: edit_item}[found["section"]]
     found["items"] = []
     while fields.at < len(body):
         found["items"].append(reader(fields))

@@ -11,6 +11,7 @@ use sync::{Delta, DeltaError, DeltaProgress, Section, SignedDelta, frame::HaveDe
 
 use crate::{
     coverage::{cover, covered, forget_covered},
+    documents,
     error::StoreError,
     projection,
     writer::Writing,
@@ -132,6 +133,10 @@ fn batch_applied(writing: &mut Writing<'_>, batch: &[Delta]) -> Result<Option<Ne
     let (Some(first), Some(last)) = (batch.first(), batch.last()) else { return Ok(None) };
     let connection = writing.connection;
     let before = if first.snapshot { covered(connection, first.section)? } else { Vec::new() };
+    let mut edits_before = None;
+    if first.snapshot && first.section == Section::Documents {
+        edits_before = Some(documents::begin_snapshot(connection)?);
+    }
     if first.snapshot {
         connection.prepare_cached("DELETE FROM covered WHERE section = ?1")?.execute([first.section.byte()])?;
         if let Some(sql) = clear(first.section) {
@@ -144,6 +149,9 @@ fn batch_applied(writing: &mut Writing<'_>, batch: &[Delta]) -> Result<Option<Ne
             newer = cover(writing, first.section, heads)?.or(newer);
         }
         items(connection, part)?;
+    }
+    if let Some(before) = edits_before {
+        documents::end_snapshot(connection, before)?;
     }
     connection
         .prepare_cached(
@@ -232,7 +240,8 @@ fn items(connection: &Connection, part: &Delta) -> Result<(), StoreError> {
                 };
             }
         }
-        Section::Certificates | Section::Documents | Section::Bundle => {}
+        Section::Documents => documents::items(connection, &mut input)?,
+        Section::Certificates | Section::Bundle => {}
     }
     Ok(())
 }

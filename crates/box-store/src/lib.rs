@@ -7,6 +7,7 @@ mod bundle;
 mod check;
 mod coverage;
 mod database;
+mod documents;
 mod error;
 mod exchange;
 mod journal;
@@ -21,6 +22,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use documents::{ConfirmedEdits, OwnEdit};
 pub use error::{Degraded, OpenError, StoreError};
 pub use knowledge::{DeltaOutcome, Knowledge, NewerSelf, REVOKED_DEVICE, REVOKED_TICKET, Revoked};
 pub use open::{BootReport, StoreConfig, open};

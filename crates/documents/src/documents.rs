@@ -1,7 +1,7 @@
 //! All shared documents of one side, box or hub.
 //! Invariant: two sides that confirmed the same changes and have nothing pending read the same under the same revision.
 //! Not here: where envelopes are stored and how they travel.
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use domain::{
     catalogue::Catalogue,
@@ -16,7 +16,8 @@ use crate::{
     edit::Setting,
     envelope::{Reentered, SignedEnvelope, Verified},
     judge::judge,
-    reading::{self, Reading},
+    path::{MemberField, Path},
+    reading::{self, Conflict, Problem, Reading},
     refusal::Refusal,
     revision::revision_of,
     shared::Shared,
@@ -125,6 +126,15 @@ impl Documents {
         Ok(signed)
     }
 
+    /// What settles a conflict as shown: the value that `change` put at `path` holds, in force already or not.
+    pub fn settling(&self, document: Document, path: &str, change: ChangeHash) -> Option<Setting> {
+        let conflicts = self.troubles(document).1;
+        let conflict = conflicts.into_iter().find(|conflict| conflict.path == path)?;
+        let mut stated = std::iter::once(conflict.in_force).chain(conflict.others);
+        let value = stated.find(|statement| statement.change == change)?.value;
+        Some(Setting { path: Path::parse(document, path)?, value: Some(value) })
+    }
+
     /// Shows an own edit that waits for the hub.
     pub fn add_pending(&mut self, new: Verified) -> Result<(), Refusal> {
         self.shared_mut(new.document).add_pending(new)
@@ -191,6 +201,28 @@ impl Documents {
         revision_of(&self.heads(Document::Catalogue))
     }
 
+    /// Every field of `document` as shown, by its path, in text form; hashes of PINs and sealed keys are left out.
+    pub fn fields(&self, document: Document) -> BTreeMap<String, String> {
+        let all = self.shared(document).shown().all(None);
+        let is_secret = |path: &Path| matches!(path, Path::Member(_, MemberField::Pin | MemberField::SealedKey));
+        let fields = all.into_iter().filter_map(|(key, standing)| {
+            let path = Path::parse(document, &key)?;
+            let value = standing.last()?.value.clone()?;
+            (!is_secret(&path) && path.admits(&value)).then(|| (key, value.to_string()))
+        });
+        fields.collect()
+    }
+
+    /// What was ignored in `document` as shown, and where people wrote different things at the same time.
+    pub fn troubles(&self, document: Document) -> (Vec<Problem>, Vec<Conflict>) {
+        match document {
+            Document::Catalogue => parts(self.catalogue()),
+            Document::Zones => parts(self.zones()),
+            Document::Staff => parts(self.staff()),
+            Document::Reasons => parts(self.reasons()),
+        }
+    }
+
     /// The catalogue as shown.
     pub fn catalogue(&self) -> Reading<Catalogue> {
         let replica = self.shared(Document::Catalogue).shown();
@@ -221,4 +253,8 @@ impl Documents {
     pub fn reasons(&self) -> Reading<Vec<Reason>> {
         reading::read(self.shared(Document::Reasons).shown(), Document::Reasons, None, reading::reasons)
     }
+}
+
+fn parts<T>(reading: Reading<T>) -> (Vec<Problem>, Vec<Conflict>) {
+    (reading.problems, reading.conflicts)
 }

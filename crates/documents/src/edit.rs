@@ -7,7 +7,9 @@ use domain::{
 };
 
 use crate::{
+    document::Document,
     path::{HappyHourField, MemberField, Path, ProductField, ReasonField, ZoneField},
+    refusal::Refusal,
     value::Value,
 };
 
@@ -29,6 +31,16 @@ impl Setting {
     /// Nothing there.
     pub fn none(path: Path) -> Self {
         Self { path, value: None }
+    }
+
+    /// What a screen or a file says: a path and its value as a text ([`Value`]'s own form), or none.
+    pub fn parse(document: Document, path: &str, value: Option<&str>) -> Result<Self, Refusal> {
+        let path = Path::parse(document, path).ok_or(Refusal::BadValue)?;
+        let value = match value {
+            Some(text) => Some(path.kind().parse(text).filter(|value| path.admits(value)).ok_or(Refusal::BadValue)?),
+            None => None,
+        };
+        Ok(Self { path, value })
     }
 
     fn maybe(path: Path, value: Option<impl Into<Value>>) -> Self {

@@ -46,11 +46,11 @@ impl Shared {
         if !fresh.is_empty() && self.confirmed.apply_all(&fresh).is_err() {
             // One of them is bad: take those before it one by one.
             for (index, one) in new.iter().enumerate() {
-                if self.confirmed.known(&one.hash()).is_none() {
-                    if let Err(refusal) = self.confirmed.apply(one) {
-                        self.show();
-                        return Err((index, refusal));
-                    }
+                if self.confirmed.known(&one.hash()).is_none()
+                    && let Err(refusal) = self.confirmed.apply(one)
+                {
+                    self.show();
+                    return Err((index, refusal));
                 }
             }
         }

@@ -41,6 +41,30 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// Reads the text form of a value of this kind: a decimal number, `true` or `false`, hexadecimal bytes, a text as
+    /// it is.
+    pub fn parse(self, text: &str) -> Option<Value> {
+        match self {
+            Self::Int(_) => text.parse().ok().map(Value::Int),
+            Self::Text(_) => Some(Value::Text(text.into())),
+            Self::Flag => text.parse().ok().map(Value::Flag),
+            Self::Bytes(_) => domain::wire::unhex(text).map(Value::Bytes),
+        }
+    }
+}
+
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Int(n) => write!(f, "{n}"),
+            Self::Text(text) => f.write_str(text),
+            Self::Flag(flag) => write!(f, "{flag}"),
+            Self::Bytes(bytes) => f.write_str(&domain::wire::hex(bytes)),
+        }
+    }
+}
+
 impl Value {
     pub(crate) fn to_scalar(&self) -> ScalarValue {
         match self {
@@ -81,12 +105,17 @@ impl<C> Encode<C> for Value {
 
 impl<'b, C> Decode<'b, C> for Value {
     fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
-        Ok(match d.datatype()? {
-            Type::U8 | Type::U16 | Type::U32 | Type::U64 => Self::Int(d.u64()?),
-            Type::String => Self::Text(d.str()?.into()),
-            Type::Bool => Self::Flag(d.bool()?),
-            Type::Bytes => Self::Bytes(d.bytes()?.into()),
-            _ => return Err(decode::Error::message("not a value")),
+        let kind = d.datatype()?;
+        Ok(if matches!(kind, Type::U8 | Type::U16 | Type::U32 | Type::U64) {
+            Self::Int(d.u64()?)
+        } else if kind == Type::String {
+            Self::Text(d.str()?.into())
+        } else if kind == Type::Bool {
+            Self::Flag(d.bool()?)
+        } else if kind == Type::Bytes {
+            Self::Bytes(d.bytes()?.into())
+        } else {
+            return Err(decode::Error::message("not a value"));
         })
     }
 }

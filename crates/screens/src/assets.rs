@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn all_pages_are_there_with_their_type() {
-        for page in ["index", "gate", "till", "top_up", "console", "demo"] {
+        for page in ["index", "gate", "till", "top_up", "console", "demo", "documents", "manager"] {
             let (_, mime) = asset(&format!("/{page}.html")).unwrap();
             assert_eq!(mime, "text/html; charset=utf-8");
         }
@@ -123,7 +123,7 @@ mod tests {
     }
 
     /// Families of texts that a module picks by a value of the view: `tOf("phase", phase)`.
-    const FAMILIES: [(&str, &[&str]); 8] = [
+    const FAMILIES: [(&str, &[&str]); 9] = [
         ("age", &["tickets", "wallets", "revocations", "bundle"]),
         (
             "conflict",
@@ -145,6 +145,7 @@ mod tests {
         ("time-source", &["build", "own_entry", "hub"]),
         ("pairing", &["waiting", "paired"]),
         ("scheme", &["own", "pretix_sig1"]),
+        ("mode", &["once", "re-entry", "free"]),
     ];
 
     fn looks_like_a_key(word: &str) -> bool {

@@ -25,6 +25,8 @@
 //! | `till.html` | [`view::BoxView`], `till` | `/api/till/sale` [`post::Sale`] · `/api/till/cancel` `{}` · `/api/till/handed-over` [`post::HandedOver`] |
 //! | `top_up.html` | [`view::BoxView`], `top_up` | `/api/top-up` [`post::TopUp`] · `/api/top-up/cancel` `{}` |
 //! | `console.html` | [`view::HubView`] | `/api/tickets` [`post::NewTicket`] → [`post::Ticket`] · `GET /api/tickets/{id}/qr.svg` · `/api/tickets/revoke` [`post::TicketId`] · `/api/bands/block` [`post::Band`] · `/api/boxes/revoke` [`post::BoxNumber`] |
+//! | `documents.html` | [`view::HubView`] | `GET /api/documents/{document}` [`view::DocumentView`] · `/api/documents/edit` [`view::EditBody`] · `/api/documents/settle` [`view::SettleBody`] |
+//! | `manager.html` | [`view::BoxView`] | `/api/manager/login` · `/api/manager/logout` · as `documents.html` |
 //! | `demo.html` | [`view::DemoView`] | none |
 //!
 //! `cancel` is posted while the phase is `waiting_for_band` (nothing is charged), and also from `tap_again` and

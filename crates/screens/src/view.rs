@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::Lang;
 
+mod documents;
 mod hub;
 mod outcome;
 
+pub use documents::{DocumentView, EditBody, EditView, FieldConflict, FieldProblem, FieldStatement, SettleBody};
 pub use hub::{Conflict, ConflictKind, ConflictPlace, DemoBox, DemoView, HubBox, HubView, StoryLine, Totals};
 pub use outcome::{Args, GateVerdict, GateView, Pairing, Phase, TapResult, TillView, TopUpView};
 

@@ -19,6 +19,8 @@ pub const FRAME_MAX: usize = 1 << 20;
 pub const PROTOCOL: u16 = 1;
 /// Most bytes of a bundle in one frame.
 pub const BUNDLE_PART: usize = 256 * 1024;
+/// Most bytes of an edit's envelope.
+pub const EDIT_MAX: usize = 256 * 1024;
 /// Longest text in a frame.
 const TEXT_MAX: usize = 512;
 /// Most further chains of a box.
@@ -29,8 +31,8 @@ const CHAIN_MAX: usize = 4096;
 mod payload;
 
 pub use payload::{
-    Ack, BundlePart, HaveBundle, HaveDelta, Hello, Ping, Refuse, RefuseCode, Renew, SectionHeld, WantBundle, WantFrom,
-    Welcome,
+    Ack, BundlePart, Edit, EditAnswer, HaveBundle, HaveDelta, Hello, Ping, Refuse, RefuseCode, Renew, SectionHeld,
+    WantBundle, WantFrom, Welcome,
 };
 
 /// One frame.
@@ -68,6 +70,10 @@ pub enum Frame {
     Pong(Ping),
     /// 16: the sender closes; nothing was wrong.
     Bye,
+    /// 17: box, an edit of a shared document that waits for the hub.
+    Edit(Edit),
+    /// 18: hub, what became of it.
+    EditAnswer(EditAnswer),
 }
 
 /// Bytes that are no frame, or one that is too large.
@@ -163,6 +169,8 @@ impl Frame {
             Self::Ping(ping) => RawFrame::cbor(14, ping),
             Self::Pong(pong) => RawFrame::cbor(15, pong),
             Self::Bye => RawFrame { kind: 16, payload: Vec::new() },
+            Self::Edit(edit) => RawFrame::cbor(17, edit),
+            Self::EditAnswer(answer) => RawFrame::cbor(18, answer),
         })
     }
 
@@ -187,6 +195,8 @@ impl Frame {
             15 => Self::Pong(raw.read()?),
             16 if raw.payload.is_empty() => Self::Bye,
             16 => return Err(malformed(Malformed::Long { extra: raw.payload.len() })),
+            17 => Self::Edit(raw.read()?),
+            18 => Self::EditAnswer(raw.read()?),
             other => return Err(FrameError::Type(other)),
         };
         frame.check(raw)?;
@@ -206,6 +216,7 @@ impl Frame {
             Self::Welcome(welcome) => fits(welcome.chain.len(), CHAIN_MAX, "chain"),
             Self::Renew(renew) => fits(renew.chain.len(), CHAIN_MAX, "chain"),
             Self::Refuse(refuse) => fits(refuse.text.len(), TEXT_MAX, "text"),
+            Self::Edit(edit) => fits(edit.envelope.len(), EDIT_MAX, "envelope"),
             Self::Bundle(part) => {
                 let end = usize::try_from(part.offset).ok().and_then(|at| at.checked_add(part.bytes.len()));
                 fits(part.bytes.len(), BUNDLE_PART, "bytes")?;
@@ -221,7 +232,8 @@ impl Frame {
             | Self::WantBundle(_)
             | Self::Ping(_)
             | Self::Pong(_)
-            | Self::Bye => Ok(()),
+            | Self::Bye
+            | Self::EditAnswer(_) => Ok(()),
         }
     }
 }

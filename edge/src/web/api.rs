@@ -61,10 +61,10 @@ fn refused(code: &str) -> Refused {
     refusal(StatusCode::CONFLICT, code, BTreeMap::new())
 }
 
-type Body<T> = Result<Json<T>, JsonRejection>;
+pub(super) type Body<T> = Result<Json<T>, JsonRejection>;
 
 /// A body that is not what the route takes: 400 and why.
-fn body<T>(body: Body<T>) -> Result<T, Refused> {
+pub(super) fn body<T>(body: Body<T>) -> Result<T, Refused> {
     body.map(|Json(body)| body).map_err(|rejection| {
         let args = BTreeMap::from([("reason".to_owned(), rejection.body_text())]);
         refusal(StatusCode::BAD_REQUEST, "api.body", args)

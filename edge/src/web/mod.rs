@@ -4,6 +4,7 @@
 mod api;
 mod auth;
 mod door;
+mod documents;
 mod events;
 mod health;
 mod pages;
@@ -37,6 +38,11 @@ pub(crate) fn router(station: Arc<Station>) -> Router {
         .route("/api/band/closing-read", post(api::closing_read))
         .route("/api/band/refund", post(api::refund))
         .route("/api/agreement", get(api::agreement))
+        .route("/api/documents/{document}", get(documents::show))
+        .route("/api/documents/edit", post(documents::edit))
+        .route("/api/documents/settle", post(documents::settle))
+        .route("/api/manager/login", post(documents::log_in))
+        .route("/api/manager/logout", post(documents::log_out))
         .layer(middleware::from_fn_with_state(Arc::clone(&station), auth::guard));
     Router::new()
         .merge(guarded)

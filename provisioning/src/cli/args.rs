@@ -57,6 +57,9 @@ pub(crate) enum Command {
     /// A key that enrols boxes on site, so that the root stays at home.
     #[command(subcommand)]
     EnrolKey(EnrolKeyCommand),
+    /// People who work at the festival.
+    #[command(subcommand)]
+    Staff(StaffCommand),
     /// The support desk's magnifying glass.
     #[command(subcommand)]
     Inspect(InspectCommand),
@@ -250,6 +253,46 @@ pub(crate) struct EnrolKeyNew {
     /// Highest quota that it may give to one top-up desk.
     #[arg(long, default_value_t = 0)]
     pub(crate) quota_cents: u64,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum StaffCommand {
+    /// Makes a member of staff with a PIN; a manager also gets a key, sealed under the PIN.
+    New(StaffNew),
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+pub(crate) enum StaffRoleName {
+    Gate,
+    Bar,
+    TopUp,
+    Supervisor,
+    Manager,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct StaffNew {
+    /// The festival's folder; with the root for a manager.
+    #[arg(long)]
+    pub(crate) festival: PathBuf,
+    /// The new file for the hub.
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+    /// Number that this person logs in with.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) number: u32,
+    /// As colleagues say it.
+    #[arg(long)]
+    pub(crate) name: String,
+    /// What this person may do; several are possible.
+    #[arg(long, value_enum, required = true)]
+    pub(crate) role: Vec<StaffRoleName>,
+    /// Zones that the badge opens, as a bit set (bit 0: the site).
+    #[arg(long, default_value_t = 1)]
+    pub(crate) zones: u32,
+    /// File with the PIN, 4 to 12 digits; at least 6 for a manager are wise.
+    #[arg(long)]
+    pub(crate) pin_file: PathBuf,
 }
 
 #[derive(Subcommand, Debug)]

@@ -8,12 +8,13 @@ use std::{
 use provisioning::{Failure, Lang, inspect::Place};
 use serde_json::{Value, json};
 
-use args::{Arguments, BoxCommand, Command, EnrolKeyCommand, FestivalCommand, HubCommand, InspectCommand};
+use args::{Arguments, BoxCommand, Command, EnrolKeyCommand, FestivalCommand, HubCommand, InspectCommand, StaffCommand};
 
 pub(crate) mod args;
 mod boxes;
 mod festival;
 mod inspect;
+mod staff;
 mod ticket;
 
 /// What a command has to say.
@@ -39,6 +40,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Command::Festival(FestivalCommand::Show { dir }) => festival::show(&dir, lang),
         Command::Hub(HubCommand::Enrol(plan)) => festival::enrol_hub(plan, lang),
         Command::EnrolKey(EnrolKeyCommand::New(new)) => festival::new_enrol_key(new, lang),
+        Command::Staff(StaffCommand::New(new)) => staff::new(new, lang),
         Command::Box(BoxCommand::Enrol(plan)) => boxes::enrol(*plan, lang),
         Command::Box(BoxCommand::Check(check)) => boxes::check(&check, lang),
         Command::Box(BoxCommand::Revoke(revoke)) => boxes::revoke(&revoke, lang),

@@ -1,6 +1,7 @@
 //! State deltas: what changed since the last batch, folded, numbered and signed.
 //! Invariant: a batch is complete between two version vectors; its number is on disk before anybody sees it.
 //! Not here: how a box that lacks a batch gets it (`feed`).
+mod edits;
 pub mod feed;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +26,8 @@ use crate::{
 };
 
 /// Sections that this hub feeds.
-pub const FED: [Section; 4] = [Section::Wallets, Section::Tickets, Section::Revocations, Section::Credits];
+pub const FED: [Section; 5] =
+    [Section::Wallets, Section::Tickets, Section::Revocations, Section::Documents, Section::Credits];
 
 /// Bytes of records in one part; the vector of a large festival takes some 50 kB beside it.
 const PART_ITEMS: usize = DELTA_MAX * 3 / 4;
@@ -88,6 +90,7 @@ impl Hub {
         let revoked = self.revoked_items()?;
         let numbers = self.numbers.clone();
         let revocations: Vec<u8> = difference(&self.revoked, &revoked);
+        let edits = edits::items(&self.dirty.edits);
         let maximum = self.policy.maximum_balance;
         let (mut offers, mut due) = (Vec::new(), BTreeMap::new());
         let Self { store, journals, identity, conflicted, dirty, offers: offered, .. } = self;
@@ -149,6 +152,7 @@ impl Hub {
                 (Section::Tickets, tickets),
                 (Section::Revocations, revocations),
                 (Section::Credits, credits),
+                (Section::Documents, edits),
             ] {
                 // What an entry covers is told in both sections, also where it changed nothing in one of them.
                 let covers = matches!(section, Section::Wallets | Section::Tickets) && !vector.is_empty();
@@ -195,7 +199,8 @@ impl Hub {
             Section::Tickets => self.store.ticket_states(|state| items.extend_from_slice(state))?,
             Section::Revocations => items = difference(&BTreeSet::new(), &self.revoked),
             Section::Credits => items = self.offers.values().flat_map(CreditItem::to_bytes).collect(),
-            Section::Certificates | Section::Documents | Section::Bundle => {}
+            Section::Documents => items = edits::items(&self.store.edits_after(-1)?),
+            Section::Certificates | Section::Bundle => {}
         }
         let vector = match section {
             Section::Wallets | Section::Tickets => self.journals.vector().within_limits().journals().to_vec(),
@@ -210,8 +215,11 @@ impl Hub {
 
     fn parts(&self, batch: &Pending, snapshot: bool) -> Vec<SignedDelta> {
         let record = record_len(batch.section);
-        let chunk = (PART_ITEMS / record).max(1).saturating_mul(record);
-        let mut chunks: Vec<&[u8]> = batch.items.chunks(chunk).collect();
+        let mut chunks: Vec<&[u8]> = if batch.section == Section::Documents {
+            edits::chunks(&batch.items, PART_ITEMS)
+        } else {
+            batch.items.chunks((PART_ITEMS / record).max(1).saturating_mul(record)).collect()
+        };
         if chunks.is_empty() {
             chunks.push(&[]);
         }
@@ -260,7 +268,8 @@ impl Hub {
                 Section::Revocations => self.dirty.revocations |= !self.revoked_items()?.is_empty(),
                 // A new term tells all of them again.
                 Section::Credits if number == 0 => self.forget_offers()?,
-                Section::Certificates | Section::Documents | Section::Bundle | Section::Credits => {}
+                Section::Documents => self.dirty.edits = self.store.edits_after(change)?,
+                Section::Certificates | Section::Bundle | Section::Credits => {}
             }
         }
         // Which journals a batch before the restart took into account is not kept: the next one names them all.

@@ -126,6 +126,7 @@ pub(crate) struct Dirty {
     pub(crate) tickets: HashSet<TicketUid>,
     pub(crate) journals: BTreeSet<(DeviceId, u32)>,
     pub(crate) revocations: bool,
+    pub(crate) edits: Vec<sync::frame::Edit>,
 }
 
 impl Dirty {
@@ -134,10 +135,15 @@ impl Dirty {
         self.tickets.extend(other.tickets);
         self.journals.extend(other.journals);
         self.revocations |= other.revocations;
+        self.edits.extend(other.edits);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.wallets.is_empty() && self.tickets.is_empty() && self.journals.is_empty() && !self.revocations
+        self.wallets.is_empty()
+            && self.tickets.is_empty()
+            && self.journals.is_empty()
+            && !self.revocations
+            && self.edits.is_empty()
     }
 }
 

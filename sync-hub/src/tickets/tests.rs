@@ -62,11 +62,14 @@ fn a_bundle_keeps_its_number_while_nothing_changes_and_rises_over_a_restore() {
 }
 
 #[test]
-fn an_edited_price_makes_a_new_bundle_with_a_higher_price_revision() {
+fn without_a_managers_key_a_price_edited_in_the_file_stands_in_the_next_bundle() {
     let dir = sample::hub_dir();
+    std::fs::remove_file(dir.path().join("keys/manager.key")).unwrap();
     let mut hub = sample::open(dir.path());
     let first = Bundle::verify(&hub.current_bundle().unwrap().bytes, None).unwrap();
     assert_eq!(first.body.price_revision, 3);
+    // Tickets are barred, so that there is a new bundle for another reason.
+    hub.bar_tickets(&[sample::ticket(1)], crate::store::BarReason::Revoked).unwrap();
     drop(hub);
     let edited = sample::TOML.replace("price_cents = 350", "price_cents = 400");
     std::fs::write(dir.path().join("festival.toml"), edited).unwrap();

@@ -5,6 +5,7 @@
 mod acts;
 mod answer;
 mod lists;
+mod documents;
 mod login;
 mod pages;
 mod reads;
@@ -163,6 +164,10 @@ pub fn router(app: App) -> Router {
         .route("/api/boxes/revoke", post(acts::revoke_box))
         .route("/api/credit-keys", post(acts::add_credit_key))
         .route("/api/csv/{table}", get(lists::download).post(lists::upload).layer(DefaultBodyLimit::max(IMPORT_MAX)))
+        .route("/api/documents/{document}", get(documents::show))
+        .route("/api/documents/edit", post(documents::edit))
+        .route("/api/documents/settle", post(documents::settle))
+        .route("/api/managers/revoke", post(documents::revoke_manager))
         .route("/api/pretix/import", post(acts::import_pretix).layer(DefaultBodyLimit::max(IMPORT_MAX)))
         .route_layer(middleware::from_fn_with_state(app.clone(), login::guard));
     Router::new()

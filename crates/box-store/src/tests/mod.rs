@@ -1,5 +1,6 @@
 //! A box's store under everything that happens to it: one folder a test, and the wall clock as a parameter.
 mod damage;
+mod documents;
 mod flushes;
 mod hub_state;
 mod journals;

@@ -2,6 +2,7 @@
 use domain::{
     id::{DeviceId, FestivalId},
     trust::Roles,
+    wire::{Malformed, Reader, Writer},
 };
 use minicbor::bytes::ByteVec;
 
@@ -277,6 +278,52 @@ impl RefuseCode {
     pub fn from_number(number: u16) -> Option<Self> {
         Self::ALL.into_iter().find(|code| code.number() == number)
     }
+}
+
+/// An edit of a shared document, signed by a manager (`documents`).
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(array)]
+pub struct Edit {
+    /// Hash of its change; the answer names it.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub change: [u8; 32],
+    /// The signed envelope, at most [`super::EDIT_MAX`].
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub envelope: Vec<u8>,
+}
+
+impl Edit {
+    /// Writes a record of a `Section::Documents` batch: change hash 32 · length u32 · envelope.
+    pub fn write_item(&self, out: &mut Writer) {
+        out.bytes(&self.change);
+        out.u32(u32::try_from(self.envelope.len()).unwrap_or(u32::MAX));
+        out.bytes(&self.envelope);
+    }
+
+    /// Reads such a record.
+    pub fn read_item(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let change = input.array()?;
+        let length = usize::try_from(input.u32()?).unwrap_or(usize::MAX);
+        if length > super::EDIT_MAX {
+            return Err(Malformed::Value("length"));
+        }
+        Ok(Self { change, envelope: input.take(length)?.to_vec() })
+    }
+}
+
+/// What became of an edit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(array)]
+pub struct EditAnswer {
+    /// Hash of its change.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub change: [u8; 32],
+    /// 0: the hub confirmed it; otherwise why it refused it (`documents::Refusal`).
+    #[n(1)]
+    pub code: u16,
+    /// Whether the hub entered it again as a change of its own, since what it built on was refused.
+    #[n(2)]
+    pub entered_again: bool,
 }
 
 /// A new certificate chain for the box's key.

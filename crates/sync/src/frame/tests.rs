@@ -90,6 +90,8 @@ fn all() -> Vec<(&'static str, Frame)> {
         ("ping", Frame::Ping(ping)),
         ("pong", Frame::Pong(ping)),
         ("bye", Frame::Bye),
+        ("edit", Frame::Edit(Edit { change: [8; 32], envelope: vec![1, 2, 3] })),
+        ("edit_answer", Frame::EditAnswer(EditAnswer { change: [8; 32], code: 3, entered_again: false })),
     ]
 }
 

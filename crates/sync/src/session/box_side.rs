@@ -15,17 +15,19 @@ use super::{CloseReason, HELLO_WITHIN_MS, Millis, PING_EVERY_MS, SILENCE_MS, WIN
 use crate::{
     delta::{Delta, DeltaError, DeltaProgress, Section, SignedDelta},
     frame::{
-        Ack, BundlePart, Frame, HaveBundle, HaveDelta, Hello, PROTOCOL, Ping, Refuse, RefuseCode, SectionHeld,
-        WantBundle, WantFrom, Welcome,
+        Ack, BundlePart, EditAnswer, Frame, HaveBundle, HaveDelta, Hello, PROTOCOL, Ping, Refuse, RefuseCode,
+        SectionHeld, WantBundle, WantFrom, Welcome,
     },
     segment::{SEGMENT_ENTRIES, Segment},
     vector::{Branch, JournalHeads, VersionVector, hash16},
 };
 
 mod actions;
+mod edits;
 mod upload;
 
 pub use actions::{Acked, BoxAction, BoxStart, KnownHead};
+use edits::Edits;
 use upload::Upload;
 
 /// Longest festival bundle.
@@ -65,6 +67,7 @@ pub struct BoxSide {
     /// Sections whose batch was signed with a key that may come with the next bundle.
     stalled: BTreeSet<Section>,
     bundle: Option<(u64, u32, Vec<u8>)>,
+    edits: Edits,
     heard: Millis,
     pinged: Millis,
 }
@@ -89,6 +92,7 @@ impl BoxSide {
             awaited: VecDeque::new(),
             reading: None,
             bundle: None,
+            edits: Edits::default(),
             heard: 0,
             pinged: 0,
         };
@@ -162,6 +166,7 @@ impl BoxSide {
         self.state = State::Offline;
         self.actions.retain(|action| match action {
             BoxAction::MarkAcked(_)
+            | BoxAction::EditAnswered(_)
             | BoxAction::StoreBundle { .. }
             | BoxAction::StoreChain(_)
             | BoxAction::NewerSelf { .. } => true,
@@ -176,6 +181,7 @@ impl BoxSide {
         self.awaited.clear();
         self.stalled.clear();
         self.reading = None;
+        self.edits.interrupt();
         self.uploads.values_mut().for_each(Upload::interrupt);
         self.sections.values_mut().for_each(|(stored, taken)| *taken = *stored);
     }
@@ -244,6 +250,27 @@ impl BoxSide {
         }
         if self.is_online() {
             self.send(Frame::HaveDelta(have));
+        }
+    }
+
+    /// Own edits of documents that the hub has not answered, in the order in which they were made.
+    pub fn edits_waiting(&mut self, edits: Vec<([u8; 32], Vec<u8>)>) {
+        self.edits.wait(edits);
+        self.pump_edits();
+    }
+
+    fn pump_edits(&mut self) {
+        if self.is_online()
+            && let Some(edit) = self.edits.next()
+        {
+            self.send(Frame::Edit(edit));
+        }
+    }
+
+    fn edit_answered(&mut self, answer: EditAnswer) {
+        if self.edits.answered(&answer) {
+            self.actions.push_back(BoxAction::EditAnswered(answer));
+            self.pump_edits();
         }
     }
 
@@ -332,6 +359,7 @@ impl BoxSide {
         if !others.is_empty() {
             self.ask_about(others);
         }
+        self.pump_edits();
     }
 
     fn ask_about(&mut self, devices: BTreeSet<DeviceId>) {
@@ -354,6 +382,7 @@ impl BoxSide {
             Frame::Delta(delta) => self.delta(delta),
             Frame::HaveBundle(HaveBundle { number }) => self.bundle_announced(number),
             Frame::Bundle(part) => self.bundle_part(part),
+            Frame::EditAnswer(answer) => self.edit_answered(answer),
             Frame::Renew(renew) => {
                 match identify(&renew.chain, &self.start.founding, Purpose::Device, &self.start.public_key) {
                     Ok(_) => {
@@ -371,6 +400,7 @@ impl BoxSide {
             | Frame::HaveDelta(_)
             | Frame::WantBundle(_)
             | Frame::Refuse(_)
+            | Frame::Edit(_)
             | Frame::Bye => self.refuse(RefuseCode::Frame, "not a hub's frame"),
         }
     }

@@ -12,8 +12,8 @@ use super::{CloseReason, HELLO_WITHIN_MS, Millis, Quota, SILENCE_MS, WINDOW, ide
 use crate::{
     delta::{Section, SignedDelta},
     frame::{
-        Ack, BUNDLE_PART, BundlePart, Frame, HaveBundle, HaveDelta, Hello, PROTOCOL, Refuse, RefuseCode, Renew,
-        SectionHeld, WantBundle, WantFrom, Welcome,
+        Ack, BUNDLE_PART, BundlePart, Edit, EditAnswer, Frame, HaveBundle, HaveDelta, Hello, PROTOCOL, Refuse,
+        RefuseCode, Renew, SectionHeld, WantBundle, WantFrom, Welcome,
     },
     segment::{Segment, SegmentError},
     vector::{MAX_BRANCHES, VersionVector},
@@ -54,6 +54,8 @@ pub struct HubSide {
     quota: Quota,
     storing: usize,
     sections: BTreeMap<Section, Feed>,
+    /// An edit is being judged.
+    judging: bool,
     heard: Millis,
 }
 
@@ -80,6 +82,7 @@ impl HubSide {
             quota: Quota::default(),
             storing: 0,
             sections: BTreeMap::new(),
+            judging: false,
             heard: 0,
         }
     }
@@ -324,8 +327,9 @@ impl HubSide {
             Frame::WantBundle(WantBundle { number, offset }) if is_good => {
                 self.actions.push_back(HubAction::ReadBundlePart { number, offset, max: BUNDLE_PART });
             }
+            Frame::Edit(edit) if is_good => self.edit(edit, now),
             // It asked before it knew that it is revoked.
-            Frame::HaveDelta(_) | Frame::WantBundle(_) => {}
+            Frame::HaveDelta(_) | Frame::WantBundle(_) | Frame::Edit(_) => {}
             Frame::Ping(ping) => self.send(Frame::Pong(ping)),
             Frame::Pong(_) => {}
             Frame::Hello(_)
@@ -336,7 +340,30 @@ impl HubSide {
             | Frame::Bundle(_)
             | Frame::Refuse(_)
             | Frame::Renew(_)
+            | Frame::EditAnswer(_)
             | Frame::Bye => self.refuse(RefuseCode::Frame, "not a box's frame"),
+        }
+    }
+
+    fn edit(&mut self, edit: Edit, now: Millis) {
+        if self.judging {
+            return self.refuse(RefuseCode::Flood, "an edit before the last one was answered");
+        }
+        if !self.quota.take(1, edit.envelope.len() as u64, now) {
+            return self.refuse(RefuseCode::Quota, "more than this box may send; come back later");
+        }
+        self.judging = true;
+        self.actions.push_back(HubAction::JudgeEdit(edit));
+    }
+
+    /// The answer to [`HubAction::JudgeEdit`], on disk; `None` when the hub cannot judge at the moment.
+    pub fn edit_judged(&mut self, answer: Option<EditAnswer>) {
+        self.judging = false;
+        if self.is_open() {
+            match answer {
+                Some(answer) => self.send(Frame::EditAnswer(answer)),
+                None => self.refuse(RefuseCode::Busy, "the hub cannot judge an edit at the moment"),
+            }
         }
     }
 

@@ -85,6 +85,7 @@ impl BoxShell {
                 BoxAction::Close(reason) => self.closed = Some(reason),
                 BoxAction::MarkAcked(_)
                 | BoxAction::StoreChain(_)
+                | BoxAction::EditAnswered(_)
                 | BoxAction::Online { .. }
                 | BoxAction::HubTime { .. } => {}
             }
@@ -231,7 +232,7 @@ impl HubShell {
                 }
                 HubAction::BoxKnows { held, .. } => self.box_knows = Some(held),
                 HubAction::Close(reason) => self.closed = Some(reason),
-                HubAction::BoxHasBundle(_) | HubAction::TooManyBranches { .. } => {}
+                HubAction::JudgeEdit(_) | HubAction::BoxHasBundle(_) | HubAction::TooManyBranches { .. } => {}
             }
         }
         out
@@ -320,6 +321,8 @@ fn assert_all_is_delivered(a: &BoxShell, hub: &HubShell) {
     assert_eq!(a.bundle, Some((3, (0..40).collect())));
     assert_eq!(hub.box_knows, Some(SectionHeld { section: Section::Wallets, term: 1, number: 5 }));
 }
+
+mod edits;
 
 #[test]
 fn everything_is_delivered_in_one_connection() {

@@ -6,7 +6,7 @@ use domain::{
 
 use crate::{
     delta::SignedDelta,
-    frame::{Frame, SectionHeld},
+    frame::{EditAnswer, Frame, SectionHeld},
     session::CloseReason,
     vector::{Hash16, VersionVector},
 };
@@ -113,6 +113,8 @@ pub enum BoxAction {
         /// Unix ms.
         unix_ms: u64,
     },
+    /// What the hub made of an own edit.
+    EditAnswered(EditAnswer),
     /// The hub said no; the session may go on (revoked, expired) or a `Close` follows.
     Refused {
         /// The code as it came.

@@ -7,7 +7,7 @@ use domain::{
 
 use crate::{
     delta::Section,
-    frame::{Frame, Hello, SectionHeld},
+    frame::{Edit, Frame, Hello, SectionHeld},
     segment::Segment,
     session::{CloseReason, Quota},
     vector::{Branch, VersionVector},
@@ -122,6 +122,8 @@ pub enum HubAction {
         /// Most bytes.
         max: usize,
     },
+    /// Judge this edit of a document, confirm it or not, and answer with [`crate::HubSide::edit_judged`].
+    JudgeEdit(Edit),
     /// This journal has more branches than are kept: revoke its device.
     TooManyBranches {
         /// Whose journal.

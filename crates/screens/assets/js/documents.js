@@ -1,0 +1,234 @@
+// Shared documents: shows their things as forms, sends what was changed, and lets people settle conflicts.
+// Used by the hub's `documents.html` and a box's `manager.html`; the page's body says which (`data-at`).
+import { byId, h, refill } from "./dom.js";
+import { reason, t, tOf, tOr, lang } from "./texts.js";
+import { money } from "./money.js";
+import { clock } from "./clock.js";
+import { notice, post } from "./live.js";
+
+const PRODUCT = { listed: "flag", name_fr: "text", name_en: "text", group: "text", price: "money", sold_out: "flag", counted: "number", in_cup: "flag", min_age: "number" };
+const HAPPY_HOUR = { listed: "flag", name_fr: "text", name_en: "text", from: "time", until: "time", percent_off: "number", product: "numbers" };
+const ZONE = { listed: "flag", name_fr: "text", name_en: "text", capacity: "number", mode: "mode", window: "lines" };
+const MEMBER = { active: "flag", name: "text", roles: "number", zones: "number", badge: "text" };
+const REASON = { listed: "flag", fr: "text", en: "text" };
+const THINGS = {
+  catalogue: { product: PRODUCT, happy_hour: HAPPY_HOUR },
+  zones: { zone: ZONE },
+  staff: { member: MEMBER },
+  reasons: { reason: REASON },
+};
+const AT_A_BOX = { catalogue: { product: { price: "money", sold_out: "flag", counted: "number" } } };
+const MODES = ["once", "re-entry", "free"];
+
+/** Who edits; at a box the token of the manager's session, at the hub nothing. */
+export const editor = { session: "", onRefused: () => {} };
+const things = document.body.dataset.at === "box" ? AT_A_BOX : THINGS;
+let shown = null;
+
+/** Loads a document and shows it. */
+export async function show(name) {
+  const answer = await fetch(`/api/documents/${name}`).catch(() => null);
+  if (!answer?.ok) return notice(t("notice-failed"));
+  shown = await answer.json();
+  byId("revision").textContent = shown.revision ? t("documents-revision", { number: shown.revision }) : "";
+  refill(byId("document-conflicts"), ...shown.conflicts.map(conflict));
+  refill(byId("document-problems"), ...shown.problems.map((problem) => h("p", { class: "todo" }, h("code", {}, problem.thing), " ", reason(problem.code))));
+  refill(byId("document-waiting"), ...shown.waiting.map(waiting));
+  refill(byId("document-refused"), ...shown.refused.slice(0, 10).map(refused));
+  // A form that somebody is filling in is left alone.
+  if (!byId("document-things").contains(document.activeElement)) draw();
+}
+
+function draw() {
+  const cards = Object.entries(things[shown.document] ?? {}).flatMap(([family, fields]) => {
+    const names = new Set();
+    for (const path of Object.keys(shown.fields)) {
+      const [first, name] = path.split("/");
+      if (first === family) names.add(name);
+    }
+    const sorted = [...names].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
+    const add = document.body.dataset.at === "box" ? [] : [adding(family, fields)];
+    return [...sorted.map((name) => card(family, name, fields)), ...add];
+  });
+  refill(byId("document-things"), ...cards);
+}
+
+function conflict(found) {
+  const choice = (statement, holds) =>
+    h("li", {},
+      h("b", {}, display(found.path, statement.value)), " ",
+      who(statement), " ",
+      holds ? h("span", { class: "chip" }, t("documents-in-force")) : null, " ",
+      h("button", { type: "button", onclick: () => settle(found.path, statement.change) }, t("documents-settle")));
+  return h("div", { class: "conflict" },
+    h("h3", {}, title(found.path)),
+    h("p", {}, t("documents-conflict")),
+    h("ul", {}, choice(found.in_force, true), found.others.map((other) => choice(other, false))));
+}
+
+function who(statement) {
+  const name = statement.operator === 0 ? t("documents-hub") : t("documents-by", { number: statement.operator });
+  return `${name}, ${clock(statement.at_ms, lang)}`;
+}
+
+function waiting(edit) {
+  return h("p", { class: "todo" }, h("b", {}, t("documents-waiting")), " ", summary(edit));
+}
+
+function refused(edit) {
+  return h("p", { class: "todo" }, h("b", {}, t("documents-refused")), " ", summary(edit), " ", reason(edit.code));
+}
+
+function summary(edit) {
+  return Object.entries(edit.set).map(([path, value]) => `${title(path)}: ${value === null ? "–" : display(path, value)}`).join(" · ");
+}
+
+function title(path) {
+  const [family, name, field] = path.split("/");
+  const fields = shown?.fields ?? {};
+  const words = fields[`${family}/${name}/name_${lang}`] ?? fields[`${family}/${name}/${lang}`] ?? fields[`${family}/${name}/name`];
+  return `${tOr(`thing-${family}`, family)} ${name}${words ? ` (${words})` : ""} · ${tOr(`field-${field}`, field)}`;
+}
+
+function display(path, value) {
+  return path.endsWith("/price") ? money(value, lang) : value;
+}
+
+function card(family, name, fields) {
+  const at = (field) => `${family}/${name}/${field}`;
+  const words = shown.fields[at(`name_${lang}`)] ?? shown.fields[at(lang)] ?? shown.fields[at("name")] ?? "";
+  const inputs = Object.entries(fields).map(([field, kind]) => [field, kind, input(at(field), kind)]);
+  const labels = inputs.map(([field, , node]) => {
+    const isWaiting = shown.waiting.some((edit) => Object.keys(edit.set).some((path) => path === at(field) || path.startsWith(`${at(field)}/`)));
+    return h("label", { class: isWaiting ? "waiting" : null }, h("span", {}, tOr(`field-${field}`, field), isWaiting ? h("small", {}, ` ${t("documents-not-confirmed")}`) : null), node);
+  });
+  const form = h("form", { "data-thing": `${family}/${name}` }, h("h3", {}, `${name} ${words}`), labels, h("button", {}, t("documents-save")));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const set = {};
+    for (const [field, kind, node] of inputs) Object.assign(set, changed(at(field), kind, node));
+    send(set, form);
+  });
+  return form;
+}
+
+function adding(family, fields) {
+  const number = h("input", { required: true, maxlength: 32, autocomplete: "off" });
+  const form = h("form", { class: "adding" }, h("h3", {}, t("documents-add"), " ", tOr(`thing-${family}`, family)), h("label", {}, h("span", {}, t("documents-number")), number), h("button", {}, t("documents-add")));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const name = number.value.trim();
+    if (name !== "") form.replaceWith(card(family, name, fields));
+  });
+  return form;
+}
+
+function value(path) {
+  return shown.fields[path] ?? null;
+}
+
+function input(path, kind) {
+  const now = value(path);
+  switch (kind) {
+    case "flag": {
+      const fresh = !Object.keys(shown.fields).some((other) => other.startsWith(path.slice(0, path.lastIndexOf("/") + 1)));
+      const on = now === "true" || (fresh && /\/(listed|active)$/.test(path));
+      return h("input", { type: "checkbox", checked: on });
+    }
+    case "money":
+      return h("input", { inputmode: "decimal", pattern: "[0-9]{1,6}([.,][0-9]{2})?", value: now === null ? "" : cents(now) });
+    case "number":
+      return h("input", { inputmode: "numeric", pattern: "[0-9]*", value: now ?? "" });
+    case "time":
+      return h("input", { type: "datetime-local", value: now === null ? "" : local(Number(now)) });
+    case "mode":
+      return h("select", {}, MODES.map((mode) => h("option", { value: mode, selected: mode === (now ?? "once") }, tOf("mode", mode))));
+    case "numbers":
+      return h("input", { inputmode: "numeric", value: members(path).join(", ") });
+    case "lines":
+      return h("textarea", { rows: 2 }, members(path).map((key) => value(`${path}/${key}`)).join("\n"));
+    default:
+      return h("input", { maxlength: 64, value: now ?? "" });
+  }
+}
+
+/** What stands below a path: products of a happy hour, windows of a zone. */
+function members(path) {
+  const below = Object.keys(shown.fields).filter((key) => key.startsWith(`${path}/`) && value(key) !== "false");
+  return below.map((key) => key.slice(path.length + 1)).sort((a, b) => Number(a) - Number(b));
+}
+
+function changed(path, kind, node) {
+  const set = {};
+  const put = (key, wanted) => {
+    if (wanted !== value(key)) set[key] = wanted;
+  };
+  const words = (node.value ?? "").trim();
+  switch (kind) {
+    case "flag":
+      if (node.checked || value(path) !== null) put(path, String(node.checked));
+      break;
+    case "money":
+      put(path, words === "" ? null : fromCents(words));
+      break;
+    case "time":
+      put(path, words === "" ? null : String(Math.floor(new Date(words).getTime() / 1000)));
+      break;
+    case "numbers": {
+      const wanted = words.split(/[^0-9]+/).filter((part) => part !== "");
+      for (const key of wanted) put(`${path}/${Number(key)}`, "true");
+      for (const key of members(path)) if (!wanted.includes(key)) put(`${path}/${key}`, null);
+      break;
+    }
+    case "lines": {
+      const wanted = words.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+      wanted.forEach((line, index) => put(`${path}/${index}`, line));
+      for (const key of members(path)) if (Number(key) >= wanted.length) put(`${path}/${key}`, null);
+      break;
+    }
+    default:
+      put(path, words === "" ? null : words);
+  }
+  return set;
+}
+
+/** `4.50` for 450; money stays an integer. */
+function cents(text) {
+  const padded = text.padStart(3, "0");
+  return `${padded.slice(0, -2)}.${padded.slice(-2)}`;
+}
+
+function fromCents(text) {
+  const [units, rest = "00"] = text.split(/[.,]/);
+  return String(Number(units + rest.padEnd(2, "0")));
+}
+
+function local(seconds) {
+  const at = new Date(seconds * 1000);
+  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
+
+async function send(set, form) {
+  if (Object.keys(set).length === 0) return notice(reason("edit.nothing"));
+  const button = form.querySelector("button");
+  button.disabled = true;
+  const { ok } = await post("/api/documents/edit", { session: editor.session, document: shown.document, set }, explained);
+  button.disabled = false;
+  if (ok) await saved();
+}
+
+async function settle(path, change) {
+  const { ok } = await post("/api/documents/settle", { session: editor.session, document: shown.document, path, change }, explained);
+  if (ok) await saved();
+}
+
+async function saved() {
+  document.activeElement?.blur();
+  await show(shown.document);
+  notice(t("documents-saved"));
+}
+
+function explained(code, args) {
+  editor.onRefused(code);
+  return reason(code, args);
+}
