@@ -226,7 +226,9 @@ impl Failure {
             Self::Name(length) => {
                 format!("A festival's name has 1 to 100 bytes, this one has {length}. Choose another.")
             }
-            Self::Person(length) => format!("A person's name has 1 to 64 bytes, this one has {length}. Choose another."),
+            Self::Person(length) => {
+                format!("A person's name has 1 to 64 bytes, this one has {length}. Choose another.")
+            }
             Self::Pin(_) => "A PIN has 4 to 12 digits and nothing else. Write another into the file.".into(),
             Self::Place(length) => format!("A place's name has at most 64 bytes, this one has {length}. Shorten it."),
             Self::Currency(code) => {

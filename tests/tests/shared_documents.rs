@@ -74,7 +74,9 @@ async fn a_price_edited_at_the_hub_and_at_a_bar_apart_holds_alike_everywhere_and
     let meet = async || {
         let hub: DocumentView = world.hub.api.get("/api/documents/catalogue").await?;
         let (bar, desk) = (catalogue(bar).await, catalogue(desk).await);
-        let same = |view: &DocumentView| (view.revision, &view.fields, &view.conflicts) == (hub.revision, &hub.fields, &hub.conflicts);
+        let same = |view: &DocumentView| {
+            (view.revision, &view.fields, &view.conflicts) == (hub.revision, &hub.fields, &hub.conflicts)
+        };
         Ok((hub.conflicts.len() == 1 && same(&bar) && same(&desk) && bar.waiting.is_empty()).then_some(hub))
     };
     let met = until("hub and boxes show the same conflict", SOON, meet).await.unwrap();

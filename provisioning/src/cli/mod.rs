@@ -8,7 +8,9 @@ use std::{
 use provisioning::{Failure, Lang, inspect::Place};
 use serde_json::{Value, json};
 
-use args::{Arguments, BoxCommand, Command, EnrolKeyCommand, FestivalCommand, HubCommand, InspectCommand, StaffCommand};
+use args::{
+    Arguments, BoxCommand, Command, EnrolKeyCommand, FestivalCommand, HubCommand, InspectCommand, StaffCommand,
+};
 
 pub(crate) mod args;
 mod boxes;
