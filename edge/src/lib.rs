@@ -10,6 +10,8 @@ mod devices;
 mod gate;
 mod hand_over;
 mod hub_link;
+pub mod load;
+mod loaded;
 mod metrics;
 mod rules;
 pub mod run;

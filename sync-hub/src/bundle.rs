@@ -55,10 +55,10 @@ impl Hub {
             products: store.pretix_products()?,
             price_revision: store.price_revision()?,
             catalogue: self.seed.products.clone(),
-            revoked: store.barred(BarReason::Revoked)?,
-            blocked: store.barred(BarReason::Blocked)?,
+            revoked: self.barred_since(BarReason::Revoked)?,
+            blocked: self.barred_since(BarReason::Blocked)?,
             places: places.into_iter().map(|(box_number, name)| Place { box_number, name }).collect(),
-            sections: Vec::new(),
+            sections: self.blob_sections()?,
         })
     }
 

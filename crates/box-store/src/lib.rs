@@ -3,6 +3,7 @@
 //! Not here: rules (`domain`), when to sync (`sync`), devices and screens.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic"))]
 mod believed;
+mod blobs;
 mod bundle;
 mod check;
 mod coverage;
@@ -12,6 +13,7 @@ mod exchange;
 mod journal;
 mod knowledge;
 mod line;
+mod mapped;
 mod open;
 mod projection;
 mod store;
@@ -21,8 +23,10 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use blobs::{BlobError, Blobs};
 pub use error::{Degraded, OpenError, StoreError};
 pub use knowledge::{DeltaOutcome, Knowledge, NewerSelf, REVOKED_DEVICE, REVOKED_TICKET, Revoked};
+pub use mapped::Mapped;
 pub use open::{BootReport, StoreConfig, open};
 pub use store::{Committed, Decision, Store, Written};
 pub use view::{Counters, OpenIntent, OwnHead, View};

@@ -29,8 +29,8 @@ const CHAIN_MAX: usize = 4096;
 mod payload;
 
 pub use payload::{
-    Ack, BundlePart, HaveBundle, HaveDelta, Hello, Ping, Refuse, RefuseCode, Renew, SectionHeld, WantBundle, WantFrom,
-    Welcome,
+    Ack, BlobPart, BundlePart, HaveBundle, HaveDelta, Hello, Ping, Refuse, RefuseCode, Renew, SectionHeld, WantBlob,
+    WantBundle, WantFrom, Welcome,
 };
 
 /// One frame.
@@ -68,6 +68,10 @@ pub enum Frame {
     Pong(Ping),
     /// 16: the sender closes; nothing was wrong.
     Bye,
+    /// 19.
+    WantBlob(WantBlob),
+    /// 20.
+    Blob(BlobPart),
 }
 
 /// Bytes that are no frame, or one that is too large.
@@ -142,7 +146,7 @@ impl Frame {
 
     /// Whether it belongs on the bulk stream, where a long transfer does not hold up control frames.
     pub fn is_bulk(&self) -> bool {
-        matches!(self, Self::Segment(_) | Self::Delta(_) | Self::Bundle(_))
+        matches!(self, Self::Segment(_) | Self::Delta(_) | Self::Bundle(_) | Self::Blob(_))
     }
 
     fn to_raw(&self) -> Result<RawFrame, FrameError> {
@@ -163,6 +167,8 @@ impl Frame {
             Self::Ping(ping) => RawFrame::cbor(14, ping),
             Self::Pong(pong) => RawFrame::cbor(15, pong),
             Self::Bye => RawFrame { kind: 16, payload: Vec::new() },
+            Self::WantBlob(want) => RawFrame::cbor(19, want),
+            Self::Blob(part) => RawFrame::cbor(20, part),
         })
     }
 
@@ -185,6 +191,8 @@ impl Frame {
             13 => Self::Renew(raw.read()?),
             14 => Self::Ping(raw.read()?),
             15 => Self::Pong(raw.read()?),
+            19 => Self::WantBlob(raw.read()?),
+            20 => Self::Blob(raw.read()?),
             16 if raw.payload.is_empty() => Self::Bye,
             16 => return Err(malformed(Malformed::Long { extra: raw.payload.len() })),
             other => return Err(FrameError::Type(other)),
@@ -211,7 +219,9 @@ impl Frame {
                 fits(part.bytes.len(), BUNDLE_PART, "bytes")?;
                 fits(end.unwrap_or(usize::MAX), usize::try_from(part.total).unwrap_or(usize::MAX), "offset")
             }
+            Self::Blob(part) => fits(part.bytes.len(), BUNDLE_PART, "bytes"),
             Self::Heads(_)
+            | Self::WantBlob(_)
             | Self::WantFrom(_)
             | Self::Segment(_)
             | Self::Ack(_)

@@ -90,6 +90,8 @@ fn all() -> Vec<(&'static str, Frame)> {
         ("ping", Frame::Ping(ping)),
         ("pong", Frame::Pong(ping)),
         ("bye", Frame::Bye),
+        ("want_blob", Frame::WantBlob(WantBlob { hash: [6; 32], offset: 70_000 })),
+        ("blob", Frame::Blob(BlobPart { hash: [6; 32], offset: 70_000, bytes: vec![1, 2, 3] })),
     ]
 }
 

@@ -122,6 +122,15 @@ pub enum HubAction {
         /// Most bytes.
         max: usize,
     },
+    /// Read a piece of a blob; answer with [`crate::HubSide::blob_read`].
+    ReadBlobPart {
+        /// BLAKE3 of the whole blob.
+        hash: [u8; 32],
+        /// From which byte.
+        offset: u64,
+        /// Most bytes.
+        max: usize,
+    },
     /// This journal has more branches than are kept: revoke its device.
     TooManyBranches {
         /// Whose journal.
