@@ -9,8 +9,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use box_store::Blobs;
 use domain::{
-    bundle::Bundle,
+    bundle::{Bundle, Package},
     id::{BoxNumber, DeviceId, FestivalId, device_id},
     trust::{CertificateChain, Founding, Purpose},
 };
@@ -161,10 +162,17 @@ pub fn identity(dir: &Path) -> Result<SigningKey> {
     Ok(SigningKey::from_bytes(&seed))
 }
 
-/// Stores what an enrolment granted: the bundle first, the grant last, since the grant makes the box a box.
+/// Stores what an enrolment granted: bundle and blobs first, the grant last, since the grant makes the box a box.
 pub fn store_enrolment(dir: &Path, enrolled: &enrolment::Enrolled, bundle: &[u8]) -> Result<()> {
-    Bundle::verify(bundle, Some(enrolled.festival()?)).context("the bundle that came with the grant")?;
-    write_durably(&dir.join(FIRST_BUNDLE), bundle)?;
+    let what = "the bundle that came with the grant";
+    let package = Package::read(bundle).context(what)?;
+    // what a plain bundle only names is fetched from the hub
+    let plain = package.blobs.is_empty();
+    let (_, blobs) = package.verify(enrolled.festival()?, None, enrolled.config.roles, |_| plain).context(what)?;
+    for (blob, bytes) in blobs {
+        Blobs::beside(&dir.join(crate::run::STORE)).put(&blob, bytes).context(what)?;
+    }
+    write_durably(&dir.join(FIRST_BUNDLE), package.bundle)?;
     write_durably(&dir.join(ENROLMENT), &enrolled.to_bytes())
 }
 

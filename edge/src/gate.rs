@@ -12,7 +12,8 @@ use hardware::signal::Signal;
 use screens::view::{GateVerdict, Pairing};
 
 use crate::{
-    station::{Loaded, Station, fresh_id},
+    loaded::Loaded,
+    station::{Station, fresh_id},
     tap_desk::Purpose,
 };
 use box_store::{Decision, View};
@@ -136,7 +137,7 @@ fn known_ticket(view: &View<'_>, ticket: &Ticket, loaded: &Loaded) -> KnownTicke
     let bundle = access::FromBundle {
         revoked: body.revoked.binary_search(&ticket.uid).is_ok(),
         blocked: body.blocked.binary_search(&ticket.uid).is_ok(),
-        held: None,
+        held: loaded.held_ticket(&ticket.uid),
     };
     let named = view.hub_ticket(&ticket.uid);
     let (revoked, blocked) = access::barred(bundle, named.as_ref(), told_ms / 1000 >= body.issued);

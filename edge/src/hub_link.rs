@@ -13,7 +13,7 @@ use domain::{id::BoxNumber, journal::Head};
 use sync::{BoxAction, BoxSide, BoxStart, Section, SignedDelta, VersionVector};
 use sync_quic::{Backoff, Link};
 
-use crate::station::Station;
+use crate::{loaded::Taken, station::Station};
 
 /// Sections that a box keeps.
 pub(crate) const SECTIONS: [Section; 5] =
@@ -54,7 +54,8 @@ pub(crate) async fn keep(station: Arc<Station>) {
 fn side(station: &Station) -> Result<BoxSide> {
     let enrolled = station.enrolled();
     let epoch = station.store.read(|view| view.head().map_or(0, |head| head.at.epoch))?;
-    let bundle = &station.bundle().bundle;
+    let loaded = station.bundle();
+    let bundle = &loaded.bundle;
     Ok(BoxSide::new(BoxStart {
         founding: enrolled.founding.clone(),
         public_key: enrolled.identity.verifying_key().to_bytes(),
@@ -65,7 +66,8 @@ fn side(station: &Station) -> Result<BoxSide> {
         held: VersionVector::new(station.store.vector()?),
         acked: station.store.acked()?,
         sections: station.store.sections_held(&SECTIONS)?,
-        bundle: bundle.body.number,
+        // one whose blobs are lost is fetched again
+        bundle: if loaded.is_whole() { bundle.body.number } else { 0 },
         bundle_keys: vec![bundle.signer],
     })
     .presenting(enrolled.further.clone()))
@@ -152,6 +154,7 @@ async fn carry_out(station: &Station, side: &mut BoxSide, link: &mut Link) -> Re
             | BoxAction::MarkAcked(_)
             | BoxAction::ApplyDelta(_)
             | BoxAction::StoreBundle { .. }
+            | BoxAction::StoreBlobPart { .. }
             | BoxAction::StoreChain(_)
             | BoxAction::NewerSelf { .. }) => tokio::task::block_in_place(|| store(station, side, on_disk))?,
         }
@@ -173,7 +176,11 @@ fn store(station: &Station, side: &mut BoxSide, action: BoxAction) -> Result<()>
         }
         BoxAction::ApplyDelta(signed) => apply(station, side, signed)?,
         BoxAction::StoreBundle { number, bytes } => match station.take_bundle(&bytes) {
-            Ok(()) => {
+            Ok(Taken::Needs(blobs)) => {
+                tracing::info!(number, blobs = blobs.len(), "a newer bundle; fetching its blobs");
+                side.needs_blobs(blobs);
+            }
+            Ok(Taken::InUse) => {
                 let held = &station.bundle().bundle;
                 side.bundle_stored(Some((held.body.number, vec![held.signer])));
             }
@@ -182,6 +189,12 @@ fn store(station: &Station, side: &mut BoxSide, action: BoxAction) -> Result<()>
                 side.bundle_stored(None);
             }
         },
+        BoxAction::StoreBlobPart { blob, offset, bytes } => {
+            let held = station.blobs.add(&blob, offset, &bytes);
+            let held =
+                held.inspect_err(|error| tracing::warn!(%error, "a blob was not taken; the bundle in use stays"));
+            side.blob_stored(&blob.hash, held.ok());
+        }
         BoxAction::StoreChain(_) => {
             tracing::info!("a renewed certificate arrived; it takes effect at the next enrolment")
         }

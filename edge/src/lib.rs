@@ -11,6 +11,8 @@ mod edits;
 mod gate;
 mod hand_over;
 mod hub_link;
+pub mod load;
+mod loaded;
 mod managers;
 mod metrics;
 mod rules;

@@ -19,6 +19,14 @@ enum Command {
         #[arg(long)]
         dir: PathBuf,
     },
+    /// Load a festival bundle or package from a file (a USB stick), whether the box runs or not.
+    Load {
+        /// The box's folder.
+        #[arg(long)]
+        dir: PathBuf,
+        /// What `sync-hub bundle` wrote.
+        file: PathBuf,
+    },
     /// Wait for a technician to enrol this box.
     Blank {
         /// The box's folder; made if it is not there.
@@ -35,6 +43,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
     let outcome = match Arguments::parse().command {
         Command::Run { dir } => edge::run::run(&dir),
+        Command::Load { dir, file } => edge::load::load(&dir, &file).map(|number| tracing::info!(number, "in use")),
         Command::Blank { dir, listen } => edge::blank::wait(&dir, &listen),
     };
     match outcome {

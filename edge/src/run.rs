@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Instant};
 
 use anyhow::{Context, Result};
 use axum_server::{Handle, tls_rustls::RustlsConfig};
-use box_store::{Store, StoreConfig};
+use box_store::{Blobs, Store, StoreConfig};
 use domain::bundle::Bundle;
 use hardware::signal::NoLight;
 use serde_json::json;
@@ -14,7 +14,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     clock::TrustedClock,
     config::{Enrolled, write_durably},
-    devices, hub_link,
+    devices, hub_link, load,
+    loaded::Loaded,
     station::Station,
     web,
 };
@@ -29,6 +30,7 @@ async fn serve(dir: &Path) -> Result<()> {
     let station = Arc::new(tokio::task::block_in_place(|| open(dir))?);
     let threads = devices::start(&station)?;
     let link = tokio::spawn(hub_link::keep(Arc::clone(&station)));
+    let loader = tokio::spawn(load::watch(Arc::clone(&station), dir.to_owned()));
 
     let screen = &station.enrolled().config.screen;
     let tls = RustlsConfig::from_config(Arc::new(tls(&screen.certificate_pem, &screen.key_pem)?));
@@ -45,6 +47,7 @@ async fn serve(dir: &Path) -> Result<()> {
     station.stop();
     handle.graceful_shutdown(Some(web::STOP_WITHIN));
     let _ = link.await;
+    let _ = loader.await;
     let _ = server.await;
     tokio::task::spawn_blocking(move || {
         for thread in threads {
@@ -66,20 +69,26 @@ async fn asked_to_stop() -> Result<()> {
     Ok(())
 }
 
-fn open(dir: &Path) -> Result<Station> {
+/// The store's file in the box's folder.
+pub(crate) const STORE: &str = "store.db";
+
+/// How the store of this box is opened.
+pub(crate) fn store_of(dir: &Path, enrolled: &Enrolled) -> StoreConfig {
+    StoreConfig {
+        path: dir.join(STORE),
+        festival: enrolled.festival(),
+        identity: enrolled.identity.clone(),
+        box_number: enrolled.box_number(),
+        chain: enrolled.chain.clone(),
+        software: concat!("edge ", env!("CARGO_PKG_VERSION")).into(),
+    }
+}
+
+/// Opens the box in this folder.
+pub(crate) fn open(dir: &Path) -> Result<Station> {
     let enrolled = Enrolled::read(dir)?;
-    let (store, report) = box_store::open(
-        StoreConfig {
-            path: dir.join("store.db"),
-            festival: enrolled.festival(),
-            identity: enrolled.identity.clone(),
-            box_number: enrolled.box_number(),
-            chain: enrolled.chain.clone(),
-            software: concat!("edge ", env!("CARGO_PKG_VERSION")).into(),
-        },
-        crate::clock::RELEASED.saturating_mul(1000),
-    )
-    .context("the box's store")?;
+    let (store, report) = box_store::open(store_of(dir, &enrolled), crate::clock::RELEASED.saturating_mul(1000))
+        .context("the box's store")?;
     tracing::info!(
         entries = report.entries,
         epoch = report.epoch,
@@ -96,7 +105,12 @@ fn open(dir: &Path) -> Result<Station> {
     // a bundle is signed at the hub's time, so it is at least as late as that
     let last_hub_ms = last_hub_ms.max(bundle.body.issued.saturating_mul(1000));
     let clock = TrustedClock::at_boot(last_entry_ms, last_hub_ms, Instant::now());
-    let station = Station::new(enrolled, store, bundle, clock, Box::new(NoLight));
+    let blobs = Blobs::beside(&dir.join(STORE));
+    let loaded = Loaded::new(bundle, &blobs, enrolled.config.roles)?;
+    if let Some(tickets) = loaded.tickets_held() {
+        tracing::info!(tickets, "ticket snapshot");
+    }
+    let station = Station::new(enrolled, store, blobs, loaded, clock, Box::new(NoLight));
     if report.degraded.is_none() {
         open_enrolled_epoch(&station)?;
     }

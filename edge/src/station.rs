@@ -9,14 +9,12 @@ use std::{
     time::Instant,
 };
 
-use box_store::{Committed, Decision, Store, StoreError, View};
+use box_store::{Blobs, Committed, Decision, Store, StoreError, View};
 use domain::{
-    bundle::{Bundle, BundleError},
     id::{BoxNumber, DeviceId, EntryRef},
     journal::{Effect, Entry, Kind},
     money::Cents,
     secrets::BandSecrets,
-    ticket::Verifier,
     time::TrustedTime,
     trust::{Purpose as KeyPurpose, Roles},
     wristband::tap::{CreditKey, TapContext},
@@ -35,30 +33,12 @@ use crate::{
     clock::TrustedClock,
     config::Enrolled,
     edits::Edits,
+    loaded::Loaded,
     managers::Managers,
     metrics::Counter,
     rules::Rules,
     tap_desk::{Purpose, RequestId, TapDesk},
 };
-
-/// The bundle in use and what is derived from it once.
-pub(crate) struct Loaded {
-    /// As verified.
-    pub bundle: Bundle,
-    /// Reads tickets.
-    pub verifier: Verifier,
-    /// Keys that may sign a wristband's credits.
-    credit_keys: Vec<CreditKey>,
-}
-
-impl Loaded {
-    fn new(bundle: Bundle) -> Self {
-        let verifier = bundle.verifier(&[]);
-        let certificates = bundle.body.credit_keys.iter().filter_map(|chain| chain.verify(&bundle.founding).ok());
-        let credit_keys = certificates.map(|certificate| credit_key(certificate.subject)).collect();
-        Self { bundle, verifier, credit_keys }
-    }
-}
 
 #[derive(Default)]
 struct Gate {
@@ -75,6 +55,9 @@ pub(crate) struct Station {
     pub desk: TapDesk,
     /// Trusted time.
     pub clock: TrustedClock,
+    /// Blobs of bundles, on disk.
+    pub blobs: Blobs,
+    taking: Mutex<()>,
     loaded: RwLock<Arc<Loaded>>,
     rules: RwLock<Arc<Rules>>,
     /// Shared documents and what was edited here.
@@ -145,7 +128,8 @@ pub(crate) struct Agreement {
     pub unsent: u64,
 }
 
-fn credit_key(public: [u8; 32]) -> CreditKey {
+/// A key that may sign credits.
+pub(crate) fn credit_key(public: [u8; 32]) -> CreditKey {
     CreditKey { id: domain::id::key_id(&public), public, revoked: false }
 }
 
@@ -174,7 +158,8 @@ impl Station {
     pub(crate) fn new(
         enrolled: Enrolled,
         store: Store,
-        bundle: Bundle,
+        blobs: Blobs,
+        loaded: Loaded,
         clock: TrustedClock,
         light: Box<dyn SignalLight>,
     ) -> Self {
@@ -185,8 +170,10 @@ impl Station {
             store,
             desk: TapDesk::default(),
             clock,
-            rules: RwLock::new(Arc::new(Rules::of_bundle(&bundle.body))),
-            loaded: RwLock::new(Arc::new(Loaded::new(bundle))),
+            rules: RwLock::new(Arc::new(Rules::of_bundle(&loaded.bundle.body))),
+            blobs,
+            taking: Mutex::default(),
+            loaded: RwLock::new(Arc::new(loaded)),
             gate: Mutex::default(),
             hub: Mutex::default(),
             light: Mutex::new(light),
@@ -308,18 +295,16 @@ impl Station {
         self.changed();
     }
 
-    /// Takes a newer bundle: verified, on disk, then in use. An older one changes nothing.
-    pub(crate) fn take_bundle(&self, bytes: &[u8]) -> Result<(), BundleNotTaken> {
-        let held = self.bundle().bundle.body.number;
-        let bundle = Bundle::verify_newer(bytes, self.enrolled.festival(), Some(held))?;
-        if bundle.body.number == held {
-            return Ok(());
-        }
-        self.store.store_bundle(bundle.body.number, bytes)?;
-        *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Loaded::new(bundle));
+    /// A newer bundle is in use from now on (`loaded`).
+    pub(crate) fn use_bundle(&self, loaded: Arc<Loaded>) {
+        *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = loaded;
         self.read_rules();
         self.changed();
-        Ok(())
+    }
+
+    /// Held while a bundle is taken: they come from the hub and from files.
+    pub(crate) fn taking(&self) -> MutexGuard<'_, ()> {
+        lock(&self.taking)
     }
 
     /// Trusted time.
@@ -537,17 +522,6 @@ impl Station {
         // the sender lives as long as `self`
         let _ = stop.wait_for(|stop| *stop).await;
     }
-}
-
-/// Why a bundle was not taken.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum BundleNotTaken {
-    /// It does not hold.
-    #[error(transparent)]
-    Bundle(#[from] BundleError),
-    /// It could not be stored.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 #[cfg(test)]

@@ -219,6 +219,7 @@ fn grant(festival: &Festival, plan: &BoxPlan, record: &BoxRecord) -> Result<Gran
         screen_key: hex(random::secret()?.as_slice()),
         listen_https: plan.https.clone(),
         devices: plan.reader.clone(),
+        names: if plan.roles.contains(&Role::Gate) { Some(festival.names_key()?) } else { None },
     };
     Ok(GrantPlan {
         chain: unhex(&record.chain)?,

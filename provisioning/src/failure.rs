@@ -2,7 +2,7 @@
 //! what happened and what to do next. Invariant: no sentence holds a secret.
 use std::path::{Path, PathBuf};
 
-use domain::{bundle::BundleError, trust::ChainError};
+use domain::{bundle::PackageError, trust::ChainError};
 use thiserror::Error;
 
 use crate::{
@@ -89,7 +89,7 @@ pub enum Failure {
         /// Which.
         path: PathBuf,
         /// Why.
-        reason: BundleError,
+        reason: PackageError,
     },
     /// What was to be looked into cannot be read.
     Unreadable(Unreadable),

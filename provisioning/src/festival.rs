@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use domain::{
     id::FestivalId,
     money::Currency,
-    secrets::{BandSecrets, MasterSecret},
+    secrets::{BandSecrets, MasterSecret, NamesKey},
     trust::{Certificate, CertificateChain, Founding, Purpose, Scope, SignedCertificate},
 };
 use ed25519_dalek::SigningKey;
@@ -141,6 +141,12 @@ impl Festival {
     pub fn band_secrets(&self) -> Result<BandSecrets, Failure> {
         let master = MasterSecret(*files::read_secret(&self.dir.join("master.secret"))?);
         Ok(master.band_secrets(&self.id()))
+    }
+
+    /// The key of the holders' names, as gates and hub get it.
+    pub fn names_key(&self) -> Result<NamesKey, Failure> {
+        let master = MasterSecret(*files::read_secret(&self.dir.join("master.secret"))?);
+        Ok(master.names_key(&self.id()))
     }
 
     /// The authority of its screens.

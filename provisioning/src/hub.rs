@@ -165,6 +165,7 @@ fn fill(festival: &Festival, dir: &Path, plan: &HubPlan, at: u64) -> Result<HubR
     files::write_new(&dir.join("founding.cbor"), &festival.founding().to_bytes())?;
     let secrets = zeroize::Zeroizing::new(to_cbor(&festival.band_secrets()?));
     files::write_new(&dir.join("secrets/bands.cbor"), &secrets)?;
+    files::write_new(&dir.join("secrets/names.key"), festival.names_key()?.bytes())?;
 
     let ca = festival.screens_ca()?;
     let hosts: Vec<String> = tls::host_of(&plan.https).into_iter().chain(plan.names.iter().cloned()).collect();
@@ -248,6 +249,7 @@ mod tests {
         let secrets: BandSecrets =
             domain::wire::from_canonical_cbor(&files::read(&out.join("secrets/bands.cbor")).unwrap()).unwrap();
         assert_eq!(secrets, festival.band_secrets().unwrap());
+        assert_eq!(files::read(&out.join("secrets/names.key")).unwrap(), festival.names_key().unwrap().bytes());
         assert_eq!(files::read(&out.join("founding.cbor")).unwrap(), festival.founding().to_bytes());
         assert_eq!(unhex(&files::read_text(&out.join("console.token")).unwrap()).unwrap().len(), 32);
         assert_eq!(festival.hubs().unwrap(), [record]);

@@ -59,10 +59,10 @@ impl Hub {
             products: store.pretix_products()?,
             price_revision,
             catalogue,
-            revoked: store.barred(BarReason::Revoked)?,
-            blocked: store.barred(BarReason::Blocked)?,
+            revoked: self.barred_since(BarReason::Revoked)?,
+            blocked: self.barred_since(BarReason::Blocked)?,
             places: places.into_iter().map(|(box_number, name)| Place { box_number, name }).collect(),
-            sections: Vec::new(),
+            sections: self.blob_sections()?,
         })
     }
 

@@ -19,6 +19,7 @@ use sync::Section;
 use thiserror::Error;
 
 use crate::{
+    blobs::Blobs,
     bundle::BundleError,
     config::{ConfigError, FestivalConfig},
     credits::Payment,
@@ -96,6 +97,7 @@ pub struct Hub {
     pub(crate) offers: BTreeMap<WalletId, CreditItem>,
     pub(crate) due: BTreeMap<WalletId, Payment>,
     pub(crate) documents: documents::Documents,
+    pub(crate) blobs: Blobs,
     pub(crate) countersigned: BTreeMap<(domain::id::DeviceId, u32), u32>,
     clock: Clock,
 }
@@ -172,6 +174,7 @@ impl Hub {
             pending: Batch::default(),
             conflicted: HashSet::new(),
             bundle: 0,
+            blobs: Blobs::new(dir),
             numbers: BTreeMap::new(),
             revoked: BTreeSet::new(),
             feeds: Arc::new(Feeds::default()),
@@ -192,6 +195,7 @@ impl Hub {
         hub.dirty.edits.clear();
         hub.resume_deltas()?;
         hub.adopt_credit_files()?;
+        hub.load_blobs()?;
         Ok(hub)
     }
 

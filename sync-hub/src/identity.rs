@@ -8,12 +8,13 @@ use std::{
 
 use domain::{
     id::{DeviceId, FestivalId, device_id},
-    secrets::BandSecrets,
+    secrets::{BandSecrets, NamesKey},
     trust::{CertificateChain, ChainError, Founding, FoundingError, Purpose},
     wire::{Malformed, from_canonical_cbor},
 };
 use ed25519_dalek::SigningKey;
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 /// Why the hub's directory cannot be used.
 #[derive(Debug, Error)]
@@ -95,6 +96,8 @@ pub struct Identity {
     pub manager: Option<Keyed>,
     /// Turns a band's UID into a wallet; `None` where the hub was given none.
     pub bands: Option<BandSecrets>,
+    /// Seals the holders' names; `None` where the hub was given none: then it keeps no name.
+    pub names: Option<NamesKey>,
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, IdentityError> {
@@ -144,6 +147,16 @@ impl Identity {
             ),
             false => None,
         };
+        let names = dir.join("secrets/names.key");
+        let names = match names.exists() {
+            true => {
+                let seed = Zeroizing::new(bytes(&names)?);
+                let len = seed.len();
+                let key = seed.as_slice().try_into().map_err(|_| IdentityError::KeyLength { path: names, len })?;
+                Some(NamesKey::new(key))
+            }
+            false => None,
+        };
         Ok(Self {
             festival: founding.festival(),
             hub: keyed(&keys, "hub", &founding, Purpose::Hub)?,
@@ -152,6 +165,7 @@ impl Identity {
             tickets,
             manager,
             bands,
+            names,
             founding,
         })
     }

@@ -3,7 +3,8 @@
 //! Not here: what entries mean (`domain`), what a session does next (`sync`), sockets of QUIC (`sync-quic`).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic"))]
 
-pub mod boxes;
+pub mod blobs;
+mod boxes;
 pub mod bundle;
 pub mod closing;
 pub mod config;

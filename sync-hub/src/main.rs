@@ -37,9 +37,12 @@ enum Command {
         /// The hub's directory.
         #[arg(long)]
         dir: PathBuf,
-        /// Where to.
+        /// Where the bundle alone goes.
+        #[arg(long, required_unless_present = "package")]
+        out: Option<PathBuf>,
+        /// Where the bundle goes with its ticket snapshot and names in one file, for a USB stick.
         #[arg(long)]
-        out: PathBuf,
+        package: Option<PathBuf>,
     },
     /// Imports what pretix exported: keys, items, revoked and blocked secrets of one event or several (JSON).
     ImportPretix {
@@ -116,10 +119,20 @@ fn main() -> anyhow::Result<()> {
                 anyhow::Ok(())
             })
         }
-        Command::Bundle { dir, out } => {
-            let bundle = open(&dir)?.current_bundle()?;
-            std::fs::write(&out, &bundle.bytes).with_context(|| out.display().to_string())?;
-            println!("{}", serde_json::json!({ "number": bundle.number, "bytes": bundle.bytes.len() }));
+        Command::Bundle { dir, out, package } => {
+            let mut hub = open(&dir)?;
+            let (number, packed) = hub.package()?;
+            let bundle = hub.current_bundle()?;
+            let written = [(out, bundle.bytes.as_slice()), (package, packed.as_slice())];
+            for (file, bytes) in written {
+                if let Some(file) = file {
+                    std::fs::write(&file, bytes).with_context(|| file.display().to_string())?;
+                }
+            }
+            println!(
+                "{}",
+                serde_json::json!({ "number": number, "bytes": bundle.bytes.len(), "package": packed.len() })
+            );
             Ok(())
         }
         Command::ImportPretix { dir, file } => {

@@ -15,7 +15,7 @@ use domain::{
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use sync::{
     Frame, HubAction, HubSide, HubStart, Section,
-    frame::{BundlePart, Hello, RefuseCode},
+    frame::{BlobPart, BundlePart, Hello, RefuseCode},
     session::{
         CloseReason, Quota,
         hub_side::{BoxStanding, Standing, Stored},
@@ -25,6 +25,7 @@ use sync_quic::{HubListener, Link, LinkSender};
 use tokio::sync::{broadcast::error::RecvError, oneshot, watch};
 
 use crate::{
+    blobs::BlobFolder,
     deltas::feed::{Feeds, Next},
     hub::{Clock, Hub, HubError},
     identity::Identity,
@@ -50,6 +51,7 @@ struct Shared {
     writer: Writer,
     feeds: Arc<Feeds>,
     identity: Arc<Identity>,
+    blobs: BlobFolder,
     metrics: Metrics,
     clock: Clock,
     quotas: Mutex<HashMap<DeviceId, Quota>>,
@@ -69,6 +71,7 @@ impl Sessions {
         writer: Writer,
         feeds: Arc<Feeds>,
         identity: Arc<Identity>,
+        blobs: BlobFolder,
         metrics: Metrics,
         clock: Clock,
         down: watch::Receiver<bool>,
@@ -77,6 +80,7 @@ impl Sessions {
             writer,
             feeds,
             identity,
+            blobs,
             metrics,
             clock,
             quotas: Mutex::default(),
@@ -237,6 +241,12 @@ impl Session {
                 HubAction::JudgeEdit(edit) => {
                     let answer = self.call(move |hub| hub.take_edit(&edit)).await?;
                     self.side.edit_judged(Some(answer));
+                }
+                HubAction::ReadBlobPart { hash, offset, max } => {
+                    let folder = self.shared.blobs.clone();
+                    let read = tokio::task::spawn_blocking(move || folder.piece(&hash, offset, max));
+                    let bytes = read.await.unwrap_or_default();
+                    self.side.blob_read(BlobPart { hash, offset, bytes });
                 }
                 HubAction::TooManyBranches { device, epoch: _ } => {
                     self.call(move |hub| hub.revoke_device(device, "too many branches")).await?;

@@ -9,8 +9,9 @@ use domain::{
     id::TicketUid,
     ticket::{
         TicketError,
-        pretix_sig1::{PretixKey, PretixKeyError, identity_of_secret},
+        pretix_sig1::{ParsedPretix, PretixKey, PretixKeyError, identity_of_secret, uid},
     },
+    wire::Malformed,
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -18,7 +19,7 @@ use thiserror::Error;
 use crate::{
     config::NAME_MAX,
     hub::{Hub, HubError},
-    store::BarReason,
+    store::{BarReason, ImportedTicket},
 };
 
 /// Most secrets in one import.
@@ -88,8 +89,39 @@ struct Export {
     revoked: List,
     #[serde(alias = "api_blockedsecrets", alias = "blocked_secrets")]
     blocked: List,
+    #[serde(alias = "api_orderpositions", alias = "orderpositions")]
+    positions: Positions,
     #[serde(flatten)]
     one: Option<Event>,
+}
+
+/// Sold tickets as pretix lists them, or a page of its API.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Positions {
+    Sold(Vec<Position>),
+    Page { results: Vec<Position> },
+}
+
+#[derive(Debug, Deserialize)]
+struct Position {
+    secret: String,
+    #[serde(default)]
+    attendee_name: Option<String>,
+}
+
+impl Default for Positions {
+    fn default() -> Self {
+        Self::Sold(Vec::new())
+    }
+}
+
+impl Positions {
+    fn sold(&self) -> &[Position] {
+        match self {
+            Self::Sold(sold) | Self::Page { results: sold } => sold,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -160,6 +192,10 @@ pub struct Imported {
     pub keys: usize,
     /// Products in all.
     pub products: usize,
+    /// Sold tickets that the export names.
+    pub tickets: usize,
+    /// Those of them with a holder's name.
+    pub names: usize,
     /// Tickets that were not revoked before.
     pub revoked: usize,
     /// Tickets that were not blocked before.
@@ -224,6 +260,18 @@ fn identities(
     Ok((barred, free))
 }
 
+/// A sold ticket as its secret says, under whichever of the keys signed it.
+fn sold(secret: &str, index: usize, keys: &[PretixKey]) -> Result<(PretixKey, ImportedTicket), PretixError> {
+    let wrong = |reason| PretixError::Secret { list: "sold", index, reason };
+    let parsed = ParsedPretix::parse(secret).map_err(wrong)?;
+    let key = keys.iter().find(|key| parsed.verify(key).is_ok()).ok_or(wrong(TicketError::BadSignature))?;
+    let ticket = parsed.ticket().map_err(wrong)?;
+    let end = |unix_s: Option<u64>| u32::try_from(unix_s.unwrap_or(0)).unwrap_or(0);
+    let item = u32::try_from(ticket.item).map_err(|_| wrong(Malformed::Value("item").into()))?;
+    let window = (end(ticket.valid_from), end(ticket.valid_until));
+    Ok((*key, ImportedTicket { ticket: uid(key, &ticket.seed), event: 0, item, window }))
+}
+
 impl Hub {
     /// Imports what pretix exported (JSON).
     pub fn import_pretix(&mut self, json: &[u8]) -> Result<Imported, HubError> {
@@ -232,7 +280,8 @@ impl Hub {
         if events.is_empty() {
             return Err(PretixError::Json("it names no event (\"slug\" and \"valid_keys\")".into()).into());
         }
-        let secrets = export.revoked.secrets().len().saturating_add(export.blocked.secrets().len());
+        let barred = export.revoked.secrets().len().saturating_add(export.blocked.secrets().len());
+        let secrets = barred.saturating_add(export.positions.sold().len());
         if secrets > SECRETS_MAX {
             return Err(PretixError::TooMany(secrets).into());
         }
@@ -245,6 +294,12 @@ impl Hub {
         }
         let (revoked, _) = identities(&export.revoked, "revoked", &keys)?;
         let (blocked, free) = identities(&export.blocked, "blocked", &keys)?;
+        let mut positions = Vec::new();
+        for (index, position) in export.positions.sold().iter().enumerate() {
+            let (key, ticket) = sold(&position.secret, index, &keys)?;
+            let name = position.attendee_name.as_deref().unwrap_or_default();
+            positions.push((key, ticket, self.sealed_name(ticket.ticket, name)?));
+        }
 
         let mut imported = Imported::default();
         self.store.transaction::<_, HubError>(|store| {
@@ -260,8 +315,18 @@ impl Hub {
                 imported.keys = imported.keys.saturating_add(event.keys.len());
                 imported.events.push(event.slug.clone());
             }
+            for (key, ticket, name) in positions {
+                let slug = store.owner_of_pretix_key(key.as_bytes())?.ok_or(HubError::NotFound("the key's event"))?;
+                store.put_imported(&ImportedTicket { event: store.pretix_event(&slug)?, ..ticket })?;
+                imported.tickets = imported.tickets.saturating_add(1);
+                if let Some(name) = name {
+                    store.put_name(ticket.ticket, &name)?;
+                    imported.names = imported.names.saturating_add(1);
+                }
+            }
             Ok(())
         })?;
+        self.blobs.changed();
         imported.revoked = self.bar_tickets(&revoked.into_iter().collect::<Vec<_>>(), BarReason::Revoked)?;
         imported.blocked = self.bar_tickets(&blocked.into_iter().collect::<Vec<_>>(), BarReason::Blocked)?;
         for ticket in free {

@@ -14,8 +14,9 @@ use sync_quic::{HubListener, ListenerConfig};
 use tokio::sync::watch;
 
 use crate::{
+    blobs::{BlobFolder, make},
     config::HubConfig,
-    hub::{Clock, Hub},
+    hub::{Clock, Hub, HubError},
     identity::Identity,
     metrics::Metrics,
     net::{Sessions, is_down},
@@ -23,7 +24,7 @@ use crate::{
     store::Reading,
     totals,
     web::{App, Parts, router},
-    writer::Writer,
+    writer::{Event, Writer},
 };
 
 /// The view is put together at most so often, and at least so often.
@@ -65,9 +66,11 @@ pub async fn start(dir: &Path, clock: Clock) -> anyhow::Result<Running> {
     let token = std::fs::read_to_string(dir.join("console.token")).context("console.token")?;
     anyhow::ensure!(token.trim().len() >= 32, "console.token: at least 32 hexadecimal digits are needed");
     let mut hub = Hub::open(dir, identity.clone(), clock.clone())?;
+    hub.refresh_blobs()?;
     hub.current_bundle()?;
     let readings = (0..4).map(|_| hub.reading()).collect::<Result<Vec<_>, _>>()?;
     let viewing = hub.reading()?;
+    let making = hub.reading()?;
     let feeds = hub.feeds();
     let metrics = Metrics::default();
     let delta_every = Duration::from_millis(config.delta_ms.clamp(20, 10_000));
@@ -97,7 +100,8 @@ pub async fn start(dir: &Path, clock: Clock) -> anyhow::Result<Running> {
     // Who does not say what they want in time makes room for others.
     server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
     let server = server.serve(router(app).into_make_service());
-    let sessions = Sessions::new(writer.clone(), feeds, identity, metrics.clone(), clock, down.clone());
+    let sessions =
+        Sessions::new(writer.clone(), feeds, identity, BlobFolder::new(dir), metrics.clone(), clock, down.clone());
     let tasks = vec![
         tokio::spawn(async move {
             if let Err(error) = server.await {
@@ -105,6 +109,7 @@ pub async fn start(dir: &Path, clock: Clock) -> anyhow::Result<Running> {
             }
         }),
         tokio::spawn(async move { sessions.serve(listener).await }),
+        tokio::spawn(bundles(writer.clone(), making, down.clone())),
         tokio::spawn(views(writer.clone(), viewing, metrics, view_out, down)),
     ];
     let file = dir.join("run.json");
@@ -177,6 +182,56 @@ async fn views(
             () = is_down(&mut down) => return,
         }
         made = Instant::now();
+    }
+}
+
+/// Looks so often whether blobs are to be made and keys were left for the hub.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Keeps the bundle's blobs up to date, beside the writer.
+async fn bundles(writer: Writer, reading: Reading, mut down: watch::Receiver<bool>) {
+    let mut reading = Some(reading);
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = is_down(&mut down) => return,
+        }
+        let due = writer.call(|hub| {
+            let due = hub.blobs_due()?;
+            if due.is_some() {
+                hub.blobs_begun();
+            }
+            Ok::<_, HubError>(due)
+        });
+        let plan = match due.await {
+            Ok(Ok(Some(plan))) => plan,
+            Ok(Ok(None)) => continue,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "whether the bundle's blobs are due is not known");
+                continue;
+            }
+            Err(_) => return,
+        };
+        let Some(held) = reading.take() else { return };
+        let made = tokio::task::spawn_blocking(move || {
+            let made = make(&held, &plan);
+            (held, made)
+        });
+        let Ok((held, made)) = made.await else { return };
+        reading = Some(held);
+        let taken = writer.call(move |hub| {
+            let taken = made.and_then(|made| hub.take_blobs(made));
+            if taken.is_err() {
+                hub.blobs_failed();
+            }
+            taken.and_then(|()| Ok((hub.bundle_number(), hub.current_bundle()?.number)))
+        });
+        match taken.await {
+            Ok(Ok((before, number))) if number != before => writer.tell(Event::Bundle(number)),
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the bundle's blobs could not be made"),
+            Err(_) => return,
+        }
     }
 }
 

@@ -493,6 +493,7 @@ pub(crate) fn config() -> BoxConfig {
         screen_key: "00ff".into(),
         listen_https: "0.0.0.0:8443".into(),
         devices: "virtual".into(),
+        names: None,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Not here: rules (`domain`), when to sync (`sync`), devices and screens.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic"))]
 mod believed;
+mod blobs;
 mod bundle;
 mod check;
 mod coverage;
@@ -13,6 +14,7 @@ mod exchange;
 mod journal;
 mod knowledge;
 mod line;
+mod mapped;
 mod open;
 mod projection;
 mod store;
@@ -23,8 +25,10 @@ mod writer;
 mod tests;
 
 pub use documents::{ConfirmedEdits, OwnEdit};
+pub use blobs::{BlobError, Blobs};
 pub use error::{Degraded, OpenError, StoreError};
 pub use knowledge::{DeltaOutcome, Knowledge, NewerSelf, REVOKED_DEVICE, REVOKED_TICKET, Revoked};
+pub use mapped::Mapped;
 pub use open::{BootReport, StoreConfig, open};
 pub use store::{Committed, Decision, Store, Written};
 pub use view::{Counters, OpenIntent, OwnHead, View};

@@ -10,6 +10,12 @@ use alloc::{string::String, vec::Vec};
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use thiserror::Error;
 
+mod blob;
+mod package;
+
+pub use blob::{BLOB_MAX, BlobRef, SECTION_NAMES, SECTION_RETIRED_KEYS, SECTION_TICKETS, WrongBlob};
+pub use package::{PACKAGE_MAX, Package, PackageError};
+
 use crate::{
     id::{BoxNumber, FestivalId, TicketUid},
     money::{Cents, Currency},
@@ -199,8 +205,8 @@ pub struct BundleBody {
     /// Names of the places, for "first scanned at".
     #[n(14)]
     pub places: Vec<Place>,
-    /// Sections of later versions of the software and of later issues: number and bytes. 1 is for encrypted names,
-    /// 2 for the ticket snapshot.
+    /// Typed sections: 1 names the blob of the encrypted names, 2 that of the ticket snapshot ([`BlobRef`]), 3 lists
+    /// keys that count no more. Others are kept as they are.
     #[n(15)]
     pub sections: Vec<BundleSection>,
 }
@@ -316,6 +322,7 @@ impl Bundle {
         if body.version != 1 {
             return Err(BundleError::Version(body.version));
         }
+        body.check_sections()?;
         let founding = Founding::from_bytes(&body.founding)?;
         let festival = founding.festival();
         if let Some(wanted) = wanted.filter(|wanted| *wanted != festival) {
@@ -353,6 +360,7 @@ impl Bundle {
 
     /// What reads and verifies a ticket's text at this festival. `revoked` names ticket keys revoked since.
     pub fn verifier(&self, revoked: &[[u8; 32]]) -> Verifier {
+        let retired = self.retired_keys();
         let certificates = self.body.ticket_keys.iter().filter_map(|chain| chain.verify(&self.founding).ok());
         let ticket_keys = certificates.filter_map(|certificate| {
             let key = TicketKey::new(VerifyingKey::from_bytes(&certificate.subject).ok()?);
@@ -360,7 +368,7 @@ impl Bundle {
             Some(TicketKey {
                 valid_from: bound(certificate.valid_from),
                 valid_until: bound(certificate.valid_until),
-                revoked: revoked.contains(&certificate.subject),
+                revoked: revoked.contains(&certificate.subject) || retired.contains(&certificate.subject),
                 ..key
             })
         });
@@ -492,7 +500,12 @@ pub(crate) mod tests {
     }
 
     fn signed(number: u64) -> Vec<u8> {
-        body(number).sign(&founding().festival(), &key(2), &chain(Purpose::Bundle, &key(2), &key(1)))
+        sign_body(&body(number))
+    }
+
+    /// A body as the hub of these tests signs it.
+    pub(crate) fn sign_body(body: &BundleBody) -> Vec<u8> {
+        body.sign(&founding().festival(), &key(2), &chain(Purpose::Bundle, &key(2), &key(1)))
     }
 
     /// [`body`], as a box holds it.

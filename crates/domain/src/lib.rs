@@ -12,6 +12,7 @@ pub mod id;
 pub mod journal;
 pub mod ledger;
 pub mod money;
+pub mod names;
 pub mod secrets;
 pub mod staff;
 pub mod ticket;

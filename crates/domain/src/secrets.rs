@@ -28,6 +28,29 @@ impl core::fmt::Debug for BandSecrets {
     }
 }
 
+/// Opens the names of ticket holders. Gates and hub have it, nobody else.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop, minicbor::Encode, minicbor::Decode)]
+#[cbor(transparent)]
+pub struct NamesKey(#[cbor(n(0), with = "minicbor::bytes")] [u8; 32]);
+
+impl core::fmt::Debug for NamesKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("NamesKey(..)")
+    }
+}
+
+impl NamesKey {
+    /// From its 32 bytes, as they stand in a hub's `secrets/names.key`.
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its 32 bytes.
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
 fn derive<const N: usize>(context: &str, master: &[u8; 32], festival: &FestivalId) -> [u8; N] {
     let mut hash = blake3::Hasher::new_derive_key(context);
     hash.update(master).update(&festival.0);
@@ -44,6 +67,11 @@ impl MasterSecret {
             mac_master: derive("festival 2026-11 chip record mac", &self.0, festival),
             password_master: derive("festival 2026-11 chip password", &self.0, festival),
         }
+    }
+
+    /// The key of the holders' names, derived likewise.
+    pub fn names_key(&self, festival: &FestivalId) -> NamesKey {
+        NamesKey(derive("festival 2026-11 holder names", &self.0, festival))
     }
 }
 

@@ -31,7 +31,8 @@ const CHAIN_MAX: usize = 4096;
 mod payload;
 
 pub use payload::{
-    Ack, BundlePart, Edit, EditAnswer, HaveBundle, HaveDelta, Hello, Ping, Refuse, RefuseCode, Renew, SectionHeld,
+    Ack, BlobPart, BundlePart, Edit, EditAnswer, HaveBundle, HaveDelta, Hello, Ping, Refuse, RefuseCode, Renew,
+    SectionHeld, WantBlob,
     WantBundle, WantFrom, Welcome,
 };
 
@@ -74,6 +75,10 @@ pub enum Frame {
     Edit(Edit),
     /// 18: hub, what became of it.
     EditAnswer(EditAnswer),
+    /// 19.
+    WantBlob(WantBlob),
+    /// 20.
+    Blob(BlobPart),
 }
 
 /// Bytes that are no frame, or one that is too large.
@@ -148,7 +153,7 @@ impl Frame {
 
     /// Whether it belongs on the bulk stream, where a long transfer does not hold up control frames.
     pub fn is_bulk(&self) -> bool {
-        matches!(self, Self::Segment(_) | Self::Delta(_) | Self::Bundle(_))
+        matches!(self, Self::Segment(_) | Self::Delta(_) | Self::Bundle(_) | Self::Blob(_))
     }
 
     fn to_raw(&self) -> Result<RawFrame, FrameError> {
@@ -171,6 +176,8 @@ impl Frame {
             Self::Bye => RawFrame { kind: 16, payload: Vec::new() },
             Self::Edit(edit) => RawFrame::cbor(17, edit),
             Self::EditAnswer(answer) => RawFrame::cbor(18, answer),
+            Self::WantBlob(want) => RawFrame::cbor(19, want),
+            Self::Blob(part) => RawFrame::cbor(20, part),
         })
     }
 
@@ -193,6 +200,8 @@ impl Frame {
             13 => Self::Renew(raw.read()?),
             14 => Self::Ping(raw.read()?),
             15 => Self::Pong(raw.read()?),
+            19 => Self::WantBlob(raw.read()?),
+            20 => Self::Blob(raw.read()?),
             16 if raw.payload.is_empty() => Self::Bye,
             16 => return Err(malformed(Malformed::Long { extra: raw.payload.len() })),
             17 => Self::Edit(raw.read()?),
@@ -222,7 +231,9 @@ impl Frame {
                 fits(part.bytes.len(), BUNDLE_PART, "bytes")?;
                 fits(end.unwrap_or(usize::MAX), usize::try_from(part.total).unwrap_or(usize::MAX), "offset")
             }
+            Self::Blob(part) => fits(part.bytes.len(), BUNDLE_PART, "bytes"),
             Self::Heads(_)
+            | Self::WantBlob(_)
             | Self::WantFrom(_)
             | Self::Segment(_)
             | Self::Ack(_)

@@ -1,8 +1,10 @@
 //! `box enrol`, `box check` and `box revoke`.
-use domain::bundle::Bundle;
+use std::path::Path;
+
+use domain::bundle::{Bundle, Package, PackageError};
 use provisioning::{
     Failure, Festival, Issuer, Lang,
-    boxes::Role,
+    boxes::{self, Role},
     check,
     enrolment::{self, BoxPlan, Label},
     files,
@@ -27,9 +29,6 @@ pub(super) fn enrol(wanted: BoxEnrol, lang: Lang) -> Result<Said, Failure> {
         Some(file) => Issuer::enrol_key(&festival, file)?,
         None => Issuer::root(&festival)?,
     };
-    let bundle_bytes = files::read(&wanted.bundle)?;
-    let bundle = Bundle::verify(&bundle_bytes, Some(festival.id()));
-    let bundle = bundle.map_err(|reason| Failure::Bundle { path: wanted.bundle.clone(), reason })?;
     let hubs = match wanted.hub.is_empty() {
         true => festival.hubs()?.into_iter().flat_map(|hub| hub.public_quic).collect(),
         false => wanted.hub,
@@ -40,6 +39,7 @@ pub(super) fn enrol(wanted: BoxEnrol, lang: Lang) -> Result<Said, Failure> {
             roles.push(role);
         }
     }
+    let (bundle, bundle_bytes) = read_bundle(&festival, &wanted.bundle, &roles)?;
     let plan = BoxPlan {
         place: wanted.place,
         roles,
@@ -58,6 +58,19 @@ pub(super) fn enrol(wanted: BoxEnrol, lang: Lang) -> Result<Said, Failure> {
     let mut line = Line::open(&wanted.connect)?;
     let label = enrolment::enrol(&festival, &issuer, &mut line, &wanted.connect, &plan, now())?;
     Ok(Said::done(label_json(&festival, &label), label_text(&label, lang)))
+}
+
+/// A bundle or package as a box of these roles needs it: a gate the whole file, others the bundle alone. Blobs that
+/// a plain bundle only names come over the network.
+fn read_bundle(festival: &Festival, path: &Path, roles: &[Role]) -> Result<(Bundle, Vec<u8>), Failure> {
+    let bytes = files::read(path)?;
+    let refused = |reason: PackageError| Failure::Bundle { path: path.into(), reason };
+    let package = Package::read(&bytes).map_err(refused)?;
+    let plain = package.blobs.is_empty();
+    let wanted = boxes::roles(roles);
+    let (bundle, blobs) = package.verify(festival.id(), None, wanted, |_| plain).map_err(refused)?;
+    let kept = if blobs.is_empty() { package.bundle.to_vec() } else { bytes.clone() };
+    Ok((bundle, kept))
 }
 
 fn label_json(festival: &Festival, label: &Label) -> serde_json::Value {

@@ -10,7 +10,7 @@ pub(super) fn inspect(wanted: &InspectTicket, lang: Lang) -> Result<Said, Failur
     let bundle = match &wanted.bundle {
         Some(path) => {
             let bundle = Bundle::verify(&files::read(path)?, None);
-            Some(bundle.map_err(|reason| Failure::Bundle { path: path.clone(), reason })?)
+            Some(bundle.map_err(|reason| Failure::Bundle { path: path.clone(), reason: reason.into() })?)
         }
         None => None,
     };

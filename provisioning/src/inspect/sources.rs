@@ -117,7 +117,7 @@ impl Sources {
     /// A bundle: founding record, keys of its signer, tickets and credits.
     pub fn add_bundle(&mut self, path: &Path) -> Result<Bundle, Failure> {
         let bundle = Bundle::verify(&files::read(path)?, None);
-        let bundle = bundle.map_err(|reason| Failure::Bundle { path: path.into(), reason })?;
+        let bundle = bundle.map_err(|reason| Failure::Bundle { path: path.into(), reason: reason.into() })?;
         self.belongs(bundle.founding.clone(), path)?;
         self.chains.extend(bundle.body.ticket_keys.iter().chain(&bundle.body.credit_keys).cloned());
         Ok(bundle)

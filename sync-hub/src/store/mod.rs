@@ -13,26 +13,28 @@ use rusqlite::{CachedStatement, Connection, OpenFlags, Params, Row};
 use thiserror::Error;
 
 mod barred;
+mod blobs;
 mod boxes;
 mod bundles;
 mod catalogue;
 mod documents;
 mod entries;
 mod journals;
-mod owed;
 mod lists;
+mod owed;
 mod projections;
 mod term;
 
 pub use barred::BarReason;
+pub use blobs::{ImportedTicket, StoredBlob};
 pub use boxes::StoredBox;
 pub use bundles::StoredBundle;
 pub use catalogue::{IssuedTicket, Seed};
 pub use documents::AnsweredEdit;
 pub use entries::{Place, SetAside};
 pub use journals::{Poison, StoredJournal, StoredRun};
-pub use owed::BoxKnowledge;
 pub use lists::DeliveredBand;
+pub use owed::BoxKnowledge;
 pub use projections::StoredWallet;
 pub use term::SideFile;
 

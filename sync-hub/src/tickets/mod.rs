@@ -7,6 +7,7 @@ use domain::{
     bundle::Category,
     id::TicketUid,
     journal::{BlockedKind, Detail, Effect, Entry, Kind, Revocation},
+    names,
     ticket::{TicketId, holder_check, own::OwnTicket, uid_of_own},
 };
 
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// Longest name of a holder, in bytes.
-pub const HOLDER_MAX: usize = 200;
+pub const HOLDER_MAX: usize = names::NAME_MAX;
 
 /// What to issue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,11 +46,26 @@ impl Hub {
             tickets.push(self.signed(order, &category)?);
         }
         let now = self.now_ms();
+        let mut names = Vec::new();
+        for ticket in &tickets {
+            names.extend(self.sealed_name(ticket.uid, &order.holder)?.map(|sealed| (ticket.uid, sealed)));
+        }
         self.store.transaction::<_, HubError>(|store| {
             tickets.iter().try_for_each(|ticket| store.add_issued(ticket, now))?;
+            names.iter().try_for_each(|(ticket, sealed)| store.put_name(*ticket, sealed))?;
             Ok(())
         })?;
+        self.blobs.changed();
         Ok(tickets)
+    }
+
+    /// A holder's name as it is kept; `None` for nobody, or where this hub has no key to seal it with.
+    pub(crate) fn sealed_name(&self, ticket: TicketUid, name: &str) -> Result<Option<Vec<u8>>, HubError> {
+        let Some(key) = self.identity.names.as_ref().filter(|_| !name.trim().is_empty()) else { return Ok(None) };
+        let mut random = [0; 24];
+        getrandom::fill(&mut random).map_err(|_| HubError::Random)?;
+        let sealed = names::seal_one(&self.identity.festival, key, &random, &ticket, name.trim());
+        sealed.map(Some).map_err(|_| HubError::Invalid("the holder's name cannot be sealed"))
     }
 
     fn signed(&self, order: &Order, category: &Category) -> Result<IssuedTicket, HubError> {
@@ -118,6 +134,9 @@ impl Hub {
             })?;
         }
         self.dirty.revocations |= !new.is_empty();
+        if !new.is_empty() {
+            self.blobs.changed();
+        }
         Ok(new.len())
     }
 
@@ -136,7 +155,11 @@ impl Hub {
     pub fn unblock_ticket(&mut self, ticket: TicketUid) -> Result<bool, HubError> {
         let entries = self.lifting(BlockedKind::Ticket, ticket.into())?;
         self.act(entries)?;
-        self.store.transaction(|store| Ok(store.unblock_ticket(ticket)?))
+        let lifted = self.store.transaction::<_, HubError>(|store| Ok(store.unblock_ticket(ticket)?))?;
+        if lifted {
+            self.blobs.unblocked(ticket);
+        }
+        Ok(lifted)
     }
 }
 

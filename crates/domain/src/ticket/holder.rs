@@ -2,6 +2,8 @@
 //! Invariant: spelling that people do not see as a difference (case, accents, spaces, hyphens) makes none here.
 use alloc::string::String;
 
+use unicode_normalization::UnicodeNormalization;
+
 /// Check value of a holder's name: the low 16 bits (little-endian) of the BLAKE3 hash of its normalised form.
 /// 0 for an empty or blank name only; another name that would get 0 gets 1.
 pub fn holder_check(name: &str) -> u16 {
@@ -11,6 +13,13 @@ pub fn holder_check(name: &str) -> u16 {
     let hash = blake3::hash(normalised(name).as_bytes());
     let [low, high, ..] = *hash.as_bytes();
     u16::from_le_bytes([low, high]).max(1)
+}
+
+/// A name as a search sees it: compatible forms made one (NFKD), then as for the holder check: lower case, Latin
+/// letters plain, one space between words. Idempotent.
+pub fn fold_name(name: &str) -> String {
+    // folding may bring out a letter that folds again (an upper-case letter of a compatible form)
+    normalised(&normalised(&name.nfkd().collect::<String>()).nfkd().collect::<String>())
 }
 
 /// Lower case, Latin letters without their accents, everything else that is no letter or digit as one space.

@@ -15,7 +15,7 @@ pub mod snapshot;
 mod verifier;
 
 pub use error::{Signature, TicketError};
-pub use holder::holder_check;
+pub use holder::{fold_name, holder_check};
 pub use inspect::{Inspection, inspect};
 pub use verifier::{PretixEvent, TicketKey, Verifier};
 

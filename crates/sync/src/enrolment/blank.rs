@@ -4,7 +4,7 @@ use super::{
     PROTOCOL, Receipt, SignatureTag, SigningKey, device_certificate, from_canonical_cbor, offer_signature_parts, sign,
     verify,
 };
-use crate::session::box_side::BUNDLE_MAX;
+use domain::bundle::PACKAGE_MAX;
 
 /// What the box does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub enum BlankStep {
     Store {
         /// Its identity.
         enrolled: Box<Enrolled>,
-        /// Festival bundle; its signature is not verified here.
+        /// Festival bundle or package; nothing of it is verified here.
         bundle: Vec<u8>,
     },
     /// Nothing yet.
@@ -139,7 +139,7 @@ impl BlankBox {
 
 fn take_part(bundle: &mut Vec<u8>, part: &BundlePart) -> Result<(), EnrolError> {
     let at = usize::try_from(part.offset).unwrap_or(usize::MAX);
-    if at != bundle.len() || at.saturating_add(part.bytes.len()) > BUNDLE_MAX {
+    if at != bundle.len() || at.saturating_add(part.bytes.len()) as u64 > PACKAGE_MAX {
         return Err(EnrolError::Bundle);
     }
     bundle.extend_from_slice(&part.bytes);

@@ -7,7 +7,11 @@ use super::{
     ByteVec, Certificate, EnrolError, FestivalId, Founding, Malformed, device_certificate, from_canonical_cbor,
     read_chain, to_cbor,
 };
-use domain::{id::BoxNumber, secrets::BandSecrets, trust::Roles};
+use domain::{
+    id::BoxNumber,
+    secrets::{BandSecrets, NamesKey},
+    trust::Roles,
+};
 
 /// How a box serves its screens: a certificate of the festival's screen authority (ECDSA P-256).
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop, minicbor::Encode, minicbor::Decode)]
@@ -70,6 +74,9 @@ pub struct BoxConfig {
     /// Which wristband reader and scanner it has: "virtual".
     #[n(12)]
     pub devices: String,
+    /// Key of the holders' names; a gate's alone.
+    #[n(13)]
+    pub names: Option<NamesKey>,
 }
 
 impl BoxConfig {
@@ -98,6 +105,9 @@ impl BoxConfig {
             return Err(EnrolError::BoxNumber(self.box_number.0));
         }
         if !certificate.scope.roles.has(self.roles) {
+            return Err(EnrolError::Roles);
+        }
+        if self.names.is_some() && !self.roles.has(Roles::GATE) {
             return Err(EnrolError::Roles);
         }
         Ok(())

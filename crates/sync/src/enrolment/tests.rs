@@ -23,6 +23,7 @@ fn config(number: u16, roles: Roles) -> BoxConfig {
         screen_key: "00ff".into(),
         listen_https: "127.0.0.1:0".into(),
         devices: "virtual".into(),
+        names: roles.has(Roles::GATE).then(|| MasterSecret([9; 32]).names_key(&sample::founding().festival())),
     }
 }
 
@@ -174,4 +175,13 @@ fn a_box_that_does_not_hold_its_key_cannot_offer_it() {
 fn no_secret_is_printed() {
     let text = format!("{:?}", config(12, Roles::BAR));
     assert!(text.contains("ScreenTls(..)") && text.contains("BandSecrets(..)"), "{text}");
+}
+
+#[test]
+fn a_box_that_is_no_gate_is_never_given_the_key_of_the_names() {
+    let certificate = sample::chain(BOX, Purpose::Device, 1).verify(&sample::founding()).unwrap();
+    let mut bar = config(certificate.scope.box_numbers.0, Roles::BAR);
+    assert_eq!(bar.check(&certificate), Ok(()));
+    bar.names = Some(MasterSecret([9; 32]).names_key(&sample::founding().festival()));
+    assert_eq!(bar.check(&certificate), Err(EnrolError::Roles));
 }

@@ -190,6 +190,33 @@ pub struct WantBundle {
     pub offset: u32,
 }
 
+/// Asks for a blob of the bundle from a byte on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(array)]
+pub struct WantBlob {
+    /// BLAKE3 of the whole blob.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub hash: [u8; 32],
+    /// First byte wanted.
+    #[n(1)]
+    pub offset: u64,
+}
+
+/// A piece of a blob; an empty one says that the hub does not have it.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(array)]
+pub struct BlobPart {
+    /// BLAKE3 of the whole blob.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub hash: [u8; 32],
+    /// Where the piece belongs.
+    #[n(1)]
+    pub offset: u64,
+    /// At most [`super::BUNDLE_PART`].
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub bytes: Vec<u8>,
+}
+
 /// Why the other side will not go on.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 #[cbor(array)]

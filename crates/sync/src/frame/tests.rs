@@ -92,6 +92,8 @@ fn all() -> Vec<(&'static str, Frame)> {
         ("bye", Frame::Bye),
         ("edit", Frame::Edit(Edit { change: [8; 32], envelope: vec![1, 2, 3] })),
         ("edit_answer", Frame::EditAnswer(EditAnswer { change: [8; 32], code: 3, entered_again: false })),
+        ("want_blob", Frame::WantBlob(WantBlob { hash: [6; 32], offset: 70_000 })),
+        ("blob", Frame::Blob(BlobPart { hash: [6; 32], offset: 70_000, bytes: vec![1, 2, 3] })),
     ]
 }
 

@@ -15,8 +15,8 @@ use super::{CloseReason, HELLO_WITHIN_MS, Millis, PING_EVERY_MS, SILENCE_MS, WIN
 use crate::{
     delta::{Delta, DeltaError, DeltaProgress, Section, SignedDelta},
     frame::{
-        Ack, BundlePart, EditAnswer, Frame, HaveBundle, HaveDelta, Hello, PROTOCOL, Ping, Refuse, RefuseCode,
-        SectionHeld, WantBundle, WantFrom, Welcome,
+        Ack, EditAnswer, Frame, HaveBundle, HaveDelta, Hello, PROTOCOL, Ping, Refuse, RefuseCode, SectionHeld, WantFrom,
+        Welcome,
     },
     segment::{SEGMENT_ENTRIES, Segment},
     vector::{Branch, JournalHeads, VersionVector, hash16},
@@ -24,10 +24,12 @@ use crate::{
 
 mod actions;
 mod edits;
+mod fetch;
 mod upload;
 
 pub use actions::{Acked, BoxAction, BoxStart, KnownHead};
 use edits::Edits;
+use fetch::Fetch;
 use upload::Upload;
 
 /// Longest festival bundle.
@@ -66,7 +68,7 @@ pub struct BoxSide {
     sections: BTreeMap<Section, (DeltaProgress, DeltaProgress)>,
     /// Sections whose batch was signed with a key that may come with the next bundle.
     stalled: BTreeSet<Section>,
-    bundle: Option<(u64, u32, Vec<u8>)>,
+    fetch: Option<Fetch>,
     edits: Edits,
     heard: Millis,
     pinged: Millis,
@@ -91,7 +93,7 @@ impl BoxSide {
             uploads: BTreeMap::new(),
             awaited: VecDeque::new(),
             reading: None,
-            bundle: None,
+            fetch: None,
             edits: Edits::default(),
             heard: 0,
             pinged: 0,
@@ -168,6 +170,7 @@ impl BoxSide {
             BoxAction::MarkAcked(_)
             | BoxAction::EditAnswered(_)
             | BoxAction::StoreBundle { .. }
+            | BoxAction::StoreBlobPart { .. }
             | BoxAction::StoreChain(_)
             | BoxAction::NewerSelf { .. } => true,
             BoxAction::Send(_)
@@ -274,20 +277,6 @@ impl BoxSide {
         }
     }
 
-    /// The bundle was verified and stored, or refused (`None`).
-    pub fn bundle_stored(&mut self, stored: Option<(u64, Vec<[u8; 32]>)>) {
-        self.bundle = None;
-        if let Some((number, keys)) = stored {
-            (self.start.bundle, self.start.bundle_keys) = (number, keys);
-            if self.is_online() {
-                self.send(Frame::HaveBundle(HaveBundle { number }));
-                for section in std::mem::take(&mut self.stalled) {
-                    self.tell_section(section);
-                }
-            }
-        }
-    }
-
     /// Time passed.
     pub fn tick(&mut self, now: Millis) {
         match self.state {
@@ -383,6 +372,7 @@ impl BoxSide {
             Frame::HaveBundle(HaveBundle { number }) => self.bundle_announced(number),
             Frame::Bundle(part) => self.bundle_part(part),
             Frame::EditAnswer(answer) => self.edit_answered(answer),
+            Frame::Blob(part) => self.blob_part(part),
             Frame::Renew(renew) => {
                 match identify(&renew.chain, &self.start.founding, Purpose::Device, &self.start.public_key) {
                     Ok(_) => {
@@ -399,6 +389,7 @@ impl BoxSide {
             | Frame::Segment(_)
             | Frame::HaveDelta(_)
             | Frame::WantBundle(_)
+            | Frame::WantBlob(_)
             | Frame::Refuse(_)
             | Frame::Edit(_)
             | Frame::Bye => self.refuse(RefuseCode::Frame, "not a hub's frame"),
@@ -503,41 +494,6 @@ impl BoxSide {
             *taken = *stored;
             let have = HaveDelta { section, term: stored.term, number: stored.number, next_part: None, own: None };
             self.send(Frame::HaveDelta(have));
-        }
-    }
-
-    fn bundle_announced(&mut self, number: u64) {
-        if number > self.start.bundle {
-            let offset = match &self.bundle {
-                Some((under_way, _, bytes)) if *under_way == number => u32::try_from(bytes.len()).unwrap_or(0),
-                _ => {
-                    self.bundle = Some((number, 0, Vec::new()));
-                    0
-                }
-            };
-            self.send(Frame::WantBundle(WantBundle { number, offset }));
-        }
-    }
-
-    fn bundle_part(&mut self, part: BundlePart) {
-        let Some((number, total, bytes)) = &mut self.bundle else { return };
-        let at = usize::try_from(part.offset).unwrap_or(usize::MAX);
-        let whole = usize::try_from(part.total).unwrap_or(usize::MAX);
-        if *number != part.number || at != bytes.len() || part.bytes.is_empty() {
-            return;
-        }
-        if whole > BUNDLE_MAX || (*total != 0 && *total != part.total) {
-            return self.refuse(RefuseCode::Frame, "a bundle of another length");
-        }
-        *total = part.total;
-        bytes.extend_from_slice(&part.bytes);
-        let number = *number;
-        if bytes.len() >= whole {
-            let bytes = std::mem::take(bytes);
-            self.actions.push_back(BoxAction::StoreBundle { number, bytes });
-        } else {
-            let offset = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            self.send(Frame::WantBundle(WantBundle { number, offset }));
         }
     }
 

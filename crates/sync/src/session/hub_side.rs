@@ -12,8 +12,8 @@ use super::{CloseReason, HELLO_WITHIN_MS, Millis, Quota, SILENCE_MS, WINDOW, ide
 use crate::{
     delta::{Section, SignedDelta},
     frame::{
-        Ack, BUNDLE_PART, BundlePart, Edit, EditAnswer, Frame, HaveBundle, HaveDelta, Hello, PROTOCOL, Refuse,
-        RefuseCode, Renew, SectionHeld, WantBundle, WantFrom, Welcome,
+        Ack, BUNDLE_PART, BlobPart, BundlePart, Edit, EditAnswer, Frame, HaveBundle, HaveDelta, Hello, PROTOCOL, Refuse,
+        RefuseCode, Renew, SectionHeld, WantBlob, WantBundle, WantFrom, Welcome,
     },
     segment::{Segment, SegmentError},
     vector::{MAX_BRANCHES, VersionVector},
@@ -220,6 +220,13 @@ impl HubSide {
         }
     }
 
+    /// The answer to [`HubAction::ReadBlobPart`]; a piece without bytes where there is no such blob.
+    pub fn blob_read(&mut self, part: BlobPart) {
+        if self.is_open() {
+            self.send(Frame::Blob(part));
+        }
+    }
+
     /// The answer to [`HubAction::ReadBundlePart`]; `None` when that bundle is not kept any more.
     pub fn bundle_read(&mut self, part: Option<BundlePart>) {
         if let (Some(part), true) = (part, self.is_open()) {
@@ -328,8 +335,11 @@ impl HubSide {
                 self.actions.push_back(HubAction::ReadBundlePart { number, offset, max: BUNDLE_PART });
             }
             Frame::Edit(edit) if is_good => self.edit(edit, now),
+            Frame::WantBlob(WantBlob { hash, offset }) if is_good => {
+                self.actions.push_back(HubAction::ReadBlobPart { hash, offset, max: BUNDLE_PART });
+            }
             // It asked before it knew that it is revoked.
-            Frame::HaveDelta(_) | Frame::WantBundle(_) | Frame::Edit(_) => {}
+            Frame::HaveDelta(_) | Frame::WantBundle(_) | Frame::WantBlob(_) | Frame::Edit(_) => {}
             Frame::Ping(ping) => self.send(Frame::Pong(ping)),
             Frame::Pong(_) => {}
             Frame::Hello(_)
@@ -338,6 +348,7 @@ impl HubSide {
             | Frame::Ack(_)
             | Frame::Delta(_)
             | Frame::Bundle(_)
+            | Frame::Blob(_)
             | Frame::Refuse(_)
             | Frame::Renew(_)
             | Frame::EditAnswer(_)

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use domain::{
+    bundle::BlobRef,
     id::{DeviceId, device_id},
     journal::EntryHash,
     trust::{Purpose, Roles},
@@ -13,11 +14,13 @@ use super::{
 };
 use crate::{
     delta::{Delta, DeltaProgress, Section, SignedDelta},
-    frame::{BundlePart, Frame, HaveDelta, RefuseCode, SectionHeld},
+    frame::{BlobPart, BundlePart, Frame, HaveDelta, RefuseCode, SectionHeld},
     sample::{self, Journal, public},
     segment::Segment,
     vector::{Branch, JournalHeads, VersionVector, hash16},
 };
+
+mod blobs;
 
 const BOX: u8 = 20;
 const HUB: u8 = 30;
@@ -29,6 +32,10 @@ struct BoxShell {
     journals: Vec<Journal>,
     applied: Vec<(Section, u64, u16)>,
     bundle: Option<(u64, Vec<u8>)>,
+    /// Blobs that its bundles name.
+    needs: Vec<BlobRef>,
+    /// What is on its disk of each blob.
+    blobs: BTreeMap<[u8; 32], Vec<u8>>,
     newer_self: Vec<(u32, KnownHead)>,
     refused: Vec<u16>,
     closed: Option<CloseReason>,
@@ -55,7 +62,18 @@ impl BoxShell {
             bundle_keys: vec![public(BUNDLE_KEY)],
         };
         let (applied, newer_self, refused) = (vec![], vec![], vec![]);
-        Self { side: BoxSide::new(start), journals, applied, bundle: None, newer_self, refused, closed: None }
+        let (needs, blobs) = (vec![], BTreeMap::new());
+        Self {
+            side: BoxSide::new(start),
+            journals,
+            applied,
+            bundle: None,
+            needs,
+            blobs,
+            newer_self,
+            refused,
+            closed: None,
+        }
     }
 
     /// Does what the machine asks, until it asks for nothing more; gives what is to be sent.
@@ -77,8 +95,26 @@ impl BoxShell {
                     self.side.delta_stored(HaveDelta { section, term, number, next_part, own: None });
                 }
                 BoxAction::StoreBundle { number, bytes } => {
-                    self.bundle = Some((number, bytes));
-                    self.side.bundle_stored(Some((number, vec![public(BUNDLE_KEY)])));
+                    let held = |blob: &BlobRef| self.blobs.get(&blob.hash).map_or(0, |held| held.len() as u64);
+                    let lacks = |blob: &&BlobRef| held(blob) < blob.length;
+                    let lacking: Vec<_> = self.needs.iter().filter(lacks).map(|blob| (*blob, held(blob))).collect();
+                    if lacking.is_empty() {
+                        self.bundle = Some((number, bytes));
+                        self.side.bundle_stored(Some((number, vec![public(BUNDLE_KEY)])));
+                    } else {
+                        self.side.needs_blobs(lacking);
+                    }
+                }
+                BoxAction::StoreBlobPart { blob, offset, bytes } => {
+                    let held = self.blobs.entry(blob.hash).or_default();
+                    assert_eq!(held.len() as u64, offset, "pieces come in order");
+                    held.extend(bytes);
+                    let length = held.len() as u64;
+                    let wrong = length == blob.length && blob.check(held).is_err();
+                    if wrong {
+                        self.blobs.remove(&blob.hash);
+                    }
+                    self.side.blob_stored(&blob.hash, (!wrong).then_some(length));
                 }
                 BoxAction::NewerSelf { epoch, head } => self.newer_self.push((epoch, head)),
                 BoxAction::Refused { code, .. } => self.refused.push(code),
@@ -103,6 +139,9 @@ struct HubShell {
     quota: Quota,
     deltas: Vec<SignedDelta>,
     bundle: (u64, Vec<u8>),
+    blobs: Vec<(BlobRef, Vec<u8>)>,
+    /// Bytes of blobs read for boxes.
+    blob_bytes: usize,
     closed: Option<CloseReason>,
     box_knows: Option<SectionHeld>,
 }
@@ -118,6 +157,8 @@ impl HubShell {
             quota: Quota::default(),
             deltas: vec![],
             bundle: (0, vec![]),
+            blobs: vec![],
+            blob_bytes: 0,
             closed: None,
             box_knows: None,
         }
@@ -229,6 +270,13 @@ impl HubShell {
                     let piece = bytes[offset as usize..].iter().take(7).copied().collect();
                     let total = bytes.len() as u32;
                     self.side.bundle_read(Some(BundlePart { number, offset, total, bytes: piece }));
+                }
+                HubAction::ReadBlobPart { hash, offset, .. } => {
+                    let blob = self.blobs.iter().find(|(blob, _)| blob.hash == hash);
+                    let rest = blob.and_then(|(_, bytes)| bytes.get(offset as usize..)).unwrap_or_default();
+                    let bytes: Vec<u8> = rest.iter().take(7).copied().collect();
+                    self.blob_bytes += bytes.len();
+                    self.side.blob_read(BlobPart { hash, offset, bytes });
                 }
                 HubAction::BoxKnows { held, .. } => self.box_knows = Some(held),
                 HubAction::Close(reason) => self.closed = Some(reason),

@@ -1,5 +1,6 @@
 //! What a box's session starts from, and what it asks its shell to do.
 use domain::{
+    bundle::BlobRef,
     id::DeviceId,
     trust::{Founding, Roles},
 };
@@ -84,11 +85,23 @@ pub enum BoxAction {
     /// Store this part; parts come in order, from 0, and a part 0 throws away what was staged of that section. When
     /// its part is the last, apply all in one transaction. Answer with [`crate::BoxSide::delta_stored`].
     ApplyDelta(SignedDelta),
-    /// Verify and store it; answer with [`crate::BoxSide::bundle_stored`].
+    /// Verify it. Where it names blobs that this box needs and lacks, answer with [`crate::BoxSide::needs_blobs`]:
+    /// the same action comes again once they are there. Otherwise store it and answer with
+    /// [`crate::BoxSide::bundle_stored`].
     StoreBundle {
         /// Number as the hub announced it; the signed bundle itself decides.
         number: u64,
         /// The whole bundle.
+        bytes: Vec<u8>,
+    },
+    /// Store this piece of a blob; the last piece makes it whole, and its hash is checked then. Answer with
+    /// [`crate::BoxSide::blob_stored`].
+    StoreBlobPart {
+        /// Which.
+        blob: BlobRef,
+        /// Where the piece belongs.
+        offset: u64,
+        /// The piece.
         bytes: Vec<u8>,
     },
     /// A new chain for the box's own key, verified.

@@ -124,6 +124,15 @@ pub enum HubAction {
     },
     /// Judge this edit of a document, confirm it or not, and answer with [`crate::HubSide::edit_judged`].
     JudgeEdit(Edit),
+    /// Read a piece of a blob; answer with [`crate::HubSide::blob_read`].
+    ReadBlobPart {
+        /// BLAKE3 of the whole blob.
+        hash: [u8; 32],
+        /// From which byte.
+        offset: u64,
+        /// Most bytes.
+        max: usize,
+    },
     /// This journal has more branches than are kept: revoke its device.
     TooManyBranches {
         /// Whose journal.

@@ -1,0 +1,135 @@
+//! Large things of a bundle, named by their hash: the bundle stays small, and a box fetches only what its roles need
+//! and what it does not hold yet.
+//! Invariant: bytes count only where hash and length are those that the signed bundle names.
+//! Not here: the formats inside (`ticket::snapshot`, `names`), fetching (`sync`), files (`box-store`).
+use alloc::vec::Vec;
+
+use thiserror::Error;
+
+use super::{Bundle, BundleBody, BundleSection, RawKey};
+use crate::{
+    trust::Roles,
+    wire::{Malformed, Reader, Writer, from_canonical_cbor, to_cbor},
+};
+
+/// Section of the holders' names, encrypted (`names`).
+pub const SECTION_NAMES: u16 = 1;
+/// Section of the ticket snapshot (`ticket::snapshot`).
+pub const SECTION_TICKETS: u16 = 2;
+/// Section of the keys that count no more although a chain above may still name them: CBOR array of public keys.
+pub const SECTION_RETIRED_KEYS: u16 = 3;
+/// Longest blob.
+pub const BLOB_MAX: u64 = 64 << 20;
+
+/// Names a blob. 44 bytes: BLAKE3 hash 32 · length u64 · records u32, little-endian.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BlobRef {
+    /// BLAKE3 of its bytes.
+    pub hash: [u8; 32],
+    /// How many bytes; 1 to [`BLOB_MAX`].
+    pub length: u64,
+    /// How many records, for people.
+    pub count: u32,
+}
+
+/// Bytes that are not the blob that was named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum WrongBlob {
+    /// Of another length.
+    #[error("the blob has {found} bytes, the bundle names one of {wanted}")]
+    Length {
+        /// Held.
+        found: u64,
+        /// Named.
+        wanted: u64,
+    },
+    /// Of another hash.
+    #[error("the blob is not the one that the bundle names")]
+    Hash,
+}
+
+impl BlobRef {
+    /// Names these bytes.
+    pub fn of(bytes: &[u8], count: u32) -> Self {
+        Self { hash: *blake3::hash(bytes).as_bytes(), length: bytes.len() as u64, count }
+    }
+
+    /// The section that carries it.
+    pub fn section(&self, number: u16) -> BundleSection {
+        let mut out = Writer::new();
+        out.bytes(&self.hash);
+        out.u64(self.length);
+        out.u32(self.count);
+        BundleSection { number, bytes: out.finish() }
+    }
+
+    /// Reads a section's bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut input = Reader::new(bytes);
+        let blob = Self { hash: input.array()?, length: input.u64()?, count: input.u32()? };
+        input.end()?;
+        if (1..=BLOB_MAX).contains(&blob.length) { Ok(blob) } else { Err(Malformed::Value("blob length")) }
+    }
+
+    /// Whether these are its bytes.
+    pub fn check(&self, bytes: &[u8]) -> Result<(), WrongBlob> {
+        let found = bytes.len() as u64;
+        if found != self.length {
+            return Err(WrongBlob::Length { found, wanted: self.length });
+        }
+        if *blake3::hash(bytes).as_bytes() == self.hash { Ok(()) } else { Err(WrongBlob::Hash) }
+    }
+}
+
+impl BundleBody {
+    /// Checks the sections that this software knows: each once, each readable.
+    pub(super) fn check_sections(&self) -> Result<(), Malformed> {
+        for number in [SECTION_NAMES, SECTION_TICKETS, SECTION_RETIRED_KEYS] {
+            let mut of = self.sections.iter().filter(|section| section.number == number);
+            match (of.next(), of.next()) {
+                (_, Some(_)) => return Err(Malformed::Value("section twice")),
+                (Some(section), None) if number == SECTION_RETIRED_KEYS => {
+                    from_canonical_cbor::<Vec<RawKey>>(&section.bytes)?;
+                }
+                (Some(section), None) => {
+                    BlobRef::from_bytes(&section.bytes)?;
+                }
+                (None, None) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The section of keys that count no more.
+    pub fn retired_section(keys: &[[u8; 32]]) -> BundleSection {
+        let keys: Vec<RawKey> = keys.iter().copied().map(RawKey).collect();
+        BundleSection { number: SECTION_RETIRED_KEYS, bytes: to_cbor(&keys) }
+    }
+
+    fn section(&self, number: u16) -> Option<&[u8]> {
+        self.sections.iter().find(|section| section.number == number).map(|section| section.bytes.as_slice())
+    }
+}
+
+impl Bundle {
+    /// The blob of a section, where the bundle names one.
+    pub fn blob(&self, number: u16) -> Option<BlobRef> {
+        BlobRef::from_bytes(self.body.section(number)?).ok()
+    }
+
+    /// Every blob that it names.
+    pub fn blobs(&self) -> impl Iterator<Item = BlobRef> + '_ {
+        [SECTION_TICKETS, SECTION_NAMES].into_iter().filter_map(|number| self.blob(number))
+    }
+
+    /// The blobs that a box of these roles must hold before it may use the bundle: a gate both, others none.
+    pub fn needed_blobs(&self, roles: Roles) -> Vec<BlobRef> {
+        if roles.has(Roles::GATE) { self.blobs().collect() } else { Vec::new() }
+    }
+
+    /// Keys that count no more.
+    pub fn retired_keys(&self) -> Vec<[u8; 32]> {
+        let listed = self.body.section(SECTION_RETIRED_KEYS).map(from_canonical_cbor::<Vec<RawKey>>);
+        listed.and_then(Result::ok).unwrap_or_default().into_iter().map(|key| key.0).collect()
+    }
+}
