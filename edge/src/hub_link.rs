@@ -16,7 +16,8 @@ use sync_quic::{Backoff, Link};
 use crate::station::Station;
 
 /// Sections that a box keeps.
-pub(crate) const SECTIONS: [Section; 4] = [Section::Wallets, Section::Tickets, Section::Revocations, Section::Credits];
+pub(crate) const SECTIONS: [Section; 5] =
+    [Section::Wallets, Section::Tickets, Section::Revocations, Section::Zones, Section::Credits];
 const TICK: Duration = Duration::from_millis(500);
 /// Taken for the way of the hub's time to the box.
 const ROUND_TRIP_MS: u64 = 500;
@@ -193,6 +194,10 @@ fn apply(station: &Station, side: &mut BoxSide, signed: SignedDelta) -> Result<(
     match station.store.apply_delta(vec![signed])? {
         DeltaOutcome::Staged(have) => side.delta_stored(have),
         DeltaOutcome::Applied { have, newer_self, .. } => {
+            if have.iter().any(|have| have.section == Section::Zones) {
+                crate::share::answer(station)?;
+                tell_commits(station, side)?;
+            }
             have.into_iter().for_each(|have| side.delta_stored(have));
             if let Some(newer) = newer_self {
                 next_epoch(station, side, newer)?;

@@ -57,21 +57,21 @@ pub(super) fn refusal(status: StatusCode, code: &str, args: Args) -> Refused {
     Refused { status, refusal: Refusal { code: code.into(), args } }
 }
 
-fn refused(code: &str) -> Refused {
+pub(super) fn refused(code: &str) -> Refused {
     refusal(StatusCode::CONFLICT, code, BTreeMap::new())
 }
 
-type Body<T> = Result<Json<T>, JsonRejection>;
+pub(super) type Body<T> = Result<Json<T>, JsonRejection>;
 
 /// A body that is not what the route takes: 400 and why.
-fn body<T>(body: Body<T>) -> Result<T, Refused> {
+pub(super) fn body<T>(body: Body<T>) -> Result<T, Refused> {
     body.map(|Json(body)| body).map_err(|rejection| {
         let args = BTreeMap::from([("reason".to_owned(), rejection.body_text())]);
         refusal(StatusCode::BAD_REQUEST, "api.body", args)
     })
 }
 
-fn request_id(text: &str) -> Result<RequestId, Refused> {
+pub(super) fn request_id(text: &str) -> Result<RequestId, Refused> {
     let bytes = domain::wire::unhex(text).and_then(|bytes| RequestId::try_from(bytes).ok());
     bytes.ok_or_else(|| refusal(StatusCode::BAD_REQUEST, "api.id", BTreeMap::new()))
 }

@@ -12,7 +12,10 @@ use domain::{
 };
 
 use super::journals::{Journal, Journals, ReadBody, countersigned_subject, journal_subject};
-use crate::store::{Place, Store, StoreError, StoredWallet};
+use crate::{
+    store::{PassageSums, Passages, Place, Store, StoreError, StoredWallet},
+    zones,
+};
 
 /// Where entries come from.
 pub(crate) struct Source<'a> {
@@ -110,6 +113,7 @@ impl Cache {
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     cache: Cache,
+    passages: BTreeMap<(u16, DeviceId, u32), PassageSums>,
     touched: HashMap<[u8; 16], Touched>,
     runs: BTreeSet<(u32, u32)>,
     entries: usize,
@@ -126,6 +130,7 @@ pub(crate) struct Dirty {
     pub(crate) tickets: HashSet<TicketUid>,
     pub(crate) journals: BTreeSet<(DeviceId, u32)>,
     pub(crate) revocations: bool,
+    pub(crate) zones: bool,
 }
 
 impl Dirty {
@@ -134,10 +139,12 @@ impl Dirty {
         self.tickets.extend(other.tickets);
         self.journals.extend(other.journals);
         self.revocations |= other.revocations;
+        self.zones |= other.zones;
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.wallets.is_empty() && self.tickets.is_empty() && self.journals.is_empty() && !self.revocations
+        let nothing_named = self.wallets.is_empty() && self.tickets.is_empty() && self.journals.is_empty();
+        nothing_named && !self.revocations && !self.zones
     }
 }
 
@@ -170,7 +177,13 @@ pub(crate) fn about(entry: &Entry) -> About {
         (Effect::Block | Effect::Unblock | Effect::Unknown(_), _) => About::Any(subject),
         (
             Effect::None,
-            Kind::NOTE | Kind::GENESIS | Kind::SHIFT_OPEN | Kind::SHIFT_CLOSE | Kind::DECISION | Kind::SHARE,
+            Kind::NOTE
+            | Kind::GENESIS
+            | Kind::SHIFT_OPEN
+            | Kind::SHIFT_CLOSE
+            | Kind::DECISION
+            | Kind::SHARE
+            | Kind::SHARE_RELEASE,
         ) => About::Nothing,
         (Effect::None, Kind(kind)) if kind > Kind::WRITTEN_OFF.0 => About::Nothing,
         (Effect::None, _) => About::Wallet(subject.wallet()),
@@ -223,6 +236,14 @@ impl Batch {
         }
         let entry = body.entry();
         let counts = standing == Standing::InForce;
+        if matches!(standing, Standing::InForce | Standing::Disputed) {
+            if let Some((gate, sums)) = zones::counted(entry, journal.device, journal.epoch, place.seq) {
+                self.passages.entry(gate).or_default().add(&sums);
+            }
+            if zones::is_override(entry) {
+                self.touch(zones::overrides_subject(), place);
+            }
+        }
         match about(entry) {
             About::Nothing => {}
             About::Closure => {
@@ -354,6 +375,17 @@ impl Batch {
                 store.put_sums(WalletId(subject), &wallet)?;
                 dirty.wallets.insert(WalletId(subject));
                 self.cache.0.insert(WalletId(subject), wallet);
+            }
+        }
+        let counted = std::mem::take(&mut self.passages);
+        if !counted.is_empty() {
+            dirty.zones = true;
+            let mut held: BTreeMap<_, PassageSums> =
+                store.passages()?.into_iter().map(|row| ((row.zone, row.device, row.epoch), row.sums)).collect();
+            for ((zone, device, epoch), new) in counted {
+                let mut sums = held.remove(&(zone, device, epoch)).unwrap_or_default();
+                sums.add(&new);
+                store.put_passages(&Passages { zone, device, epoch, sums })?;
             }
         }
         for (journal, run) in std::mem::take(&mut self.runs) {

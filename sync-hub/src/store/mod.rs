@@ -20,6 +20,7 @@ mod entries;
 mod journals;
 mod owed;
 mod lists;
+mod passages;
 mod projections;
 mod term;
 
@@ -31,6 +32,7 @@ pub use entries::{Place, SetAside};
 pub use journals::{Poison, StoredJournal, StoredRun};
 pub use owed::BoxKnowledge;
 pub use lists::DeliveredBand;
+pub use passages::{PassageSums, Passages};
 pub use projections::StoredWallet;
 pub use term::SideFile;
 
