@@ -219,9 +219,7 @@ impl Hub {
             | Section::Documents
             | Section::Bundle
             | Section::Zones
-            | Section::Credits => {
-                Vec::new()
-            }
+            | Section::Credits => Vec::new(),
         };
         let parts = self.parts(&Pending { section, number, items, vector }, true);
         self.feeds.set_snapshot(section, Batch { number, prev: 0, parts });
@@ -281,11 +279,7 @@ impl Hub {
                 // A new term tells all of them again.
                 Section::Credits if number == 0 => self.forget_offers()?,
                 // Told again as a whole with the first publication.
-                Section::Zones
-                | Section::Certificates
-                | Section::Documents
-                | Section::Bundle
-                | Section::Credits => {}
+                Section::Zones | Section::Certificates | Section::Documents | Section::Bundle | Section::Credits => {}
             }
         }
         // Which journals a batch before the restart took into account is not kept: the next one names them all.
