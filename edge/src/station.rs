@@ -33,6 +33,7 @@ use crate::{
     clock::TrustedClock,
     config::Enrolled,
     edits::Edits,
+    gate::passage::Passer,
     loaded::Loaded,
     managers::Managers,
     metrics::Counter,
@@ -44,6 +45,8 @@ use crate::{
 struct Gate {
     last: Option<GateVerdict>,
     refused: u64,
+    /// Whom the last verdict refused, for a supervisor.
+    last_refused: Option<Passer>,
 }
 
 /// One box.
@@ -65,6 +68,7 @@ pub(crate) struct Station {
     /// Who may edit them at present.
     pub managers: Managers,
     gate: Mutex<Gate>,
+    attempts: crate::supervisor::Kept,
     hub: Mutex<HubLink>,
     light: Mutex<Box<dyn SignalLight>>,
     seen_green: Mutex<Vec<EntryRef>>,
@@ -175,6 +179,7 @@ impl Station {
             taking: Mutex::default(),
             loaded: RwLock::new(Arc::new(loaded)),
             gate: Mutex::default(),
+            attempts: Mutex::default(),
             hub: Mutex::default(),
             light: Mutex::new(light),
             seen_green: Mutex::default(),
@@ -454,6 +459,21 @@ impl Station {
         }
         drop(gate);
         self.changed();
+    }
+
+    /// Whom a supervisor may let pass: the last one who was refused.
+    pub(crate) fn remember_refused(&self, passer: Option<Passer>) {
+        lock(&self.gate).last_refused = passer;
+    }
+
+    /// The last one who was refused.
+    pub(crate) fn last_refused(&self) -> Option<Passer> {
+        lock(&self.gate).last_refused.clone()
+    }
+
+    /// Wrong PINs at this box.
+    pub(crate) fn attempts(&self) -> &crate::supervisor::Kept {
+        &self.attempts
     }
 
     /// The band was paired to the ticket on the screen.

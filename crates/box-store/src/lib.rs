@@ -20,6 +20,7 @@ mod projection;
 mod store;
 mod view;
 mod writer;
+mod zones;
 
 #[cfg(test)]
 mod tests;
@@ -32,3 +33,4 @@ pub use mapped::Mapped;
 pub use open::{BootReport, StoreConfig, open};
 pub use store::{Committed, Decision, Store, Written};
 pub use view::{Counters, OpenIntent, OwnHead, View};
+pub use zones::ZonePlaces;

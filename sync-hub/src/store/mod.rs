@@ -22,6 +22,7 @@ mod entries;
 mod journals;
 mod lists;
 mod owed;
+mod passages;
 mod projections;
 mod term;
 
@@ -35,6 +36,7 @@ pub use entries::{Place, SetAside};
 pub use journals::{Poison, StoredJournal, StoredRun};
 pub use lists::DeliveredBand;
 pub use owed::BoxKnowledge;
+pub use passages::{PassageSums, Passages};
 pub use projections::StoredWallet;
 pub use term::SideFile;
 
