@@ -3,6 +3,8 @@
 //! Not here: rules (`domain`), storage (`box-store`), the wire (`sync`, `sync-quic`).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic"))]
 
+#[cfg(test)]
+mod bench;
 pub mod blank;
 pub mod clock;
 pub mod config;
@@ -13,6 +15,7 @@ mod hub_link;
 mod metrics;
 mod rules;
 pub mod run;
+mod staff_session;
 mod station;
 mod tap_desk;
 mod tapping;

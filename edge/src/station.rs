@@ -36,6 +36,7 @@ use crate::{
     config::Enrolled,
     metrics::Counter,
     rules::Rules,
+    staff_session::StaffDesk,
     tap_desk::{Purpose, RequestId, TapDesk},
 };
 
@@ -71,8 +72,11 @@ pub(crate) struct Station {
     pub store: Store,
     /// What the next band is for.
     pub desk: TapDesk,
+    /// Who works here.
+    pub staff: StaffDesk,
     /// Trusted time.
     pub clock: TrustedClock,
+    started: Instant,
     loaded: RwLock<Arc<Loaded>>,
     rules: RwLock<Arc<Rules>>,
     gate: Mutex<Gate>,
@@ -176,7 +180,9 @@ impl Station {
             enrolled,
             store,
             desk: TapDesk::default(),
+            staff: StaffDesk::default(),
             clock,
+            started: Instant::now(),
             rules: RwLock::new(Arc::new(Rules::of_bundle(&bundle.body))),
             loaded: RwLock::new(Arc::new(Loaded::new(bundle))),
             gate: Mutex::default(),
@@ -245,11 +251,6 @@ impl Station {
         }
     }
 
-    /// Who is logged in; 0 nobody.
-    pub(crate) fn operator(&self) -> u32 {
-        0
-    }
-
     /// Symmetric keys of the bands.
     pub(crate) fn secrets(&self) -> &BandSecrets {
         &self.enrolled.config.band
@@ -294,6 +295,13 @@ impl Station {
         Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Goes by other rules from now on.
+    #[cfg(test)]
+    pub(crate) fn set_rules(&self, rules: Rules) {
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+        self.changed();
+    }
+
     /// Takes a newer bundle: verified, on disk, then in use. An older one changes nothing.
     pub(crate) fn take_bundle(&self, bytes: &[u8]) -> Result<(), BundleNotTaken> {
         let held = self.bundle().bundle.body.number;
@@ -311,6 +319,11 @@ impl Station {
     /// Trusted time.
     pub(crate) fn trusted_time(&self) -> TrustedTime {
         self.clock.trusted(Instant::now())
+    }
+
+    /// Milliseconds since the start, by a clock that only runs forward.
+    pub(crate) fn up_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Unix milliseconds of trusted time.

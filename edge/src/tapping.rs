@@ -4,7 +4,7 @@
 use box_store::{Decision, View};
 use domain::{
     id::{EntryRef, WalletId},
-    journal::{BandProfile, Detail, Effect, Entry, Flags, Kind, Pairing},
+    journal::{BandProfile, Detail, Effect, Entry, Flags, Kind, Means, Pairing},
     ledger::WalletFlags,
     money::Cents,
     till::{Account, TillRefusal},
@@ -179,7 +179,7 @@ fn account_entry(
         }
         Purpose::TopUp(amount) => {
             account.may_top_up(*amount, policy.maximum_balance)?;
-            Ok((uid_top_up_entry(&of, *amount, Cents::ZERO), amount.as_i64()))
+            Ok((uid_top_up_entry(&of, *amount, Cents::ZERO, Means::Cash), amount.as_i64()))
         }
         Purpose::Refund => {
             let left = Cents::try_from(account.balance.max(0)).map_err(|_| TillRefusal::Amount)?;
@@ -354,7 +354,7 @@ fn tap_request(station: &Station, waiting: &Waiting) -> Option<TapRequest> {
             retry_of,
         },
         Purpose::TopUp(amount) => {
-            TapRequest::TopUp { amount: *amount, key: station.credit_key()?, fee: Cents::ZERO, retry_of }
+            TapRequest::TopUp { amount: *amount, key: station.credit_key()?, fee: Cents::ZERO, means: Means::Cash, retry_of }
         }
         Purpose::Refund => TapRequest::Refund,
         Purpose::ClosingRead => TapRequest::ClosingRead,

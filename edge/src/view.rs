@@ -69,6 +69,7 @@ pub(crate) fn of(station: &Station) -> BoxView {
         in_doubt: stored.in_doubt,
         unconfirmed_paid: stored.unconfirmed,
         reader: if station.reader_ready() { Reader::Ready } else { Reader::Lost },
+        staff: station.staff_view(),
         currency: currency(loaded.bundle.currency()),
         epoch: stored.epoch,
         gate: roles.has(Roles::GATE).then(|| shown::GateView {

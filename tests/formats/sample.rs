@@ -207,15 +207,14 @@ impl Purse {
             spent_after: record.spent,
             new_credit,
             old_credit: None,
-            sale,
-        };
+            sale, fee: Cents::ZERO, means: domain::journal::Means::None };
         (intent, record.tap_counter)
     }
 }
 
 pub(crate) fn beers(count: u32, out: u32, back: u32) -> Sale {
     let lines = vec![SaleLine { product: 1, quantity: count, unit_price: cents(350) }];
-    Sale { deposit_out: cents(out), deposit_back: cents(back), lines }
+    Sale { deposit_out: cents(out), deposit_back: cents(back), lines, ..Sale::default() }
 }
 
 pub(crate) fn journal() -> Journal {
@@ -261,7 +260,7 @@ pub(crate) fn journal() -> Journal {
         ..entry(Kind::INTENT, Effect::HoldCredit, 3_000)
     };
     let at = journal.write(Entry { part: part(Detail::Intent(intent)), ..top_up.clone() });
-    let done = TopUp { c_only: false, fee: cents(50) };
+    let done = TopUp { c_only: false, fee: cents(50), means: domain::journal::Means::Cash };
     journal.write(Entry {
         refers_to: Some(at),
         part: part(Detail::TopUp(done)),
@@ -457,6 +456,8 @@ pub(crate) fn bundle() -> Vec<u8> {
             name_en: "Site".into(),
             price: cents(9_000),
             zones: 5,
+            voucher_product: None,
+            voucher_quantity: 0,
         }],
         events: vec![ImportedEvent { index: 1, slug: "lac26".into(), keys: vec![RawKey(public(60))] }],
         products: vec![PretixProduct { event: 1, item: 12, name: "Pass".into(), zones: 1 }],

@@ -56,6 +56,22 @@ pub struct HandedOver {
     pub handed_over: bool,
 }
 
+/// `/api/staff/log-in`, and a supervisor's confirmation inside other bodies.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pin {
+    /// Staff number.
+    pub number: u32,
+    /// As typed.
+    pub pin: String,
+}
+
+impl std::fmt::Debug for Pin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Pin({}, ..)", self.number)
+    }
+}
+
 /// `/api/top-up`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -10,8 +10,10 @@ use crate::Lang;
 
 mod hub;
 mod outcome;
+mod staff;
 
 pub use hub::{Conflict, ConflictKind, ConflictPlace, DemoBox, DemoView, HubBox, HubView, StoryLine, Totals};
+pub use staff::{OperatorView, StaffRole, StaffView};
 pub use outcome::{Args, GateVerdict, GateView, Pairing, Phase, TapResult, TillView, TopUpView};
 
 /// Everything that one box's pages show.
@@ -54,6 +56,8 @@ pub struct BoxView {
     pub currency: String,
     /// Epoch of the box's journal.
     pub epoch: u32,
+    /// Who works here; `None` where the festival has no staff list.
+    pub staff: Option<StaffView>,
     /// Set where the box is a gate.
     pub gate: Option<GateView>,
     /// Set where the box is a till.

@@ -10,6 +10,7 @@ use axum::{
 };
 use domain::{
     money::Cents,
+    staff::{StaffRefusal, StaffRoles},
     till::{self, BasketLine},
     trust::Roles,
 };
@@ -61,17 +62,37 @@ fn refused(code: &str) -> Refused {
     refusal(StatusCode::CONFLICT, code, BTreeMap::new())
 }
 
-type Body<T> = Result<Json<T>, JsonRejection>;
+/// A no of the box's rules.
+pub(super) fn of_code(code: &str) -> Refused {
+    refused(code)
+}
+
+/// A no about who asks.
+pub(super) fn of_staff(refusal: &StaffRefusal) -> Refused {
+    let args = refusal.arguments().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    self::refusal(StatusCode::FORBIDDEN, refusal.code(), args)
+}
+
+/// Runs what reads or writes the store, or hashes a PIN, on a thread that may block.
+pub(super) async fn blocking(work: impl FnOnce() -> Result<Response, Refused> + Send + 'static) -> Response {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(refused)) => refused.into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+pub(super) type Body<T> = Result<Json<T>, JsonRejection>;
 
 /// A body that is not what the route takes: 400 and why.
-fn body<T>(body: Body<T>) -> Result<T, Refused> {
+pub(super) fn body<T>(body: Body<T>) -> Result<T, Refused> {
     body.map(|Json(body)| body).map_err(|rejection| {
         let args = BTreeMap::from([("reason".to_owned(), rejection.body_text())]);
         refusal(StatusCode::BAD_REQUEST, "api.body", args)
     })
 }
 
-fn request_id(text: &str) -> Result<RequestId, Refused> {
+pub(super) fn request_id(text: &str) -> Result<RequestId, Refused> {
     let bytes = domain::wire::unhex(text).and_then(|bytes| RequestId::try_from(bytes).ok());
     bytes.ok_or_else(|| refusal(StatusCode::BAD_REQUEST, "api.id", BTreeMap::new()))
 }
@@ -116,6 +137,7 @@ pub(super) async fn sale(
         if !station.roles().has(Roles::BAR) {
             return Err(refused("till.not_a_bar"));
         }
+        station.may(StaffRoles::BAR).map_err(|refusal| of_staff(&refusal))?;
         let line = |line: &post::SaleLine| BasketLine { product: line.product, quantity: line.quantity };
         let lines: Vec<BasketLine> = sale.lines.iter().map(line).collect();
         let deposit = station.bundle().bundle.body.policy.cup_deposit;
@@ -145,6 +167,7 @@ pub(super) async fn top_up(
         if !station.roles().has(Roles::TOP_UP) {
             return Err(refused("till.not_a_desk"));
         }
+        station.may(StaffRoles::TOP_UP).map_err(|refusal| of_staff(&refusal))?;
         match Cents::new(top_up.amount_cents) {
             Some(amount) if amount > Cents::ZERO => Ok((id, Purpose::TopUp(amount))),
             _ => Err(refused("till.amount")),
@@ -179,6 +202,9 @@ async fn at_desk(station: Arc<Station>, wait: Wait, only: Body<OnlyId>, purpose:
     };
     if !station.roles().has(Roles::TOP_UP) {
         return refused("till.not_a_desk").into_response();
+    }
+    if let Err(refusal) = station.may(StaffRoles::TOP_UP) {
+        return of_staff(&refusal).into_response();
     }
     ask(station, id, purpose, wait).await
 }

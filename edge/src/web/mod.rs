@@ -6,6 +6,7 @@ mod auth;
 mod events;
 mod health;
 mod pages;
+mod staff_api;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -35,6 +36,8 @@ pub(crate) fn router(station: Arc<Station>) -> Router {
         .route("/api/top-up/cancel", post(api::cancel))
         .route("/api/band/closing-read", post(api::closing_read))
         .route("/api/band/refund", post(api::refund))
+        .route("/api/staff/log-in", post(staff_api::log_in))
+        .route("/api/staff/log-out", post(staff_api::log_out))
         .route("/api/agreement", get(api::agreement))
         .layer(middleware::from_fn_with_state(Arc::clone(&station), auth::guard));
     Router::new()

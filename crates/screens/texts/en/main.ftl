@@ -60,6 +60,14 @@ till-given_up = It cannot be told whether this tap was paid. The books settle it
 till-timeout = Nobody tapped. Nothing was charged: press Pay again.
 till-cancelled = The sale was cancelled. Nothing was charged: the basket is still there.
 
+## Staff
+staff-not_logged_in = Nobody is logged in at this box. Nothing was booked: log in with your number and PIN.
+staff-not_allowed = Your role does not include this. Nothing was booked: ask a colleague who may do it.
+staff-wrong_pin = Number or PIN is wrong. Nothing was booked: try again.
+staff-wait = Too many wrong PINs in a row. Nothing was booked: wait { $count } seconds, then try again.
+staff-not_supervisor = The PIN is right, but this person is no supervisor. Nothing was booked: call a supervisor.
+staff-no_list = This festival has no staff list, so nobody can confirm this. Nothing was booked: ask the organiser.
+
 ## Box
 box-disk_full = The disk of this box is full. It sells and admits nothing more: use another box and call the technician.
 box-degraded = This box found damage in its records and keeps them as evidence. It books nothing more: use another box and call the technician.

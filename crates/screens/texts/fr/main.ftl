@@ -60,6 +60,14 @@ till-given_up = On ne peut pas savoir si ce passage a été payé. Les comptes l
 till-timeout = Aucun bracelet présenté. Rien n'a été débité : touchez de nouveau Payer.
 till-cancelled = La vente a été annulée. Rien n'a été débité : le panier est toujours là.
 
+## Personnel
+staff-not_logged_in = Personne n'est identifié sur ce boîtier. Rien n'a été enregistré : identifiez-vous avec numéro et code.
+staff-not_allowed = Votre rôle ne comprend pas cela. Rien n'a été enregistré : demandez à un collègue qui en a le droit.
+staff-wrong_pin = Numéro ou code faux. Rien n'a été enregistré : réessayez.
+staff-wait = Trop de codes faux à la suite. Rien n'a été enregistré : attendez { $count } secondes, puis réessayez.
+staff-not_supervisor = Le code est bon, mais cette personne n'est pas responsable. Rien n'a été enregistré : appelez un responsable.
+staff-no_list = Ce festival n'a pas de liste du personnel, personne ne peut donc confirmer. Rien n'a été enregistré : demandez à l'organisateur.
+
 ## Boîtier
 box-disk_full = Le disque de ce boîtier est plein. Il ne vend et n'admet plus rien : prenez un autre boîtier et appelez le technicien.
 box-degraded = Ce boîtier a trouvé des enregistrements abîmés et les garde comme preuve. Il n'enregistre plus rien : prenez un autre boîtier et appelez le technicien.
