@@ -11,6 +11,7 @@ use domain::{
     secrets::{BandSecrets, MasterSecret},
     staff::{Member, StaffRoles},
     ticket::own::OwnTicket,
+    till::{Basket, PriceList, Priced},
     trust::{Certificate, CertificateChain, Founding, Purpose as KeyPurpose, Roles, Scope, SignedCertificate},
     wristband::{ChipKind, initial_pages, layout},
 };
@@ -271,6 +272,14 @@ impl Bench {
             holder_check: 0,
         };
         ticket.sign(&founding().festival(), &key(TICKET))
+    }
+
+    /// A basket at the prices in force.
+    pub(crate) fn priced(&self, basket: &Basket) -> Priced {
+        let rules = self.station.rules();
+        let (cup_deposit, now) = (cents(100), self.station.trusted_time());
+        let list = PriceList { catalogue: &rules.catalogue, cup_deposit, now, time_uncertainty_s: 300 };
+        domain::till::price(basket, &list).unwrap()
     }
 
     /// Asks for something and holds the band to the reader. Gives the light and what the screen shows.

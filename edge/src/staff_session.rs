@@ -15,7 +15,7 @@ use domain::{
 };
 use screens::view::{OperatorView, StaffRole, StaffView};
 
-use crate::station::Station;
+use crate::{refusal::NotDone, station::Station};
 
 /// A session ends by itself after this long without a touch.
 pub(crate) const IDLE: Duration = Duration::from_secs(5 * 60);
@@ -34,21 +34,6 @@ pub(crate) struct Operator {
 impl From<&Member> for Operator {
     fn from(member: &Member) -> Self {
         Self { number: member.number, name: member.name.clone(), roles: member.roles }
-    }
-}
-
-/// Why a login did not happen.
-#[derive(Debug)]
-pub(crate) enum NotLoggedIn {
-    /// The person.
-    Staff(StaffRefusal),
-    /// The store's code: a login that is not on disk is none.
-    Store(&'static str),
-}
-
-impl From<StaffRefusal> for NotLoggedIn {
-    fn from(refusal: StaffRefusal) -> Self {
-        Self::Staff(refusal)
     }
 }
 
@@ -101,9 +86,9 @@ impl Station {
     }
 
     /// Logs in; whoever was here before is logged out by it. Blocks while the PIN is hashed.
-    pub(crate) fn log_in(&self, number: u32, pin: &str) -> Result<Operator, NotLoggedIn> {
+    pub(crate) fn log_in(&self, number: u32, pin: &str) -> Result<Operator, NotDone> {
         let operator = self.person(number, pin)?;
-        self.staff_entry(operator.number, StaffChange::In).map_err(NotLoggedIn::Store)?;
+        self.staff_entry(operator.number, StaffChange::In).map_err(NotDone::Code)?;
         *self.staff.session.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(Session { number: operator.number, touched: Instant::now() });
         self.changed();

@@ -25,7 +25,7 @@ use ed25519_dalek::SigningKey;
 use hardware::signal::{Signal, SignalLight};
 use screens::{
     Lang,
-    view::{GateVerdict, GateView, HubLink, Pairing, TapResult},
+    view::{GateVerdict, GateView, HubLink, Pairing, ScannedVoucher, TapResult},
 };
 use serde::Serialize;
 use sync::Section;
@@ -36,6 +36,8 @@ use crate::{
     config::Enrolled,
     metrics::Counter,
     rules::Rules,
+    correction::LastSale,
+    parked::Parked,
     staff_session::StaffDesk,
     tap_desk::{Purpose, RequestId, TapDesk},
 };
@@ -74,6 +76,13 @@ pub(crate) struct Station {
     pub desk: TapDesk,
     /// Who works here.
     pub staff: StaffDesk,
+    /// What can be taken back with one touch.
+    pub last_sale: LastSale,
+    /// Baskets put aside.
+    pub parked: Parked,
+    /// The voucher that the scanner read last, for the till's screen.
+    pub scanned: Mutex<Option<ScannedVoucher>>,
+    training: AtomicBool,
     /// Trusted time.
     pub clock: TrustedClock,
     started: Instant,
@@ -181,6 +190,10 @@ impl Station {
             store,
             desk: TapDesk::default(),
             staff: StaffDesk::default(),
+            last_sale: LastSale::default(),
+            parked: Parked::default(),
+            scanned: Mutex::default(),
+            training: AtomicBool::new(false),
             clock,
             started: Instant::now(),
             rules: RwLock::new(Arc::new(Rules::of_bundle(&bundle.body))),
@@ -288,6 +301,22 @@ impl Station {
     /// The bundle in use.
     pub(crate) fn bundle(&self) -> Arc<Loaded> {
         Arc::clone(&self.loaded.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The catalogue as it was under a revision, for a basket that was begun then; `None`: not kept.
+    pub(crate) fn catalogue_at(&self, revision: u32) -> Option<Arc<Rules>> {
+        Some(self.rules()).filter(|rules| rules.catalogue.revision == revision)
+    }
+
+    /// Whether the till trains: entries are marked, and nothing moves.
+    pub(crate) fn is_training(&self) -> bool {
+        self.training.load(Ordering::Relaxed)
+    }
+
+    /// Begins or ends training.
+    pub(crate) fn set_training(&self, on: bool) {
+        self.training.store(on, Ordering::Relaxed);
+        self.changed();
     }
 
     /// The rules in force.
@@ -423,9 +452,9 @@ impl Station {
         }
         let (at, entry) = answer;
         let charged = match purpose {
-            Purpose::Sale(_) | Purpose::Refund => entry.amount.as_i64(),
+            Purpose::Sale(_) | Purpose::Refund | Purpose::PayOut => entry.amount.as_i64(),
             Purpose::TopUp(_) => 0i64.saturating_sub(entry.amount.as_i64()),
-            Purpose::ClosingRead | Purpose::Pairing(_) => 0,
+            Purpose::ClosingRead | Purpose::Pairing(_) | Purpose::Look(_) => 0,
         };
         Some(KnownRequest::Answered(TapResult {
             id: domain::wire::hex(&id),

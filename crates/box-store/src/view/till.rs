@@ -131,6 +131,26 @@ impl View<'_> {
         Ok(found)
     }
 
+    /// The last sales and top-ups here, newest first.
+    pub fn last_sales(&self, most: u32) -> Vec<(EntryRef, Entry)> {
+        self.kept(self.last_sold(most))
+    }
+
+    fn last_sold(&self, most: u32) -> Result<Vec<(EntryRef, Entry)>, StoreError> {
+        // the kind stands at byte 2 of a body
+        let mut statement = self.connection.prepare_cached(
+            "SELECT at, body FROM entry
+             WHERE at > (SELECT max(at) FROM entry) - ?2 AND hex(substr(body, 3, 2)) IN ('0300', '0400')
+             ORDER BY at DESC LIMIT ?1",
+        )?;
+        let mut rows = statement.query(params![most, LOOK_BACK])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push((At::from_sql(row.get(0)?)?.of(self.device), read(&row.get::<_, Vec<u8>>(1)?)?));
+        }
+        Ok(found)
+    }
+
     /// What the wallet is owed, as this box knows it.
     pub fn pending(&self, wallet: &WalletId) -> Pending {
         let own = self.uncovered_entries(&wallet.0, Section::Wallets);

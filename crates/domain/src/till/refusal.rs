@@ -113,6 +113,9 @@ pub enum TillRefusal {
     /// The journal was closed for the event.
     #[error("the journal is closed")]
     JournalClosed,
+    /// A correction that is about another band.
+    #[error("this is about another wristband")]
+    NotThisBand,
     /// Not while training.
     #[error("not while training")]
     Training,
@@ -148,6 +151,7 @@ impl TillRefusal {
             Self::ShiftOpen => "till.shift_open",
             Self::NoShift => "till.no_shift",
             Self::JournalClosed => "till.journal_closed",
+            Self::NotThisBand => "till.not_this_band",
             Self::Training => "till.training",
         }
     }
@@ -192,6 +196,7 @@ impl TillRefusal {
             | Self::ShiftOpen
             | Self::NoShift
             | Self::JournalClosed
+            | Self::NotThisBand
             | Self::Training => Vec::new(),
         }
     }
