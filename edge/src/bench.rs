@@ -177,8 +177,7 @@ impl Bench {
         let bench = Self::new();
         let sells = StaffRoles::BAR.and(StaffRoles::TOP_UP);
         bench.set_rules(|rules| {
-            rules.staff.members =
-                vec![member(WAITER, sells), member(SUPERVISOR, sells.and(StaffRoles::SUPERVISOR))];
+            rules.staff.members = vec![member(WAITER, sells), member(SUPERVISOR, sells.and(StaffRoles::SUPERVISOR))];
         });
         bench
     }
@@ -263,14 +262,8 @@ impl Bench {
 
     /// The text of a ticket of this category.
     pub(crate) fn ticket(&self, number: u8, category: u16) -> String {
-        let ticket = OwnTicket {
-            ticket_id: [number; 12],
-            category,
-            zones: 1,
-            valid_from: 0,
-            valid_until: 0,
-            holder_check: 0,
-        };
+        let ticket =
+            OwnTicket { ticket_id: [number; 12], category, zones: 1, valid_from: 0, valid_until: 0, holder_check: 0 };
         ticket.sign(&founding().festival(), &key(TICKET))
     }
 

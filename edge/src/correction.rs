@@ -218,7 +218,10 @@ pub(crate) fn corrigible(station: &Station) -> Result<Vec<Corrigible>, NotDone> 
 
 #[cfg(test)]
 mod tests {
-    use domain::{journal::Means, till::{Basket, BasketLine}};
+    use domain::{
+        journal::Means,
+        till::{Basket, BasketLine},
+    };
     use hardware::signal::Signal;
 
     use super::*;
@@ -329,8 +332,7 @@ mod tests {
         let (band, other) = (bench.purse(1), bench.purse(2));
         top_up(&bench, &other, 1_000);
         let order = top_up(&bench, &band, 2_000);
-        let Ok(Corrected::NeedsBand(priced)) = correct(&bench.station, &ask(order, 500, Favour::Festival), None)
-        else {
+        let Ok(Corrected::NeedsBand(priced)) = correct(&bench.station, &ask(order, 500, Favour::Festival), None) else {
             panic!("a purse is charged with the band");
         };
         let (light, wrong) = bench.tap(Purpose::Sale((*priced).clone()), &other);

@@ -113,9 +113,7 @@ fn scan_until_it_fails(station: &Station, scanner: &mut dyn CodeScanner) -> Opti
             }
             Err(error @ (ScannerError::Unplugged | ScannerError::Io(_))) => return Some(error),
             // a code that is not a ticket's text at all is judged like any other: unreadable, or too long
-            Err(ScannerError::TooLong { .. }) => {
-                scanned(station, &"?".repeat(domain::ticket::MAX_TEXT_LEN + 1))
-            }
+            Err(ScannerError::TooLong { .. }) => scanned(station, &"?".repeat(domain::ticket::MAX_TEXT_LEN + 1)),
             Err(ScannerError::Empty | ScannerError::NotText { .. }) => scanned(station, ""),
         }
     }

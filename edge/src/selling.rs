@@ -127,12 +127,7 @@ pub(crate) fn scanned(station: &Station, text: &str) {
 pub(crate) fn voucher_entry(voucher: &VoucherUse, currency: Currency, operator: u32) -> Entry {
     let VoucherUse { ticket, category, product, quantity } = *voucher;
     let part = Detail::Voucher(VoucherTaken { scheme: 1, category, product, quantity }).to_bytes();
-    Entry {
-        subject: ticket.into(),
-        operator,
-        part,
-        ..Entry::new(Kind::VOUCHER, Effect::In, currency, Hlc::default())
-    }
+    Entry { subject: ticket.into(), operator, part, ..Entry::new(Kind::VOUCHER, Effect::In, currency, Hlc::default()) }
 }
 
 /// Whether all vouchers of a sale are still unused, as this box knows it.

@@ -107,7 +107,9 @@ impl Station {
         attempts().may_try(number, now_ms).map_err(StaffRefusal::Wait)?;
         let rules = self.rules();
         let member = rules.staff.member(number);
-        if let Some(member) = member.filter(|member| member.pin.as_deref().is_some_and(|hash| documents::verify_pin(pin, hash))) {
+        if let Some(member) =
+            member.filter(|member| member.pin.as_deref().is_some_and(|hash| documents::verify_pin(pin, hash)))
+        {
             attempts().was_right(number);
             return Ok(Operator::from(member));
         }
@@ -152,8 +154,7 @@ impl Station {
     }
 
     fn staff_entry(&self, number: u32, change: StaffChange) -> Result<(), &'static str> {
-        let mut entry =
-            Entry::new(Kind::STAFF_SESSION, Effect::None, self.bundle().bundle.currency(), Hlc::default());
+        let mut entry = Entry::new(Kind::STAFF_SESSION, Effect::None, self.bundle().bundle.currency(), Hlc::default());
         entry.operator = number;
         entry.part = Detail::Staff(change).to_bytes();
         self.transact(move |_| Decision::write(vec![entry], ())).map(|_| ()).map_err(|error| error.code())
@@ -258,4 +259,5 @@ mod tests {
         bench.log_in(WAITER);
         bench.set_rules(|rules| rules.staff.members.retain(|member| member.number != WAITER.0));
         assert_eq!(bench.station.may(StaffRoles::BAR), Err(StaffRefusal::NotLoggedIn));
-    }}
+    }
+}

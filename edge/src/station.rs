@@ -34,10 +34,10 @@ use tokio::sync::watch;
 use crate::{
     clock::TrustedClock,
     config::Enrolled,
-    metrics::Counter,
-    rules::Rules,
     correction::LastSale,
+    metrics::Counter,
     parked::Parked,
+    rules::Rules,
     staff_session::StaffDesk,
     tap_desk::{Purpose, RequestId, TapDesk},
 };

@@ -134,8 +134,7 @@ fn paid_with(
 fn looked_at(station: &Station, waiting: &Waiting, wallet: WalletId, on_chip: Option<Cents>) -> Signal {
     let told = read_band::told(station, wallet);
     let balance = on_chip.map(Cents::as_i64).or(told.balance_after_cents);
-    let result =
-        TapResult { id: domain::wire::hex(&waiting.id), ok: true, balance_after_cents: balance, ..told };
+    let result = TapResult { id: domain::wire::hex(&waiting.id), ok: true, balance_after_cents: balance, ..told };
     station.desk.answer(waiting.id, Phase::Paid, result);
     Signal::Ok
 }

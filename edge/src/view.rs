@@ -1,13 +1,10 @@
 //! What the box's screens show, gathered from store, desk and link.
 use std::{sync::PoisonError, time::Instant};
 
-use domain::{
-    catalogue::Product, id::EntryRef, money::Cents, till::PriceList, time::TimeSource, trust::Roles,
-};
+use domain::{catalogue::Product, id::EntryRef, money::Cents, till::PriceList, time::TimeSource, trust::Roles};
 use screens::view::{
     self as shown, BasketView, BoxView, InDoubt, Knowledge, Phase, ProductView, Reader, ReasonView, Role, Section,
-    ShiftView, ShopView, TillView,
-    TopUpView,
+    ShiftView, ShopView, TillView, TopUpView,
 };
 
 use crate::{
@@ -102,12 +99,7 @@ pub(crate) fn of(station: &Station) -> BoxView {
         till: roles.has(Roles::BAR).then(|| {
             let mine = progress.screen == Screen::Till;
             TillView {
-                products: rules
-                    .catalogue
-                    .products
-                    .iter()
-                    .map(|product| product_view(product, &list))
-                    .collect(),
+                products: rules.catalogue.products.iter().map(|product| product_view(product, &list)).collect(),
                 cup_deposit_cents: body.policy.cup_deposit.as_i64(),
                 basket: waiting.as_ref().and_then(basket),
                 phase: if mine { progress.phase } else { Phase::Idle },

@@ -3,10 +3,10 @@ use domain::{
     bundle::{BundleBody, BundleSection, Category, ImportedEvent, Place, Policy, PretixProduct, Product, RawKey},
     id::{BoxNumber, DeviceId, EntryRef, FestivalId, TicketUid, WalletId, device_id},
     journal::{
-        Admission, BandProfile, Block, BlockedKind, ChainCursor, CommitMark, Countersignature, CashMove, Closure, Correction, Corrects, Detail, Effect, Entry,
-        Flags, Genesis, Given, Head, Intent, IntentPurpose, Kind, Means, Pairing, PreviousHead, Revocation, Sale, SaleLine, SaleMarks,
-        ShiftClose, StaffChange, TillTotals, TopUp, VoucherTaken, VoucherUse,
-        ZERO_HASH,
+        Admission, BandProfile, Block, BlockedKind, CashMove, ChainCursor, Closure, CommitMark, Correction, Corrects,
+        Countersignature, Detail, Effect, Entry, Flags, Genesis, Given, Head, Intent, IntentPurpose, Kind, Means,
+        Pairing, PreviousHead, Revocation, Sale, SaleLine, SaleMarks, ShiftClose, StaffChange, TillTotals, TopUp,
+        VoucherTaken, VoucherUse, ZERO_HASH,
     },
     ledger::{TicketFlags, TicketState, WalletFlags, WalletState},
     money::{Cents, Currency},
@@ -208,9 +208,10 @@ impl Purse {
             spent_after: record.spent,
             new_credit,
             old_credit: None,
-            sale, fee: cents(if purpose == IntentPurpose::TopUp { 50 } else { 0 }),
+            sale,
+            fee: cents(if purpose == IntentPurpose::TopUp { 50 } else { 0 }),
             means: if purpose == IntentPurpose::TopUp { Means::Cash } else { Means::None },
-         };
+        };
         (intent, record.tap_counter)
     }
 }

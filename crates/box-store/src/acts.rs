@@ -24,17 +24,8 @@ pub(crate) fn fold(connection: &Connection, at: At, entry: &Entry, device: Devic
     }
     let Some(act) = act(entry, own, device) else { return Ok(()) };
     connection
-        .prepare_cached(
-            "INSERT INTO act (at, kind, operator, corrects, cents, quota) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        )?
-        .execute(params![
-            at.sql(),
-            entry.kind.0,
-            entry.operator,
-            act.corrects.map(At::sql),
-            act.cents,
-            act.quota
-        ])?;
+        .prepare_cached("INSERT INTO act (at, kind, operator, corrects, cents, quota) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .execute(params![at.sql(), entry.kind.0, entry.operator, act.corrects.map(At::sql), act.cents, act.quota])?;
     Ok(())
 }
 

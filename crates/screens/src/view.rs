@@ -14,9 +14,9 @@ mod shop;
 mod staff;
 
 pub use hub::{Conflict, ConflictKind, ConflictPlace, DemoBox, DemoView, HubBox, HubView, StoryLine, Totals};
+pub use outcome::{Args, GateVerdict, GateView, Pairing, Phase, TapResult, TillView, TopUpView};
 pub use shop::{Corrigible, Movement, ParkedView, ReasonView, ScannedVoucher, ShiftView, ShopView};
 pub use staff::{OperatorView, StaffRole, StaffView};
-pub use outcome::{Args, GateVerdict, GateView, Pairing, Phase, TapResult, TillView, TopUpView};
 
 /// Everything that one box's pages show.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,14 +8,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Json, Response},
 };
-use domain::{
-    journal::Means,
-    money::Cents,
-    staff::StaffRoles,
-    till::Priced,
-    trust::Roles,
-    wire,
-};
+use domain::{journal::Means, money::Cents, staff::StaffRoles, till::Priced, trust::Roles, wire};
 use screens::{Refusal, post, view::Args};
 use serde::{Deserialize, Serialize};
 

@@ -44,8 +44,8 @@ pub(super) async fn correct(State(station): State<Arc<Station>>, asked: Body<pos
 fn book(station: &Station, asked: Body<post::Correct>) -> Result<(RequestId, Corrected), Refused> {
     let asked = body(asked)?;
     let id = request_id(&asked.id)?;
-    let entry = entry_ref(&asked.entry)
-        .ok_or_else(|| refusal(StatusCode::BAD_REQUEST, "api.entry", Default::default()))?;
+    let entry =
+        entry_ref(&asked.entry).ok_or_else(|| refusal(StatusCode::BAD_REQUEST, "api.entry", Default::default()))?;
     let amount = match asked.amount_cents {
         Some(cents) => {
             let amount = Cents::new(cents);

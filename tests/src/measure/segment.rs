@@ -106,7 +106,10 @@ fn purse_sale(store: &Store, n: u64) -> Result<()> {
         spent_after: spent.plus(price).unwrap_or(spent),
         new_credit: None,
         old_credit: None,
-        sale: Some(sale), fee: Cents::ZERO, means: domain::journal::Means::None })
+        sale: Some(sale),
+        fee: Cents::ZERO,
+        means: domain::journal::Means::None,
+    })
     .to_bytes();
     let (subject, tap_counter) = (intent.subject, intent.tap_counter);
     let intent: EntryRef =

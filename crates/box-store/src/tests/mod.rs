@@ -121,7 +121,10 @@ fn intent(wallet: WalletId, cents: u32, counter: u16) -> Entry {
         spent_after: Cents::new(cents).unwrap(),
         new_credit: None,
         old_credit: None,
-        sale: Some(sale_part(cents)), fee: Cents::ZERO, means: domain::journal::Means::None };
+        sale: Some(sale_part(cents)),
+        fee: Cents::ZERO,
+        means: domain::journal::Means::None,
+    };
     let mut entry = entry(Kind::INTENT, Effect::Hold, wallet, cents);
     entry.tap_counter = counter;
     entry.part = Detail::Intent(intent).to_bytes();

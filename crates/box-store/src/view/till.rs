@@ -43,9 +43,9 @@ impl View<'_> {
 
     /// Acts of these kinds, oldest first: some a day.
     fn acts_of(&self, kinds: &[Kind]) -> Result<Vec<(EntryRef, Entry)>, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT a.at, e.body FROM act a JOIN entry e ON e.at = a.at WHERE a.kind = ?1 ORDER BY a.at")?;
+        let mut statement = self.connection.prepare_cached(
+            "SELECT a.at, e.body FROM act a JOIN entry e ON e.at = a.at WHERE a.kind = ?1 ORDER BY a.at",
+        )?;
         let mut acts = BTreeMap::new();
         for kind in kinds {
             let mut rows = statement.query([kind.0])?;

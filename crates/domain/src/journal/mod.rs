@@ -9,8 +9,8 @@ mod part_credit;
 pub use chain::{ChainCursor, CommitMark, EntryHash, Head, ZERO_HASH, link};
 pub use detail::{
     Admission, BandProfile, Block, BlockedKind, CashMove, ChipSeen, Closure, Correction, Corrects, Countersignature,
-    Detail, DetailError, Genesis, Given, Intent, IntentPurpose, Means, Pairing, PreviousHead, Revocation, Sale, SaleLine,
-    SaleMarks, ShiftClose, StaffChange, TillTotals, TopUp, VoucherTaken, VoucherUse, is_closed,
+    Detail, DetailError, Genesis, Given, Intent, IntentPurpose, Means, Pairing, PreviousHead, Revocation, Sale,
+    SaleLine, SaleMarks, ShiftClose, StaffChange, TillTotals, TopUp, VoucherTaken, VoucherUse, is_closed,
 };
 pub use entry::{BODY_MAX, Effect, Entry, EntryError, Flags, HEADER_LEN, Kind, Subject};
 pub use part_credit::{OnlineCredit, OnlineTopUp};

@@ -24,9 +24,7 @@ pub fn totals_of(entry: &Entry, intent: Option<&Entry>) -> TillTotals {
             TillTotals { top_ups: 1, credited: cents, fees, by_card, ..none }
         }
         Kind::REFUND if moves(&[Effect::Debit, Effect::Repay]) => TillTotals { refunded: cents, ..none },
-        Kind::CORRECTION_PLUS if moves(&[Effect::Credit, Effect::Owe]) => {
-            TillTotals { corrected_plus: cents, ..none }
-        }
+        Kind::CORRECTION_PLUS if moves(&[Effect::Credit, Effect::Owe]) => TillTotals { corrected_plus: cents, ..none },
         Kind::PENDING_CREDIT if entry.effect == Effect::Owe => TillTotals { corrected_plus: cents, ..none },
         Kind::CORRECTION_MINUS if entry.effect == Effect::Debit => TillTotals { corrected_minus: cents, ..none },
         Kind::CASH_MOVE => match Detail::of(entry) {

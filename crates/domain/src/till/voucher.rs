@@ -22,7 +22,8 @@ pub fn judge_voucher(
     };
     let category = bundle.category(number).ok_or(TillRefusal::NotAVoucher)?;
     let product = category.voucher_product.ok_or(TillRefusal::NotAVoucher)?;
-    let listed = [&bundle.body.revoked, &bundle.body.blocked].iter().any(|list| list.binary_search(&ticket.uid).is_ok());
+    let listed =
+        [&bundle.body.revoked, &bundle.body.blocked].iter().any(|list| list.binary_search(&ticket.uid).is_ok());
     let bars = [TicketFlags::REVOKED, TicketFlags::BLOCKED, TicketFlags::DISPUTED, TicketFlags::FROZEN];
     if listed || bars.into_iter().any(|flag| state.flags.has(flag)) {
         return Err(TillRefusal::VoucherBarred);
@@ -97,7 +98,8 @@ mod tests {
 
     #[test]
     fn a_voucher_is_exchanged_once_and_its_repeat_names_place_and_time() {
-        let state = TicketState { uses: 1, first_use: crate::time::Hlc(7 << 16), ..TicketState::empty(TicketUid([1; 16])) };
+        let state =
+            TicketState { uses: 1, first_use: crate::time::Hlc(7 << 16), ..TicketState::empty(TicketUid([1; 16])) };
         let used = TillRefusal::VoucherUsed { place: "#0".into(), at_unix_ms: 7 };
         assert_eq!(judged(&ticket(5), &state), Err(used));
     }

@@ -33,7 +33,13 @@ pub(crate) fn entry(kind: Kind, effect: Effect, amount: u32) -> Entry {
 
 pub(crate) fn sale_part(goods: u32, out: u32, back: u32) -> Vec<u8> {
     let line = domain::journal::SaleLine { product: 1, quantity: 1, unit_price: cents(goods) };
-    Detail::Sale(Some(Sale { deposit_out: cents(out), deposit_back: cents(back), lines: vec![line], ..Sale::default() })).to_bytes()
+    Detail::Sale(Some(Sale {
+        deposit_out: cents(out),
+        deposit_back: cents(back),
+        lines: vec![line],
+        ..Sale::default()
+    }))
+    .to_bytes()
 }
 
 /// What is on the chip, and what was there before.

@@ -40,7 +40,11 @@ pub(super) fn commit(open: &OpenIntent, c_only: bool, ctx: &TapContext, wallet: 
     let (kind, effect, part) = match open.intent.purpose {
         IntentPurpose::Sale => {
             let sale = open.intent.sale.clone().unwrap_or_default();
-            (Kind::SALE, Effect::Debit, Detail::Sale(Some(Sale { lines: Vec::new(), marks: SaleMarks::default(), ..sale })))
+            (
+                Kind::SALE,
+                Effect::Debit,
+                Detail::Sale(Some(Sale { lines: Vec::new(), marks: SaleMarks::default(), ..sale })),
+            )
         }
         IntentPurpose::Refund => (Kind::REFUND, Effect::Debit, seen),
         IntentPurpose::TopUp => (Kind::TOP_UP, Effect::Credit, Detail::TopUp(TopUp { c_only, fee, means })),
