@@ -85,6 +85,29 @@ impl Enrolled {
         })
     }
 
+    /// A box that no technician enrolled, on the workbench.
+    #[cfg(test)]
+    pub(crate) fn for_tests(
+        dir: &Path,
+        identity: SigningKey,
+        founding: Founding,
+        chain: Vec<u8>,
+        further: Vec<Vec<u8>>,
+        config: BoxConfig,
+    ) -> Self {
+        Self {
+            dir: dir.into(),
+            identity,
+            founding,
+            chain,
+            further,
+            epoch: 0,
+            config,
+            box_numbers: (12, 19),
+            quota_cents: None,
+        }
+    }
+
     /// The festival.
     pub fn festival(&self) -> FestivalId {
         self.founding.festival()

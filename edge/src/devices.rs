@@ -11,7 +11,7 @@ use hardware::{
     virtual_scanner::VirtualScanner,
 };
 
-use crate::{gate, station::Station, tapping};
+use crate::{gate, selling, station::Station, tapping};
 
 /// Pause after a failed device was noticed; it doubles up to [`RETRY_MAX`].
 const RETRY_MIN: Duration = Duration::from_millis(50);
@@ -24,7 +24,7 @@ pub(crate) fn start(station: &Arc<Station>) -> std::io::Result<Vec<thread::JoinH
     let reading = Arc::clone(station);
     let path = dir.join("reader.sock");
     threads.push(thread::Builder::new().name("reader".into()).spawn(move || read_tags(&reading, &path))?);
-    if station.roles().has(Roles::GATE) {
+    if station.roles().has(Roles::GATE) || station.roles().has(Roles::BAR) {
         let scanning = Arc::clone(station);
         let path = dir.join("scanner.sock");
         threads.push(thread::Builder::new().name("scanner".into()).spawn(move || read_codes(&scanning, &path))?);
@@ -111,17 +111,25 @@ fn scan_until_it_fails(station: &Station, scanner: &mut dyn CodeScanner) -> Opti
         match scanner.next_code(Duration::from_millis(50)) {
             Ok(None) => {}
             Ok(Some(code)) => {
-                gate::scan(station, strip_end(code.text()));
+                scanned(station, strip_end(code.text()));
             }
             Err(error @ (ScannerError::Unplugged | ScannerError::Io(_))) => return Some(error),
             // a code that is not a ticket's text at all is judged like any other: unreadable, or too long
-            Err(ScannerError::TooLong { .. }) => {
-                drop(gate::scan(station, &"?".repeat(domain::ticket::MAX_TEXT_LEN + 1)))
-            }
-            Err(ScannerError::Empty | ScannerError::NotText { .. }) => drop(gate::scan(station, "")),
+            Err(ScannerError::TooLong { .. }) => scanned(station, &"?".repeat(domain::ticket::MAX_TEXT_LEN + 1)),
+            Err(ScannerError::Empty | ScannerError::NotText { .. }) => scanned(station, ""),
         }
     }
     None
+}
+
+/// A gate judges tickets, a bar vouchers. A box that is both is a gate, except for what is a voucher.
+fn scanned(station: &Station, text: &str) {
+    let (is_gate, is_bar) = (station.roles().has(Roles::GATE), station.roles().has(Roles::BAR));
+    if is_bar && (!is_gate || station.is_voucher(text)) {
+        selling::scanned(station, text);
+    } else {
+        drop(gate::scan(station, text));
+    }
 }
 
 /// Scanners end a code with CR or LF. Spaces are kept: base45 contains SPACE.

@@ -4,14 +4,50 @@
 use box_store::Decision;
 use domain::{
     id::EntryRef,
-    journal::{Effect, Entry, Kind},
+    journal::{Correction, Detail, Effect, Entry, Kind},
+    money::Cents,
+    staff::{StaffRefusal, StaffRoles},
     time::Hlc,
 };
+use screens::post;
 
-use crate::station::Station;
+use crate::{refusal::NotDone, station::Station};
 
 /// Records the answer for `entry`: a commit shown as "paid, hand over?" after a reboot, or an intent in doubt.
-pub(crate) fn answer(station: &Station, entry: EntryRef, handed_over: bool) -> Result<(), &'static str> {
+/// Serving on "tap again" takes the PIN of who is logged in or of a supervisor, where there is a staff list, and counts
+/// against the quota; above it only a supervisor's will do.
+pub(crate) fn answer(
+    station: &Station,
+    entry: EntryRef,
+    handed_over: bool,
+    pin: Option<&post::Pin>,
+) -> Result<(), NotDone> {
+    station.may_handle_money()?;
+    let asked = station.store.read(move |view| view.all_open_intents().into_iter().find(|open| open.at == entry))?;
+    let supervisor = match asked.filter(|open| handed_over && !open.handed_over) {
+        Some(open) => confirmed(station, open.entry.amount, pin)?,
+        None => 0,
+    };
+    write(station, entry, handed_over, supervisor).map_err(NotDone::Code)
+}
+
+/// Whose word it is beside the operator's: 0 within the quota.
+fn confirmed(station: &Station, amount: Cents, pin: Option<&post::Pin>) -> Result<u32, NotDone> {
+    if !station.has_staff() {
+        return station.within_quota(amount, None);
+    }
+    let pin = pin.ok_or(NotDone::Staff(StaffRefusal::WrongPin))?;
+    let person = station.person(pin.number, &pin.pin)?;
+    if person.roles.has(StaffRoles::SUPERVISOR) {
+        return Ok(person.number);
+    }
+    if person.number != station.operator() {
+        return Err(StaffRefusal::NotSupervisor.into());
+    }
+    station.within_quota(amount, None)
+}
+
+fn write(station: &Station, entry: EntryRef, handed_over: bool, supervisor: u32) -> Result<(), &'static str> {
     let currency = station.bundle().bundle.currency();
     let (operator, device) = (station.operator(), station.device());
     if entry.device != device {
@@ -33,7 +69,10 @@ pub(crate) fn answer(station: &Station, entry: EntryRef, handed_over: bool) -> R
         };
         let entries = match (in_doubt, handed_over) {
             (true, true) if open.is_some_and(|open| open.handed_over) => Vec::new(), // said before
-            (true, true) => vec![reply(Kind::HANDED_OVER, Effect::None)],
+            (true, true) => {
+                let part = Detail::Correction(Correction { supervisor, reason: "served".into() }).to_bytes();
+                vec![Entry { part, ..reply(Kind::HANDED_OVER, Effect::None) }]
+            }
             // the guest is gone without the goods: this box never writes or serves it again, the ledger settles it
             (true, false) => vec![reply(Kind::GAVE_UP, Effect::None)],
             (false, true) => Vec::new(),
@@ -49,5 +88,59 @@ pub(crate) fn answer(station: &Station, entry: EntryRef, handed_over: bool) -> R
     match committed {
         Ok(committed) => committed.result,
         Err(error) => Err(error.code()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{
+        journal::Means,
+        till::{Basket, BasketLine},
+    };
+    use hardware::signal::Signal;
+
+    use super::*;
+    use crate::{
+        bench::{Bench, SUPERVISOR, WAITER, cents},
+        tap_desk::{Purpose, TopUpOrder},
+    };
+
+    /// A sale of `quantity` chips that is in doubt.
+    fn in_doubt(bench: &Bench, quantity: u32) -> EntryRef {
+        let band = bench.purse(1);
+        let order = TopUpOrder { amount: cents(9_000), fee: cents(0), means: Means::Cash };
+        assert_eq!(bench.tap(Purpose::TopUp(order), &band).0, Some(Signal::Ok));
+        let lines = vec![BasketLine { product: 2, quantity, free: false }];
+        let priced = bench.priced(&Basket { lines, ..Basket::default() });
+        let (light, result) = bench.tap_as([5; 16], Purpose::Sale(priced), &band, "leave after write 5");
+        assert_eq!(light, Some(Signal::TapAgain));
+        crate::station::entry_ref(&result.entry).unwrap()
+    }
+
+    fn pin(who: (u32, &str)) -> post::Pin {
+        post::Pin { number: who.0, pin: who.1.into() }
+    }
+
+    #[test]
+    fn serving_on_tap_again_takes_the_pin_of_who_is_logged_in() {
+        let bench = Bench::with_staff();
+        bench.log_in(WAITER);
+        let doubt = in_doubt(&bench, 1);
+        assert_eq!(answer(&bench.station, doubt, true, None), Err(StaffRefusal::WrongPin.into()));
+        answer(&bench.station, doubt, true, Some(&pin(WAITER))).unwrap();
+        assert_eq!(bench.entries(Kind::HANDED_OVER).len(), 1);
+    }
+
+    #[test]
+    fn serving_on_tap_again_beyond_the_quota_takes_a_supervisor() {
+        let bench = Bench::with_staff();
+        bench.log_in(WAITER);
+        let doubt = in_doubt(&bench, 6);
+        let refused = answer(&bench.station, doubt, true, Some(&pin(WAITER))).unwrap_err();
+        assert_eq!(refused.code(), "till.correction_quota");
+        answer(&bench.station, doubt, true, Some(&pin(SUPERVISOR))).unwrap();
+        let part = Correction { supervisor: SUPERVISOR.0, reason: "served".into() };
+        let entry = bench.entries(Kind::HANDED_OVER).pop().unwrap();
+        assert_eq!((entry.operator, Detail::of(&entry)), (WAITER.0, Ok(Detail::Correction(part))));
     }
 }

@@ -3,9 +3,12 @@
 //! Not here: rules (`domain`), storage (`box-store`), the wire (`sync`, `sync-quic`).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic"))]
 
+#[cfg(test)]
+mod bench;
 pub mod blank;
 pub mod clock;
 pub mod config;
+mod correction;
 mod devices;
 mod edits;
 mod gate;
@@ -15,12 +18,19 @@ pub mod load;
 mod loaded;
 mod managers;
 mod metrics;
+mod parked;
+mod read_band;
+mod refusal;
 mod rules;
 pub mod run;
+mod selling;
 mod share;
+mod shift;
+mod staff_session;
 mod station;
 mod supervisor;
 mod tap_desk;
 mod tapping;
+mod training;
 mod view;
 mod web;

@@ -31,6 +31,7 @@ async fn serve(dir: &Path) -> Result<()> {
     let threads = devices::start(&station)?;
     let link = tokio::spawn(hub_link::keep(Arc::clone(&station)));
     let loader = tokio::spawn(load::watch(Arc::clone(&station), dir.to_owned()));
+    let watch = tokio::spawn(log_out_idle(Arc::clone(&station)));
 
     let screen = &station.enrolled().config.screen;
     let tls = RustlsConfig::from_config(Arc::new(tls(&screen.certificate_pem, &screen.key_pem)?));
@@ -48,6 +49,7 @@ async fn serve(dir: &Path) -> Result<()> {
     handle.graceful_shutdown(Some(web::STOP_WITHIN));
     let _ = link.await;
     let _ = loader.await;
+    let _ = watch.await;
     let _ = server.await;
     tokio::task::spawn_blocking(move || {
         for thread in threads {
@@ -58,6 +60,20 @@ async fn serve(dir: &Path) -> Result<()> {
         station.write_green_lights().map_err(anyhow::Error::from)
     })
     .await?
+}
+
+/// Looks now and then whether somebody left without logging out.
+async fn log_out_idle(station: Arc<Station>) {
+    loop {
+        tokio::select! {
+            () = station.stopping() => return,
+            () = tokio::time::sleep(std::time::Duration::from_secs(5)) => {}
+        }
+        let looked = Arc::clone(&station);
+        if let Ok(Err(code)) = tokio::task::spawn_blocking(move || looked.log_out_idle(Instant::now())).await {
+            tracing::warn!(code, "an idle session ended and could not be recorded");
+        }
+    }
 }
 
 async fn asked_to_stop() -> Result<()> {

@@ -23,7 +23,7 @@ use ed25519_dalek::SigningKey;
 use hardware::signal::{Signal, SignalLight};
 use screens::{
     Lang,
-    view::{GateVerdict, GateView, HubLink, Pairing, TapResult},
+    view::{GateVerdict, GateView, HubLink, Pairing, ScannedVoucher, TapResult},
 };
 use serde::Serialize;
 use sync::Section;
@@ -32,12 +32,15 @@ use tokio::sync::watch;
 use crate::{
     clock::TrustedClock,
     config::Enrolled,
+    correction::LastSale,
     edits::Edits,
     gate::passage::Passer,
     loaded::Loaded,
     managers::Managers,
     metrics::Counter,
+    parked::Parked,
     rules::Rules,
+    staff_session::StaffDesk,
     tap_desk::{Purpose, RequestId, TapDesk},
 };
 
@@ -56,11 +59,21 @@ pub(crate) struct Station {
     pub store: Store,
     /// What the next band is for.
     pub desk: TapDesk,
+    /// Who works here.
+    pub staff: StaffDesk,
+    /// What can be taken back with one touch.
+    pub last_sale: LastSale,
+    /// Baskets put aside.
+    pub parked: Parked,
+    /// The voucher that the scanner read last, for the till's screen.
+    pub scanned: Mutex<Option<ScannedVoucher>>,
+    training: AtomicBool,
     /// Trusted time.
     pub clock: TrustedClock,
     /// Blobs of bundles, on disk.
     pub blobs: Blobs,
     taking: Mutex<()>,
+    started: Instant,
     loaded: RwLock<Arc<Loaded>>,
     rules: RwLock<Arc<Rules>>,
     /// Shared documents and what was edited here.
@@ -173,7 +186,13 @@ impl Station {
             enrolled,
             store,
             desk: TapDesk::default(),
+            staff: StaffDesk::default(),
+            last_sale: LastSale::default(),
+            parked: Parked::default(),
+            scanned: Mutex::default(),
+            training: AtomicBool::new(false),
             clock,
+            started: Instant::now(),
             rules: RwLock::new(Arc::new(Rules::of_bundle(&loaded.bundle.body))),
             blobs,
             taking: Mutex::default(),
@@ -245,11 +264,6 @@ impl Station {
         }
     }
 
-    /// Who is logged in; 0 nobody.
-    pub(crate) fn operator(&self) -> u32 {
-        0
-    }
-
     /// Symmetric keys of the bands.
     pub(crate) fn secrets(&self) -> &BandSecrets {
         &self.enrolled.config.band
@@ -289,9 +303,31 @@ impl Station {
         Arc::clone(&self.loaded.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The catalogue as it was under a revision, for a basket that was begun then; `None`: not kept.
+    pub(crate) fn catalogue_at(&self, revision: u32) -> Option<Arc<Rules>> {
+        Some(self.rules()).filter(|rules| rules.catalogue.revision == revision)
+    }
+
+    /// Whether the till trains: entries are marked, and nothing moves.
+    pub(crate) fn is_training(&self) -> bool {
+        self.training.load(Ordering::Relaxed)
+    }
+
+    /// Begins or ends training.
+    pub(crate) fn set_training(&self, on: bool) {
+        self.training.store(on, Ordering::Relaxed);
+        self.changed();
+    }
+
     /// The rules in force.
     pub(crate) fn rules(&self) -> Arc<Rules> {
         Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// As [`Self::go_by`].
+    #[cfg(test)]
+    pub(crate) fn set_rules(&self, rules: Rules) {
+        self.go_by(rules);
     }
 
     /// From now on these rules are in force.
@@ -315,6 +351,11 @@ impl Station {
     /// Trusted time.
     pub(crate) fn trusted_time(&self) -> TrustedTime {
         self.clock.trusted(Instant::now())
+    }
+
+    /// Milliseconds since the start, by a clock that only runs forward.
+    pub(crate) fn up_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Unix milliseconds of trusted time.
@@ -414,9 +455,9 @@ impl Station {
         }
         let (at, entry) = answer;
         let charged = match purpose {
-            Purpose::Sale(_) | Purpose::Refund => entry.amount.as_i64(),
+            Purpose::Sale(_) | Purpose::Refund | Purpose::PayOut => entry.amount.as_i64(),
             Purpose::TopUp(_) => 0i64.saturating_sub(entry.amount.as_i64()),
-            Purpose::ClosingRead | Purpose::Pairing(_) => 0,
+            Purpose::ClosingRead | Purpose::Pairing(_) | Purpose::Look(_) => 0,
         };
         Some(KnownRequest::Answered(TapResult {
             id: domain::wire::hex(&id),

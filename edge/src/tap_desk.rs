@@ -9,7 +9,7 @@ use std::{
 
 use domain::{
     id::{EntryRef, TicketUid},
-    journal::Terms,
+    journal::{Means, Terms},
     money::Cents,
     till::Priced,
 };
@@ -22,19 +22,34 @@ const REMEMBERED: usize = 512;
 /// Idempotency key, made by the screen before the tap.
 pub(crate) type RequestId = [u8; 16];
 
+/// Money onto a band.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TopUpOrder {
+    /// What is put on.
+    pub amount: Cents,
+    /// Kept beside it.
+    pub fee: Cents,
+    /// How the guest pays both.
+    pub means: Means,
+}
+
 /// What a tap is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// Goods.
     Sale(Priced),
-    /// Cash onto the band.
-    TopUp(Cents),
+    /// Money onto the band.
+    TopUp(TopUpOrder),
     /// What is left, back in cash.
     Refund,
     /// A record of price 0 that settles what is in doubt.
     ClosingRead,
     /// The band is to stand for this ticket.
     Pairing(ForTicket),
+    /// Only looked at, for that screen.
+    Look(Screen),
+    /// What is owed to its guest, in cash.
+    PayOut,
 }
 
 /// The ticket that a band is to stand for.
@@ -74,8 +89,9 @@ impl Purpose {
     pub(crate) fn screen(&self) -> Screen {
         match self {
             Self::Sale(_) => Screen::Till,
-            Self::TopUp(_) | Self::Refund | Self::ClosingRead => Screen::Desk,
+            Self::TopUp(_) | Self::Refund | Self::ClosingRead | Self::PayOut => Screen::Desk,
             Self::Pairing(_) => Screen::Gate,
+            Self::Look(screen) => *screen,
         }
     }
 
@@ -83,8 +99,8 @@ impl Purpose {
     pub(crate) fn amount(&self) -> Option<Cents> {
         match self {
             Self::Sale(priced) => Some(priced.amount),
-            Self::TopUp(amount) => Some(*amount),
-            Self::Refund | Self::ClosingRead | Self::Pairing(_) => None,
+            Self::TopUp(order) => Some(order.amount),
+            Self::Refund | Self::ClosingRead | Self::Pairing(_) | Self::Look(_) | Self::PayOut => None,
         }
     }
 }
@@ -98,6 +114,8 @@ pub(crate) struct Waiting {
     pub purpose: Purpose,
     /// The intent left in doubt by an earlier tap for this very request.
     pub retry_of: Option<EntryRef>,
+    /// A supervisor stands by: unfinished taps in a row do not stop it.
+    pub supervised: bool,
 }
 
 /// Where the present request stands, for screens and for callers that wait.
@@ -164,15 +182,17 @@ impl TapDesk {
 
     /// Takes a request. `Ok(Some(result))`: it was answered before, and this was the answer.
     pub(crate) fn ask(&self, id: RequestId, purpose: Purpose) -> Result<Option<TapResult>, NotTaken> {
-        self.ask_again(id, purpose, None)
+        self.ask_again(id, purpose, None, false)
     }
 
-    /// The same for a request that an earlier run of this box has left in doubt with that intent.
+    /// The same for a request that an earlier run of this box has left in doubt with that intent, or that a supervisor
+    /// stands by.
     pub(crate) fn ask_again(
         &self,
         id: RequestId,
         purpose: Purpose,
         retry_of: Option<EntryRef>,
+        supervised: bool,
     ) -> Result<Option<TapResult>, NotTaken> {
         let mut desk = self.lock();
         if let Some((asked, result)) = desk.answered.get(&id) {
@@ -185,7 +205,7 @@ impl TapDesk {
             Some(_) => return Err(NotTaken::Busy),
         }
         let screen = purpose.screen();
-        desk.waiting = Some(Waiting { id, purpose, retry_of });
+        desk.waiting = Some(Waiting { id, purpose, retry_of, supervised });
         drop(desk);
         self.progress.send_replace(Progress { id, screen, phase: Phase::WaitingForBand, result: None });
         Ok(None)
@@ -268,7 +288,7 @@ mod tests {
     use super::*;
 
     fn top_up(cents: u32) -> Purpose {
-        Purpose::TopUp(Cents::new(cents).unwrap())
+        Purpose::TopUp(TopUpOrder { amount: Cents::new(cents).unwrap(), fee: Cents::ZERO, means: Means::Cash })
     }
 
     fn done() -> TapResult {

@@ -1,10 +1,12 @@
 //! A wristband in the field: what it is for, the tap, and what the guest and the staff see.
 //! Invariant: the light is green only after the commit is on disk.
 //! Not here: the tap's rules (`domain::wristband`), account rules (`domain::till`).
+use std::time::Instant;
+
 use box_store::{Decision, View};
 use domain::{
     id::{EntryRef, WalletId},
-    journal::{BandProfile, Detail, Effect, Entry, Flags, Kind, Pairing},
+    journal::{BandProfile, Detail, Effect, Entry, Flags, Kind, Pairing, VoucherUse},
     ledger::WalletFlags,
     money::Cents,
     till::{Account, TillRefusal},
@@ -23,8 +25,10 @@ use screens::view::{Phase, TapResult};
 
 use crate::{
     gate::band,
+    read_band, selling,
     station::Station,
-    tap_desk::{ForTicket, Purpose, Waiting},
+    tap_desk::{ForTicket, Purpose, TopUpOrder, Waiting},
+    training,
 };
 
 /// What a kind of chip is to us; `None`: not supported.
@@ -53,8 +57,16 @@ pub(crate) fn serve(station: &Station, reader: &mut dyn TagReader, tag: Tag) {
             station.desk.writing(waiting.id);
             station.changed();
             match &waiting.purpose {
+                _ if station.journal_is_open().is_err() => {
+                    refuse(station, &waiting, TillRefusal::JournalClosed.code(), Vec::new())
+                }
+                purpose if station.is_training() && !matches!(purpose, Purpose::Pairing(_)) => {
+                    trained(station, &waiting, wallet)
+                }
                 Purpose::Pairing(of) => pair(station, &waiting, wallet, of, profile),
                 _ if profile.has_purse() => tap(station, reader, &waiting, wallet, &tag),
+                Purpose::Look(_) => looked_at(station, &waiting, wallet, None),
+                Purpose::PayOut => paid_out(station, &waiting, wallet),
                 Purpose::Sale(_) | Purpose::TopUp(_) | Purpose::Refund | Purpose::ClosingRead => {
                     on_account(station, &waiting, wallet)
                 }
@@ -126,9 +138,50 @@ fn paid_with(
         entry: entry.map(|entry| entry.to_string()).unwrap_or_default(),
         ..TapResult::default()
     };
+    if let (Purpose::Sale(_), Some(entry)) = (&waiting.purpose, entry) {
+        station.last_sale.is(entry, Instant::now());
+    }
     station.desk.answer(waiting.id, Phase::Paid, result);
     station.green_seen(entry);
     Signal::Ok
+}
+
+/// A band that was only looked at; `on_chip` where the money is there.
+fn looked_at(station: &Station, waiting: &Waiting, wallet: WalletId, on_chip: Option<Cents>) -> Signal {
+    let told = read_band::told(station, wallet);
+    let balance = on_chip.map(Cents::as_i64).or(told.balance_after_cents);
+    let result = TapResult { id: domain::wire::hex(&waiting.id), ok: true, balance_after_cents: balance, ..told };
+    station.desk.answer(waiting.id, Phase::Paid, result);
+    Signal::Ok
+}
+
+/// What is owed, paid out in cash.
+fn paid_out(station: &Station, waiting: &Waiting, wallet: WalletId) -> Signal {
+    match read_band::pay_out(station, waiting.id, wallet) {
+        Ok((paid_out, entry)) => {
+            let balance = read_band::told(station, wallet).balance_after_cents.unwrap_or(0);
+            paid(station, waiting, paid_out, balance, entry)
+        }
+        Err(refusal) => refuse(station, waiting, refusal.code(), refusal.arguments()),
+    }
+}
+
+/// Training: nothing moves, and the screen goes green as it would.
+fn trained(station: &Station, waiting: &Waiting, wallet: WalletId) -> Signal {
+    match training::book(station, waiting, wallet) {
+        Ok((charged, entry)) => {
+            let result = TapResult {
+                id: domain::wire::hex(&waiting.id),
+                ok: true,
+                charged_cents: charged,
+                entry: entry.map(|entry| entry.to_string()).unwrap_or_default(),
+                ..TapResult::default()
+            };
+            station.desk.answer(waiting.id, Phase::Paid, result);
+            Signal::Ok
+        }
+        Err(refusal) => refuse(station, waiting, refusal.code(), refusal.arguments()),
+    }
 }
 
 // --- accounts in the ledger -------------------------------------------------------------------------------------
@@ -154,13 +207,20 @@ fn on_account(station: &Station, waiting: &Waiting, wallet: WalletId) -> Signal 
     let request = waiting.id;
     let committed = station.transact(move |view| {
         let account = account(view, &wallet);
+        if let Err(refusal) = fits(view, &purpose, wallet) {
+            return Decision::nothing(Err(refusal));
+        }
         match account_entry(&purpose, wallet, &account, &policy, currency, operator) {
             Ok((mut entry, moved)) => {
                 if alone {
                     entry.flags = entry.flags.with(Flags::ALONE);
                 }
                 let after = account.balance.saturating_add(moved);
-                let entries = if moved == 0 && entry.kind == Kind::CLOSING_READ { Vec::new() } else { vec![entry] };
+                let mut entries = if moved == 0 && entry.kind == Kind::CLOSING_READ { Vec::new() } else { vec![entry] };
+                if let Purpose::Sale(priced) = &purpose {
+                    let vouchers = priced.sale.marks.vouchers.iter();
+                    entries.extend(vouchers.map(|voucher| selling::voucher_entry(voucher, currency, operator)));
+                }
                 Decision::write(entries, Ok((moved, after))).answers(request)
             }
             Err(refusal) => Decision::nothing(Err(refusal)),
@@ -175,6 +235,19 @@ fn on_account(station: &Station, waiting: &Waiting, wallet: WalletId) -> Signal 
         },
         Err(error) => refuse(station, waiting, error.code(), Vec::new()),
     }
+}
+
+/// Whether a sale's vouchers are unused still, and a correction is charged to the band that it is about.
+fn fits(view: &View<'_>, purpose: &Purpose, wallet: WalletId) -> Result<(), TillRefusal> {
+    let Purpose::Sale(priced) = purpose else { return Ok(()) };
+    let marks = &priced.sale.marks;
+    if let Some(corrects) = &marks.corrects {
+        let target = view.entry(corrects.entry).ok_or(TillRefusal::NotCorrectable)?;
+        if target.subject.wallet() != wallet {
+            return Err(TillRefusal::NotThisBand);
+        }
+    }
+    selling::vouchers_are_unused(view, &marks.vouchers)
 }
 
 /// The entry that does what was asked, and by how much the balance moves.
@@ -193,9 +266,9 @@ fn account_entry(
             let entry = uid_sale_entry(&of, priced.sale.clone(), priced.amount, priced.price_revision);
             Ok((entry, 0i64.saturating_sub(priced.amount.as_i64())))
         }
-        Purpose::TopUp(amount) => {
-            account.may_top_up(*amount, policy.maximum_balance)?;
-            Ok((uid_top_up_entry(&of, *amount, Cents::ZERO), amount.as_i64()))
+        Purpose::TopUp(order) => {
+            account.may_top_up(order.amount, policy.maximum_balance)?;
+            Ok((uid_top_up_entry(&of, order.amount, order.fee, order.means), order.amount.as_i64()))
         }
         Purpose::Refund => {
             let left = Cents::try_from(account.balance.max(0)).map_err(|_| TillRefusal::Amount)?;
@@ -206,7 +279,7 @@ fn account_entry(
             entry.operator = operator;
             Ok((entry, 0i64.saturating_sub(left.as_i64())))
         }
-        Purpose::ClosingRead | Purpose::Pairing(_) => {
+        Purpose::ClosingRead | Purpose::Pairing(_) | Purpose::Look(_) | Purpose::PayOut => {
             Ok((Entry::new(Kind::CLOSING_READ, Effect::None, currency, Hlc::default()), 0))
         }
     }
@@ -260,14 +333,27 @@ fn tap(station: &Station, reader: &mut dyn TagReader, waiting: &Waiting, wallet:
         Some(request) => request,
         None => return refuse(station, waiting, "till.not_a_desk", Vec::new()),
     };
-    let known = match station.store.read(move |view| known_wallet(view, wallet)) {
-        Ok(known) => known,
+    let purpose = waiting.purpose.clone();
+    let known = station.store.read(move |view| fits(view, &purpose, wallet).map(|()| known_wallet(view, wallet)));
+    let mut known = match known {
+        Ok(Ok(known)) => known,
+        // a tap in doubt may have used its voucher itself: the chip tells
+        Ok(Err(TillRefusal::VoucherUsed { .. })) if waiting.retry_of.is_some() => {
+            match station.store.read(move |view| known_wallet(view, wallet)) {
+                Ok(known) => known,
+                Err(error) => return refuse(station, waiting, error.code(), Vec::new()),
+            }
+        }
+        Ok(Err(refusal)) => return refuse(station, waiting, refusal.code(), refusal.arguments()),
         Err(error) => return refuse(station, waiting, error.code(), Vec::new()),
     };
     if let Some(intent) = waiting.retry_of
         && !known.open.iter().any(|open| open.entry == intent)
     {
         return wrong_band(station, waiting);
+    }
+    if waiting.supervised {
+        known.unfinished_in_a_row = 0;
     }
     let mut tap = Tap::new(station.tap_context(), known, tag.uid.as_bytes(), request);
     // the intent that is this request: what else the tap settles on its way answers nothing
@@ -286,11 +372,15 @@ fn tap(station: &Station, reader: &mut dyn TagReader, waiting: &Waiting, wallet:
                 let moves = |entry: &Entry| matches!(entry.effect, Effect::Debit | Effect::Credit);
                 let commits =
                     entries.iter().any(|entry| entry.refers_to.is_some() && entry.refers_to == own && moves(entry));
+                let (currency, operator) = (station.bundle().bundle.currency(), station.operator());
                 let stored = station.transact(move |view| {
                     // What the hub said since the band was read holds: nothing new begins on a band that is blocked now.
                     if begins && view.wallet(&wallet).flags.has(WalletFlags::BLOCKED) {
                         return Decision::nothing(false);
                     }
+                    let mut entries = entries;
+                    let used = entries.iter().flat_map(|entry| vouchers_of(view, entry)).collect::<Vec<_>>();
+                    entries.extend(used.iter().map(|voucher| selling::voucher_entry(voucher, currency, operator)));
                     let decision = Decision::write(entries, true);
                     if begins || commits { decision.answers(request) } else { decision }
                 });
@@ -316,7 +406,22 @@ fn tap(station: &Station, reader: &mut dyn TagReader, waiting: &Waiting, wallet:
         station.desk.settled(waiting.id);
     }
     let arrived = tap.carried().map_or(0, |carried| carried.amount.as_i64());
-    show(station, waiting, outcome, arrived)
+    match (&waiting.purpose, &outcome) {
+        (Purpose::Look(_), TapOutcome::Done { balance_after, .. }) => {
+            looked_at(station, waiting, wallet, Some(*balance_after))
+        }
+        (Purpose::PayOut, TapOutcome::Done { .. }) => paid_out(station, waiting, wallet),
+        _ => show(station, waiting, outcome, arrived),
+    }
+}
+
+/// The vouchers that a sale's commit uses up: its intent names them.
+fn vouchers_of(view: &View<'_>, entry: &Entry) -> Vec<VoucherUse> {
+    let intent = entry.refers_to.filter(|_| entry.kind == Kind::SALE).and_then(|intent| view.entry(intent));
+    match intent.as_ref().map(Detail::of) {
+        Some(Ok(Detail::Intent(intent))) => intent.sale.map(|sale| sale.marks.vouchers).unwrap_or_default(),
+        _ => Vec::new(),
+    }
 }
 
 /// A tap is in doubt on one band, and another one came: nothing may be charged to it.
@@ -373,12 +478,12 @@ fn tap_request(station: &Station, waiting: &Waiting) -> Option<TapRequest> {
             price_revision: priced.price_revision,
             retry_of,
         },
-        Purpose::TopUp(amount) => {
-            TapRequest::TopUp { amount: *amount, key: station.credit_key()?, fee: Cents::ZERO, retry_of }
+        Purpose::TopUp(TopUpOrder { amount, fee, means }) => {
+            TapRequest::TopUp { amount: *amount, key: station.credit_key()?, fee: *fee, means: *means, retry_of }
         }
         Purpose::Refund => TapRequest::Refund,
         Purpose::ClosingRead => TapRequest::ClosingRead,
-        Purpose::Pairing(_) => TapRequest::Balance,
+        Purpose::Pairing(_) | Purpose::Look(_) | Purpose::PayOut => TapRequest::Balance,
     })
 }
 

@@ -1,8 +1,12 @@
 //! What the box's screens show, gathered from store, desk and link.
-use domain::{access::Ways, catalogue::Product, id::EntryRef, money::Cents, time::TimeSource, trust::Roles};
+use std::{sync::PoisonError, time::Instant};
+
+use domain::{
+    access::Ways, catalogue::Product, id::EntryRef, money::Cents, till::PriceList, time::TimeSource, trust::Roles,
+};
 use screens::view::{
-    self as shown, BasketView, BoxView, InDoubt, Knowledge, Phase, ProductView, Reader, Role, Section, TillView,
-    TopUpView,
+    self as shown, BasketView, BoxView, InDoubt, Knowledge, Phase, ProductView, Reader, ReasonView, Role, Section,
+    ShiftView, ShopView, TillView, TopUpView,
 };
 
 use crate::{
@@ -28,6 +32,10 @@ struct FromStore {
     ways: shown::Ways,
     zone: shown::GateZone,
     hours: Vec<shown::HourView>,
+    shift: Option<ShiftView>,
+    closed: bool,
+    quota_used: i64,
+    undo_cents: Option<i64>,
 }
 
 /// The whole view. Reads the store: a few milliseconds at most, on a thread that may block.
@@ -36,8 +44,14 @@ pub(crate) fn of(station: &Station) -> BoxView {
     let (body, rules) = (&loaded.bundle.body, station.rules());
     let limit = body.policy.offline_limit;
     let now_ms = station.now_ms();
+    let (operator, undoable) = (station.operator(), station.last_sale.undoable(Instant::now()));
     let (zone, for_zone) = (station.zone(), station.rules());
-    let stored = station.store.read(move |view| from_store(view, limit, now_ms, zone, &for_zone)).unwrap_or_default();
+    let stored = station.store.read(move |view| {
+        let undo_cents = undoable.and_then(|entry| view.entry(entry)).map(|entry| entry.amount.as_i64());
+        let stored = from_store(view, limit, now_ms, zone, &for_zone);
+        FromStore { quota_used: view.quota_used(operator), undo_cents, ..stored }
+    });
+    let stored = stored.unwrap_or_default();
     let (roles, time, progress, waiting) =
         (station.roles(), station.trusted_time(), station.desk.progress(), station.desk.waiting());
     let heard_ms = station.hub().last_seen_unix_ms.unwrap_or(0);
@@ -45,6 +59,13 @@ pub(crate) fn of(station: &Station) -> BoxView {
     let age = |section: sync::Section| {
         stored.knowledge.iter().find(|(known, _)| *known == section).map(|(_, told_ms)| age_of(*told_ms))
     };
+    let list = PriceList {
+        catalogue: &rules.catalogue,
+        cup_deposit: body.policy.cup_deposit,
+        now: time,
+        time_uncertainty_s: body.policy.time_uncertainty_s,
+    };
+    let shop = (roles.has(Roles::BAR) || roles.has(Roles::TOP_UP)).then(|| shop(station, &stored));
     let bundle_age = Some(age_of(body.issued.saturating_mul(1000)));
     BoxView {
         festival: loaded.bundle.founding.name.clone(),
@@ -76,8 +97,10 @@ pub(crate) fn of(station: &Station) -> BoxView {
         in_doubt: stored.in_doubt,
         unconfirmed_paid: stored.unconfirmed,
         reader: if station.reader_ready() { Reader::Ready } else { Reader::Lost },
+        staff: station.staff_view(),
         currency: currency(loaded.bundle.currency()),
         epoch: stored.epoch,
+        shop,
         gate: roles.has(Roles::GATE).then(|| shown::GateView {
             admitted: stored.all.admissions,
             last_hour: stored.hour.admissions,
@@ -92,12 +115,7 @@ pub(crate) fn of(station: &Station) -> BoxView {
         till: roles.has(Roles::BAR).then(|| {
             let mine = progress.screen == Screen::Till;
             TillView {
-                products: rules
-                    .catalogue
-                    .products
-                    .iter()
-                    .map(|product| product_view(product, body.policy.cup_deposit))
-                    .collect(),
+                products: rules.catalogue.products.iter().map(|product| product_view(product, &list)).collect(),
                 cup_deposit_cents: body.policy.cup_deposit.as_i64(),
                 basket: waiting.as_ref().and_then(basket),
                 phase: if mine { progress.phase } else { Phase::Idle },
@@ -158,6 +176,14 @@ fn from_store(view: &box_store::View<'_>, limit: Cents, now_ms: u64, zone: u16, 
             .into_iter()
             .map(|(from_unix_ms, ins, outs)| shown::HourView { from_unix_ms, ins, outs })
             .collect(),
+        shift: view.open_shift().map(|(_, opened)| ShiftView {
+            since_unix_ms: opened.hlc.unix_ms(),
+            float_cents: opened.amount.as_i64(),
+            operator: opened.operator,
+        }),
+        closed: view.is_closed(),
+        quota_used: 0,
+        undo_cents: None,
     }
 }
 
@@ -181,8 +207,13 @@ fn reasons(station: &Station) -> Vec<shown::ReasonView> {
 
 fn top_up_cents(waiting: &Waiting) -> i64 {
     match &waiting.purpose {
-        Purpose::TopUp(amount) => amount.as_i64(),
-        Purpose::Sale(_) | Purpose::Refund | Purpose::ClosingRead | Purpose::Pairing(_) => 0,
+        Purpose::TopUp(order) => order.amount.as_i64(),
+        Purpose::Sale(_)
+        | Purpose::Refund
+        | Purpose::ClosingRead
+        | Purpose::Pairing(_)
+        | Purpose::Look(_)
+        | Purpose::PayOut => 0,
     }
 }
 
@@ -202,16 +233,45 @@ fn basket(waiting: &Waiting) -> Option<BasketView> {
             total_cents: priced.amount.as_i64(),
             deposit_cents: priced.sale.net_deposit(),
         }),
-        Purpose::TopUp(_) | Purpose::Refund | Purpose::ClosingRead | Purpose::Pairing(_) => None,
+        Purpose::TopUp(_)
+        | Purpose::Refund
+        | Purpose::ClosingRead
+        | Purpose::Pairing(_)
+        | Purpose::Look(_)
+        | Purpose::PayOut => None,
     }
 }
 
-fn product_view(product: &Product, cup_deposit: Cents) -> ProductView {
+fn shop(station: &Station, stored: &FromStore) -> ShopView {
+    let (policy, rules) = (&station.bundle().bundle.body.policy, station.rules());
+    let reason = |reason: &domain::staff::Reason| ReasonView {
+        code: reason.code.clone(),
+        fr: reason.fr.clone(),
+        en: reason.en.clone(),
+    };
+    ShopView {
+        shift: stored.shift.clone(),
+        closed: stored.closed,
+        training: station.is_training(),
+        undo_cents: stored.undo_cents,
+        quota_left_cents: policy.correction_quota.as_i64().saturating_sub(stored.quota_used).max(0),
+        fee_cents: policy.top_up_fee.as_i64(),
+        parked: station.parked.shown(),
+        scanned: station.scanned.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        reasons: rules.reasons.iter().map(reason).collect(),
+    }
+}
+
+fn product_view(product: &Product, list: &PriceList<'_>) -> ProductView {
+    let (now, cup_deposit) = (list.price_now(product), list.cup_deposit);
     ProductView {
         id: product.number,
         name_fr: product.name_fr.clone(),
         name_en: product.name_en.clone(),
-        price_cents: product.price.as_i64(),
+        price_cents: now.price.as_i64(),
+        full_price_cents: product.price.as_i64(),
+        price_uncertain: now.time_uncertain,
+        min_age: product.min_age,
         deposit_cents: if product.in_cup { cup_deposit.as_i64() } else { 0 },
         category: product.group.clone(),
         sold_out: product.sold_out,

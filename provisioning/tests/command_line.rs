@@ -102,6 +102,8 @@ impl Evening {
                 name_en: "Full".into(),
                 price: cents(1),
                 zones: 1,
+                voucher_product: None,
+                voucher_quantity: 0,
             }],
             events: vec![],
             products: vec![],

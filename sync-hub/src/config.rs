@@ -174,6 +174,16 @@ pub struct CategoryConfig {
     /// Zones it opens, as a bit set (bit 0: the site).
     #[serde(default = "site")]
     pub zones: u32,
+    /// Not a ticket that lets in but a voucher for this product.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voucher_product: Option<u32>,
+    /// For how many of it.
+    #[serde(default = "one")]
+    pub voucher_quantity: u32,
+}
+
+const fn one() -> u32 {
+    1
 }
 
 const fn site() -> u32 {
@@ -293,6 +303,8 @@ impl CategoryConfig {
             name_en: self.name_en.clone(),
             price: cents("price_cents", self.price_cents)?,
             zones: self.zones,
+            voucher_product: self.voucher_product,
+            voucher_quantity: if self.voucher_product.is_some() { self.voucher_quantity.max(1) } else { 0 },
         })
     }
 }

@@ -90,6 +90,8 @@ impl Purse {
             new_credit: record,
             old_credit: None,
             sale: (purpose == IntentPurpose::Sale).then(Default::default),
+            fee: Cents::ZERO,
+            means: domain::journal::Means::None,
         };
         let effect = match purpose {
             IntentPurpose::Sale | IntentPurpose::Refund => Effect::Hold,
@@ -125,7 +127,7 @@ impl Purse {
 }
 
 fn top_up() -> Vec<u8> {
-    Detail::TopUp(TopUp { c_only: false, fee: Cents::ZERO }).to_bytes()
+    Detail::TopUp(TopUp { c_only: false, fee: Cents::ZERO, means: domain::journal::Means::Cash }).to_bytes()
 }
 
 /// The credits that a box would be told from `held` on.

@@ -192,7 +192,8 @@ impl SampleBox {
     }
 
     pub(crate) fn top_up(&mut self, to: WalletId, cents: u32) -> EntryRef {
-        let part = Detail::TopUp(TopUp { c_only: false, fee: Cents::ZERO }).to_bytes();
+        let part =
+            Detail::TopUp(TopUp { c_only: false, fee: Cents::ZERO, means: domain::journal::Means::Cash }).to_bytes();
         let entry = Entry { subject: to.into(), part, ..self.entry(Kind::TOP_UP, Effect::Credit, cents) };
         self.commit(entry)
     }

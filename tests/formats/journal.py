@@ -65,16 +65,52 @@ def part(kind, data):
         found = {name: fields.varint() for name in ("term", "granted", "released", "places")}
         need(found["places"] <= found["released"], "places")
     elif kind == 3:
-        found = {"c_only": fields.uint(1), "fee": fields.varint()}
+        found = {"c_only": fields.uint(1), "fee": fields.varint(), "means": fields.uint(1)}
+        need(found["means"] <= 2, "means")
     elif kind in (4, 5, 6):
         found = sale(fields) if data else None
     elif kind in (9, 12, 13, 15):
         found = chip_seen(fields) if data else None
     elif kind == 11:
         found = intent(fields)
+    elif kind in (7, 8, 14):
+        found = {"supervisor": fields.varint(), "reason": code(fields.rest())} if data else None
+    elif kind == 18:
+        found = {"expected": zigzag(fields), "in_doubt": fields.varint()}
+    elif kind == 19:
+        found = closure(fields)
+    elif kind == 26:
+        found = {"scheme": fields.uint(1), "category": fields.varint(), "product": fields.varint(), "quantity": fields.varint()}
+    elif kind == 28:
+        found = {"change": fields.uint(1)}
+        need(1 <= found["change"] <= 4, "staff change")
+    elif kind == 29:
+        found = {"into_drawer": fields.uint(1), "reason": code(fields.rest())}
+        need(found["into_drawer"] < 2, "flag")
     else:
         found = fields.rest()
     fields.end()
+    return found
+
+
+def code(data):
+    need(len(data) <= 32 and all(0x21 <= byte <= 0x7E for byte in data), "reason code")
+    return data
+
+
+def zigzag(fields):
+    n = fields.varint()
+    return n // 2 if n % 2 == 0 else -(n + 1) // 2
+
+
+TOTALS = "sales sold deposits_out deposits_back given vouchers top_ups credited fees by_card refunded corrected_plus corrected_minus cash_in cash_out".split()
+
+
+def closure(fields):
+    found = {"number": fields.varint(), "final": fields.uint(1), "last": fields.varint()}
+    need(found["final"] < 2 and fields.uint(1) == len(TOTALS), "totals")
+    for which in ("period", "perpetual"):
+        found[which] = {name: zigzag(fields) for name in TOTALS}
     return found
 
 
@@ -83,6 +119,23 @@ def sale(fields):
     count = fields.varint()
     need(count <= 100, "lines")
     found["lines"] = [(fields.varint(), fields.varint(), fields.varint()) for _ in range(count)]
+    return found | marks(fields)
+
+
+def marks(fields):
+    if fields.at == len(fields.data):
+        return {}
+    bits = fields.uint(1)
+    need(1 <= bits <= 63, "marks")
+    found = {"marks": bits}
+    if bits & 8:
+        found["given"] = (fields.varint(), fields.varint(), code(fields.take(fields.uint(1))))
+    if bits & 16:
+        found["corrects"] = (entry_ref(fields), fields.varint(), code(fields.take(fields.uint(1))))
+    if bits & 32:
+        count = fields.uint(1)
+        need(1 <= count <= 20, "vouchers")
+        found["vouchers"] = [(fields.take(16), fields.varint(), fields.varint(), fields.varint()) for _ in range(count)]
     return found
 
 
@@ -101,7 +154,11 @@ def intent(fields):
     count = fields.uint(1)
     need(count <= 2, "C records")
     found["credits"] = [fields.take(76) for _ in range(count)]
-    return found | {"sale": sale(fields) if found["purpose"] == 1 else None}
+    found["sale"] = sale(fields) if found["purpose"] == 1 else None
+    if found["purpose"] == 2:
+        found |= {"fee": fields.varint(), "means": fields.uint(1)}
+        need(found["means"] <= 2, "means")
+    return found
 
 
 def fork_proof(data, found):

@@ -239,15 +239,34 @@ def entries_read_with_their_parts():
     assert admission["part"] == {"scheme": 1, "marks": 1, "product": [0x0102, 0, 0, 0]}
     same(pairing, kind=2, effect=0, subject=WALLET, other=TICKET, part={"profile": 2})
     same(intent, kind=11, effect=10, amount=6_000, tap_counter=1, operator=7)
-    same(top_up, kind=3, effect=1, amount=6_000, part={"c_only": 0, "fee": 50})
+    same(top_up, kind=3, effect=1, amount=6_000, part={"c_only": 0, "fee": 50, "means": 1})
     assert top_up["refers_to"] == {"device": DEVICE, "epoch": 1, "seq": 3}
+
+
+@check
+def what_a_till_writes_beside_plain_sales_reads_too():
+    entries = [journal.entry(body) for _, body, _, _ in golden_journal()[20:27]]
+    sale, correction, voucher, staff, cash, shift, closure = (found["part"] for found in entries)
+    assert [found["kind"] for found in entries] == [4, 7, 26, 28, 29, 18, 19]
+    sold = {"device": DEVICE, "epoch": 1, "seq": 11}
+    same(sale, marks=1 | 2 | 8 | 16 | 32, given=(350, 9, b"artist"), corrects=(sold, 0, b"wrong_price"))
+    assert sale["vouchers"] == [(b"\x44" * 16, 300, 1, 2)]
+    assert correction == {"supervisor": 9, "reason": b"spilled"} and entries[1]["refers_to"] == sold
+    assert voucher == {"scheme": 1, "category": 300, "product": 1, "quantity": 2}
+    assert staff == {"change": 1} and cash == {"into_drawer": 1, "reason": b"change"}
+    assert shift == {"expected": -120, "in_doubt": 300}
+    same(closure, number=2, final=1, last=20)
+    same(closure["period"], sales=3, sold=2_750, corrected_plus=-5)
+    same(closure["perpetual"], sales=6, corrected_plus=-10)
+    for kind, part in ((4, b"\0\0\0\0"), (18, b""), (19, b"\1\0\1\2"), (28, b"\5"), (29, b"\2x"), (7, b"\0a b")):
+        assert refuses(journal.part, kind, part), part
 
 
 @check
 def the_credit_record_in_an_intent_is_one_of_its_band():
     mine = band.Band(SECRETS, FESTIVAL, UID)
     intent = journal.entry(golden_journal()[3][1])["part"]
-    same(intent, purpose=2, spent_after=0, sale=None)
+    same(intent, purpose=2, spent_after=0, sale=None, fee=50, means=1)
     credit = mine.credit(intent["credits"][0], [DESK])
     same(credit, credits=6_000, seq=1, link=intent["seen"]["credit_id"])
     sale = journal.entry(golden_journal()[5][1])["part"]
@@ -296,7 +315,7 @@ def a_bundle_reads_and_leads_to_the_root():
     data = golden("festival_bundle.hex")
     bundle = wire.bundle(data)
     same(bundle, signer=BUNDLE_KEY, number=4, issued=1_790_400_000, policy=[25_000, 2_000, 100, 300, True, 3_600, True, 5_000, 0])
-    same(bundle, categories=[[0x0102, "Site", "Site", 9_000, 5]], products=[[1, 12, "Pass", 1]], blocked=[])
+    same(bundle, categories=[[0x0102, "Site", "Site", 9_000, 5, None, 0]], products=[[1, 12, "Pass", 1]], blocked=[])
     same(bundle, catalogue=[[1, "Bière", "Beer", "drinks", 350, True]], places=[[12, "Bar 3"]], sections=[[900, b"\1\2"]])
     same(bundle, revoked=[b"\x33" * 16], events=[[1, "lac26", [ed25519_public(seed(60))]]], price_revision=3)
     for at in range(0, len(data), 90):

@@ -3,9 +3,10 @@ use domain::{
     bundle::{BundleBody, BundleSection, Category, ImportedEvent, Place, Policy, PretixProduct, Product, RawKey},
     id::{BoxNumber, DeviceId, EntryRef, FestivalId, TicketUid, WalletId, device_id},
     journal::{
-        Admission, BandProfile, Block, BlockedKind, ChainCursor, CommitMark, Countersignature, Detail, Effect, Entry,
-        Flags, Genesis, Head, Intent, IntentPurpose, Kind, Marks, Pairing, PreviousHead, Revocation, Sale, SaleLine,
-        Terms, TopUp, ZERO_HASH,
+        Admission, BandProfile, Block, BlockedKind, CashMove, ChainCursor, Closure, CommitMark, Correction, Corrects,
+        Countersignature, Detail, Effect, Entry, Flags, Genesis, Given, Head, Intent, IntentPurpose, Kind, Marks, Means,
+        Pairing, PreviousHead, Revocation, Sale, SaleLine, SaleMarks, ShiftClose, StaffChange, Terms, TillTotals, TopUp,
+        VoucherTaken, VoucherUse, ZERO_HASH,
     },
     ledger::{TicketFlags, TicketState, WalletFlags, WalletState},
     money::{Cents, Currency},
@@ -209,6 +210,8 @@ impl Purse {
             new_credit,
             old_credit: None,
             sale,
+            fee: cents(if purpose == IntentPurpose::TopUp { 50 } else { 0 }),
+            means: if purpose == IntentPurpose::TopUp { Means::Cash } else { Means::None },
         };
         (intent, record.tap_counter)
     }
@@ -216,7 +219,7 @@ impl Purse {
 
 pub(crate) fn beers(count: u32, out: u32, back: u32) -> Sale {
     let lines = vec![SaleLine { product: 1, quantity: count, unit_price: cents(350) }];
-    Sale { deposit_out: cents(out), deposit_back: cents(back), lines }
+    Sale { deposit_out: cents(out), deposit_back: cents(back), lines, ..Sale::default() }
 }
 
 pub(crate) fn journal() -> Journal {
@@ -263,7 +266,7 @@ pub(crate) fn journal() -> Journal {
         ..entry(Kind::INTENT, Effect::HoldCredit, 3_000)
     };
     let at = journal.write(Entry { part: part(Detail::Intent(intent)), ..top_up.clone() });
-    let done = TopUp { c_only: false, fee: cents(50) };
+    let done = TopUp { c_only: false, fee: cents(50), means: Means::Cash };
     journal.write(Entry {
         refers_to: Some(at),
         part: part(Detail::TopUp(done)),
@@ -350,7 +353,55 @@ pub(crate) fn journal() -> Journal {
         part: part(Detail::Block(Block { of: BlockedKind::Wallet, reason: String::new() })),
         ..entry(Kind::UNBLOCK, Effect::Unblock, 256_000)
     });
+    till_acts(&mut journal);
     journal
+}
+
+/// What a till writes beside plain sales.
+fn till_acts(journal: &mut Journal) {
+    let till = |kind, effect, ms| Entry { operator: 7, ..entry(kind, effect, ms) };
+    let sold = EntryRef { device: journal.cursor.device, epoch: 1, seq: 11 };
+    let marks = SaleMarks {
+        age_checked: true,
+        happy_hour: true,
+        time_uncertain: false,
+        given: Some(Given { value: cents(350), supervisor: 9, reason: "artist".into() }),
+        corrects: Some(Corrects { entry: sold, supervisor: 0, reason: "wrong_price".into() }),
+        vouchers: vec![VoucherUse { ticket: TicketUid([0x44; 16]), category: 300, product: 1, quantity: 2 }],
+    };
+    let sale = Sale { marks, ..beers(1, 0, 0) };
+    journal.write(Entry {
+        subject: other_wallet().into(),
+        amount: cents(350),
+        price_revision: 3,
+        part: Detail::Sale(Some(sale)).to_bytes(),
+        ..till(Kind::SALE, Effect::Debit, 260_000)
+    });
+    let totals = TillTotals { sales: 3, sold: 2_750, corrected_plus: -5, ..TillTotals::default() };
+    let closure = Closure { number: 2, is_final: true, period: totals, perpetual: totals.plus(&totals), last: 20 };
+    let correction = Correction { supervisor: 9, reason: "spilled".into() };
+    let voucher = VoucherTaken { scheme: 1, category: 300, product: 1, quantity: 2 };
+    let parts = [
+        (Kind::STAFF_SESSION, Detail::Staff(StaffChange::In)),
+        (Kind::CASH_MOVE, Detail::CashMove(CashMove { into_drawer: true, reason: "change".into() })),
+        (Kind::SHIFT_CLOSE, Detail::ShiftClose(ShiftClose { expected: -120, in_doubt: 300 })),
+        (Kind::CLOSURE, Detail::Closure(closure)),
+    ];
+    journal.write(Entry {
+        subject: other_wallet().into(),
+        amount: cents(100),
+        refers_to: Some(sold),
+        part: Detail::Correction(correction).to_bytes(),
+        ..till(Kind::CORRECTION_PLUS, Effect::Credit, 261_000)
+    });
+    journal.write(Entry {
+        subject: TicketUid([0x44; 16]).into(),
+        part: Detail::Voucher(voucher).to_bytes(),
+        ..till(Kind::VOUCHER, Effect::In, 262_000)
+    });
+    for (n, (kind, part)) in parts.into_iter().enumerate() {
+        journal.write(Entry { part: part.to_bytes(), ..till(kind, Effect::None, 263_000 + n as u64) });
+    }
 }
 
 pub(crate) fn segment() -> Segment {
@@ -471,6 +522,8 @@ pub(crate) fn bundle() -> Vec<u8> {
             name_en: "Site".into(),
             price: cents(9_000),
             zones: 5,
+            voucher_product: None,
+            voucher_quantity: 0,
         }],
         events: vec![ImportedEvent { index: 1, slug: "lac26".into(), keys: vec![RawKey(public(60))] }],
         products: vec![PretixProduct { event: 1, item: 12, name: "Pass".into(), zones: 1 }],

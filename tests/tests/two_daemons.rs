@@ -129,7 +129,7 @@ async fn a_sale_in_doubt_that_is_given_up_is_settled_by_a_later_read_and_owed_to
     world.wait_until_agreed(SOON).await.unwrap();
     let is_booked = async || Ok((world.hub.view().await?.totals.in_doubt_cents == doubt.price_cents).then_some(()));
     until("the hub books it as in doubt", SOON, is_booked).await.unwrap();
-    let answer = screens::post::HandedOver { entry: doubt.entry, handed_over: false };
+    let answer = screens::post::HandedOver { entry: doubt.entry, handed_over: false, pin: None };
     bar.api.post::<serde_json::Value>("/api/till/handed-over", &answer).await.unwrap();
     assert_eq!(bar.view().await.unwrap().in_doubt, []);
     // the screen that asks once more is told so, and nothing is charged

@@ -2,6 +2,7 @@
 //! Invariant: an answer means that the entry survives a power cut; one at a time writes, and nothing damaged is written to.
 //! Not here: rules (`domain`), when to sync (`sync`), devices and screens.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic"))]
+mod acts;
 mod believed;
 mod blobs;
 mod bundle;

@@ -2,6 +2,8 @@
 //! Invariant: all answers of one view come from one snapshot; if a read fails, whatever was decided with the view
 //! is thrown away, so no answer has to be doubted.
 //! Not here: what to do with the answers (`domain::access`, `domain::till`).
+mod till;
+
 use std::cell::RefCell;
 
 use domain::{

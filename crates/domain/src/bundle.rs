@@ -80,6 +80,12 @@ pub struct Category {
     /// Zones it opens, as a bit set (bit 0: the site).
     #[n(4)]
     pub zones: u32,
+    /// Not a ticket that lets in but a voucher for this product of the catalogue.
+    #[n(5)]
+    pub voucher_product: Option<u32>,
+    /// For how many of it.
+    #[n(6)]
+    pub voucher_quantity: u32,
 }
 
 /// A product of an imported pretix event that opens the gate.
@@ -470,6 +476,8 @@ pub(crate) mod tests {
                 name_en: "Full festival".into(),
                 price: cents(12_000),
                 zones: 1,
+                voucher_product: None,
+                voucher_quantity: 0,
             }],
             events: alloc::vec![],
             products: alloc::vec![PretixProduct { event: 1, item: 4, name: "Camping".into(), zones: 0 }],

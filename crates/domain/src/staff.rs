@@ -1,6 +1,12 @@
 //! Who works here, and what each may do.
 //! Invariant: plain data; a PIN is only ever kept as a salted hash in PHC form.
 //! Not here: how the list is edited (`documents`), checking a PIN (a shell with a password hash), sessions (`edge`).
+mod attempts;
+mod refusal;
+
+pub use attempts::PinAttempts;
+pub use refusal::StaffRefusal;
+
 use alloc::{string::String, vec::Vec};
 
 use crate::id::WalletId;

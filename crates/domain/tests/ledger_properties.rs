@@ -101,7 +101,11 @@ fn account_entry() -> impl Strategy<Value = (u8, Entry)> {
     (1..5u8, kinds, 0..2000u32, 0..200u32, any::<bool>()).prop_map(|(by, (kind, effect), amount, fee, swap)| {
         let mut entry = entry(kind, effect, amount);
         match kind {
-            Kind::TOP_UP => entry.part = Detail::TopUp(TopUp { c_only: false, fee: cents(fee) }).to_bytes(),
+            Kind::TOP_UP => {
+                entry.part =
+                    Detail::TopUp(TopUp { c_only: false, fee: cents(fee), means: domain::journal::Means::Cash })
+                        .to_bytes()
+            }
             Kind::SALE if effect == Effect::Debit => entry.part = sale_part(amount, fee, fee),
             _ => {}
         }

@@ -158,7 +158,13 @@ fn credits_under_an_unknown_or_revoked_key_are_not_spendable() {
     let (mut chip, mut bar, mut desk) = used_band();
     let new = SigningKey::from_bytes(&[99; 32]);
     with(&mut desk, |ctx| ctx.credit_keys.push(trusted(&new)));
-    let request = TapRequest::TopUp { amount: cents(500), key: new.clone(), fee: Cents::ZERO, retry_of: None };
+    let request = TapRequest::TopUp {
+        amount: cents(500),
+        key: new.clone(),
+        fee: Cents::ZERO,
+        means: domain::journal::Means::Cash,
+        retry_of: None,
+    };
     done(&desk.tap(&mut chip, request.clone(), Fault::None));
     assert_eq!(refused(&bar.tap(&mut chip, sale(1, None), Fault::None)), TapRefusal::UnknownCreditKey);
     // And a desk does not sign with a key that nobody would take.

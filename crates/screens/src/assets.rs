@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn all_pages_are_there_with_their_type() {
-        for page in ["index", "gate", "till", "top_up", "console", "demo", "documents", "manager"] {
+        for page in ["index", "gate", "till", "top_up", "shift", "console", "demo", "documents", "manager"] {
             let (_, mime) = asset(&format!("/{page}.html")).unwrap();
             assert_eq!(mime, "text/html; charset=utf-8");
         }
@@ -124,6 +124,7 @@ mod tests {
 
     /// Families of texts that a module picks by a value of the view: `tOf("phase", phase)`.
     const FAMILIES: [(&str, &[&str]); 9] = [
+        ("movement", &["sale", "top_up", "refund", "correction", "pending", "other"]),
         ("age", &["tickets", "wallets", "revocations", "bundle"]),
         (
             "conflict",
@@ -149,7 +150,7 @@ mod tests {
     ];
 
     fn looks_like_a_key(word: &str) -> bool {
-        let prefixes = ["console-", "gate-", "till-", "top_up-", "status-", "demo-", "age-"];
+        let prefixes = ["console-", "gate-", "till-", "top_up-", "status-", "demo-", "age-", "staff-", "shift-"];
         prefixes.iter().any(|prefix| word.starts_with(prefix)) && !word.ends_with("-bar")
     }
 

@@ -74,7 +74,7 @@ pub struct ReplaceBand {
 }
 
 /// `/api/till/sale`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sale {
     /// Idempotency key, 32 hexadecimal digits.
@@ -83,16 +83,162 @@ pub struct Sale {
     pub lines: Vec<SaleLine>,
     /// Cups brought back, each worth one deposit.
     pub cups_back: u32,
+    /// Texts of vouchers that pay for goods beside the lines.
+    #[serde(default)]
+    pub vouchers: Vec<String>,
+    /// Staff looked at the guest's age.
+    #[serde(default)]
+    pub age_checked: bool,
+    /// Why lines are given for nothing.
+    #[serde(default)]
+    pub free_reason: Option<String>,
+    /// Price list that the screen showed.
+    #[serde(default)]
+    pub price_revision: Option<u32>,
+    /// Total that the screen showed.
+    #[serde(default)]
+    pub total_cents: Option<i64>,
+    /// A supervisor's word, where one was asked for.
+    #[serde(default)]
+    pub supervisor: Option<Pin>,
 }
 
 /// A product and how many of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SaleLine {
     /// Product id in the catalogue.
     pub product: u32,
     /// How many, at least 1.
     pub quantity: u32,
+    /// Given for nothing.
+    #[serde(default)]
+    pub free: bool,
+}
+
+/// `/api/till/correct`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Correct {
+    /// Idempotency key, 32 hexadecimal digits: of the tap that charges a band, where there is one.
+    pub id: String,
+    /// What is corrected, as in [`crate::view::Corrigible::entry`].
+    pub entry: String,
+    /// By how much; all that is left without it.
+    #[serde(default)]
+    pub amount_cents: Option<u32>,
+    /// In whose favour.
+    pub favour: Favour,
+    /// Code of the reason.
+    pub reason: String,
+    /// A supervisor's word, where one was asked for.
+    #[serde(default)]
+    pub supervisor: Option<Pin>,
+}
+
+/// In whose favour a correction is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Favour {
+    /// The guest paid too much.
+    Guest,
+    /// The guest paid too little.
+    Festival,
+}
+
+/// `/api/till/undo`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Undo {
+    /// A supervisor's word, where one was asked for.
+    #[serde(default)]
+    pub supervisor: Option<Pin>,
+}
+
+/// `/api/till/park`: a basket put aside, and what `/api/till/resume` gives back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Park {
+    /// What staff call it.
+    #[serde(default)]
+    pub label: String,
+    /// Goods.
+    pub lines: Vec<SaleLine>,
+    /// Cups brought back.
+    #[serde(default)]
+    pub cups_back: u32,
+    /// Price list that the screen showed.
+    #[serde(default)]
+    pub price_revision: Option<u32>,
+}
+
+/// `/api/till/resume`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resume {
+    /// As in [`crate::view::ParkedView::number`].
+    pub number: u32,
+}
+
+/// `/api/till/training`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    /// From now on, or no longer.
+    pub on: bool,
+}
+
+/// `/api/band/look`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Look {
+    /// Idempotency key, 32 hexadecimal digits.
+    pub id: String,
+    /// Shown at the desk; else at the till.
+    #[serde(default)]
+    pub at_desk: bool,
+}
+
+/// `/api/shift/open`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenShift {
+    /// Cash counted in the drawer.
+    pub float_cents: u32,
+    /// A supervisor's word, after a final closure.
+    #[serde(default)]
+    pub supervisor: Option<Pin>,
+}
+
+/// `/api/shift/close`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CloseShift {
+    /// Cash counted in the drawer.
+    pub counted_cents: u32,
+}
+
+/// `/api/shift/cash`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cash {
+    /// Put in; else taken out.
+    pub into_drawer: bool,
+    /// How much.
+    pub amount_cents: u32,
+    /// Code of the reason.
+    pub reason: String,
+}
+
+/// `/api/shift/closure`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Closure {
+    /// For the event: nothing is sold afterwards until a shift opens.
+    pub is_final: bool,
+    /// A supervisor's word, for a final one.
+    #[serde(default)]
+    pub supervisor: Option<Pin>,
 }
 
 /// `/api/till/handed-over`: the answer to "paid, hand over?".
@@ -103,6 +249,25 @@ pub struct HandedOver {
     pub entry: String,
     /// Whether the guest has the goods.
     pub handed_over: bool,
+    /// PIN of who serves on "tap again", where the festival has a staff list.
+    #[serde(default)]
+    pub pin: Option<Pin>,
+}
+
+/// `/api/staff/log-in`, and a supervisor's confirmation inside other bodies.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pin {
+    /// Staff number.
+    pub number: u32,
+    /// As typed.
+    pub pin: String,
+}
+
+impl std::fmt::Debug for Pin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Pin({}, ..)", self.number)
+    }
 }
 
 /// `/api/top-up`.
@@ -123,6 +288,8 @@ pub struct TopUp {
 pub enum PaidWith {
     /// Notes and coins.
     Cash,
+    /// A card, on a terminal of its own.
+    Card,
 }
 
 /// `/api/tickets`: a ticket to make.

@@ -11,12 +11,16 @@ use crate::Lang;
 mod documents;
 mod hub;
 mod outcome;
+mod shop;
+mod staff;
 mod zones;
 
 pub use documents::{DocumentView, EditBody, EditView, FieldConflict, FieldProblem, FieldStatement, SettleBody};
 pub use hub::{Conflict, ConflictKind, ConflictPlace, DemoBox, DemoView, HubBox, HubView, StoryLine, Totals};
 pub use outcome::{Args, GateVerdict, GateView, HourView, Pairing, Phase, TapResult, TillView, TopUpView};
-pub use zones::{GatePlaces, GateZone, OverrideView, ReasonView, Ways, ZoneView};
+pub use shop::{Corrigible, Movement, ParkedView, ReasonView, ScannedVoucher, ShiftView, ShopView};
+pub use staff::{OperatorView, StaffRole, StaffView};
+pub use zones::{GatePlaces, GateZone, OverrideView, Ways, ZoneView};
 
 /// Everything that one box's pages show.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +62,10 @@ pub struct BoxView {
     pub currency: String,
     /// Epoch of the box's journal.
     pub epoch: u32,
+    /// Who works here; `None` where the festival has no staff list.
+    pub staff: Option<StaffView>,
+    /// Set where the box is a till or a top-up desk.
+    pub shop: Option<ShopView>,
     /// Set where the box is a gate.
     pub gate: Option<GateView>,
     /// Set where the box is a till.
@@ -171,8 +179,14 @@ pub struct ProductView {
     pub name_fr: String,
     /// Name in English.
     pub name_en: String,
-    /// Price without deposit.
+    /// Price in force, without deposit.
     pub price_cents: i64,
+    /// Price outside happy hours.
+    pub full_price_cents: i64,
+    /// A happy hour may be on, but the clock is too uncertain for it.
+    pub price_uncertain: bool,
+    /// Youngest buyer in years; 0 for anybody.
+    pub min_age: u8,
     /// Deposit of its cup, 0 = none.
     pub deposit_cents: i64,
     /// Group on the grid; shown through the text `category-<this>`, or as it is where there is no such text.

@@ -8,22 +8,20 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Json, Response},
 };
-use domain::{
-    money::Cents,
-    till::{self, BasketLine},
-    trust::Roles,
-};
+use domain::{journal::Means, money::Cents, staff::StaffRoles, till::Priced, trust::Roles, wire};
 use screens::{Refusal, post, view::Args};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     gate,
+    refusal::NotDone,
+    selling,
     station::{KnownRequest, Station},
-    tap_desk::{NotTaken, Progress, Purpose, RequestId},
+    tap_desk::{NotTaken, Progress, Purpose, RequestId, Screen, TopUpOrder},
     view,
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 pub(super) struct Wait {
     wait_ms: Option<u64>,
 }
@@ -59,6 +57,22 @@ pub(super) fn refusal(status: StatusCode, code: &str, args: Args) -> Refused {
 
 pub(super) fn refused(code: &str) -> Refused {
     refusal(StatusCode::CONFLICT, code, BTreeMap::new())
+}
+
+/// A no of the box's rules, or about who asks.
+pub(super) fn not_done(not: &NotDone) -> Refused {
+    let args = not.arguments().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let status = if matches!(not, NotDone::Staff(_)) { StatusCode::FORBIDDEN } else { StatusCode::CONFLICT };
+    refusal(status, not.code(), args)
+}
+
+/// Runs what reads or writes the store, or hashes a PIN, on a thread that may block.
+pub(super) async fn blocking(work: impl FnOnce() -> Result<Response, Refused> + Send + 'static) -> Response {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(refused)) => refused.into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 pub(super) type Body<T> = Result<Json<T>, JsonRejection>;
@@ -105,33 +119,70 @@ pub(super) async fn scan(State(station): State<Arc<Station>>, scan: Body<post::S
     }
 }
 
+/// What was posted, on a thread that may block, as a request that waits for its band.
+async fn prepared<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refused> + Send + 'static,
+) -> Result<T, Response> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(prepared) => prepared.map_err(Refused::into_response),
+        Err(_) => Err(StatusCode::INTERNAL_SERVER_ERROR.into_response()),
+    }
+}
+
 pub(super) async fn sale(
     State(station): State<Arc<Station>>,
     Query(wait): Query<Wait>,
     sale: Body<post::Sale>,
 ) -> Response {
-    let priced = || {
+    let by = Arc::clone(&station);
+    let ordered = prepared(move || {
         let sale = body(sale)?;
         let id = request_id(&sale.id)?;
-        if !station.roles().has(Roles::BAR) {
+        if !by.roles().has(Roles::BAR) {
             return Err(refused("till.not_a_bar"));
         }
-        let line = |line: &post::SaleLine| BasketLine { product: line.product, quantity: line.quantity };
-        let lines: Vec<BasketLine> = sale.lines.iter().map(line).collect();
-        let deposit = station.bundle().bundle.body.policy.cup_deposit;
-        till::price(&lines, sale.cups_back, &station.rules().catalogue, deposit)
-            .map(|priced| (id, Purpose::Sale(priced)))
-            .map_err(|refusal| till_refusal(&refusal))
-    };
-    match priced() {
-        Ok((id, purpose)) => ask(station, id, purpose, wait).await,
-        Err(refused) => refused.into_response(),
+        if let Some(result) = answered(&by, id)? {
+            return Ok(Ordered::Answered(result));
+        }
+        let order = selling::order(&by, &sale).map_err(|not| not_done(&not))?;
+        Ok(Ordered::New(id, order))
+    });
+    match ordered.await {
+        Ok(Ordered::Answered(result)) => {
+            Json(Outcome { phase: screens::view::Phase::Paid, result: Some(result) }).into_response()
+        }
+        Ok(Ordered::New(id, order)) if order.needs_no_band() => without_band(station, id, order.priced).await,
+        Ok(Ordered::New(id, order)) => ask(station, id, Purpose::Sale(order.priced), order.supervised, wait).await,
+        Err(refused) => refused,
     }
 }
 
-fn till_refusal(refusal: &till::TillRefusal) -> Refused {
-    let args = refusal.arguments().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    self::refusal(StatusCode::CONFLICT, refusal.code(), args)
+enum Ordered {
+    Answered(screens::view::TapResult),
+    New(RequestId, selling::Order),
+}
+
+/// What was answered to a sale's request before: its vouchers are used by it, so it cannot be priced again.
+fn answered(station: &Station, id: RequestId) -> Result<Option<screens::view::TapResult>, Refused> {
+    let known = station.request_in_journal(id, &Purpose::PayOut);
+    match known {
+        Some(KnownRequest::Answered(result)) => Ok(Some(result)),
+        Some(KnownRequest::GivenUp) => Err(refused("till.given_up")),
+        Some(KnownRequest::InDoubt { .. }) | None => Ok(None),
+    }
+}
+
+/// Vouchers that pay for everything.
+async fn without_band(station: Arc<Station>, id: RequestId, priced: Priced) -> Response {
+    blocking(move || {
+        if station.desk.waiting().is_some() {
+            return Err(refused("till.busy"));
+        }
+        let entry = selling::take_vouchers(&station, id, &priced).map_err(|not| not_done(&not))?;
+        let result = screens::view::TapResult { id: wire::hex(&id), ok: true, entry, ..Default::default() };
+        Ok(Json(Outcome { phase: screens::view::Phase::Paid, result: Some(result) }).into_response())
+    })
+    .await
 }
 
 pub(super) async fn top_up(
@@ -139,21 +190,55 @@ pub(super) async fn top_up(
     Query(wait): Query<Wait>,
     top_up: Body<post::TopUp>,
 ) -> Response {
-    let asked = || {
+    let by = Arc::clone(&station);
+    let asked = prepared(move || {
         let top_up = body(top_up)?;
         let id = request_id(&top_up.id)?;
-        if !station.roles().has(Roles::TOP_UP) {
+        if !by.roles().has(Roles::TOP_UP) {
             return Err(refused("till.not_a_desk"));
         }
+        by.may(StaffRoles::TOP_UP).map_err(|refusal| not_done(&refusal.into()))?;
+        by.journal_is_open().map_err(|not| not_done(&not))?;
+        let means = match top_up.paid_with {
+            post::PaidWith::Cash => Means::Cash,
+            post::PaidWith::Card => Means::Card,
+        };
+        let fee = by.bundle().bundle.body.policy.top_up_fee;
         match Cents::new(top_up.amount_cents) {
-            Some(amount) if amount > Cents::ZERO => Ok((id, Purpose::TopUp(amount))),
+            Some(amount) if amount > Cents::ZERO => Ok((id, Purpose::TopUp(TopUpOrder { amount, fee, means }))),
             _ => Err(refused("till.amount")),
         }
-    };
-    match asked() {
-        Ok((id, purpose)) => ask(station, id, purpose, wait).await,
+    });
+    match asked.await {
+        Ok((id, purpose)) => ask(station, id, purpose, false, wait).await,
+        Err(refused) => refused,
+    }
+}
+
+/// `POST /api/band/look {"id", "screen"}`: a band is only read, and its guest told.
+pub(super) async fn look(
+    State(station): State<Arc<Station>>,
+    Query(wait): Query<Wait>,
+    look: Body<post::Look>,
+) -> Response {
+    let asked = body(look).and_then(|look| {
+        station.may_handle_money().map_err(|not| not_done(&not))?;
+        let screen = if look.at_desk { Screen::Desk } else { Screen::Till };
+        Ok((request_id(&look.id)?, Purpose::Look(screen)))
+    });
+    match asked {
+        Ok((id, purpose)) => ask(station, id, purpose, false, wait).await,
         Err(refused) => refused.into_response(),
     }
+}
+
+/// `POST /api/band/pay-out {"id"}`: what is owed to the band's guest, in cash.
+pub(super) async fn pay_out(
+    State(station): State<Arc<Station>>,
+    Query(wait): Query<Wait>,
+    only: Body<OnlyId>,
+) -> Response {
+    at_desk(station, wait, only, Purpose::PayOut).await
 }
 
 pub(super) async fn closing_read(
@@ -180,7 +265,10 @@ async fn at_desk(station: Arc<Station>, wait: Wait, only: Body<OnlyId>, purpose:
     if !station.roles().has(Roles::TOP_UP) {
         return refused("till.not_a_desk").into_response();
     }
-    ask(station, id, purpose, wait).await
+    if let Err(refusal) = station.may(StaffRoles::TOP_UP) {
+        return not_done(&refusal.into()).into_response();
+    }
+    ask(station, id, purpose, false, wait).await
 }
 
 pub(super) async fn cancel(State(station): State<Arc<Station>>) -> Response {
@@ -197,14 +285,25 @@ pub(super) async fn handed_over(State(station): State<Arc<Station>>, answer: Bod
     let Some(entry) = crate::station::entry_ref(&answer.entry) else {
         return refusal(StatusCode::BAD_REQUEST, "api.entry", BTreeMap::new()).into_response();
     };
-    match tokio::task::spawn_blocking(move || crate::hand_over::answer(&station, entry, answer.handed_over)).await {
+    match tokio::task::spawn_blocking(move || {
+        let pin = answer.pin.as_ref();
+        crate::hand_over::answer(&station, entry, answer.handed_over, pin)
+    })
+    .await
+    {
         Ok(Ok(())) => Json(serde_json::json!({})).into_response(),
-        Ok(Err(code)) => refused(code).into_response(),
+        Ok(Err(not)) => not_done(&not).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
-async fn ask(station: Arc<Station>, id: RequestId, purpose: Purpose, wait: Wait) -> Response {
+pub(super) async fn ask(
+    station: Arc<Station>,
+    id: RequestId,
+    purpose: Purpose,
+    supervised: bool,
+    wait: Wait,
+) -> Response {
     if let Err(code) = station.readiness() {
         return refusal(StatusCode::SERVICE_UNAVAILABLE, code, BTreeMap::new()).into_response();
     }
@@ -224,7 +323,7 @@ async fn ask(station: Arc<Station>, id: RequestId, purpose: Purpose, wait: Wait)
         Ok(Some(KnownRequest::GivenUp)) => return refused("till.given_up").into_response(),
         Ok(None) | Err(_) => None,
     };
-    match station.desk.ask_again(id, purpose, retry_of) {
+    match station.desk.ask_again(id, purpose, retry_of, supervised) {
         Ok(Some(result)) => {
             let phase = if result.ok { screens::view::Phase::Paid } else { screens::view::Phase::Refused };
             return Json(Outcome { phase, result: Some(result) }).into_response();

@@ -3,12 +3,16 @@
 //! Not here: decisions (`gate`, `till`), what pages look like (`screens`).
 mod api;
 mod auth;
+mod correction_api;
 mod door;
 mod documents;
 mod events;
 mod gate_api;
 mod health;
 mod pages;
+mod shift_api;
+mod staff_api;
+mod voucher_api;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -41,6 +45,22 @@ pub(crate) fn router(station: Arc<Station>) -> Router {
         .route("/api/top-up/cancel", post(api::cancel))
         .route("/api/band/closing-read", post(api::closing_read))
         .route("/api/band/refund", post(api::refund))
+        .route("/api/staff/log-in", post(staff_api::log_in))
+        .route("/api/staff/log-out", post(staff_api::log_out))
+        .route("/api/band/look", post(api::look))
+        .route("/api/band/pay-out", post(api::pay_out))
+        .route("/api/shift", get(shift_api::shift))
+        .route("/api/shift/open", post(shift_api::open))
+        .route("/api/shift/close", post(shift_api::close))
+        .route("/api/shift/cash", post(shift_api::cash))
+        .route("/api/shift/closure", post(shift_api::closure))
+        .route("/api/till/recent", get(correction_api::recent))
+        .route("/api/till/correct", post(correction_api::correct))
+        .route("/api/till/undo", post(correction_api::undo))
+        .route("/api/till/voucher", post(voucher_api::voucher))
+        .route("/api/till/park", post(voucher_api::park))
+        .route("/api/till/resume", post(voucher_api::resume))
+        .route("/api/till/training", post(voucher_api::training))
         .route("/api/agreement", get(api::agreement))
         .route("/api/documents/{document}", get(documents::show))
         .route("/api/documents/edit", post(documents::edit))

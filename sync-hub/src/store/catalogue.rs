@@ -43,6 +43,8 @@ fn category(r: &Row<'_>) -> rusqlite::Result<Category> {
         name_en: r.get(2)?,
         price: Cents::new(r.get(3)?).unwrap_or(Cents::MAX),
         zones: r.get(4)?,
+        voucher_product: r.get(5)?,
+        voucher_quantity: r.get(6)?,
     })
 }
 
@@ -88,9 +90,10 @@ impl Store {
     pub fn put_category(&self, category: &Category) -> Result<(), StoreError> {
         statement(
             &self.conn,
-            "INSERT INTO categories (festival, category, name_fr, name_en, price_cents, zones) \
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (festival, category) DO UPDATE SET \
-             name_fr = excluded.name_fr, name_en = excluded.name_en, price_cents = excluded.price_cents, zones = excluded.zones",
+            "INSERT INTO categories (festival, category, name_fr, name_en, price_cents, zones, voucher_product, \
+             voucher_quantity) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (festival, category) DO UPDATE SET \
+             name_fr = excluded.name_fr, name_en = excluded.name_en, price_cents = excluded.price_cents, zones = excluded.zones, \
+             voucher_product = excluded.voucher_product, voucher_quantity = excluded.voucher_quantity",
         )?
         .execute(params![
             self.festival,
@@ -98,14 +101,17 @@ impl Store {
             category.name_fr,
             category.name_en,
             category.price.get(),
-            category.zones
+            category.zones,
+            category.voucher_product,
+            category.voucher_quantity
         ])?;
         Ok(())
     }
 
     /// All categories by number.
     pub fn categories(&self) -> Result<Vec<Category>, StoreError> {
-        let sql = "SELECT category, name_fr, name_en, price_cents, zones FROM categories WHERE festival = $1 ORDER BY category";
+        let sql = "SELECT category, name_fr, name_en, price_cents, zones, voucher_product, voucher_quantity \
+                   FROM categories WHERE festival = $1 ORDER BY category";
         rows(&self.conn, sql, params![self.festival], category)
     }
 

@@ -161,6 +161,8 @@ pub(super) async fn categories(State(app): State<App>) -> Result<Json<Vec<Catego
         name_en: category.name_en,
         price_cents: category.price.get(),
         zones: category.zones,
+        voucher_product: category.voucher_product,
+        voucher_quantity: category.voucher_quantity,
     };
     Ok(Json(categories.into_iter().map(config).collect()))
 }

@@ -208,7 +208,7 @@ pub(super) async fn power_cut(stage: &Arc<Stage>, guests: &mut [Guest]) -> Resul
         let seen = guest.lights.last().and_then(|light| light.entry.clone()).unwrap_or_default();
         ensure!(asked.iter().any(|paid| paid.entry == seen), "the bar does not ask about {seen}: {asked:?}");
         for paid in asked {
-            let answer = screens::post::HandedOver { entry: paid.entry, handed_over };
+            let answer = screens::post::HandedOver { entry: paid.entry, handed_over, pin: None };
             bar.api.post::<serde_json::Value>("/api/till/handed-over", &answer).await?;
         }
         ensure!(bar.view().await?.unconfirmed_paid.is_empty(), "the bar still asks");

@@ -79,7 +79,7 @@ fn sale(n: u64) -> (Sale, Cents) {
     let goods: u32 = lines.iter().map(|line| line.unit_price.get() * line.quantity).sum();
     let (out, back) = (cents(100 * (chance(n) % 3)), cents(100 * (chance(n + 1) % 2)));
     let price = cents(u64::from(goods + out.get() - back.get().min(goods)));
-    (Sale { deposit_out: out, deposit_back: back, lines }, price)
+    (Sale { deposit_out: out, deposit_back: back, lines, ..Sale::default() }, price)
 }
 
 fn purse_sale(store: &Store, n: u64) -> Result<()> {
@@ -107,6 +107,8 @@ fn purse_sale(store: &Store, n: u64) -> Result<()> {
         new_credit: None,
         old_credit: None,
         sale: Some(sale),
+        fee: Cents::ZERO,
+        means: domain::journal::Means::None,
     })
     .to_bytes();
     let (subject, tap_counter) = (intent.subject, intent.tap_counter);

@@ -70,9 +70,12 @@ impl Request {
         let id = id.to_owned();
         match self {
             Self::Sale(lines, cups_back) => {
-                let lines =
-                    lines.iter().map(|(product, quantity)| post::SaleLine { product: *product, quantity: *quantity });
-                value(&post::Sale { id, lines: lines.collect(), cups_back: *cups_back })
+                let lines = lines.iter().map(|(product, quantity)| post::SaleLine {
+                    product: *product,
+                    quantity: *quantity,
+                    free: false,
+                });
+                value(&post::Sale { id, lines: lines.collect(), cups_back: *cups_back, ..post::Sale::default() })
             }
             Self::TopUp(amount_cents) => {
                 value(&post::TopUp { id, amount_cents: *amount_cents, paid_with: post::PaidWith::Cash })

@@ -101,7 +101,7 @@ fn sale(wallet: WalletId, cents: u32) -> Entry {
 }
 
 fn top_up(wallet: WalletId, cents: u32) -> Entry {
-    let part = Detail::TopUp(TopUp { c_only: false, fee: Cents::ZERO }).to_bytes();
+    let part = Detail::TopUp(TopUp { c_only: false, fee: Cents::ZERO, means: domain::journal::Means::Cash }).to_bytes();
     Entry { part, ..entry(Kind::TOP_UP, Effect::Credit, wallet, cents) }
 }
 
@@ -123,6 +123,8 @@ fn intent(wallet: WalletId, cents: u32, counter: u16) -> Entry {
         new_credit: None,
         old_credit: None,
         sale: Some(sale_part(cents)),
+        fee: Cents::ZERO,
+        means: domain::journal::Means::None,
     };
     let mut entry = entry(Kind::INTENT, Effect::Hold, wallet, cents);
     entry.tap_counter = counter;

@@ -1,4 +1,12 @@
 //! The kind's own part of an entry, typed. Unknown kinds stay bytes.
+mod closure;
+mod sale_marks;
+mod till;
+
+pub use closure::{Closure, TillTotals, is_closed};
+pub use sale_marks::{Corrects, Given, SaleMarks, VoucherUse};
+pub use till::{CashMove, Correction, Means, ShiftClose, StaffChange, VoucherTaken};
+
 use alloc::{string::String, vec::Vec};
 
 use thiserror::Error;
@@ -109,7 +117,7 @@ pub struct SaleLine {
     pub unit_price: Cents,
 }
 
-/// What was sold: deposit out varint · deposit back varint · count varint · lines.
+/// What was sold: deposit out varint · deposit back varint · count varint · lines · marks, where there are any.
 /// The entry's amount is the lines' sum + deposit out − deposit back.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Sale {
@@ -119,6 +127,8 @@ pub struct Sale {
     pub deposit_back: Cents,
     /// Goods.
     pub lines: Vec<SaleLine>,
+    /// What is special about it.
+    pub marks: SaleMarks,
 }
 
 /// What an intent is for.
@@ -180,7 +190,8 @@ pub struct ChipSeen {
 }
 
 /// What a box is about to write on a chip; the header holds amount and the new record's tap counter.
-/// purpose u8 · chip seen · own record id 4 · spent after u24 · number of C records u8 (0 to 2) · C records · sale.
+/// purpose u8 · chip seen · own record id 4 · spent after u24 · number of C records u8 (0 to 2) · C records · sale;
+/// or, for a top-up, fee varint · means u8.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intent {
     /// What for.
@@ -197,15 +208,21 @@ pub struct Intent {
     pub old_credit: Option<[u8; CREDIT_RECORD_LEN]>,
     /// Goods, for a sale.
     pub sale: Option<Sale>,
+    /// Kept from the cash, for a top-up.
+    pub fee: Cents,
+    /// How the guest pays, for a top-up.
+    pub means: Means,
 }
 
-/// Commit of a top-up: c-only u8 (1: only its C stands on the chip, not its S record).
+/// Commit of a top-up: c-only u8 (1: only its C stands on the chip, not its S record) · fee varint · means u8.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopUp {
     /// Whether the S record was left out.
     pub c_only: bool,
-    /// Fee kept from the cash, in cents (varint); not part of the credit.
+    /// Fee kept from the money, in cents (varint); not part of the credit.
     pub fee: Cents,
+    /// How the guest paid.
+    pub means: Means,
 }
 
 /// Hub: this head is in force. Canonical CBOR array; the device is the entry's subject.
@@ -326,6 +343,18 @@ pub enum Detail {
     Share(ShareGrant),
     /// `Kind::SHARE_RELEASE`.
     ShareRelease(ShareRelease),
+    /// `Kind::STAFF_SESSION`.
+    Staff(StaffChange),
+    /// `Kind::SHIFT_CLOSE`.
+    ShiftClose(ShiftClose),
+    /// `Kind::CASH_MOVE`.
+    CashMove(CashMove),
+    /// `Kind::CLOSURE`.
+    Closure(Closure),
+    /// `Kind::CORRECTION_PLUS`, `CORRECTION_MINUS`, `HANDED_OVER`; empty: bytes.
+    Correction(Correction),
+    /// `Kind::VOUCHER`.
+    Voucher(VoucherTaken),
     /// Any other kind: bytes.
     Other(Vec<u8>),
 }
@@ -400,6 +429,7 @@ impl Sale {
             out.varint(line.quantity.into());
             out.varint(line.unit_price.get().into());
         }
+        self.marks.write(out);
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -411,7 +441,7 @@ impl Sale {
         for _ in 0..count {
             lines.push(SaleLine { product: small(input)?, quantity: small(input)?, unit_price: cents(input)? });
         }
-        Ok(Self { deposit_out, deposit_back, lines })
+        Ok(Self { deposit_out, deposit_back, lines, marks: SaleMarks::read(input)? })
     }
 
     /// Deposits out less deposits back, in minor units.
@@ -433,6 +463,10 @@ impl Intent {
         if let Some(sale) = &self.sale {
             sale.write(out);
         }
+        if self.purpose == IntentPurpose::TopUp {
+            out.varint(self.fee.get().into());
+            out.u8(self.means.byte());
+        }
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -444,6 +478,7 @@ impl Intent {
         if records > 2 {
             return Err(Malformed::Value("credit records"));
         }
+        let is_top_up = purpose == IntentPurpose::TopUp;
         Ok(Self {
             purpose,
             seen,
@@ -452,6 +487,8 @@ impl Intent {
             new_credit: if records > 0 { Some(input.array()?) } else { None },
             old_credit: if records > 1 { Some(input.array()?) } else { None },
             sale: if purpose == IntentPurpose::Sale { Some(Sale::read(input)?) } else { None },
+            fee: if is_top_up { cents(input)? } else { Cents::ZERO },
+            means: if is_top_up { Means::read(input)? } else { Means::None },
         })
     }
 }
@@ -476,7 +513,19 @@ impl Detail {
             Kind::SALE | Kind::DEPOSIT_OUT | Kind::DEPOSIT_BACK if part.is_empty() => Self::Sale(None),
             Kind::SALE | Kind::DEPOSIT_OUT | Kind::DEPOSIT_BACK => Self::Sale(Some(Sale::read(&mut input)?)),
             Kind::INTENT => Self::Intent(Intent::read(&mut input)?),
-            Kind::TOP_UP => Self::TopUp(TopUp { c_only: flag(&mut input)?, fee: cents(&mut input)? }),
+            Kind::TOP_UP => Self::TopUp(TopUp {
+                c_only: flag(&mut input)?,
+                fee: cents(&mut input)?,
+                means: Means::read(&mut input)?,
+            }),
+            Kind::STAFF_SESSION => Self::Staff(StaffChange::read(&mut input)?),
+            Kind::SHIFT_CLOSE => Self::ShiftClose(ShiftClose::read(&mut input)?),
+            Kind::CASH_MOVE => Self::CashMove(CashMove::read(&mut input)?),
+            Kind::CLOSURE => Self::Closure(Closure::read(&mut input)?),
+            Kind::CORRECTION_PLUS | Kind::CORRECTION_MINUS | Kind::HANDED_OVER if !part.is_empty() => {
+                Self::Correction(Correction::read(&mut input)?)
+            }
+            Kind::VOUCHER => Self::Voucher(VoucherTaken::read(&mut input)?),
             Kind::VOID | Kind::GAVE_UP | Kind::CLOSING_READ | Kind::REFUND if part.is_empty() => Self::Seen(None),
             Kind::VOID | Kind::GAVE_UP | Kind::CLOSING_READ | Kind::REFUND => {
                 Self::Seen(Some(ChipSeen::read(&mut input)?))
@@ -525,7 +574,14 @@ impl Detail {
             Self::TopUp(top_up) => {
                 out.u8(u8::from(top_up.c_only));
                 out.varint(top_up.fee.get().into());
+                out.u8(top_up.means.byte());
             }
+            Self::Staff(change) => out.u8(change.byte()),
+            Self::ShiftClose(close) => close.write(&mut out),
+            Self::CashMove(moved) => moved.write(&mut out),
+            Self::Closure(closure) => closure.write(&mut out),
+            Self::Correction(correction) => correction.write(&mut out),
+            Self::Voucher(voucher) => voucher.write(&mut out),
             Self::Seen(Some(seen)) => seen.write(&mut out),
             Self::Sale(None) | Self::Seen(None) => {}
             Self::Other(bytes) => out.bytes(bytes),
@@ -560,6 +616,7 @@ mod tests {
             deposit_out: Cents::new(200).unwrap(),
             deposit_back: Cents::new(100).unwrap(),
             lines: vec![SaleLine { product: 7, quantity: 2, unit_price: Cents::new(350).unwrap() }],
+            marks: SaleMarks::default(),
         }
     }
 
@@ -613,12 +670,16 @@ mod tests {
             new_credit: None,
             old_credit: None,
             sale: Some(sale()),
+            fee: Cents::ZERO,
+            means: Means::None,
         };
         let top_up = Intent {
             purpose: IntentPurpose::TopUp,
             new_credit: Some([6; CREDIT_RECORD_LEN]),
             old_credit: Some([7; CREDIT_RECORD_LEN]),
             sale: None,
+            fee: Cents::new(50).unwrap(),
+            means: Means::Card,
             ..intent.clone()
         };
         let cases = [
@@ -626,7 +687,10 @@ mod tests {
             (Kind::SALE, Detail::Sale(None)),
             (Kind::INTENT, Detail::Intent(intent)),
             (Kind::INTENT, Detail::Intent(top_up)),
-            (Kind::TOP_UP, Detail::TopUp(TopUp { c_only: true, fee: Cents::ZERO })),
+            (Kind::TOP_UP, Detail::TopUp(TopUp { c_only: true, fee: Cents::ZERO, means: Means::Cash })),
+            (Kind::STAFF_SESSION, Detail::Staff(StaffChange::Idle)),
+            (Kind::SHIFT_CLOSE, Detail::ShiftClose(ShiftClose { expected: -120, in_doubt: 300 })),
+            (Kind::VOUCHER, Detail::Voucher(VoucherTaken { scheme: 1, category: 400, product: 7, quantity: 2 })),
             (Kind::VOID, Detail::Seen(Some(seen(None)))),
             (Kind::GAVE_UP, Detail::Seen(None)),
             (Kind::PAIRING, Detail::Pairing(Pairing::of(BandProfile::Uid))),
@@ -645,6 +709,9 @@ mod tests {
             (Kind::REVOCATION, Detail::Revocation(BlockedKind::Ticket, revocation(0))),
             (Kind::ONLINE_CREDIT, Detail::OnlineCredit(online_credit(true))),
             (Kind::ONLINE_CREDIT, Detail::OnlineCredit(online_credit(false))),
+            (Kind::CASH_MOVE, Detail::CashMove(CashMove { into_drawer: true, reason: "change".into() })),
+            (Kind::HANDED_OVER, Detail::Correction(Correction { supervisor: 300, reason: "served".into() })),
+            (Kind::CORRECTION_PLUS, Detail::Other(vec![])),
             (Kind(999), Detail::Other(vec![1, 2, 3])),
         ];
         for (kind, detail) in cases {

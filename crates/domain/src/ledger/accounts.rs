@@ -297,7 +297,10 @@ impl Accounts {
                 sums.deposits = net;
                 sums.spent = amount.saturating_sub(net);
             }
-            IntentPurpose::TopUp => sums.top_ups = amount,
+            IntentPurpose::TopUp => {
+                sums.top_ups = amount.saturating_add(intent.fee.as_i64());
+                sums.fees = intent.fee.as_i64();
+            }
             IntentPurpose::Carry => sums.pending = amount.saturating_neg(),
             IntentPurpose::Refund => sums.refunded = amount,
         }

@@ -33,7 +33,13 @@ pub(crate) fn entry(kind: Kind, effect: Effect, amount: u32) -> Entry {
 
 pub(crate) fn sale_part(goods: u32, out: u32, back: u32) -> Vec<u8> {
     let line = domain::journal::SaleLine { product: 1, quantity: 1, unit_price: cents(goods) };
-    Detail::Sale(Some(Sale { deposit_out: cents(out), deposit_back: cents(back), lines: vec![line] })).to_bytes()
+    Detail::Sale(Some(Sale {
+        deposit_out: cents(out),
+        deposit_back: cents(back),
+        lines: vec![line],
+        ..Sale::default()
+    }))
+    .to_bytes()
 }
 
 /// What is on the chip, and what was there before.
@@ -147,7 +153,7 @@ impl World {
         let sale = (purpose == IntentPurpose::Sale).then(|| Sale {
             deposit_out: cents(deposit),
             deposit_back: Cents::ZERO,
-            lines: vec![],
+            ..Sale::default()
         });
         let intent = Intent {
             purpose,
@@ -157,6 +163,8 @@ impl World {
             new_credit,
             old_credit: None,
             sale: sale.clone(),
+            fee: Cents::ZERO,
+            means: domain::journal::Means::Cash,
         };
         let effect = match purpose {
             IntentPurpose::Sale | IntentPurpose::Refund => Effect::Hold,
@@ -236,5 +244,5 @@ impl World {
 }
 
 pub(crate) fn top_up(c_only: bool) -> Vec<u8> {
-    Detail::TopUp(TopUp { c_only, fee: Cents::ZERO }).to_bytes()
+    Detail::TopUp(TopUp { c_only, fee: Cents::ZERO, means: domain::journal::Means::Cash }).to_bytes()
 }

@@ -271,7 +271,13 @@ pub fn sale(amount: u32, retry_of: Option<EntryRef>) -> TapRequest {
 }
 
 pub fn top_up(amount: u32, retry_of: Option<EntryRef>) -> TapRequest {
-    TapRequest::TopUp { amount: cents(amount), key: credit_key(), fee: Cents::ZERO, retry_of }
+    TapRequest::TopUp {
+        amount: cents(amount),
+        key: credit_key(),
+        fee: Cents::ZERO,
+        means: domain::journal::Means::Cash,
+        retry_of,
+    }
 }
 
 pub fn done(ran: &Ran) -> (EntryRef, Cents) {

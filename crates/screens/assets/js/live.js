@@ -47,7 +47,7 @@ function setLost(lost) {
   document.body.classList.toggle("is-lost", lost);
 }
 
-/** Posts JSON. Answers `{ok, body}`; shows why not, and answers `{ok: false}`, otherwise. `sent` is false if nothing is known. */
+/** Posts JSON. Answers `{ok, body}`; shows why not, and answers `{ok: false, code}`, otherwise. `sent` is false if nothing is known. */
 export async function post(address, body, explain) {
   let answer;
   try {
@@ -69,7 +69,7 @@ export async function post(address, body, explain) {
   }
   if (read?.code) {
     notice(explain(read.code, read.args ?? {}));
-    return { ok: false, known: true };
+    return { ok: false, known: true, code: read.code };
   }
   notice(t("notice-failed"));
   return { ok: false, known: false };

@@ -2,6 +2,7 @@
 // Invariant: green only for the phase `paid`; a dismissed outcome stays away until the next tap.
 import { byId, h, refill } from "./dom.js";
 import { lang, reason, t, tOf } from "./texts.js";
+import { clock } from "./clock.js";
 import { money } from "./money.js";
 import { play } from "./sounds.js";
 import { shapeOf } from "./verdicts.js";
@@ -27,7 +28,7 @@ export function outcomeFor(id, now, before) {
  * Shows where a tap stands. `view` has `phase` and `result`; `amountCents` is what is being paid; `words` names the
  * headline and labels that differ between till and desk; `onCancel` is called by the cancel button.
  */
-export function showTap(view, before, { amountCents, words, onCancel }) {
+export function showTap(view, before, { amountCents, words, onCancel, onSupervisor }) {
   const panel = byId("tap");
   const moment = JSON.stringify([view.phase, view.result]);
   const isNew = before !== null && before !== undefined && moment !== JSON.stringify([before.phase, before.result]);
@@ -56,6 +57,9 @@ export function showTap(view, before, { amountCents, words, onCancel }) {
     view.phase === "paid" ? sums(view.result, words) : null,
     view.phase === "waiting_for_band" ? h("button", { class: "big plain", "data-focus": "cancel", onclick: onCancel }, t("cancel")) : null,
     isStuck ? h("button", { class: "big plain", "data-focus": "leave", onclick: onCancel }, t("till-leave")) : null,
+    onSupervisor && view.phase === "refused" && view.result?.code === "till.supervisor"
+      ? h("button", { class: "big", "data-focus": "supervisor", onclick: onSupervisor }, t("staff-supervisor-word"))
+      : null,
     isOver ? h("button", { class: "big plain", "data-focus": "close", onclick: close }, view.phase === "paid" ? t("till-next") : t("till-ok")) : null,
   );
   if (panel.hidden) {
@@ -91,12 +95,21 @@ function sentences({ phase, result }) {
 function sums(result, words) {
   if (!result) return null;
   const after = result.balance_after_cents;
-  return h(
+  const row = (label, cents) => h("div", {}, h("dt", {}, label), h("dd", {}, money(cents, lang)));
+  const isLook = result.entry === "" && result.charged_cents === 0;
+  const list = h(
     "dl",
     { class: "sums" },
-    h("div", {}, h("dt", {}, words.moved(result.charged_cents)), h("dd", {}, money(Math.abs(result.charged_cents), lang))),
-    after === null || after === undefined ? null : h("div", {}, h("dt", {}, t("till-balance-after")), h("dd", {}, money(after, lang))),
+    isLook ? null : row(words.moved(result.charged_cents), Math.abs(result.charged_cents)),
+    after === null || after === undefined ? null : row(t("till-balance-after"), after),
+    result.pending_cents > 0 ? row(t("till-pending"), result.pending_cents) : null,
   );
+  return result.movements.length > 0 ? [list, movements(result.movements)] : list;
+}
+
+function movements(all) {
+  const row = (one) => h("li", {}, h("span", {}, clock(one.at_unix_ms, lang)), h("span", {}, tOf("movement", one.kind)), h("b", {}, money(one.cents, lang)));
+  return h("section", { class: "movements" }, h("h2", {}, t("till-movements")), h("ul", {}, all.map(row)));
 }
 
 function sound(view) {

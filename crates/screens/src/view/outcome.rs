@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BasketView, GateZone, ProductView, ReasonView, Ways};
+use super::{BasketView, GateZone, Movement, ProductView, ReasonView, Ways};
 
 /// Arguments of a reason's text. `balance`, `price`, `limit`, `maximum`, `amount` and `quota` are integer minor units in
 /// decimal, `time` is unix milliseconds in decimal; a page formats them. Anything else is shown as it is.
@@ -172,6 +172,12 @@ pub struct TapResult {
     pub arrived_cents: i64,
     /// What is on the band now.
     pub balance_after_cents: Option<i64>,
+    /// What the guest is owed beside it, as this box knows it.
+    pub pending_cents: i64,
+    /// How much of that this box may pay out now.
+    pub payable_cents: i64,
+    /// Where the band was only looked at: its last movements at this box, newest first.
+    pub movements: Vec<Movement>,
     /// Name of the entry; empty if there is none.
     pub entry: String,
 }

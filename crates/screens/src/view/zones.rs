@@ -102,15 +102,3 @@ pub struct GateZone {
     /// How many more this gate may let in; `None` without a capacity, or where it was never dealt places.
     pub share_left: Option<i64>,
 }
-
-/// A reason that a supervisor chooses from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ReasonView {
-    /// Code in entries.
-    pub code: String,
-    /// In French.
-    pub fr: String,
-    /// In English.
-    pub en: String,
-}

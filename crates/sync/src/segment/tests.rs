@@ -43,7 +43,7 @@ fn sale(field: &mut Field) -> (Sale, u32) {
         SaleLine { product: product + 1, quantity, unit_price: cents(price) }
     });
     let lines: Vec<SaleLine> = lines.collect();
-    (Sale { deposit_out: cents(100), deposit_back: cents(0), lines }, total + 100)
+    (Sale { deposit_out: cents(100), deposit_back: cents(0), lines, ..Sale::default() }, total + 100)
 }
 
 /// 500 sales to wallets that come back about three times an evening at this bar.
@@ -111,6 +111,8 @@ fn purse_sales(field: &mut Field) -> Segment {
             new_credit: None,
             old_credit: None,
             sale: Some(sale),
+            fee: Cents::ZERO,
+            means: domain::journal::Means::None,
         };
         *seen = written(*seen, own, amount);
         *taps += 1;

@@ -154,6 +154,8 @@ fn a_bar_that_commits_less_than_it_held_is_set_aside_in_any_order_and_its_hold_s
         new_credit: None,
         old_credit: None,
         sale: Some(Sale::default()),
+        fee: Cents::ZERO,
+        means: domain::journal::Means::None,
     };
     let hold = Entry {
         subject: wallet(1).into(),
@@ -214,6 +216,8 @@ fn what_was_handed_over_without_payment_is_named_as_a_loss() {
         new_credit: None,
         old_credit: None,
         sale: Some(Sale::default()),
+        fee: Cents::ZERO,
+        means: domain::journal::Means::None,
     };
     let tap = |one: &mut SampleBox, own, cents| {
         let entry = one.entry(Kind::INTENT, Effect::Hold, cents);

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::{KnownWallet, OpenIntent, TapContext, TapRefusal, TapRequest};
 use crate::{
-    journal::{Intent, IntentPurpose},
+    journal::{Intent, IntentPurpose, Means},
     money::Cents,
     wristband::{
         BandKeys, CREDIT_RECORD_LEN, CreditId, CreditRecord, PurseImage, RecordId, SpentRecord,
@@ -141,6 +141,14 @@ pub(super) fn draft(
         | TapRequest::ClosingRead
         | TapRequest::Balance => (None, 0),
     };
+    let (fee, means) = match request {
+        TapRequest::TopUp { fee, means, .. } => (*fee, *means),
+        TapRequest::Sale { .. }
+        | TapRequest::Carry { .. }
+        | TapRequest::Refund
+        | TapRequest::ClosingRead
+        | TapRequest::Balance => (Cents::ZERO, Means::None),
+    };
     let spent = image.record().spent;
     let moved = if change.new_credit.is_some() { Cents::ZERO } else { change.amount };
     let forward = change.spent_after.minus(moved).and_then(|before| before.minus(spent));
@@ -153,6 +161,8 @@ pub(super) fn draft(
             new_credit: change.new_credit,
             old_credit: None,
             sale,
+            fee,
+            means,
         },
         amount: change.amount,
         tap_counter,

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::{OpenIntent, TapContext, decide::Draft};
 use crate::{
     id::{EntryRef, WalletId},
-    journal::{Detail, Effect, Entry, IntentPurpose, Kind, Sale, TopUp},
+    journal::{Detail, Effect, Entry, IntentPurpose, Kind, Means, Sale, SaleMarks, TopUp},
     money::{Cents, Currency},
     time::Hlc,
     wristband::PurseImage,
@@ -34,17 +34,22 @@ pub(super) fn intent(draft: &Draft, ctx: &TapContext, wallet: WalletId) -> Entry
 }
 
 /// The chip shows what the intent was to write.
-pub(super) fn commit(open: &OpenIntent, c_only: bool, fee: Cents, ctx: &TapContext, wallet: WalletId) -> Entry {
+pub(super) fn commit(open: &OpenIntent, c_only: bool, ctx: &TapContext, wallet: WalletId) -> Entry {
+    let (fee, means) = (open.intent.fee, open.intent.means);
     let seen = Detail::Seen(Some(open.intent.seen));
     let (kind, effect, part) = match open.intent.purpose {
         IntentPurpose::Sale => {
             let sale = open.intent.sale.clone().unwrap_or_default();
-            (Kind::SALE, Effect::Debit, Detail::Sale(Some(Sale { lines: Vec::new(), ..sale })))
+            (
+                Kind::SALE,
+                Effect::Debit,
+                Detail::Sale(Some(Sale { lines: Vec::new(), marks: SaleMarks::default(), ..sale })),
+            )
         }
         IntentPurpose::Refund => (Kind::REFUND, Effect::Debit, seen),
-        IntentPurpose::TopUp => (Kind::TOP_UP, Effect::Credit, Detail::TopUp(TopUp { c_only, fee })),
+        IntentPurpose::TopUp => (Kind::TOP_UP, Effect::Credit, Detail::TopUp(TopUp { c_only, fee, means })),
         // what the hub signed was owed before; the box that carries it takes no cash
-        IntentPurpose::Carry => (Kind::TOP_UP, Effect::Repay, Detail::TopUp(TopUp { c_only, fee })),
+        IntentPurpose::Carry => (Kind::TOP_UP, Effect::Repay, Detail::TopUp(TopUp { c_only, fee, means })),
         IntentPurpose::ClosingRead => (Kind::CLOSING_READ, Effect::None, seen),
     };
     Entry {
@@ -123,12 +128,12 @@ pub fn uid_sale_entry(account: &UidAccount, sale: Sale, amount: Cents, price_rev
 }
 
 /// The one entry of a top-up without a purse.
-pub fn uid_top_up_entry(account: &UidAccount, amount: Cents, fee: Cents) -> Entry {
+pub fn uid_top_up_entry(account: &UidAccount, amount: Cents, fee: Cents, means: Means) -> Entry {
     Entry {
         subject: account.wallet.into(),
         operator: account.operator,
         amount,
-        part: Detail::TopUp(TopUp { c_only: false, fee }).to_bytes(),
+        part: Detail::TopUp(TopUp { c_only: false, fee, means }).to_bytes(),
         ..Entry::new(Kind::TOP_UP, Effect::Credit, account.currency, Hlc::default())
     }
 }

@@ -3,7 +3,7 @@
 //! Not here: who waits for what (`machine`).
 use alloc::vec::Vec;
 
-use super::{OpenIntent, TapContext, TapRequest, decide::Draft};
+use super::{OpenIntent, TapContext, decide::Draft};
 use crate::{
     id::EntryRef,
     money::Cents,
@@ -22,7 +22,6 @@ pub(super) struct Job {
     pub(super) earlier: bool,
     /// Only its C is on the chip, its S is left out.
     pub(super) c_only: bool,
-    pub(super) fee: Cents,
     pub(super) written_forward: Cents,
     /// The purse after its writes.
     pub(super) after: Option<PurseImage>,
@@ -31,7 +30,7 @@ pub(super) struct Job {
 
 impl Job {
     /// Of this tap: `entry` is the stored intent.
-    pub(super) fn new(draft: Draft, entry: EntryRef, fee: Cents, ctx: &TapContext) -> Self {
+    pub(super) fn new(draft: Draft, entry: EntryRef, ctx: &TapContext) -> Self {
         let open = OpenIntent {
             entry,
             intent: draft.intent,
@@ -46,7 +45,6 @@ impl Job {
             writes: draft.writes,
             earlier: false,
             c_only: false,
-            fee,
             written_forward: draft.written_forward,
             after: None,
             voidable: draft.voidable,
@@ -54,10 +52,9 @@ impl Job {
     }
 
     /// Of an earlier tap.
-    pub(super) fn earlier(open: OpenIntent, writes: Vec<PageWrite>, c_only: bool, request: &TapRequest) -> Self {
-        let fee = if request.is_answered_by(&open) { request.fee() } else { Cents::ZERO };
+    pub(super) fn earlier(open: OpenIntent, writes: Vec<PageWrite>, c_only: bool) -> Self {
         let written_forward = Cents::ZERO;
-        Self { open, writes, earlier: true, c_only, fee, written_forward, after: None, voidable: 0 }
+        Self { open, writes, earlier: true, c_only, written_forward, after: None, voidable: 0 }
     }
 
     /// Whether the deciding page was not sent yet when write `at` was.

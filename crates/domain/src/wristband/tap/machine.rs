@@ -240,11 +240,11 @@ impl Tap {
     fn settle(&mut self, open: OpenIntent, image: &PurseImage) {
         match decide::standing(&open, image, &self.ctx, &self.band) {
             Standing::Applied { c_only } => {
-                let job = Job::earlier(open, Vec::new(), c_only, &self.request);
+                let job = Job::earlier(open, Vec::new(), c_only);
                 self.commit(job);
             }
             Standing::Again { writes, c_only } => {
-                let job = Job::earlier(open, writes, c_only, &self.request);
+                let job = Job::earlier(open, writes, c_only);
                 self.write_from(job, 0);
             }
             Standing::NotApplied => {
@@ -292,8 +292,7 @@ impl Tap {
     }
 
     fn carry_out(&mut self, draft: Draft, entry: EntryRef) {
-        let fee = if self.is_beside(draft.intent.purpose) { Cents::ZERO } else { self.request.fee() };
-        self.write_from(Job::new(draft, entry, fee, &self.ctx), 0);
+        self.write_from(Job::new(draft, entry, &self.ctx), 0);
     }
 
     fn write_from(&mut self, mut job: Job, at: usize) {
@@ -324,7 +323,7 @@ impl Tap {
     }
 
     fn commit(&mut self, job: Job) {
-        let mut stored = vec![entries::commit(&job.open, job.c_only, job.fee, &self.ctx, self.wallet)];
+        let mut stored = vec![entries::commit(&job.open, job.c_only, &self.ctx, self.wallet)];
         if job.written_forward > Cents::ZERO {
             let (amount, intent) = (job.written_forward, Some(job.open.entry));
             stored.push(entries::suspicion("band.behind_ledger", amount, intent, &self.ctx, self.wallet));

@@ -23,7 +23,7 @@ pub use super::CreditKey;
 use super::{CREDIT_RECORD_LEN, PurseFault};
 use crate::{
     id::{BoxNumber, DeviceId, EntryRef, FestivalId},
-    journal::{Entry, Intent, IntentPurpose, Sale},
+    journal::{Entry, Intent, IntentPurpose, Means, Sale},
     money::{Cents, Currency},
     secrets::BandSecrets,
 };
@@ -108,8 +108,10 @@ pub enum TapRequest {
         amount: Cents,
         /// Signs the new C record.
         key: SigningKey,
-        /// Kept from the cash; not part of `amount`.
+        /// Kept from the money; not part of `amount`.
         fee: Cents,
+        /// How the guest pays.
+        means: Means,
         /// The intent in doubt that this is the same top-up as.
         retry_of: Option<EntryRef>,
     },
@@ -339,14 +341,6 @@ impl TapRequest {
         match self {
             Self::Sale { retry_of, .. } | Self::TopUp { retry_of, .. } => *retry_of == Some(intent),
             Self::Carry { .. } | Self::Refund | Self::ClosingRead | Self::Balance => false,
-        }
-    }
-
-    /// Kept from the cash.
-    const fn fee(&self) -> Cents {
-        match self {
-            Self::TopUp { fee, .. } => *fee,
-            Self::Sale { .. } | Self::Carry { .. } | Self::Refund | Self::ClosingRead | Self::Balance => Cents::ZERO,
         }
     }
 }

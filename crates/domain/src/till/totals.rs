@@ -1,0 +1,114 @@
+//! What one entry adds to a shift's and a closure's totals.
+//! Invariant: an entry counts alone, with the intent that it commits, so any run of entries is a sum; training counts
+//! nothing. Not here: which entries make up a shift or period (the box's store).
+use crate::journal::{Detail, Effect, Entry, Flags, Kind, Means, Sale, SaleMarks, TillTotals};
+
+/// `intent`: the own intent that `entry` refers to, if it commits one.
+pub fn totals_of(entry: &Entry, intent: Option<&Entry>) -> TillTotals {
+    let none = TillTotals::default();
+    if entry.flags.has(Flags::TRAINING) {
+        return none;
+    }
+    let cents = entry.amount.as_i64();
+    let moves = |effect: &[Effect]| effect.contains(&entry.effect);
+    match entry.kind {
+        Kind::SALE | Kind::DEPOSIT_OUT | Kind::DEPOSIT_BACK if moves(&[Effect::Debit]) => sale(entry, intent, cents),
+        Kind::SALE | Kind::DEPOSIT_OUT | Kind::DEPOSIT_BACK if moves(&[Effect::Credit, Effect::Owe]) => {
+            sale(entry, intent, cents.saturating_neg())
+        }
+        Kind::VOUCHER if entry.effect == Effect::In => TillTotals { vouchers: 1, ..none },
+        Kind::TOP_UP if moves(&[Effect::Credit, Effect::Owe]) => {
+            let Ok(Detail::TopUp(top_up)) = Detail::of(entry) else { return none };
+            let fees = top_up.fee.as_i64();
+            let by_card = if top_up.means == Means::Card { cents.saturating_add(fees) } else { 0 };
+            TillTotals { top_ups: 1, credited: cents, fees, by_card, ..none }
+        }
+        Kind::REFUND if moves(&[Effect::Debit, Effect::Repay]) => TillTotals { refunded: cents, ..none },
+        Kind::CORRECTION_PLUS if moves(&[Effect::Credit, Effect::Owe]) => TillTotals { corrected_plus: cents, ..none },
+        Kind::PENDING_CREDIT if entry.effect == Effect::Owe => TillTotals { corrected_plus: cents, ..none },
+        Kind::CORRECTION_MINUS if entry.effect == Effect::Debit => TillTotals { corrected_minus: cents, ..none },
+        Kind::CASH_MOVE => match Detail::of(entry) {
+            Ok(Detail::CashMove(moved)) if moved.into_drawer => TillTotals { cash_in: cents, ..none },
+            Ok(Detail::CashMove(_)) => TillTotals { cash_out: cents, ..none },
+            _ => none,
+        },
+        _ => none,
+    }
+}
+
+/// The sale in an entry or in the intent that it commits: the latter has lines and marks.
+pub fn sale_in(entry: &Entry, intent: Option<&Entry>) -> Option<Sale> {
+    let of = |entry: &Entry| match Detail::of(entry) {
+        Ok(Detail::Sale(sale)) => sale,
+        Ok(Detail::Intent(intent)) => intent.sale,
+        _ => None,
+    };
+    intent.and_then(of).or_else(|| of(entry))
+}
+
+fn sale(entry: &Entry, intent: Option<&Entry>, charged: i64) -> TillTotals {
+    let none = TillTotals::default();
+    let Some(sale) = sale_in(entry, intent) else { return TillTotals { sales: 1, sold: charged, ..none } };
+    let SaleMarks { given, corrects, .. } = &sale.marks;
+    if corrects.is_some() {
+        return TillTotals { corrected_minus: charged, ..none };
+    }
+    TillTotals {
+        sales: 1,
+        sold: charged.saturating_sub(sale.net_deposit()),
+        deposits_out: sale.deposit_out.as_i64(),
+        deposits_back: sale.deposit_back.as_i64(),
+        given: given.as_ref().map_or(0, |given| given.value.as_i64()),
+        ..none
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        journal::{CashMove, TopUp},
+        money::{Cents, Currency},
+        time::Hlc,
+    };
+
+    fn cents(n: u32) -> Cents {
+        Cents::new(n).unwrap()
+    }
+
+    fn entry(kind: Kind, effect: Effect, amount: u32, part: Option<Detail>) -> Entry {
+        let part = part.map(|part| part.to_bytes()).unwrap_or_default();
+        Entry { amount: cents(amount), part, ..Entry::new(kind, effect, Currency::EUR, Hlc(1)) }
+    }
+
+    #[test]
+    fn a_shift_adds_up_to_what_lies_in_the_drawer() {
+        let top_up = |means| Some(Detail::TopUp(TopUp { c_only: false, fee: cents(50), means }));
+        let moved = |into_drawer| Some(Detail::CashMove(CashMove { into_drawer, reason: "change".into() }));
+        let goods = Sale { deposit_out: cents(200), deposit_back: cents(100), ..Sale::default() };
+        let entries = [
+            entry(Kind::TOP_UP, Effect::Credit, 2_000, top_up(Means::Cash)),
+            entry(Kind::TOP_UP, Effect::Credit, 3_000, top_up(Means::Card)),
+            entry(Kind::TOP_UP, Effect::Repay, 700, top_up(Means::None)),
+            entry(Kind::SALE, Effect::Debit, 800, Some(Detail::Sale(Some(goods)))),
+            entry(Kind::REFUND, Effect::Debit, 500, None),
+            entry(Kind::REFUND, Effect::Repay, 100, None),
+            entry(Kind::CORRECTION_PLUS, Effect::Owe, 350, None),
+            entry(Kind::CASH_MOVE, Effect::None, 1_000, moved(true)),
+            entry(Kind::CASH_MOVE, Effect::None, 400, moved(false)),
+        ];
+        let sum = entries.iter().fold(TillTotals::default(), |sum, entry| sum.plus(&totals_of(entry, None)));
+        assert_eq!((sum.sales, sum.sold, sum.deposits_out, sum.deposits_back), (1, 700, 200, 100));
+        assert_eq!((sum.top_ups, sum.credited, sum.fees, sum.by_card), (2, 5_000, 100, 3_050));
+        assert_eq!((sum.refunded, sum.corrected_plus), (600, 350));
+        assert_eq!(sum.cash(), 2_050 - 600 + 1_000 - 400);
+    }
+
+    #[test]
+    fn training_moves_no_total() {
+        let sale = entry(Kind::SALE, Effect::Debit, 800, None);
+        assert_eq!(totals_of(&sale, None).sold, 800);
+        let training = Entry { flags: Flags::TRAINING, ..sale };
+        assert_eq!(totals_of(&training, None), TillTotals::default());
+    }
+}

@@ -1,0 +1,307 @@
+//! A box on the workbench, for tests: a real store in a folder of its own, a reader whose field is in this process.
+//! Invariant: everything between the request and the chip is the box's own code.
+use std::{sync::Arc, time::Instant};
+
+use box_store::StoreConfig;
+use domain::{
+    bundle::{Bundle, BundleBody, Category, Policy, Product},
+    id::{BoxNumber, WalletId},
+    journal::{Entry, Kind},
+    money::{Cents, Currency},
+    secrets::{BandSecrets, MasterSecret},
+    staff::{Member, StaffRoles},
+    ticket::own::OwnTicket,
+    till::{Basket, PriceList, Priced},
+    trust::{Certificate, CertificateChain, Founding, Purpose as KeyPurpose, Roles, Scope, SignedCertificate},
+    wristband::{ChipKind, initial_pages, layout},
+};
+use ed25519_dalek::SigningKey;
+use hardware::{
+    bench_reader::BenchReader,
+    chip::{Chip, Ntag21x, NtagType, Reply, SharedBand, UidOnly},
+    fault::Fault,
+    signal::{NoLight, Signal},
+    tag::{TagReader, Uid},
+};
+use screens::view::TapResult;
+use sync::enrolment::{BoxConfig, ScreenTls};
+
+use crate::{
+    clock::TrustedClock,
+    config::Enrolled,
+    rules::Rules,
+    station::{Station, fresh_id},
+    tap_desk::{Purpose, RequestId},
+    tapping,
+};
+
+/// Number and PIN of somebody who sells and tops up.
+pub(crate) const WAITER: (u32, &str) = (7, "1234");
+/// Number and PIN of a supervisor, who may do all that a waiter may.
+pub(crate) const SUPERVISOR: (u32, &str) = (9, "8765");
+
+const ROOT: u8 = 1;
+const TICKET: u8 = 3;
+const BOX: u8 = 30;
+
+/// A box, its reader, and the folder that it lives in.
+pub(crate) struct Bench {
+    /// The box.
+    pub station: Arc<Station>,
+    reader: BenchReader,
+    _dir: tempfile::TempDir,
+}
+
+/// A wristband and its wallet.
+pub(crate) struct Band {
+    /// The chip.
+    pub chip: SharedBand,
+    /// Whose money it is.
+    pub wallet: WalletId,
+}
+
+fn key(n: u8) -> SigningKey {
+    SigningKey::from_bytes(&[n; 32])
+}
+
+pub(crate) fn cents(n: u32) -> Cents {
+    Cents::new(n).unwrap()
+}
+
+fn founding() -> Founding {
+    Founding {
+        version: 1,
+        root: key(ROOT).verifying_key().to_bytes(),
+        spare_root_hash: [0x5a; 32],
+        name: "Workbench".into(),
+        currency: Currency::EUR,
+        founded: 1_790_000_000,
+    }
+}
+
+fn chain(purpose: KeyPurpose, subject: u8, roles: Roles) -> CertificateChain {
+    let certificate = Certificate {
+        version: 1,
+        festival: founding().festival(),
+        purpose,
+        subject: key(subject).verifying_key().to_bytes(),
+        issuer: [0; 32],
+        serial: [subject; 16],
+        valid_from: 0,
+        valid_until: 0,
+        scope: Scope { roles, kinds: u64::MAX, box_numbers: (12, 19), ..Scope::nothing("here") },
+    };
+    CertificateChain(vec![SignedCertificate::issue(certificate, &key(ROOT))])
+}
+
+fn secrets() -> BandSecrets {
+    MasterSecret([22; 32]).band_secrets(&founding().festival())
+}
+
+fn product(number: u32, name: &str, price: u32, in_cup: bool) -> Product {
+    let (name_fr, name_en, group) = (name.to_owned(), name.to_owned(), "drinks".to_owned());
+    Product { number, name_fr, name_en, group, price: cents(price), in_cup }
+}
+
+fn body() -> BundleBody {
+    BundleBody {
+        version: 1,
+        founding: founding().to_bytes(),
+        number: 1,
+        issued: 1_800_000_000,
+        policy: Policy {
+            maximum_balance: cents(30_000),
+            offline_limit: cents(5_000),
+            cup_deposit: cents(100),
+            time_uncertainty_s: 300,
+            admit_when_time_uncertain: false,
+            stale_after_s: 0,
+            admit_when_stale: true,
+            correction_quota: cents(2_000),
+            top_up_fee: Cents::ZERO,
+        },
+        ticket_keys: vec![chain(KeyPurpose::Ticket, TICKET, Roles::default())],
+        credit_keys: vec![chain(KeyPurpose::Credit, BOX, Roles::TOP_UP)],
+        categories: vec![Category {
+            number: 1,
+            name_fr: "Festival entier".into(),
+            name_en: "Full festival".into(),
+            price: cents(12_000),
+            zones: 1,
+            voucher_product: None,
+            voucher_quantity: 0,
+        }],
+        events: vec![],
+        products: vec![],
+        price_revision: 7,
+        catalogue: vec![
+            product(1, "Beer", 350, true),
+            product(2, "Chips", 400, false),
+            product(3, "Lemonade", 300, true),
+        ],
+        revoked: vec![],
+        blocked: vec![],
+        places: vec![],
+        sections: vec![],
+    }
+}
+
+fn member(who: (u32, &str), roles: StaffRoles) -> Member {
+    Member {
+        number: who.0,
+        name: format!("Nr {}", who.0),
+        roles,
+        pin: Some(documents::hash_pin(who.1, b"on the workbench").unwrap()),
+        badge: None,
+        zones: 0,
+        active: true,
+        sealed_key: Vec::new(),
+    }
+}
+
+impl Bench {
+    /// A bar and desk of a festival without a staff list.
+    pub(crate) fn new() -> Self {
+        Self::of_body(body())
+    }
+
+    /// The same with another bundle.
+    pub(crate) fn with_bundle(change: impl FnOnce(&mut BundleBody)) -> Self {
+        let mut body = body();
+        change(&mut body);
+        Self::of_body(body)
+    }
+
+    /// The same with a waiter and a supervisor on the list.
+    pub(crate) fn with_staff() -> Self {
+        let bench = Self::new();
+        let sells = StaffRoles::BAR.and(StaffRoles::TOP_UP);
+        bench.set_rules(|rules| {
+            rules.staff.members = vec![member(WAITER, sells), member(SUPERVISOR, sells.and(StaffRoles::SUPERVISOR))];
+        });
+        bench
+    }
+
+    fn of_body(body: BundleBody) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let roles = Roles::BAR.and(Roles::TOP_UP);
+        let device_chain = chain(KeyPurpose::Device, BOX, roles).to_bytes();
+        let config = BoxConfig {
+            version: 1,
+            box_number: BoxNumber(12),
+            place: "Bar 12".into(),
+            roles,
+            zone: 0,
+            language: "en".into(),
+            hubs: vec![],
+            pairs_bands: false,
+            screen: ScreenTls { certificate_pem: String::new(), key_pem: String::new() },
+            band: secrets(),
+            screen_key: "ab".into(),
+            listen_https: "127.0.0.1:0".into(),
+            devices: "virtual".into(),
+        };
+        let store = StoreConfig {
+            path: dir.path().join("store.db"),
+            festival: founding().festival(),
+            identity: key(BOX),
+            box_number: BoxNumber(12),
+            chain: device_chain.clone(),
+            software: "bench".into(),
+        };
+        let (store, _) = box_store::open(store, 0).unwrap();
+        let credit = chain(KeyPurpose::Credit, BOX, Roles::TOP_UP).to_bytes();
+        let enrolled = Enrolled::for_tests(dir.path(), key(BOX), founding(), device_chain, vec![credit], config);
+        let bundle = Bundle { festival: founding().festival(), founding: founding(), signer: [0; 32], body };
+        let clock = TrustedClock::at_boot(0, 0, Instant::now());
+        let station = Station::new(enrolled, store, bundle, clock, Box::new(NoLight));
+        Self { station: Arc::new(station), reader: BenchReader::new(), _dir: dir }
+    }
+
+    /// Other rules from now on.
+    pub(crate) fn set_rules(&self, change: impl FnOnce(&mut Rules)) {
+        let mut rules = (*self.station.rules()).clone();
+        change(&mut rules);
+        self.station.set_rules(rules);
+    }
+
+    /// Logs in.
+    pub(crate) fn log_in(&self, who: (u32, &str)) {
+        self.station.log_in(who.0, who.1).unwrap();
+    }
+
+    /// All entries of a kind, oldest first.
+    pub(crate) fn entries(&self, kind: Kind) -> Vec<Entry> {
+        self.station
+            .store
+            .read(|view| {
+                let head = view.head().unwrap().at;
+                let all = (0..=head.seq).filter_map(|seq| view.entry(domain::id::EntryRef { seq, ..head }));
+                all.filter(|entry| entry.kind == kind).collect()
+            })
+            .unwrap()
+    }
+
+    /// A band with a purse.
+    pub(crate) fn purse(&self, number: u8) -> Band {
+        let uid = [0x04, 0xf1, 0, 0, 0, number, 0x80];
+        let mut chip = Chip::from(Ntag21x::new(NtagType::Ntag215, uid));
+        chip.enter_field();
+        for page in initial_pages(&uid, ChipKind::Ntag215, &secrets(), &founding().festival(), &key(BOX)) {
+            assert_eq!(chip.transmit(&layout::write(page)), Reply::Ack);
+        }
+        chip.leave_field();
+        Band { chip: SharedBand::new(chip), wallet: secrets().wallet(&uid) }
+    }
+
+    /// A band that has only a UID.
+    pub(crate) fn uid_band(&self, number: u8) -> Band {
+        let uid = [0x04, 0xe7, 0, 0, 0, number, 0x80];
+        Band { chip: SharedBand::new(UidOnly::new(Uid::seven(uid))), wallet: secrets().wallet(&uid) }
+    }
+
+    /// The text of a ticket of this category.
+    pub(crate) fn ticket(&self, number: u8, category: u16) -> String {
+        let ticket =
+            OwnTicket { ticket_id: [number; 12], category, zones: 1, valid_from: 0, valid_until: 0, holder_check: 0 };
+        ticket.sign(&founding().festival(), &key(TICKET))
+    }
+
+    /// A basket at the prices in force.
+    pub(crate) fn priced(&self, basket: &Basket) -> Priced {
+        let rules = self.station.rules();
+        let (cup_deposit, now) = (cents(100), self.station.trusted_time());
+        let list = PriceList { catalogue: &rules.catalogue, cup_deposit, now, time_uncertainty_s: 300 };
+        domain::till::price(basket, &list).unwrap()
+    }
+
+    /// Asks for something and holds the band to the reader. Gives the light and what the screen shows.
+    pub(crate) fn tap(&self, purpose: Purpose, band: &Band) -> (Option<Signal>, TapResult) {
+        let id = fresh_id();
+        self.tap_as(id, purpose, band, "")
+    }
+
+    /// The same as a given request, with what happens to the chip on the way.
+    pub(crate) fn tap_as(
+        &self,
+        id: RequestId,
+        purpose: Purpose,
+        band: &Band,
+        faults: &str,
+    ) -> (Option<Signal>, TapResult) {
+        self.station.desk.ask(id, purpose).unwrap();
+        let faults = if faults.is_empty() { Vec::new() } else { Fault::parse_several(faults).unwrap() };
+        let mut reader = self.reader.clone();
+        let before = self.reader.signals().len();
+        self.reader.present(&band.chip, faults);
+        let tag = loop {
+            if let Some(tag) = reader.poll_tag().unwrap() {
+                break tag;
+            }
+        };
+        tapping::serve(&self.station, &mut reader, tag);
+        self.reader.take_away();
+        let light = self.reader.signals().get(before).copied();
+        (light, self.station.desk.progress().result.unwrap_or_default())
+    }
+}
