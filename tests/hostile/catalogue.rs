@@ -1,0 +1,287 @@
+//! The catalogue: each case with its outcome, its code and the test that shows it.
+//! Invariant: `docs/hostile-input.md` is this list, and every test that it names is there.
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// One case: where it comes in, what comes in, what must happen, with which code, shown by which test.
+type Case = (&'static str, &'static str, &'static str, &'static str, &'static str);
+
+const CASES: &[Case] = &[
+    (
+        "ticket text",
+        "10 kB",
+        "refused, nothing recorded",
+        "ticket.too_long",
+        "texts_that_no_ticket_holds_are_refused_with_one_reason_each",
+    ),
+    (
+        "ticket text",
+        "empty; NUL; emoji; right-to-left marks; a byte order mark",
+        "refused",
+        "ticket.unreadable",
+        "texts_that_no_ticket_holds_are_refused_with_one_reason_each",
+    ),
+    (
+        "ticket text",
+        "a genuine ticket in lower case, with a space, with a zero-width space, doubled",
+        "refused: a ticket has one form",
+        "ticket.not_canonical, ticket.unknown_scheme, ticket.unreadable",
+        "a_genuine_ticket_is_taken_only_in_its_one_form",
+    ),
+    (
+        "scanner",
+        "QR codes with bytes that are no UTF-8, or of another character set (ECI)",
+        "the picture is refused; the scanner goes on",
+        "-",
+        "the_scanner_refuses_pictures_and_goes_on",
+    ),
+    (
+        "scanner",
+        "no picture; a length of 4 GB; a picture cut short; two codes",
+        "refused; the scanner goes on",
+        "-",
+        "the_scanner_refuses_pictures_and_goes_on",
+    ),
+    (
+        "box API",
+        "lone surrogates, invalid UTF-8, duplicate keys, unknown fields, deep JSON, wrong types, wrong content type",
+        "400, nothing recorded",
+        "api.body",
+        "bodies_that_are_not_what_the_route_takes_change_nothing",
+    ),
+    (
+        "box API",
+        "a body of 1 MB, or one that says it is",
+        "413, not read beyond the limit",
+        "api.body",
+        "bodies_that_are_not_what_the_route_takes_change_nothing",
+    ),
+    (
+        "box API",
+        "negative, fractional, huge and overflowing amounts and quantities",
+        "refused, nothing recorded",
+        "api.body, till.*",
+        "amounts_beyond_sense_move_no_money",
+    ),
+    ("box API", "no key, a wrong key, another box's key", "401", "box.screen_key", "nobody_without_the_key_gets_in"),
+    (
+        "box HTTPS",
+        "slow-loris: connections that send nothing, half a TLS hello, half a head",
+        "closed in time; others are served meanwhile",
+        "-",
+        "slow_connections_are_closed_and_others_are_served_meanwhile",
+    ),
+    (
+        "box HTTPS",
+        "more connections from one address than it may have",
+        "the surplus is closed; the box goes on",
+        "-",
+        "one_address_cannot_take_every_seat_and_a_seat_is_given_back",
+    ),
+    (
+        "hub API",
+        "deep JSON, duplicate keys, an oversized body, no body, lists that are no CSV",
+        "400, 413 or 422; nothing changed",
+        "hub.bad_request, hub.too_large, hub.csv",
+        "the_hub_refuses_bodies_that_are_not_what_the_route_takes",
+    ),
+    (
+        "QUIC",
+        "every frame type from a key that nobody enrolled",
+        "refused or closed; the hub goes on with its boxes",
+        "refuse code",
+        "a_stranger_is_refused_whatever_it_begins_with_and_the_hub_goes_on",
+    ),
+    (
+        "QUIC",
+        "rubbish, and frames beyond the limit",
+        "that connection alone ends",
+        "close code 1",
+        "a_frame_beyond_the_limit_or_of_rubbish_ends_that_connection_alone",
+    ),
+    (
+        "frames",
+        "every type cut at each byte",
+        "waits for the rest, never decodes",
+        "-",
+        "a_frame_cut_at_any_byte_is_never_a_frame",
+    ),
+    (
+        "frames",
+        "every length field inflated, every byte set to 0 and to 255",
+        "refused or canonical; no memory beyond the limit",
+        "-",
+        "no_changed_byte_makes_a_frame_that_is_not_canonical",
+    ),
+    (
+        "enrolment line",
+        "frames cut, inflated, out of turn; silence",
+        "told so, the box stays blank and waits for the next tool",
+        "-",
+        "a_blank_box_survives_every_cut_and_inflated_frame",
+    ),
+    (
+        "bundle",
+        "older than the one held",
+        "refused, the newer one stays",
+        "box.bundle_older",
+        "a_bundle_is_taken_only_from_its_festival_its_key_and_never_an_older_one",
+    ),
+    (
+        "bundle",
+        "of another festival; signed by a key for something else; a changed bit; cut; a byte too many",
+        "refused",
+        "-",
+        "a_bundle_is_taken_only_from_its_festival_its_key_and_never_an_older_one",
+    ),
+    (
+        "bundle file",
+        "the box's first bundle damaged, of another festival, or gone",
+        "the box starts with the newer one it stored; without one it says why it does not start",
+        "exit code 1",
+        "a_box_lives_with_a_damaged_bundle_as_long_as_one_is_good",
+    ),
+    (
+        "document",
+        "10⁶ operations in 1,132 compressed bytes",
+        "refused before it is unpacked",
+        "-",
+        "a_compressed_bomb_of_a_million_operations_is_refused_unread",
+    ),
+    (
+        "document",
+        "a run of 10⁶ operations in few bytes",
+        "counted without being made, refused",
+        "-",
+        "a_run_of_a_million_operations_is_counted_without_being_made",
+    ),
+    (
+        "document",
+        "start_op out of range",
+        "refused before automerge sees it",
+        "-",
+        "a_start_beyond_what_automerge_bears_is_refused",
+    ),
+    (
+        "document",
+        "two changes with the same actor and seq",
+        "the second is refused",
+        "-",
+        "another_change_with_the_same_actor_and_number_is_refused",
+    ),
+    (
+        "clock",
+        "the hub's clock ten years early or late",
+        "the same taps give the same journal but for its times",
+        "-",
+        "the_same_taps_under_three_clocks_give_the_same_money",
+    ),
+    (
+        "clock",
+        "a box's clock ten years early or late",
+        "the same entries but for their times",
+        "-",
+        "a_journal_under_three_clocks_differs_only_in_its_times",
+    ),
+    (
+        "disk",
+        "full, on a real file system",
+        "refused by name, nothing acknowledged is lost, goes on once there is room",
+        "box.disk_full",
+        "a_full_disk_refuses_by_name_loses_nothing_and_recovers",
+    ),
+    (
+        "disk",
+        "full when the box starts, or read-only",
+        "does not start, says why, destroys nothing, starts once it can",
+        "exit code 1",
+        "a_box_on_a_full_or_read_only_disk_says_so_and_starts_once_it_can",
+    ),
+    (
+        "files",
+        "box folder of another owner; its key unreadable, or readable by all",
+        "does not start, says which file and why; nothing is changed",
+        "exit code 1",
+        "files_of_another_owner_are_named_and_left_alone",
+    ),
+    (
+        "files",
+        "hub folder of another owner; keys unreadable",
+        "does not start, says which file and why; nothing is changed",
+        "exit code 1",
+        "files_of_another_owner_are_named_and_left_alone",
+    ),
+    (
+        "files",
+        "enrolment damaged, cut or of another box",
+        "does not start, says so; nothing is changed",
+        "exit code 1",
+        "a_damaged_enrolment_is_named_and_left_alone",
+    ),
+    (
+        "files",
+        "a page of the store damaged, the store cut, the WAL full of rubbish",
+        "serves its screens, writes nothing, names the damage; the evidence stays",
+        "box.damaged.*",
+        "a_damaged_store_leads_to_a_box_that_only_shows",
+    ),
+    (
+        "CSV",
+        "bad lines, unknown or doubled columns, no UTF-8, endless cells, formulas",
+        "refused whole with each line's number; formulas are text",
+        "hub.csv",
+        "a_file_with_bad_lines_is_refused_whole_with_the_number_of_each",
+    ),
+    (
+        "inspect",
+        "random bytes as every kind; every golden file changed and cut",
+        "an error with its offset; no panic, no secret",
+        "inspect.unreadable",
+        "no_bytes_make_it_panic_whatever_they_are_said_to_be",
+    ),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+fn sources(folder: &Path, all: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && path.file_name().is_some_and(|name| name != "target" && name != ".git") {
+            sources(&path, all);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            all.push_str(&fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+fn table() -> String {
+    let mut text = String::from(
+        "# Hostile input\n\nWhat comes from outside to do harm, what must happen, and the test that shows it. \
+         Made by `WRITE_GOLDENS=1 cargo test -p evening --test hostile_input catalogue`; the list itself stands in \
+         `tests/hostile/catalogue.rs`.\n\n| where | input | what happens | code | shown by |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for (place, input, outcome, code, test) in CASES {
+        text.push_str(&format!("| {place} | {input} | {outcome} | {code} | `{}` |\n", test));
+    }
+    text
+}
+
+#[test]
+fn the_page_is_the_catalogue_and_every_test_that_it_names_is_there() {
+    let page = root().join("docs/hostile-input.md");
+    if std::env::var_os("WRITE_GOLDENS").is_some() {
+        fs::write(&page, table()).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&page).unwrap(), table(), "WRITE_GOLDENS=1 writes it anew");
+    let mut all = String::new();
+    for folder in ["crates", "edge", "sync-hub", "provisioning", "tests"] {
+        sources(&root().join(folder), &mut all);
+    }
+    for (_, input, _, _, test) in CASES {
+        assert!(all.contains(&format!("fn {test}(")), "{input}: no test {test}");
+    }
+}

@@ -1,0 +1,11 @@
+//! What comes from outside to do harm, and what becomes of it: `docs/hostile-input.md` is the catalogue.
+//! Real programs over real sockets and disks wherever the harm would come that way.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic")]
+mod bundles;
+mod catalogue;
+mod clocks;
+mod disks;
+mod files;
+mod frames;
+mod http;
+mod texts;
