@@ -1,10 +1,10 @@
 //! `cargo measure`: what it costs, beside limits measured in the same run.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program")]
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use anyhow::Result;
-use clap::Parser;
-use evening::measure::{self, Size};
+use clap::{Parser, builder::PossibleValuesParser};
+use evening::measure::{self, Size, report};
 
 #[derive(Parser)]
 #[command(version, about = "Measures the goals; one row each, with the limit measured in the same run")]
@@ -15,12 +15,21 @@ struct Arguments {
     /// Fewer rounds, for CI.
     #[arg(long)]
     quick: bool,
+    /// These subjects only (verdicts, commits, wire, checks, snapshot, documents, ingest, boot, daemon).
+    #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(measure::subjects()))]
+    only: Vec<String>,
+    /// Writes docs/performance.md and docs/performance.svg as well.
+    #[arg(long)]
+    write: bool,
 }
 
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
     let size = if arguments.quick { Size::QUICK } else { Size::WHOLE };
-    let rows = measure::all(size, |next| eprintln!("measuring {next} …"))?;
+    let rows = measure::all(size, &arguments.only, |next| eprintln!("measuring {next} …"))?;
+    if arguments.write {
+        report::write(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs")), &rows)?;
+    }
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&rows)?);
     } else {

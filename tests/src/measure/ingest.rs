@@ -26,12 +26,9 @@ const BANDS: u64 = 20_000;
 pub(super) fn rows(size: Size) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (batch, goal) in [(10_000u32, 0.4), (100_000, 0.75)] {
-        if batch > size.entries {
-            continue;
-        }
-        let (ours, limit) = entries_a_second(size.entries, batch)?;
+        let (ours, limit) = entries_a_second(size.entries, batch.min(size.entries))?;
         let name = format!("hub ingest, {} entries a transaction", batch);
-        rows.push(Row::new(&name, "entries/s", ours, limit, Goal::AtLeast(goal)));
+        rows.push(Row::new(&name, "entries/s", ours, limit, Goal::AtLeast(goal)).beside("plain rows, nothing checked"));
     }
     Ok(rows)
 }
@@ -106,14 +103,14 @@ fn plain_rows(raw: &rusqlite::Connection, segments: &[&Segment]) -> Result<u32> 
 }
 
 /// A bar's journal, cut into segments.
-struct Journal {
+pub(super) struct Journal {
     device: DeviceId,
-    public: [u8; 32],
-    segments: Vec<Segment>,
+    pub(super) public: [u8; 32],
+    pub(super) segments: Vec<Segment>,
 }
 
 impl Journal {
-    fn new(festival: &Festival, number: u32, entries: u32) -> Result<Self> {
+    pub(super) fn new(festival: &Festival, number: u32, entries: u32) -> Result<Self> {
         let mut seed = [9; 32];
         seed[..4].copy_from_slice(&number.to_le_bytes());
         let key = SigningKey::from_bytes(&seed);

@@ -1,4 +1,6 @@
 //! Bytes an entry takes on the wire, for a bar that sells to accounts and one that sells to purses.
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
 use box_store::{Decision, Store};
 use domain::{
@@ -29,10 +31,10 @@ pub(super) fn rows(_: Size) -> Result<Vec<Row>> {
         let (sale, price) = sale(n);
         accounts.transact(move |_| Decision::write(vec![uid_sale_entry(&account, sale, price, 3)], ()))?;
     }
-    let purses = bench.store("purses.db")?;
+    let (purses, mut bands) = (bench.store("purses.db")?, Bands::default());
     for n in 0..u64::from(ENTRIES / 2) {
         purses.set_wall_ms(1_800_000_000_000 + n * 7_300 + chance(n) % 5_000);
-        purse_sale(&purses, n)?;
+        bands.sale(&purses, n)?;
     }
     Ok(vec![
         Row::new("entry on the wire, sales to accounts", "bytes", bytes_an_entry(&accounts)?, BYTES, Goal::AtMost(1.0)),
@@ -82,42 +84,62 @@ fn sale(n: u64) -> (Sale, Cents) {
     (Sale { deposit_out: out, deposit_back: back, lines, ..Sale::default() }, price)
 }
 
-fn purse_sale(store: &Store, n: u64) -> Result<()> {
-    let (sale, price) = sale(n);
-    let mut intent = Entry::new(Kind::INTENT, Effect::Hold, Currency::EUR, Hlc::default());
-    (intent.subject, intent.amount, intent.operator, intent.price_revision) = (wallet(n).into(), price, 1, 3);
-    intent.tap_counter = (chance(n) % 30) as u16 + 1;
-    let (credits, spent) = (cents(5_000 * (chance(n + 3) % 4 + 1)), cents(chance(n + 9) % 3_000));
-    let seen = ChipSeen {
-        base: RecordId(bytes(n * 3)),
-        before: RecordId(bytes(n * 5 + 1)),
-        before2: Some(RecordId(bytes(n * 7 + 2))),
-        credit_seq: 1,
-        credit_id: CreditId(bytes(n * 11 + 3)),
-        credits,
-        spent,
-    };
-    let own = RecordId(bytes(n * 13 + 4));
-    let deposits = Sale { lines: Vec::new(), ..sale.clone() };
-    intent.part = Detail::Intent(Intent {
-        purpose: IntentPurpose::Sale,
-        seen,
-        own,
-        spent_after: spent.plus(price).unwrap_or(spent),
-        new_credit: None,
-        old_credit: None,
-        sale: Some(sale),
-        fee: Cents::ZERO,
-        means: domain::journal::Means::None,
-    })
-    .to_bytes();
-    let (subject, tap_counter) = (intent.subject, intent.tap_counter);
-    let intent: EntryRef =
-        *store.transact(move |_| Decision::write(vec![intent], ()))?.refs.first().context("a ref")?;
-    let mut commit = Entry::new(Kind::SALE, Effect::Debit, Currency::EUR, Hlc::default());
-    (commit.subject, commit.amount, commit.operator, commit.price_revision) = (subject, price, 1, 3);
-    (commit.tap_counter, commit.refers_to) = (tap_counter, Some(intent));
-    commit.part = Detail::Sale(Some(deposits)).to_bytes();
-    store.transact(move |_| Decision::write(vec![commit], ()))?;
-    Ok(())
+/// What the chip of a guest's band shows, as far as this bar has touched it.
+#[derive(Default)]
+pub(super) struct Bands(BTreeMap<WalletId, (ChipSeen, u16)>);
+
+impl Bands {
+    /// A guest pays at this bar; half of them were at another one since the last time.
+    pub(super) fn sale(&mut self, store: &Store, n: u64) -> Result<()> {
+        let (sale, price) = sale(n);
+        let wallet = wallet(n);
+        let first = ChipSeen {
+            base: RecordId(bytes(n * 3)),
+            before: RecordId(bytes(n * 5 + 1)),
+            before2: Some(RecordId(bytes(n * 7 + 2))),
+            credit_seq: 1,
+            credit_id: CreditId(bytes(n * 11 + 3)),
+            credits: cents(5_000 * (chance(n + 3) % 4 + 1)),
+            spent: cents(chance(n + 9) % 3_000),
+        };
+        let (mut seen, mut taps) = self.0.get(&wallet).copied().unwrap_or((first, (chance(n) % 30) as u16));
+        if chance(n + 5).is_multiple_of(2) {
+            (seen, taps) = (written(seen, RecordId(bytes(n * 17 + 6)), cents(650)), taps + 1);
+        }
+        let own = RecordId(bytes(n * 13 + 4));
+        let deposits = Sale { lines: Vec::new(), ..sale.clone() };
+        let after = written(seen, own, price);
+        let mut intent = Entry::new(Kind::INTENT, Effect::Hold, Currency::EUR, Hlc::default());
+        (intent.subject, intent.amount, intent.operator, intent.price_revision) = (wallet.into(), price, 1, 3);
+        intent.tap_counter = taps + 1;
+        let spent_after = after.spent;
+        let purpose = IntentPurpose::Sale;
+        let part = Intent {
+            purpose,
+            seen,
+            own,
+            spent_after,
+            new_credit: None,
+            old_credit: None,
+            sale: Some(sale),
+            fee: Cents::ZERO,
+            means: Means::None,
+        };
+        intent.part = Detail::Intent(part).to_bytes();
+        let intent: EntryRef =
+            *store.transact(move |_| Decision::write(vec![intent], ()))?.refs.first().context("a ref")?;
+        let mut commit = Entry::new(Kind::SALE, Effect::Debit, Currency::EUR, Hlc::default());
+        (commit.subject, commit.amount, commit.operator, commit.price_revision) = (wallet.into(), price, 1, 3);
+        (commit.tap_counter, commit.refers_to) = (taps + 1, Some(intent));
+        commit.part = Detail::Sale(Some(deposits)).to_bytes();
+        store.transact(move |_| Decision::write(vec![commit], ()))?;
+        self.0.insert(wallet, (after, taps + 1));
+        Ok(())
+    }
+}
+
+/// The chip after a bar has written its record.
+fn written(seen: ChipSeen, own: RecordId, price: Cents) -> ChipSeen {
+    let spent = seen.spent.plus(price).unwrap_or(seen.spent);
+    ChipSeen { base: own, before: seen.base, before2: Some(seen.before), spent, ..seen }
 }

@@ -1,0 +1,38 @@
+//! `cargo measure` in its small size: every figure is there. No figure is judged here: a loaded machine is slow.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic")]
+use std::process::Command;
+
+/// Those that need no other program; `daemon` starts hub and boxes and is measured by hand.
+const SUBJECTS: &str = "verdicts,commits,wire,checks,snapshot,documents,ingest,boot";
+const NAMES: [&str; 15] = [
+    "ticket verdict, beside the box's commit",
+    "ticket verdict, beside one plain row",
+    "a box's commit, one sale (p50)",
+    "flushes a commit",
+    "bytes written a commit",
+    "entry on the wire, sales to accounts",
+    "entry on the wire, sales to purses",
+    "check of an entry in a segment",
+    "ticket snapshot read, checked and opened",
+    "look-up in the ticket snapshot",
+    "an event's edits verified and merged",
+    "hub ingest, 10000 entries a transaction",
+    "hub ingest, 100000 entries a transaction",
+    "start over a long journal",
+    "the whole journal checked behind it",
+];
+
+#[test]
+fn a_quick_run_yields_every_figure_as_json() {
+    let run = Command::new(env!("CARGO_BIN_EXE_measure"))
+        .args(["--quick", "--json", "--only", SUBJECTS])
+        .output()
+        .expect("cargo measure");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let rows: Vec<serde_json::Value> = serde_json::from_slice(&run.stdout).expect("json");
+    let names: Vec<&str> = rows.iter().map(|row| row["name"].as_str().expect("a name")).collect();
+    assert_eq!(names, NAMES);
+    for row in &rows {
+        assert!(row["measured"].as_f64().is_some_and(|measured| measured > 0.0), "{row}");
+    }
+}
