@@ -1,25 +1,31 @@
-//! May this ticket enter here, now? The checks in their order, each with a reason of its own.
-//! Invariant: a refusal names one reason; what was refused moves nothing.
-//! Not here: reading and signatures (`ticket`), recording (`journal`).
-use alloc::{
-    string::{String, ToString},
-    vec::Vec,
-};
-
-use thiserror::Error;
-
+//! May this ticket, or this badge, pass here, now? The checks in their order, each with a reason of its own.
+//! Invariant: a refusal names one reason; what was refused moves nothing; an exit is never refused.
+//! Not here: reading and signatures (`ticket`), recording (`journal`), presence (`ledger`).
+mod badge;
 mod knowledge;
+mod refusal;
+mod share;
+mod window;
 
+use alloc::string::String;
+
+pub use badge::{BADGE_SCHEME, uid_of_badge};
 pub use knowledge::{FromBundle, barred, check_age, check_key, is_too_uncertain};
+pub use refusal::GateRefusal;
+pub use share::{Deal, Holder, Places, Share, deal};
 
 use crate::{
-    bundle::{Bundle, Policy},
+    bundle::Bundle,
     id::BoxNumber,
+    journal::{Effect, Marks},
+    ledger::{TicketFlags, TicketState, zone_bit},
+    staff::Member,
     ticket::{Product, Ticket},
     time::{Hlc, TrustedTime},
+    zones::{PassageMode, ZoneRules},
 };
 
-/// What a gate knows of a ticket, from the hub's state and its own entries.
+/// What a gate knows of a ticket in its zone, from the hub's state and its own entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct KnownTicket {
     /// Revoked: reissued, cancelled or refunded.
@@ -30,11 +36,17 @@ pub struct KnownTicket {
     pub disputed: bool,
     /// Touched by an entry that this software cannot read.
     pub frozen: bool,
-    /// Its first admission.
-    pub first_use: Option<FirstUse>,
+    /// Whether it was ever admitted to this zone.
+    pub used: bool,
+    /// Whether it is inside this zone.
+    pub inside: bool,
+    /// Its first admission to this zone, where that is known.
+    pub first: Option<FirstUse>,
+    /// Its last admission to this zone, where that is known.
+    pub last: Option<FirstUse>,
 }
 
-/// Where and when a ticket was used first.
+/// Where and when a ticket was used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FirstUse {
     /// Which box.
@@ -43,17 +55,29 @@ pub struct FirstUse {
     pub at: Hlc,
 }
 
-/// A yes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Admit {
-    /// What was bought, for the screen.
-    pub product: ProductName,
-    /// Whether the validity window could not be checked, and the policy admits all the same.
-    pub time_uncertain: bool,
+impl KnownTicket {
+    /// What a state says of one zone. It keeps the ticket's first and last admission anywhere: of a third zone it knows
+    /// that, but not where and when.
+    pub fn of(state: &TicketState, zone: u16) -> Self {
+        let first = FirstUse { box_number: state.first_box, at: state.first_use };
+        let last = FirstUse { box_number: state.last_box, at: state.last_use };
+        let first_here = Some(first).filter(|_| state.uses > 0 && state.first_zone == zone);
+        let last_here = Some(last).filter(|_| state.uses > 0 && state.last_zone == zone);
+        Self {
+            revoked: state.flags.has(TicketFlags::REVOKED),
+            blocked: state.flags.has(TicketFlags::BLOCKED),
+            disputed: state.flags.has(TicketFlags::DISPUTED),
+            frozen: state.flags.has(TicketFlags::FROZEN),
+            used: state.was_in(zone),
+            inside: state.is_inside(zone),
+            first: first_here.or(last_here),
+            last: last_here.or(first_here),
+        }
+    }
 }
 
-/// Name of what was bought.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Name of what was bought, or of whose badge it is.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct ProductName {
     /// French.
     pub fr: String,
@@ -61,251 +85,194 @@ pub struct ProductName {
     pub en: String,
 }
 
-/// A no, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum GateRefusal {
-    /// Revoked.
-    #[error("the ticket was revoked")]
-    Revoked,
-    /// Blocked.
-    #[error("the ticket is blocked")]
-    Blocked,
-    /// Frozen.
-    #[error("newer software is needed to judge this ticket")]
-    NewerSoftware,
-    /// Disputed.
-    #[error("the ticket's admissions are disputed")]
-    Disputed,
-    /// Too early.
-    #[error("the ticket is valid from {0}")]
-    NotYetValid(u64),
-    /// Too late.
-    #[error("the ticket was valid until {0}")]
-    Expired(u64),
-    /// The clock is too uncertain for its window.
-    #[error("the clock may be off by {0} seconds, too much for this ticket's window")]
-    TimeUncertain(u32),
-    /// Signed with a key that is not in force yet.
-    #[error("the ticket's key is in force from {0}")]
-    KeyNotYetValid(u64),
-    /// Signed with a key that is no longer in force.
-    #[error("the ticket's key was in force until {0}")]
-    KeyExpired(u64),
-    /// What is known of tickets is too old.
-    #[error("what is known of tickets is {0} seconds old")]
-    StaleKnowledge(u64),
-    /// Not a product that opens gates.
-    #[error("this product does not open a gate")]
-    ProductNotAllowed,
-    /// Not in this zone.
-    #[error("the ticket does not open zone {0}")]
-    ZoneNotAllowed(u16),
-    /// Used before.
-    #[error("the ticket was used before")]
-    AlreadyUsed(FirstUse),
+/// Which way somebody goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Direction {
+    /// In.
+    In,
+    /// Out.
+    Out,
 }
 
-impl GateRefusal {
-    /// Stable code, as on screens and in the API.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Revoked => "ticket.revoked",
-            Self::Blocked => "ticket.blocked",
-            Self::NewerSoftware => "ticket.newer_software",
-            Self::Disputed => "ticket.disputed",
-            Self::NotYetValid(_) => "ticket.not_yet_valid",
-            Self::Expired(_) => "ticket.expired",
-            Self::TimeUncertain(_) => "gate.time_uncertain",
-            Self::KeyNotYetValid(_) => "ticket.key_not_yet_valid",
-            Self::KeyExpired(_) => "ticket.key_expired",
-            Self::StaleKnowledge(_) => "gate.stale_knowledge",
-            Self::ProductNotAllowed => "ticket.product_not_allowed",
-            Self::ZoneNotAllowed(_) => "ticket.zone_not_allowed",
-            Self::AlreadyUsed(_) => "ticket.already_used",
-        }
-    }
+/// Which ways a gate is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Ways {
+    /// In only.
+    #[default]
+    In,
+    /// Out only.
+    Out,
+    /// Both: who is known to be inside goes out.
+    Both,
+}
 
-    /// What goes into the code's text: name and value (times as unix milliseconds, places by name).
-    pub fn arguments(&self, bundle: &Bundle) -> Vec<(&'static str, String)> {
-        let ms = |s: u64| s.saturating_mul(1000).to_string();
+impl Ways {
+    /// Which way this ticket goes.
+    pub fn direction(self, known: &KnownTicket) -> Direction {
         match self {
-            Self::NotYetValid(time) | Self::Expired(time) => Vec::from([("time", ms(*time))]),
-            Self::StaleKnowledge(seconds) => Vec::from([("age", (seconds / 60).to_string())]),
-            Self::TimeUncertain(seconds) => Vec::from([("seconds", seconds.to_string())]),
-            Self::ZoneNotAllowed(zone) => Vec::from([("zone", zone.to_string())]),
-            Self::AlreadyUsed(first) => {
-                Vec::from([("place", bundle.place(first.box_number)), ("time", first.at.unix_ms().to_string())])
-            }
-            Self::Revoked
-            | Self::Blocked
-            | Self::NewerSoftware
-            | Self::Disputed
-            | Self::KeyNotYetValid(_)
-            | Self::KeyExpired(_)
-            | Self::ProductNotAllowed => Vec::new(),
+            Self::In => Direction::In,
+            Self::Out => Direction::Out,
+            Self::Both if known.inside => Direction::Out,
+            Self::Both => Direction::In,
         }
     }
 }
 
-/// Judges a ticket whose signature holds, at a gate of `zone` (0 to 31; 0 is the site).
-/// Order: revoked, blocked, frozen or disputed, window, product and zone, used.
-pub fn admit(
-    ticket: &Ticket,
-    known: &KnownTicket,
-    bundle: &Bundle,
-    zone: u16,
-    now: TrustedTime,
-) -> Result<Admit, GateRefusal> {
-    if known.revoked {
-        return Err(GateRefusal::Revoked);
-    }
-    if known.blocked {
-        return Err(GateRefusal::Blocked);
-    }
-    if known.frozen {
-        return Err(GateRefusal::NewerSoftware);
-    }
-    if known.disputed {
-        return Err(GateRefusal::Disputed);
-    }
-    let time_uncertain = check_window(ticket, &bundle.body.policy, now)?;
-    let product = check_product(ticket, bundle, zone)?;
-    match known.first_use {
-        Some(first) => Err(GateRefusal::AlreadyUsed(first)),
-        None => Ok(Admit { product, time_uncertain }),
+/// Who stands at the gate.
+#[derive(Clone, Copy, Debug)]
+pub enum Person<'a> {
+    /// With a ticket whose signature holds, or the band that stands for it.
+    Ticket(&'a Ticket),
+    /// With a staff badge.
+    Staff(&'a Member),
+}
+
+/// A gate, and what holds there now.
+#[derive(Clone, Copy, Debug)]
+pub struct Gate<'a> {
+    /// Products, policy, names.
+    pub bundle: &'a Bundle,
+    /// Rules of the zones.
+    pub zones: &'a ZoneRules,
+    /// The zone behind it, 0 to 31; 0 is the site. Zones are independent of each other.
+    pub zone: u16,
+    /// Trusted time.
+    pub now: TrustedTime,
+    /// Age in seconds of what is known of tickets.
+    pub age_s: u64,
+    /// What is known of the zone's places; `None` where it has no bound.
+    pub places: Option<Places>,
+}
+
+/// A yes, and what to record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passage {
+    /// What was bought, for the screen.
+    pub product: ProductName,
+    /// In or out.
+    pub direction: Direction,
+    /// How it came about.
+    pub marks: Marks,
+}
+
+impl Direction {
+    /// What a passage moves.
+    pub fn effect(self) -> Effect {
+        match self {
+            Self::In => Effect::In,
+            Self::Out => Effect::Out,
+        }
     }
 }
 
-/// Whether the window could not be checked. A window that even the clock's uncertainty cannot save is a plain no.
-fn check_window(ticket: &Ticket, policy: &Policy, now: TrustedTime) -> Result<bool, GateRefusal> {
-    if ticket.valid_from.is_none() && ticket.valid_until.is_none() {
-        return Ok(false);
+impl Gate<'_> {
+    /// How often one may come into this zone.
+    pub fn mode(&self) -> PassageMode {
+        self.zones.zone(self.zone).map(|zone| zone.mode).unwrap_or_default()
     }
-    if is_too_uncertain(policy, now) {
-        return if policy.admit_when_time_uncertain {
-            Ok(true)
-        } else {
-            Err(GateRefusal::TimeUncertain(now.uncertainty_s))
+
+    /// Judges somebody. Order: revoked, blocked, frozen or disputed, window, product and zone, used, capacity, and
+    /// last whether what is known is too old: what is known to be wrong is the better reason.
+    pub fn judge(
+        &self,
+        person: Person<'_>,
+        known: &KnownTicket,
+        direction: Direction,
+    ) -> Result<Passage, GateRefusal> {
+        match direction {
+            Direction::In => self.enter(person, known),
+            Direction::Out => Ok(self.leave(person, known)),
+        }
+    }
+
+    /// Nobody is kept inside: whoever is not known to be there is counted out and marked.
+    fn leave(&self, person: Person<'_>, known: &KnownTicket) -> Passage {
+        let product = match person {
+            Person::Ticket(ticket) => name_of(ticket, self.bundle).map(|(name, _)| name).unwrap_or_default(),
+            Person::Staff(member) => ProductName { fr: member.name.clone(), en: member.name.clone() },
         };
+        let marks = Marks::default().with_if(Marks::NOT_INSIDE, !known.inside);
+        Passage { product, direction: Direction::Out, marks }
     }
-    if let Some(from) = ticket.valid_from.filter(|from| now.unix_s < *from) {
-        return Err(GateRefusal::NotYetValid(from));
+
+    fn enter(&self, person: Person<'_>, known: &KnownTicket) -> Result<Passage, GateRefusal> {
+        if known.revoked {
+            return Err(GateRefusal::Revoked);
+        }
+        if known.blocked {
+            return Err(GateRefusal::Blocked);
+        }
+        if known.frozen {
+            return Err(GateRefusal::NewerSoftware);
+        }
+        if known.disputed {
+            return Err(GateRefusal::Disputed);
+        }
+        let (product, uncertain, mode) = match person {
+            Person::Ticket(ticket) => {
+                let (product, uncertain) = self.check_ticket(ticket)?;
+                (product, uncertain, self.mode())
+            }
+            // who works here comes and goes, once in without out like everybody
+            Person::Staff(member) => match self.mode() {
+                PassageMode::Free => (badge::check(member, self.zone)?, false, PassageMode::Free),
+                PassageMode::Once | PassageMode::ReEntry => {
+                    (badge::check(member, self.zone)?, false, PassageMode::ReEntry)
+                }
+            },
+        };
+        match mode {
+            PassageMode::Once if known.used => return Err(GateRefusal::AlreadyUsed(known.first)),
+            PassageMode::ReEntry if known.inside => return Err(GateRefusal::AlreadyInside(known.last)),
+            PassageMode::Once | PassageMode::ReEntry | PassageMode::Free => {}
+        }
+        if let Some(places) = &self.places {
+            places.check(self.zone)?;
+        }
+        let stale = check_age(self.age_s, &self.bundle.body.policy)?;
+        let marks = Marks::default()
+            .with_if(Marks::TIME_UNCERTAIN, uncertain)
+            .with_if(Marks::STALE, stale)
+            .with_if(Marks::COUNTED, mode == PassageMode::Free)
+            .with_if(Marks::ONCE, mode == PassageMode::Once);
+        Ok(Passage { product, direction: Direction::In, marks })
     }
-    if let Some(until) = ticket.valid_until.filter(|until| now.unix_s > *until) {
-        return Err(GateRefusal::Expired(until));
+
+    /// Windows, then product and zone. `true`: a window could not be checked.
+    fn check_ticket(&self, ticket: &Ticket) -> Result<(ProductName, bool), GateRefusal> {
+        let policy = &self.bundle.body.policy;
+        let uncertain = window::of_ticket(ticket, policy, self.now)?;
+        let category = match ticket.product {
+            Product::Category(number) => number,
+            Product::Pretix { .. } => 0,
+        };
+        let (name, opened) = name_of(ticket, self.bundle).ok_or(GateRefusal::ProductNotAllowed)?;
+        if opened == 0 {
+            return Err(GateRefusal::ProductNotAllowed);
+        }
+        if opened & zone_bit(self.zone) == 0 {
+            return Err(GateRefusal::ZoneNotAllowed(self.zone));
+        }
+        let zone = self.zones.zone(self.zone);
+        let closed = zone.map_or(Ok(false), |zone| window::of_zone(zone, category, policy, self.now))?;
+        Ok((name, uncertain || closed))
     }
-    Ok(false)
 }
 
-fn check_product(ticket: &Ticket, bundle: &Bundle, zone: u16) -> Result<ProductName, GateRefusal> {
-    let (name, opened) = match &ticket.product {
+/// Name of what was bought, and the zones that it opens; `None` for what was not imported.
+fn name_of(ticket: &Ticket, bundle: &Bundle) -> Option<(ProductName, u32)> {
+    match &ticket.product {
         Product::Category(number) => {
-            let category = bundle.category(*number).ok_or(GateRefusal::ProductNotAllowed)?;
+            let category = bundle.category(*number)?;
             let name = ProductName { fr: category.name_fr.clone(), en: category.name_en.clone() };
-            (name, ticket.zones.unwrap_or(category.zones) & category.zones)
+            Some((name, ticket.zones.unwrap_or(category.zones) & category.zones))
         }
         Product::Pretix { event, item, .. } => {
-            let product = bundle.pretix_product(*event, *item).ok_or(GateRefusal::ProductNotAllowed)?;
-            (ProductName { fr: product.name.clone(), en: product.name.clone() }, product.zones)
+            let product = bundle.pretix_product(*event, *item)?;
+            Some((ProductName { fr: product.name.clone(), en: product.name.clone() }, product.zones))
         }
-    };
-    if opened == 0 {
-        return Err(GateRefusal::ProductNotAllowed);
     }
-    let bit = 1u32.checked_shl(u32::from(zone)).unwrap_or(0);
-    if opened & bit == 0 { Err(GateRefusal::ZoneNotAllowed(zone)) } else { Ok(name) }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{bundle::tests::bundle, id::TicketUid, ticket::Scheme, time::TimeSource};
-
-    fn ticket() -> Ticket {
-        Ticket {
-            scheme: Scheme::Own,
-            uid: TicketUid([1; 16]),
-            display_id: "1".into(),
-            product: Product::Category(1),
-            valid_from: None,
-            valid_until: None,
-            zones: Some(1),
-            holder_check: None,
-        }
-    }
-
-    fn at(unix_s: u64) -> TrustedTime {
-        TrustedTime { unix_s, uncertainty_s: 2, source: TimeSource::Hub }
-    }
-
-    fn verdict(ticket: &Ticket, known: &KnownTicket, now: TrustedTime) -> Result<Admit, GateRefusal> {
-        admit(ticket, known, &bundle(), 0, now)
-    }
-
-    #[test]
-    fn a_good_ticket_enters_once_and_its_repeat_names_the_first_place_and_time() {
-        let name = ProductName { fr: "Festival entier".into(), en: "Full festival".into() };
-        assert_eq!(
-            verdict(&ticket(), &KnownTicket::default(), at(10)),
-            Ok(Admit { product: name, time_uncertain: false })
-        );
-        let first = FirstUse { box_number: BoxNumber(4), at: Hlc(5 << 16) };
-        let used = KnownTicket { first_use: Some(first), ..KnownTicket::default() };
-        let refusal = verdict(&ticket(), &used, at(10)).unwrap_err();
-        assert_eq!(refusal, GateRefusal::AlreadyUsed(first));
-        assert_eq!(refusal.arguments(&bundle()), [("place", "#4".to_string()), ("time", "5".to_string())]);
-    }
-
-    #[test]
-    fn a_revoked_ticket_says_so_even_when_it_was_used() {
-        let first_use = Some(FirstUse { box_number: BoxNumber(4), at: Hlc(5) });
-        let known = KnownTicket { revoked: true, first_use, ..KnownTicket::default() };
-        assert_eq!(verdict(&ticket(), &known, at(10)), Err(GateRefusal::Revoked));
-        let known = KnownTicket { blocked: true, ..KnownTicket::default() };
-        assert_eq!(verdict(&ticket(), &known, at(10)), Err(GateRefusal::Blocked));
-        let known = KnownTicket { frozen: true, ..KnownTicket::default() };
-        assert_eq!(verdict(&ticket(), &known, at(10)), Err(GateRefusal::NewerSoftware));
-        let known = KnownTicket { disputed: true, ..KnownTicket::default() };
-        assert_eq!(verdict(&ticket(), &known, at(10)), Err(GateRefusal::Disputed));
-    }
-
-    #[test]
-    fn a_window_holds_to_the_second() {
-        let ticket = Ticket { valid_from: Some(100), valid_until: Some(200), ..ticket() };
-        let known = KnownTicket::default();
-        assert_eq!(verdict(&ticket, &known, at(99)), Err(GateRefusal::NotYetValid(100)));
-        assert!(verdict(&ticket, &known, at(100)).is_ok());
-        assert!(verdict(&ticket, &known, at(200)).is_ok());
-        assert_eq!(verdict(&ticket, &known, at(201)), Err(GateRefusal::Expired(200)));
-    }
-
-    #[test]
-    fn an_uncertain_clock_asks_a_supervisor_or_marks_as_the_festival_decided() {
-        let ticket = Ticket { valid_until: Some(200), ..ticket() };
-        let now = TrustedTime { unix_s: 100, uncertainty_s: 301, source: TimeSource::OwnEntry };
-        let known = KnownTicket::default();
-        assert_eq!(verdict(&ticket, &known, now), Err(GateRefusal::TimeUncertain(301)));
-        let mut lenient = bundle();
-        lenient.body.policy.admit_when_time_uncertain = true;
-        assert!(admit(&ticket, &known, &lenient, 0, now).unwrap().time_uncertain);
-    }
-
-    #[test]
-    fn a_ticket_opens_only_the_zones_of_its_category() {
-        let known = KnownTicket::default();
-        assert_eq!(admit(&ticket(), &known, &bundle(), 3, at(1)), Err(GateRefusal::ZoneNotAllowed(3)));
-        let wider = Ticket { zones: Some(0b1001), ..ticket() };
-        assert_eq!(admit(&wider, &known, &bundle(), 3, at(1)), Err(GateRefusal::ZoneNotAllowed(3)));
-        assert_eq!(admit(&ticket(), &known, &bundle(), 99, at(1)), Err(GateRefusal::ZoneNotAllowed(99)));
-    }
-
-    #[test]
-    fn a_product_that_was_not_imported_or_is_an_add_on_opens_nothing() {
-        let known = KnownTicket::default();
-        for item in [4, 5] {
-            let product = Product::Pretix { event: 1, item, variation: 0, subevent: 0 };
-            let ticket = Ticket { product, scheme: Scheme::PretixSig1, ..ticket() };
-            assert_eq!(verdict(&ticket, &known, at(1)), Err(GateRefusal::ProductNotAllowed));
-        }
-    }
-}
+mod tests;

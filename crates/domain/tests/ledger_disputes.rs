@@ -5,8 +5,8 @@ mod ledger_world;
 use domain::{
     id::{BoxNumber, EntryRef, TicketUid, WalletId},
     journal::{
-        BandProfile, Block, BlockedKind, ChainCursor, Detail, Effect, Entry, EntryHash, Flags, Kind, Revocation,
-        ZERO_HASH, link,
+        Admission, BandProfile, Block, BlockedKind, ChainCursor, Detail, Effect, Entry, EntryHash, Flags, Kind, Marks,
+        Pairing, Revocation, Terms, ZERO_HASH, link,
     },
     ledger::{
         Accounts, Body, Branches, Conflict, Cutoff, Forbidden, ForkBranch, ForkProof, ForkProofError, Reason, Standing,
@@ -236,6 +236,62 @@ fn a_guest_who_left_in_between_is_no_double_admission() {
     assert!(!fold_ticket(TICKET, &set[..2]).state.flags.has(TicketFlags::INSIDE));
 }
 
+fn marked(passage: TicketEntry, marks: Marks) -> TicketEntry {
+    let reason = if marks.has(Marks::OVERRIDE) { "guest_list" } else { "" }.into();
+    let part = Detail::Admission(Admission { scheme: 1, marks, product: [1, 0, 0, 0], reason }).to_bytes();
+    TicketEntry { entry: Entry { part, ..passage.entry }, ..passage }
+}
+
+#[test]
+fn where_a_ticket_counts_once_for_ever_leaving_gives_no_second_admission() {
+    let once = |passage| marked(passage, Marks::ONCE);
+    let set =
+        [once(passage(1, 1, Effect::In, 10)), once(passage(2, 1, Effect::Out, 20)), once(passage(2, 2, Effect::In, 30))];
+    assert_eq!(fold_ticket(TICKET, &set).doubles[0].excess, 1);
+}
+
+#[test]
+fn what_a_supervisor_decided_or_only_counted_is_no_double_admission() {
+    for marks in [Marks::OVERRIDE, Marks::COUNTED] {
+        let set = [passage(1, 1, Effect::In, 10), marked(passage(2, 1, Effect::In, 20), marks)];
+        let fold = fold_ticket(TICKET, &set);
+        assert_eq!((fold.doubles.len(), fold.state.uses), (0, 2), "{marks:?}");
+    }
+}
+
+#[test]
+fn each_zone_knows_for_itself_whether_the_ticket_is_inside() {
+    let in_zone = |passage: TicketEntry, zone| TicketEntry { entry: Entry { zone, ..passage.entry }, ..passage };
+    let set = [
+        in_zone(passage(1, 1, Effect::In, 10), 0),
+        in_zone(passage(2, 1, Effect::In, 20), 4),
+        in_zone(passage(2, 2, Effect::Out, 30), 4),
+        in_zone(passage(3, 1, Effect::In, 40), 2),
+    ];
+    let fold = fold_ticket(TICKET, &set);
+    assert!(fold.doubles.is_empty(), "{:?}", fold.doubles);
+    assert_eq!((fold.state.used, fold.state.inside), (0b10101, 0b101));
+    assert!(fold.state.is_inside(0) && !fold.state.is_inside(4) && fold.state.was_in(4));
+    assert_eq!((fold.state.first_zone, fold.state.last_zone, fold.state.last_use), (0, 2, Hlc(40)));
+}
+
+#[test]
+fn a_replaced_band_no_longer_stands_for_the_ticket() {
+    let pair = |by, wallet: WalletId, replaces: Option<WalletId>| {
+        let mut pairing = passage(by, 1, Effect::None, u64::from(by));
+        let pairing_part = Pairing { replaces: replaces.map(|wallet| wallet.0), ..Pairing::of(BandProfile::Uid) };
+        let part = Detail::Pairing(pairing_part).to_bytes();
+        pairing.entry =
+            Entry { subject: wallet.into(), other: TICKET.into(), part, ..entry(Kind::PAIRING, Effect::None, 0) };
+        pairing
+    };
+    let (low, high) = (WalletId([1; 16]), WalletId([9; 16]));
+    let of = |set: &[TicketEntry]| fold_ticket(TICKET, set).state.wallet;
+    assert_eq!(of(&[pair(2, high, Some(low)), pair(1, low, None)]), Some(high));
+    assert_eq!(of(&[pair(2, high, None), pair(1, low, None)]), Some(low));
+    assert!(of(&[pair(1, low, Some(high)), pair(2, high, Some(low))]).is_some(), "there is always one");
+}
+
 #[test]
 fn an_exit_after_two_entries_does_not_hide_the_double() {
     let set = [passage(1, 1, Effect::In, 10), passage(2, 1, Effect::In, 20), passage(2, 2, Effect::Out, 30)];
@@ -297,6 +353,18 @@ fn the_golden_states_are_still_written_and_read_byte_for_byte() {
         first_box: BoxNumber(772),
         first_zone: 5,
         wallet: Some(WalletId([0x33; 16])),
+        used: 0x8000_0021,
+        inside: 0x20,
+        last_use: Hlc(0x0102_0304_0506_0709),
+        last_box: BoxNumber(773),
+        last_zone: 31,
+        terms: Some(Terms {
+            scheme: 2,
+            product: [0x0102, 0x0304_0506, 0, 0],
+            zones: 0x8000_0021,
+            valid_from: 1_814_400_000,
+            valid_until: 1_814_659_200,
+        }),
     };
     let golden = include_str!("golden/wallet_state.txt").trim();
     assert_eq!(hex(&wallet.to_bytes()), golden);

@@ -44,7 +44,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// An honest evening of one purse: every box gives up what it does not know before the band is tapped again.
 fn purse(steps: &[Step]) -> World {
     let mut world = World::new();
-    let pairing = Detail::Pairing(Pairing { profile: BandProfile::Ntag21x }).to_bytes();
+    let pairing = Detail::Pairing(Pairing::of(BandProfile::Ntag21x)).to_bytes();
     world.push(4, Entry { part: pairing, other: Subject([5; 16]), ..entry(Kind::PAIRING, Effect::None, 0) });
     for step in steps {
         let left = world.chip.balance().get();

@@ -6,6 +6,7 @@ use thiserror::Error;
 use super::{
     Entry, EntryHash, Kind,
     part_credit::{OnlineCredit, OnlineTopUp},
+    part_gate::{Admission, Pairing, ShareGrant, ShareRelease, bytes},
 };
 use crate::{
     id::{BoxNumber, FestivalId},
@@ -56,17 +57,6 @@ pub struct PreviousHead {
     pub hash: EntryHash,
 }
 
-/// A ticket's entry: scheme u8 · marks u8 · four varints that say what was bought.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Admission {
-    /// 1 own, 2 pretix_sig1.
-    pub scheme: u8,
-    /// Which policy exceptions applied; bit 0: the clock was too uncertain for the validity window.
-    pub marks: u8,
-    /// Own: category, 0, 0, 0. pretix: event, item, variation, subevent.
-    pub product: [u64; 4],
-}
-
 /// What kind of band it is, for the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BandProfile {
@@ -106,13 +96,6 @@ impl BandProfile {
     pub const fn has_purse(self) -> bool {
         matches!(self, Self::Ntag21x | Self::UltralightAes)
     }
-}
-
-/// Pairing of a ticket (`other`) with a wallet (`subject`): profile u8.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pairing {
-    /// What kind of band.
-    pub profile: BandProfile,
 }
 
 /// One line of a sale: product varint · quantity varint · unit price varint (minor units).
@@ -339,6 +322,10 @@ pub enum Detail {
     OnlineCredit(OnlineCredit),
     /// `Kind::ONLINE_TOP_UP`.
     OnlineTopUp(OnlineTopUp),
+    /// `Kind::SHARE`.
+    Share(ShareGrant),
+    /// `Kind::SHARE_RELEASE`.
+    ShareRelease(ShareRelease),
     /// Any other kind: bytes.
     Other(Vec<u8>),
 }
@@ -482,14 +469,10 @@ impl Detail {
             Kind::COUNTERSIGNATURE => return Ok(Self::Countersignature(from_canonical_cbor(part)?)),
             Kind::REVOCATION => return Self::read_revocation(&mut input),
             Kind::BLOCK | Kind::UNBLOCK => Self::Block(Block::read(&mut input)?),
-            Kind::ADMISSION | Kind::EXIT => Self::Admission(Admission {
-                scheme: input.u8()?,
-                marks: input.u8()?,
-                product: [input.varint()?, input.varint()?, input.varint()?, input.varint()?],
-            }),
-            Kind::PAIRING => Self::Pairing(Pairing {
-                profile: BandProfile::from_byte(input.u8()?).ok_or(Malformed::Value("band profile"))?,
-            }),
+            Kind::ADMISSION | Kind::EXIT => Self::Admission(Admission::read(&mut input)?),
+            Kind::PAIRING => Self::Pairing(Pairing::read(&mut input)?),
+            Kind::SHARE => Self::Share(ShareGrant::read(&mut input)?),
+            Kind::SHARE_RELEASE => Self::ShareRelease(ShareRelease::read(&mut input)?),
             Kind::SALE | Kind::DEPOSIT_OUT | Kind::DEPOSIT_BACK if part.is_empty() => Self::Sale(None),
             Kind::SALE | Kind::DEPOSIT_OUT | Kind::DEPOSIT_BACK => Self::Sale(Some(Sale::read(&mut input)?)),
             Kind::INTENT => Self::Intent(Intent::read(&mut input)?),
@@ -523,12 +506,10 @@ impl Detail {
         match self {
             Self::Genesis(genesis) => return to_cbor(genesis),
             Self::Countersignature(countersignature) => return to_cbor(countersignature),
-            Self::Admission(admission) => {
-                out.u8(admission.scheme);
-                out.u8(admission.marks);
-                admission.product.iter().for_each(|n| out.varint(*n));
-            }
-            Self::Pairing(pairing) => out.u8(pairing.profile.byte()),
+            Self::Admission(admission) => return bytes(|out| admission.write(out)),
+            Self::Pairing(pairing) => return bytes(|out| pairing.write(out)),
+            Self::Share(grant) => return bytes(|out| grant.write(out)),
+            Self::ShareRelease(release) => return bytes(|out| release.write(out)),
             Self::Block(block) => {
                 out.u8(block.of.byte());
                 out.bytes(block.reason.as_bytes());
@@ -556,7 +537,11 @@ impl Detail {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{journal::Effect, money::Currency, time::Hlc};
+    use crate::{
+        journal::{Effect, Marks},
+        money::Currency,
+        time::Hlc,
+    };
 
     fn seen(before2: Option<RecordId>) -> ChipSeen {
         ChipSeen {
@@ -644,8 +629,16 @@ mod tests {
             (Kind::TOP_UP, Detail::TopUp(TopUp { c_only: true, fee: Cents::ZERO })),
             (Kind::VOID, Detail::Seen(Some(seen(None)))),
             (Kind::GAVE_UP, Detail::Seen(None)),
-            (Kind::PAIRING, Detail::Pairing(Pairing { profile: BandProfile::Uid })),
-            (Kind::ADMISSION, Detail::Admission(Admission { scheme: 2, marks: 1, product: [1, 2, 3, 400] })),
+            (Kind::PAIRING, Detail::Pairing(Pairing::of(BandProfile::Uid))),
+            (
+                Kind::ADMISSION,
+                Detail::Admission(Admission {
+                    scheme: 2,
+                    marks: Marks::TIME_UNCERTAIN,
+                    product: [1, 2, 3, 400],
+                    reason: String::new(),
+                }),
+            ),
             (Kind::BLOCK, Detail::Block(Block { of: BlockedKind::Wallet, reason: "band.blocked".into() })),
             (Kind::UNBLOCK, Detail::Block(Block { of: BlockedKind::Ticket, reason: String::new() })),
             (Kind::REVOCATION, Detail::Revocation(BlockedKind::Device, revocation(1))),

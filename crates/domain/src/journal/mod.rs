@@ -5,11 +5,13 @@ mod chain;
 mod detail;
 mod entry;
 mod part_credit;
+mod part_gate;
 
 pub use chain::{ChainCursor, CommitMark, EntryHash, Head, ZERO_HASH, link};
 pub use detail::{
-    Admission, BandProfile, Block, BlockedKind, ChipSeen, Countersignature, Detail, DetailError, Genesis, Intent,
-    IntentPurpose, Pairing, PreviousHead, Revocation, Sale, SaleLine, TopUp,
+    BandProfile, Block, BlockedKind, ChipSeen, Countersignature, Detail, DetailError, Genesis, Intent, IntentPurpose,
+    PreviousHead, Revocation, Sale, SaleLine, TopUp,
 };
 pub use entry::{BODY_MAX, Effect, Entry, EntryError, Flags, HEADER_LEN, Kind, Subject};
 pub use part_credit::{OnlineCredit, OnlineTopUp};
+pub use part_gate::{Admission, Marks, Pairing, REASON_MAX, ShareGrant, ShareRelease, Terms};

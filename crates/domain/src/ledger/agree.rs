@@ -2,14 +2,14 @@
 //! Invariant: the order of the input is part of it: wallets and tickets come sorted by id.
 //! Not here: the vector itself (`sync`).
 use super::{
-    ticket::{TicketFlags, TicketState},
+    ticket_state::{TicketFlags, TicketState},
     wallet_state::WalletState,
 };
 
 /// BLAKE3 over every wallet's (id, head, balance, flags) and every used ticket, both sorted by id.
 ///
 /// `"festival.agree.v1\0"`, then per wallet: 1 · id 16 · head tap counter u16 · head record 4 · balance i64 · flags u8,
-/// then per used ticket: 2 · id 16 · flags u8 · uses u16. Unused tickets are passed over.
+/// then per used ticket: 2 · id 16 · flags u8 · uses u16 · inside u32. Unused tickets are passed over.
 pub fn digest<'a>(
     wallets: impl IntoIterator<Item = &'a WalletState>,
     tickets: impl IntoIterator<Item = &'a TicketState>,
@@ -25,6 +25,7 @@ pub fn digest<'a>(
         if ticket.flags.has(TicketFlags::USED) {
             hash.update(&[2]).update(&ticket.ticket.0);
             hash.update(&[ticket.flags.0]).update(&ticket.uses.to_le_bytes());
+            hash.update(&ticket.inside.to_le_bytes());
         }
     }
     *hash.finalize().as_bytes()
@@ -49,6 +50,7 @@ mod tests {
         assert_ne!(digest([&WalletState { flags: WalletFlags::BLOCKED, ..wallet }], [&used]), same);
         assert_ne!(digest([&WalletState { head_counter: 1, ..wallet }], [&used]), same);
         assert_ne!(digest([&wallet], [&TicketState { uses: 2, ..used }]), same);
+        assert_ne!(digest([&wallet], [&TicketState { inside: 2, ..used }]), same);
         assert_ne!(digest([&wallet], []), same);
     }
 }

@@ -14,6 +14,7 @@ mod pending;
 mod rights;
 mod settle;
 mod ticket;
+mod ticket_state;
 mod totals;
 mod wallet;
 mod wallet_state;
@@ -30,7 +31,8 @@ pub use journals::{Cutoff, Reason, Standing, active_revocations, cutoff, subject
 pub use pending::{Carrying, CreditHead, CreditItem, Due, NotDue, Offer, Owed, owed};
 pub use rights::{Forbidden, Rights};
 pub use settle::{Consequence, Settled, Verdict, WalletEntry, credit_id, verdicts};
-pub use ticket::{Admitted, DoubleAdmission, TicketEntry, TicketFlags, TicketFold, TicketState, fold_ticket};
+pub use ticket::{Admitted, DoubleAdmission, TicketEntry, TicketFold, fold_ticket, marks_of};
+pub use ticket_state::{TicketFlags, TicketState, zone_bit};
 pub use totals::{Totals, WalletSum};
 pub use wallet::{EMPTYING, WalletFold, fold_wallet};
 pub use wallet_state::{WalletFlags, WalletState};

@@ -1,14 +1,19 @@
 //! The fold of one ticket: admissions, exits, blocks, and admissions that should not both have happened.
-//! Invariant: a function of the set; clocks order what is shown, never what counts.
-//! Not here: whether a ticket may enter (`access`).
-use alloc::{collections::BTreeSet, vec::Vec};
+//! Invariant: a function of the set; clocks order what is shown, never what counts. Each zone counts for itself.
+//! Not here: whether a ticket may enter (`access`), its compact form (`ticket_state`), how full a zone is (`zone`).
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
 
-use super::journals::{Standing, is_about, unlifted};
+use super::{
+    journals::{Standing, is_about, unlifted},
+    ticket_state::{TicketFlags, TicketState, zone_bit},
+};
 use crate::{
     id::{BoxNumber, EntryRef, TicketUid, WalletId},
-    journal::{BlockedKind, Effect, Entry, Flags, Kind},
+    journal::{BlockedKind, Detail, Effect, Entry, Flags, Kind, Marks, Terms},
     time::Hlc,
-    wire::{Malformed, Reader, Writer},
 };
 
 /// One entry that concerns a ticket.
@@ -24,111 +29,6 @@ pub struct TicketEntry {
     pub standing: Standing,
 }
 
-/// What is known of a ticket, as a bit set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Hash)]
-pub struct TicketFlags(pub u8);
-
-impl TicketFlags {
-    /// It was admitted at least once.
-    pub const USED: Self = Self(1);
-    /// More admissions than exits.
-    pub const INSIDE: Self = Self(2);
-    /// Revoked for good.
-    pub const REVOKED: Self = Self(4);
-    /// Blocked until lifted.
-    pub const BLOCKED: Self = Self(8);
-    /// Some of its entries are on forked ground: needs a supervisor.
-    pub const DISPUTED: Self = Self(16);
-    /// It has entries newer than this software.
-    pub const FROZEN: Self = Self(32);
-
-    const KNOWN: u8 = 63;
-
-    /// Whether all of `other` is set.
-    pub const fn has(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// With `other` set as well, if `set`.
-    #[must_use]
-    pub const fn with_if(self, other: Self, set: bool) -> Self {
-        if set { Self(self.0 | other.0) } else { self }
-    }
-}
-
-/// What is known of one ticket, compact.
-///
-/// 47 bytes, little-endian: ticket 16 · flags u8 · uses u16 · first use: hlc u64, box number u16, zone u16 · wallet 16.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TicketState {
-    /// Which.
-    pub ticket: TicketUid,
-    /// What is known of it.
-    pub flags: TicketFlags,
-    /// How many admissions.
-    pub uses: u16,
-    /// When it was first admitted, for display; 0 if never.
-    pub first_use: Hlc,
-    /// Which box admitted it first.
-    pub first_box: BoxNumber,
-    /// Into which zone.
-    pub first_zone: u16,
-    /// The wallet it is paired with; of several the lowest.
-    pub wallet: Option<WalletId>,
-}
-
-impl TicketState {
-    /// Length in bytes.
-    pub const LEN: usize = 47;
-
-    /// A ticket that nobody has seen.
-    pub fn empty(ticket: TicketUid) -> Self {
-        Self {
-            ticket,
-            flags: TicketFlags::default(),
-            uses: 0,
-            first_use: Hlc(0),
-            first_box: BoxNumber(0),
-            first_zone: 0,
-            wallet: None,
-        }
-    }
-
-    /// The 47 bytes.
-    pub fn to_bytes(&self) -> [u8; Self::LEN] {
-        let mut out = Writer::new();
-        self.ticket.write(&mut out);
-        out.u8(self.flags.0);
-        out.u16(self.uses);
-        out.u64(self.first_use.0);
-        out.u16(self.first_box.0);
-        out.u16(self.first_zone);
-        out.bytes(&self.wallet.map_or([0; 16], |wallet| wallet.0));
-        let mut bytes = [0; Self::LEN];
-        bytes.iter_mut().zip(out.finish()).for_each(|(to, from)| *to = from);
-        bytes
-    }
-
-    /// Reads exactly 47 bytes.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
-        let mut input = Reader::new(bytes);
-        let state = Self {
-            ticket: TicketUid::read(&mut input)?,
-            flags: TicketFlags(input.u8()?),
-            uses: input.u16()?,
-            first_use: Hlc(input.u64()?),
-            first_box: BoxNumber(input.u16()?),
-            first_zone: input.u16()?,
-            wallet: Some(WalletId::read(&mut input)?).filter(|wallet| wallet.0 != [0; 16]),
-        };
-        input.end()?;
-        if state.flags.0 & !TicketFlags::KNOWN != 0 {
-            return Err(Malformed::Value("ticket flags"));
-        }
-        Ok(state)
-    }
-}
-
 /// One admission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Admitted {
@@ -142,12 +42,15 @@ pub struct Admitted {
     pub hlc: Hlc,
 }
 
-/// Admissions without an exit between them.
+/// Admissions to one zone that should not all have happened. Those that a supervisor decided, and those where people
+/// are only counted, are none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DoubleAdmission {
     /// Which ticket.
     pub ticket: TicketUid,
-    /// All its admissions, in the order shown (by clock).
+    /// Into which zone.
+    pub zone: u16,
+    /// All its admissions there, in the order shown (by clock).
     pub places: Vec<Admitted>,
     /// How many more people than one may be inside with it.
     pub excess: u32,
@@ -160,7 +63,7 @@ pub struct TicketFold {
     pub state: TicketState,
     /// All admissions, in the order shown (by clock).
     pub admissions: Vec<Admitted>,
-    /// The double admission, if there is one.
+    /// The double admissions, by zone.
     pub doubles: Vec<DoubleAdmission>,
 }
 
@@ -172,30 +75,40 @@ pub fn fold_ticket(ticket: TicketUid, entries: &[TicketEntry]) -> TicketFold {
     let passages: Vec<&TicketEntry> = set.iter().copied().filter(passes).collect();
     let admissions: Vec<Admitted> =
         passages.iter().filter(|e| e.entry.effect == Effect::In).map(|e| admitted(e)).collect();
-    let exits = passages.len().saturating_sub(admissions.len());
-    let excess = excess(&passages, exits);
+    let mut zones: BTreeMap<u16, Vec<&TicketEntry>> = BTreeMap::new();
+    for passage in &passages {
+        zones.entry(passage.entry.zone).or_default().push(passage);
+    }
     let mut state = TicketState::empty(ticket);
-    if let Some(first) = admissions.first() {
+    if let (Some(first), Some(last)) = (admissions.first(), admissions.last()) {
         (state.first_use, state.first_box, state.first_zone) = (first.hlc, first.box_number, first.zone);
+        (state.last_use, state.last_box, state.last_zone) = (last.hlc, last.box_number, last.zone);
+    }
+    for (zone, passages) in &zones {
+        let ins = passages.iter().filter(|e| e.entry.effect == Effect::In).count();
+        let bit = zone_bit(*zone);
+        state.used |= if ins > 0 { bit } else { 0 };
+        state.inside |= if ins > passages.len().saturating_sub(ins) { bit } else { 0 };
     }
     state.uses = u16::try_from(admissions.len()).unwrap_or(u16::MAX);
-    state.wallet = set.iter().filter_map(|e| wallet_of(&e.entry)).min();
+    (state.wallet, state.terms) = paired(&set);
     let in_force = || set.iter().filter(|e| e.standing == Standing::InForce);
     let blocks = unlifted(BlockedKind::Ticket, in_force().map(|e| (e.at, &e.entry)));
     let held =
         |revoked: bool| in_force().any(|e| blocks.contains(&e.at) && (e.entry.kind == Kind::REVOCATION) == revoked);
     state.flags = TicketFlags::default()
         .with_if(TicketFlags::USED, !admissions.is_empty())
-        .with_if(TicketFlags::INSIDE, admissions.len() > exits)
+        .with_if(TicketFlags::INSIDE, state.inside != 0)
         .with_if(TicketFlags::REVOKED, held(true))
         .with_if(TicketFlags::BLOCKED, held(false))
         .with_if(TicketFlags::DISPUTED, set.iter().any(|e| e.standing == Standing::Disputed))
         .with_if(TicketFlags::FROZEN, set.iter().any(|e| matches!(e.entry.effect, Effect::Unknown(_))));
-    let doubles = if excess > 0 {
-        Vec::from([DoubleAdmission { ticket, places: admissions.clone(), excess }])
-    } else {
-        Vec::new()
+    let double = |(zone, passages): (u16, Vec<&TicketEntry>)| {
+        let excess = excess(&passages);
+        let places = admissions.iter().copied().filter(|admitted| admitted.zone == zone).collect();
+        (excess > 0).then_some(DoubleAdmission { ticket, zone, places, excess })
     };
+    let doubles = zones.into_iter().filter_map(double).collect();
     TicketFold { state, admissions, doubles }
 }
 
@@ -232,16 +145,46 @@ fn admitted(e: &TicketEntry) -> Admitted {
     Admitted { at: e.at, box_number: e.box_number, zone: e.entry.zone, hlc: e.entry.hlc }
 }
 
-/// By number there is no doubt: more admissions than exits and one. By the clock there may be one more to look at.
-fn excess(passages: &[&TicketEntry], exits: usize) -> u32 {
-    let by_number = passages.len().saturating_sub(exits).saturating_sub(exits).saturating_sub(1);
+/// How many more people than one may have come in. By number there is no doubt: more admissions than exits and one.
+/// By the clock there may be one more to look at. Where every admission was judged by "once for ever", exits give none
+/// back.
+fn excess(passages: &[&TicketEntry]) -> u32 {
+    let marks = |e: &TicketEntry| marks_of(&e.entry);
+    let decided = |e: &TicketEntry| marks(e).has(Marks::OVERRIDE) || marks(e).has(Marks::COUNTED);
+    let enters = |e: &TicketEntry| e.entry.effect == Effect::In;
+    let ins = passages.iter().filter(|e| enters(e) && !decided(e)).count();
+    let once = passages.iter().filter(|e| enters(e) && !decided(e)).all(|e| marks(e).has(Marks::ONCE));
+    let exits = if once { 0 } else { passages.iter().filter(|e| !enters(e)).count() };
+    let by_number = ins.saturating_sub(exits).saturating_sub(1);
     let (mut inside, mut by_clock) = (false, 0usize);
-    for e in passages {
-        let enters = e.entry.effect == Effect::In;
-        by_clock = by_clock.saturating_add(usize::from(inside && enters));
-        inside = enters;
+    for e in passages.iter().filter(|e| !decided(e)) {
+        by_clock = by_clock.saturating_add(usize::from(inside && enters(e)));
+        inside = enters(e);
     }
     u32::try_from(by_number.max(by_clock)).unwrap_or(u32::MAX)
+}
+
+/// How an admission or exit came about; nothing where its part does not say.
+pub fn marks_of(entry: &Entry) -> Marks {
+    match Detail::of(entry) {
+        Ok(Detail::Admission(admission)) => admission.marks,
+        Ok(_) | Err(_) => Marks::default(),
+    }
+}
+
+/// The wallet that stands for the ticket, and what the ticket may do. A wallet that a supervisor replaced no longer
+/// counts, unless all were replaced: then the last one shown does. Of several the lowest.
+fn paired(set: &[&TicketEntry]) -> (Option<WalletId>, Option<Terms>) {
+    let pairing = |e: &TicketEntry| match Detail::of(&e.entry) {
+        Ok(Detail::Pairing(pairing)) => Some(pairing),
+        Ok(_) | Err(_) => None,
+    };
+    let replaced: BTreeSet<WalletId> =
+        set.iter().filter_map(|e| pairing(e)?.replaces).map(WalletId).collect();
+    let wallets = || set.iter().filter_map(|e| wallet_of(&e.entry));
+    let wallet = wallets().filter(|wallet| !replaced.contains(wallet)).min().or_else(|| wallets().last());
+    let terms = set.iter().filter_map(|e| pairing(e)?.terms).map(|terms| terms.compact()).min();
+    (wallet, terms)
 }
 
 fn wallet_of(entry: &Entry) -> Option<WalletId> {
