@@ -72,7 +72,9 @@ fn read_until_it_fails(station: &Station, reader: &mut dyn TagReader) -> Option<
             Ok(None) => served = None,
             Ok(Some(tag)) => {
                 let asked = station.desk.waiting().map(|waiting| waiting.id);
-                if served == Some((tag, asked)) || asked.is_none() {
+                // a band that was served while somebody asked for it does not pass by itself as well
+                let passes = asked.is_none() && served.is_none() && station.roles().has(Roles::GATE);
+                if served == Some((tag, asked)) || asked.is_none() && !passes {
                     continue; // `poll_tag` waits by itself while nothing changes
                 }
                 served = Some((tag, asked));

@@ -16,8 +16,8 @@ use sync_quic::{Backoff, Link};
 use crate::station::Station;
 
 /// Sections that a box keeps.
-pub(crate) const SECTIONS: [Section; 5] =
-    [Section::Wallets, Section::Tickets, Section::Revocations, Section::Documents, Section::Credits];
+pub(crate) const SECTIONS: [Section; 6] =
+    [Section::Wallets, Section::Tickets, Section::Revocations, Section::Documents, Section::Zones, Section::Credits];
 const TICK: Duration = Duration::from_millis(500);
 /// Taken for the way of the hub's time to the box.
 const ROUND_TRIP_MS: u64 = 500;
@@ -206,6 +206,10 @@ fn apply(station: &Station, side: &mut BoxSide, signed: SignedDelta) -> Result<(
             if have.iter().any(|have| have.section == Section::Documents) {
                 station.read_confirmed_edits()?;
                 side.edits_waiting(station.edits_waiting()?);
+            }
+            if have.iter().any(|have| have.section == Section::Zones) {
+                crate::share::answer(station)?;
+                tell_commits(station, side)?;
             }
             have.into_iter().for_each(|have| side.delta_stored(have));
             if let Some(newer) = newer_self {

@@ -36,6 +36,7 @@ use crate::{
     config::Enrolled,
     edits::Edits,
     managers::Managers,
+    gate::passage::Passer,
     metrics::Counter,
     rules::Rules,
     tap_desk::{Purpose, RequestId, TapDesk},
@@ -64,6 +65,8 @@ impl Loaded {
 struct Gate {
     last: Option<GateVerdict>,
     refused: u64,
+    /// Whom the last verdict refused, for a supervisor.
+    last_refused: Option<Passer>,
 }
 
 /// One box.
@@ -82,6 +85,7 @@ pub(crate) struct Station {
     /// Who may edit them at present.
     pub managers: Managers,
     gate: Mutex<Gate>,
+    attempts: crate::supervisor::Kept,
     hub: Mutex<HubLink>,
     light: Mutex<Box<dyn SignalLight>>,
     seen_green: Mutex<Vec<EntryRef>>,
@@ -188,6 +192,7 @@ impl Station {
             rules: RwLock::new(Arc::new(Rules::of_bundle(&bundle.body))),
             loaded: RwLock::new(Arc::new(Loaded::new(bundle))),
             gate: Mutex::default(),
+            attempts: Mutex::default(),
             hub: Mutex::default(),
             light: Mutex::new(light),
             seen_green: Mutex::default(),
@@ -469,6 +474,21 @@ impl Station {
         }
         drop(gate);
         self.changed();
+    }
+
+    /// Whom a supervisor may let pass: the last one who was refused.
+    pub(crate) fn remember_refused(&self, passer: Option<Passer>) {
+        lock(&self.gate).last_refused = passer;
+    }
+
+    /// The last one who was refused.
+    pub(crate) fn last_refused(&self) -> Option<Passer> {
+        lock(&self.gate).last_refused.clone()
+    }
+
+    /// Wrong PINs at this box.
+    pub(crate) fn attempts(&self) -> &crate::supervisor::Kept {
+        &self.attempts
     }
 
     /// The band was paired to the ticket on the screen.

@@ -9,6 +9,7 @@ use std::{
 
 use domain::{
     id::{EntryRef, TicketUid},
+    journal::Terms,
     money::Cents,
     till::Priced,
 };
@@ -32,8 +33,26 @@ pub(crate) enum Purpose {
     Refund,
     /// A record of price 0 that settles what is in doubt.
     ClosingRead,
-    /// The band belongs to the ticket just admitted.
-    Pairing(TicketUid),
+    /// The band is to stand for this ticket.
+    Pairing(ForTicket),
+}
+
+/// The ticket that a band is to stand for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ForTicket {
+    /// Which.
+    pub ticket: TicketUid,
+    /// What it may do, where this box has read it.
+    pub terms: Option<Terms>,
+    /// The supervisor on whose word another band than the ticket's own is taken.
+    pub replaced_by: Option<u32>,
+}
+
+impl ForTicket {
+    /// A ticket of which nothing else is known.
+    pub(crate) const fn of(ticket: TicketUid) -> Self {
+        Self { ticket, terms: None, replaced_by: None }
+    }
 }
 
 /// Whose screen a request belongs to.
@@ -280,7 +299,7 @@ mod tests {
     #[test]
     fn a_sale_may_begin_while_a_gate_waits_for_a_band_to_pair() {
         let desk = TapDesk::default();
-        assert_eq!(desk.ask([1; 16], Purpose::Pairing(TicketUid([7; 16]))), Ok(None));
+        assert_eq!(desk.ask([1; 16], Purpose::Pairing(ForTicket::of(TicketUid([7; 16])))), Ok(None));
         assert_eq!(desk.ask([2; 16], top_up(500)), Ok(None));
         assert_eq!(desk.waiting().unwrap().id, [2; 16]);
     }

@@ -9,6 +9,7 @@ use domain::{
     money::Cents,
     till::{Account, TillRefusal},
     time::Hlc,
+    trust::Roles,
     wristband::tap::{
         ChipFault, KnownWallet, OpenIntent, StoreFailed, Tap, TapOutcome, TapRefusal, TapRequest, TapStep, UidAccount,
         uid_sale_entry, uid_top_up_entry,
@@ -21,8 +22,9 @@ use hardware::{
 use screens::view::{Phase, TapResult};
 
 use crate::{
+    gate::band,
     station::Station,
-    tap_desk::{Purpose, Waiting},
+    tap_desk::{ForTicket, Purpose, Waiting},
 };
 
 /// What a kind of chip is to us; `None`: not supported.
@@ -42,7 +44,7 @@ fn profile(tag: &Tag) -> Result<BandProfile, &'static str> {
 pub(crate) fn serve(station: &Station, reader: &mut dyn TagReader, tag: Tag) {
     let _tap = station.desk.begin_tap();
     let Some(waiting) = station.desk.waiting() else {
-        return; // nobody asked for a band
+        return unasked(station, reader, &tag);
     };
     let light = match profile(&tag) {
         Err(code) => refuse(station, &waiting, code, Vec::new()),
@@ -51,7 +53,7 @@ pub(crate) fn serve(station: &Station, reader: &mut dyn TagReader, tag: Tag) {
             station.desk.writing(waiting.id);
             station.changed();
             match &waiting.purpose {
-                Purpose::Pairing(ticket) => pair(station, &waiting, wallet, *ticket, profile),
+                Purpose::Pairing(of) => pair(station, &waiting, wallet, of, profile),
                 _ if profile.has_purse() => tap(station, reader, &waiting, wallet, &tag),
                 Purpose::Sale(_) | Purpose::TopUp(_) | Purpose::Refund | Purpose::ClosingRead => {
                     on_account(station, &waiting, wallet)
@@ -63,6 +65,20 @@ pub(crate) fn serve(station: &Station, reader: &mut dyn TagReader, tag: Tag) {
         tracing::warn!(%error, "the reader's light did not show");
     }
     station.changed();
+}
+
+/// Nobody asked for a band: at a gate its ticket wants to pass.
+fn unasked(station: &Station, reader: &mut dyn TagReader, tag: &Tag) {
+    if !station.roles().has(Roles::GATE) {
+        return;
+    }
+    let light = match profile(tag) {
+        Ok(_) => band::pass(station, station.secrets().wallet(tag.uid.as_bytes())),
+        Err(code) => band::unreadable(station, code),
+    };
+    if let Err(error) = reader.signal(light) {
+        tracing::warn!(%error, "the reader's light did not show");
+    }
 }
 
 fn refuse(station: &Station, waiting: &Waiting, code: &str, args: Vec<(&'static str, String)>) -> Signal {
@@ -196,25 +212,29 @@ fn account_entry(
     }
 }
 
-fn pair(
-    station: &Station,
-    waiting: &Waiting,
-    wallet: WalletId,
-    ticket: domain::id::TicketUid,
-    profile: BandProfile,
-) -> Signal {
-    let currency = station.bundle().bundle.currency();
+fn pair(station: &Station, waiting: &Waiting, wallet: WalletId, of: &ForTicket, profile: BandProfile) -> Signal {
+    let of = of.clone();
+    let (currency, operator) = (station.bundle().bundle.currency(), station.operator());
     let committed = station.transact(move |view| {
-        if view.paired_ticket(&wallet).is_some_and(|other| other != ticket) {
+        if view.paired_ticket(&wallet).is_some_and(|other| other != of.ticket) {
             return Decision::nothing(Err("band.already_paired"));
+        }
+        let stands = view.ticket(&of.ticket).wallet.or_else(|| view.paired_wallet(&of.ticket));
+        if stands == Some(wallet) {
+            return Decision::nothing(Ok(()));
+        }
+        if stands.is_some() && of.replaced_by.is_none() {
+            return Decision::nothing(Err("ticket.already_paired"));
         }
         if view.wallet(&wallet).flags.has(WalletFlags::BLOCKED) {
             return Decision::nothing(Err("band.blocked"));
         }
         let mut entry = Entry::new(Kind::PAIRING, Effect::None, currency, Hlc::default());
         entry.subject = wallet.into();
-        entry.other = ticket.into();
-        entry.part = Detail::Pairing(Pairing { profile }).to_bytes();
+        entry.other = of.ticket.into();
+        entry.operator = of.replaced_by.unwrap_or(operator);
+        let replaces = stands.map(|wallet| wallet.0);
+        entry.part = Detail::Pairing(Pairing { profile, terms: of.terms, replaces }).to_bytes();
         Decision::write(vec![entry], Ok(()))
     });
     let code = match committed {

@@ -1,12 +1,14 @@
 //! What the box's screens show, gathered from store, desk and link.
-use domain::{catalogue::Product, id::EntryRef, money::Cents, time::TimeSource, trust::Roles};
+use domain::{access::Ways, catalogue::Product, id::EntryRef, money::Cents, time::TimeSource, trust::Roles};
 use screens::view::{
     self as shown, BasketView, BoxView, InDoubt, Knowledge, Phase, ProductView, Reader, Role, Section, TillView,
     TopUpView,
 };
 
 use crate::{
+    gate::{self, passage},
     hub_link,
+    rules::Rules,
     station::Station,
     tap_desk::{Purpose, Screen, Waiting},
 };
@@ -22,6 +24,10 @@ struct FromStore {
     knowledge: Vec<(sync::Section, u64)>,
     hour: box_store::Counters,
     all: box_store::Counters,
+    overrides: u64,
+    ways: shown::Ways,
+    zone: shown::GateZone,
+    hours: Vec<shown::HourView>,
 }
 
 /// The whole view. Reads the store: a few milliseconds at most, on a thread that may block.
@@ -30,7 +36,8 @@ pub(crate) fn of(station: &Station) -> BoxView {
     let (body, rules) = (&loaded.bundle.body, station.rules());
     let limit = body.policy.offline_limit;
     let now_ms = station.now_ms();
-    let stored = station.store.read(move |view| from_store(view, limit, now_ms)).unwrap_or_default();
+    let (zone, for_zone) = (station.zone(), station.rules());
+    let stored = station.store.read(move |view| from_store(view, limit, now_ms, zone, &for_zone)).unwrap_or_default();
     let (roles, time, progress, waiting) =
         (station.roles(), station.trusted_time(), station.desk.progress(), station.desk.waiting());
     let heard_ms = station.hub().last_seen_unix_ms.unwrap_or(0);
@@ -74,6 +81,12 @@ pub(crate) fn of(station: &Station) -> BoxView {
         gate: roles.has(Roles::GATE).then(|| shown::GateView {
             admitted: stored.all.admissions,
             last_hour: stored.hour.admissions,
+            exits: stored.all.exits,
+            overrides: stored.overrides,
+            ways: stored.ways,
+            zone: stored.zone.clone(),
+            hours: stored.hours.clone(),
+            reasons: reasons(station),
             ..station.gate()
         }),
         till: roles.has(Roles::BAR).then(|| {
@@ -110,7 +123,7 @@ pub(crate) fn of(station: &Station) -> BoxView {
     }
 }
 
-fn from_store(view: &box_store::View<'_>, limit: Cents, now_ms: u64) -> FromStore {
+fn from_store(view: &box_store::View<'_>, limit: Cents, now_ms: u64, zone: u16, rules: &Rules) -> FromStore {
     let doubt = |entry: EntryRef, amount: Cents, at: u64| InDoubt {
         entry: entry.to_string(),
         price_cents: amount.as_i64(),
@@ -133,7 +146,37 @@ fn from_store(view: &box_store::View<'_>, limit: Cents, now_ms: u64) -> FromStor
         knowledge: known.collect(),
         hour: view.counters(now_ms.saturating_sub(3_600_000)),
         all: view.counters(0),
+        overrides: view.zone_places(zone).overrides,
+        ways: match view.ways() {
+            Ways::In => shown::Ways::In,
+            Ways::Out => shown::Ways::Out,
+            Ways::Both => shown::Ways::Both,
+        },
+        zone: gate_zone(view, zone, rules),
+        hours: view
+            .hours(6)
+            .into_iter()
+            .map(|(from_unix_ms, ins, outs)| shown::HourView { from_unix_ms, ins, outs })
+            .collect(),
     }
+}
+
+fn gate_zone(view: &box_store::View<'_>, number: u16, rules: &Rules) -> shown::GateZone {
+    let named = rules.zones.zone(number).cloned().unwrap_or_default();
+    let places = passage::places(view, rules, number, false);
+    shown::GateZone {
+        number,
+        name_fr: named.name_fr,
+        name_en: named.name_en,
+        capacity: places.map(|places| places.capacity),
+        inside: view.zone_places(number).inside,
+        share_left: places.and_then(|places| places.share).map(|share| share.free()),
+    }
+}
+
+fn reasons(station: &Station) -> Vec<shown::ReasonView> {
+    let shown = |reason: domain::staff::Reason| shown::ReasonView { code: reason.code, fr: reason.fr, en: reason.en };
+    gate::reasons::list(&station.rules()).into_iter().map(shown).collect()
 }
 
 fn top_up_cents(waiting: &Waiting) -> i64 {

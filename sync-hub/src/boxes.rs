@@ -41,6 +41,7 @@ impl Hub {
         if seen.is_empty() {
             return Ok(());
         }
+        self.zones_heard(seen);
         self.store.transaction(|store| {
             seen.iter().try_for_each(|(device, at_ms)| store.seen(*device, *at_ms, None))?;
             Ok(())

@@ -14,6 +14,7 @@ use domain::{
     journal::{Effect, Kind},
     ledger::{CreditItem, Rights},
     time::Hlc,
+    zones::ZoneRules,
 };
 use sync::Section;
 use thiserror::Error;
@@ -31,6 +32,7 @@ use crate::{
     },
     pretix::PretixError,
     store::{Reading, Seed, Store, StoreError},
+    zones::Zones,
 };
 
 /// Unix milliseconds.
@@ -97,6 +99,8 @@ pub struct Hub {
     pub(crate) due: BTreeMap<WalletId, Payment>,
     pub(crate) documents: documents::Documents,
     pub(crate) countersigned: BTreeMap<(domain::id::DeviceId, u32), u32>,
+    pub(crate) zones: Zones,
+    pub(crate) zone_rules: ZoneRules,
     clock: Clock,
 }
 
@@ -140,6 +144,7 @@ fn check_rights(identity: &Identity) -> Result<(), HubError> {
         (Kind::REFUND, Effect::Debit),
         (Kind::WRITTEN_OFF, Effect::None),
         (Kind::EXPIRY, Effect::Debit),
+        (Kind::SHARE, Effect::None),
     ];
     match acts.into_iter().all(|(kind, effect)| rights.allows(kind, effect).is_ok()) {
         true => Ok(()),
@@ -179,6 +184,8 @@ impl Hub {
             offers: BTreeMap::new(),
             due: BTreeMap::new(),
             countersigned: BTreeMap::new(),
+            zones: Zones::default(),
+            zone_rules: ZoneRules::default(),
             documents: documents::Documents::new(identity.founding.clone()),
             identity,
             clock,

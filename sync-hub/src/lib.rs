@@ -29,6 +29,7 @@ pub mod totals;
 pub mod wallets;
 pub mod web;
 pub mod writer;
+mod zones;
 
 #[cfg(test)]
 mod sample;

@@ -81,6 +81,8 @@ impl Hub {
             now_unix_ms: now,
             term: self.store.term(),
             boxes: shown,
+            zones: self.zone_views()?,
+            overrides: self.overrides()?,
             categories: categories.iter().map(|held| category((held.number.into(), held))).collect(),
             ..HubView::default()
         };

@@ -3,7 +3,9 @@ use std::{path::Path, sync::Arc};
 
 use domain::{
     id::{BoxNumber, DeviceId, EntryRef, FestivalId, TicketUid, WalletId, device_id},
-    journal::{Admission, ChainCursor, Detail, Effect, Entry, Flags, Genesis, Head, Kind, Subject, TopUp, ZERO_HASH},
+    journal::{
+        Admission, ChainCursor, Detail, Effect, Entry, Flags, Genesis, Head, Kind, Marks, Subject, TopUp, ZERO_HASH,
+    },
     money::{Cents, Currency},
     secrets::MasterSecret,
     time::Hlc,
@@ -201,7 +203,13 @@ impl SampleBox {
     }
 
     pub(crate) fn admit(&mut self, who: TicketUid) -> EntryRef {
-        let part = Detail::Admission(Admission { scheme: 1, marks: 0, product: [1, 0, 0, 0] }).to_bytes();
+        let part = Detail::Admission(Admission {
+            scheme: 1,
+            marks: Marks::default(),
+            product: [1, 0, 0, 0],
+            reason: String::new(),
+        })
+        .to_bytes();
         let entry = Entry { subject: Subject::from(who), part, ..self.entry(Kind::ADMISSION, Effect::In, 0) };
         self.commit(entry)
     }

@@ -21,9 +21,9 @@ use crate::{
 pub struct Books {
     /// The money.
     pub money: Totals,
-    /// Tickets inside now.
+    /// People on the site now: admissions to zone 0 less exits.
     pub guests_in: i64,
-    /// Admissions.
+    /// Admissions to all zones.
     pub admissions: u64,
     /// Wallets and tickets that wait for newer software.
     pub frozen: u64,
@@ -52,6 +52,7 @@ pub const fn section_name(section: Section) -> &'static str {
         Section::Documents => "documents",
         Section::Bundle => "bundle",
         Section::Credits => "credits",
+        Section::Zones => "zones",
     }
 }
 
@@ -76,12 +77,16 @@ pub fn books(reading: &Reading) -> Result<Books, StoreError> {
         books.money = Totals::from_ledger(sums);
         reading.ticket_states(|bytes| {
             let Ok(state) = TicketState::from_bytes(bytes) else { return };
-            books.guests_in = books.guests_in.saturating_add(i64::from(state.flags.has(TicketFlags::INSIDE)));
-            books.admissions = books.admissions.saturating_add(state.uses.into());
             if state.flags.has(TicketFlags::FROZEN) {
                 frozen.insert(state.ticket.0);
             }
         })?;
+        for row in reading.passages()? {
+            books.admissions = books.admissions.saturating_add(row.sums.ins.into());
+            if row.zone == 0 {
+                books.guests_in = books.guests_in.saturating_add(row.sums.inside());
+            }
+        }
         books.frozen = frozen.len() as u64;
         Ok(books)
     })

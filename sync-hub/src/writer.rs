@@ -189,6 +189,8 @@ fn run(mut hub: Hub, shared: &Shared, delta_every: Duration) {
             countersigned = Instant::now();
         }
         if published.elapsed() >= delta_every || closing {
+            let heard: Vec<(DeviceId, u64)> = shared.lock().seen.iter().map(|(device, at)| (*device, *at)).collect();
+            hub.zones_heard(&heard);
             publish(&mut hub, shared);
             published = Instant::now();
         }

@@ -43,9 +43,27 @@ def part(kind, data):
         return found
     if kind in (1, 21):
         found = {"scheme": fields.uint(1), "marks": fields.uint(1), "product": [fields.varint() for _ in range(4)]}
+        need(found["marks"] < 64, "marks")
+        if found["marks"] & 4:
+            found["reason"] = fields.rest()
+            need(1 <= len(found["reason"]) <= 32 and all(0x21 <= byte <= 0x7E for byte in found["reason"]), "reason")
     elif kind == 2:
         found = {"profile": fields.uint(1)}
         need(1 <= found["profile"] <= 4, "profile")
+        if fields.at < len(fields.data):
+            flags = fields.uint(1)
+            need(1 <= flags <= 3, "pairing")
+            if flags & 1:
+                found["terms"] = {"scheme": fields.uint(1), "product": [fields.varint() for _ in range(4)]}
+                found["terms"] |= {name: fields.varint() for name in ("zones", "valid_from", "valid_until")}
+            if flags & 2:
+                found["replaces"] = fields.take(16)
+    elif kind == 37:
+        found = {"epoch": fields.varint(), "granted": fields.varint(), "places": fields.varint()}
+        need(found["places"] <= found["granted"], "places")
+    elif kind == 27:
+        found = {name: fields.varint() for name in ("term", "granted", "released", "places")}
+        need(found["places"] <= found["released"], "places")
     elif kind == 3:
         found = {"c_only": fields.uint(1), "fee": fields.varint()}
     elif kind in (4, 5, 6):
@@ -108,5 +126,5 @@ def agreement(wallets, tickets):
         data += b"\1" + w["wallet"] + head + struct.pack("<qB", w["balance"], w["flags"])
     for t in sorted(tickets, key=lambda t: t["ticket"]):
         if t["flags"] & 1:
-            data += b"\2" + t["ticket"] + struct.pack("<BH", t["flags"], t["uses"])
+            data += b"\2" + t["ticket"] + struct.pack("<BHI", t["flags"], t["uses"], t["inside"])
     return blake3(data)

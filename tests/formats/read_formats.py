@@ -343,7 +343,9 @@ def state_deltas_read_and_only_under_a_bundle_key():
     tickets = wire.delta(golden("delta_tickets.hex"), FESTIVAL, [BUNDLE_KEY])
     same(tickets, section=2)
     same(tickets["items"][0], ticket=TICKET, flags=3, uses=1, first_use=1_790_500_001_000 << 16, first_box=12, first_zone=2, wallet=WALLET)
-    same(tickets["items"][1], ticket=b"\x33" * 16, flags=4, uses=0, wallet=bytes(16))
+    same(tickets["items"][0], used=4, inside=4, last_zone=2)
+    same(tickets["items"][0]["terms"], scheme=1, what=0x0102, zones=2**32 - 1, valid_from=1_790_500_000, valid_until=0)
+    same(tickets["items"][1], ticket=b"\x33" * 16, flags=4, uses=0, wallet=bytes(16), terms=None)
     assert refuses(wire.delta, golden("delta_wallets.hex"), FESTIVAL, [BOX])
     assert refuses(wire.delta, golden("delta_wallets.hex"), LAKE, [BUNDLE_KEY])
 
@@ -360,6 +362,8 @@ def states_read_and_make_the_agreement():
     used = wire.ticket_state(fields)
     fields.end()
     same(used, ticket=b"\x22" * 16, flags=3, uses=258, first_use=0x0102030405060708, first_box=772, first_zone=5)
+    same(used, used=0x80000021, inside=0x20, last_use=0x0102030405060709, last_box=773, last_zone=31)
+    same(used["terms"], scheme=2, what=0x0102, item=0x03040506, zones=0x80000021, valid_until=1_814_659_200)
     assert journal.agreement([wallet], [used]) == hexadecimal("agree_digest.txt")
     assert journal.agreement([wallet | {"balance": -1233}], [used]) != hexadecimal("agree_digest.txt")
 

@@ -4,8 +4,8 @@ use domain::{
     id::{BoxNumber, DeviceId, EntryRef, FestivalId, TicketUid, WalletId, device_id},
     journal::{
         Admission, BandProfile, Block, BlockedKind, ChainCursor, CommitMark, Countersignature, Detail, Effect, Entry,
-        Flags, Genesis, Head, Intent, IntentPurpose, Kind, Pairing, PreviousHead, Revocation, Sale, SaleLine, TopUp,
-        ZERO_HASH,
+        Flags, Genesis, Head, Intent, IntentPurpose, Kind, Marks, Pairing, PreviousHead, Revocation, Sale, SaleLine,
+        Terms, TopUp, ZERO_HASH,
     },
     ledger::{TicketFlags, TicketState, WalletFlags, WalletState},
     money::{Cents, Currency},
@@ -239,7 +239,8 @@ pub(crate) fn journal() -> Journal {
     };
     let part = |detail: Detail| detail.to_bytes();
     journal.write(Entry { part: part(Detail::Genesis(genesis)), ..entry(Kind::GENESIS, Effect::None, 0) });
-    let admission = Admission { scheme: 1, marks: 1, product: [0x0102, 0, 0, 0] };
+    let admission =
+        Admission { scheme: 1, marks: Marks::TIME_UNCERTAIN, product: [0x0102, 0, 0, 0], reason: String::new() };
     journal.write(Entry {
         subject: ticket().into(),
         zone: 2,
@@ -250,7 +251,7 @@ pub(crate) fn journal() -> Journal {
     journal.write(Entry {
         subject: wallet().into(),
         other: ticket().into(),
-        part: part(Detail::Pairing(Pairing { profile: BandProfile::Ntag21x })),
+        part: part(Detail::Pairing(Pairing::of(BandProfile::Ntag21x))),
         ..entry(Kind::PAIRING, Effect::None, 2_000)
     });
     let (intent, tap_counter) = purse.intent(IntentPurpose::TopUp, 0, 6_000, None, true);
@@ -410,6 +411,18 @@ pub(crate) fn ticket_states() -> [TicketState; 2] {
             first_box: BoxNumber(12),
             first_zone: 2,
             wallet: Some(wallet()),
+            used: 0b100,
+            inside: 0b100,
+            last_use: Hlc(1_790_500_001_000 << 16),
+            last_box: BoxNumber(12),
+            last_zone: 2,
+            terms: Some(Terms {
+                scheme: 1,
+                product: [0x0102, 0, 0, 0],
+                zones: u32::MAX,
+                valid_from: 1_790_500_000,
+                valid_until: 0,
+            }),
             ..TicketState::empty(ticket())
         },
         TicketState { flags: TicketFlags::REVOKED, ..TicketState::empty(TicketUid([0x33; 16])) },

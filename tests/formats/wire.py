@@ -119,8 +119,13 @@ def wallet_state(fields):
 def ticket_state(fields):
     found = {"ticket": fields.take(16), "flags": fields.uint(1), "uses": fields.uint(2), "first_use": fields.uint(8)}
     found |= {"first_box": fields.uint(2), "first_zone": fields.uint(2), "wallet": fields.take(16)}
+    found |= {"used": fields.uint(4), "inside": fields.uint(4), "last_use": fields.uint(8)}
+    found |= {"last_box": fields.uint(2), "last_zone": fields.uint(2)}
+    terms = {"scheme": fields.uint(1), "what": fields.uint(2), "item": fields.uint(8), "zones": fields.uint(4)}
+    terms |= {"valid_from": fields.uint(4), "valid_until": fields.uint(4)}
+    need(terms["scheme"] or not any(terms.values()), "terms")
     need(found["flags"] < 64, "ticket")
-    return found
+    return found | {"terms": terms if terms["scheme"] else None}
 
 
 def revocation(fields):

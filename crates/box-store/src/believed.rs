@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use domain::{
     id::{BoxNumber, DeviceId, EntryRef, TicketUid, WalletId},
-    journal::{Effect, Entry, Flags, Kind},
+    journal::{Detail, Effect, Entry, Flags, Kind},
     ledger::{
         Accounts, Standing, TicketEntry, TicketFlags, TicketFold, TicketState, WalletEntry, WalletState, closes,
-        digest, fold_ticket,
+        digest, fold_ticket, zone_bit,
     },
 };
 use rusqlite::{Connection, OptionalExtension, params};
@@ -111,17 +111,16 @@ pub(crate) fn ticket(connection: &Connection, device: DeviceId, ticket: &TicketU
 /// The hub's state and the own fold beyond it.
 fn joined(base: TicketState, own: &TicketFold, entries: &[TicketEntry]) -> TicketState {
     let has = |flag| base.flags.has(flag) || own.state.flags.has(flag);
-    let moves =
-        |effect| entries.iter().filter(|e| e.entry.effect == effect && !e.entry.flags.has(Flags::TRAINING)).count();
-    let before = usize::from(base.flags.has(TicketFlags::INSIDE));
-    let inside = before.saturating_add(moves(Effect::In)) > moves(Effect::Out);
+    let inside = inside(&base, entries);
     let own_is_first = own.state.uses > 0 && (base.uses == 0 || own.state.first_use < base.first_use);
+    let own_is_last = own.state.uses > 0 && (base.uses == 0 || own.state.last_use > base.last_use);
     let first = if own_is_first { &own.state } else { &base };
+    let last = if own_is_last { &own.state } else { &base };
     TicketState {
         ticket: base.ticket,
         flags: TicketFlags::default()
             .with_if(TicketFlags::USED, has(TicketFlags::USED))
-            .with_if(TicketFlags::INSIDE, inside)
+            .with_if(TicketFlags::INSIDE, inside != 0)
             .with_if(TicketFlags::REVOKED, has(TicketFlags::REVOKED))
             .with_if(TicketFlags::BLOCKED, has(TicketFlags::BLOCKED))
             .with_if(TicketFlags::DISPUTED, has(TicketFlags::DISPUTED))
@@ -130,8 +129,41 @@ fn joined(base: TicketState, own: &TicketFold, entries: &[TicketEntry]) -> Ticke
         first_use: first.first_use,
         first_box: first.first_box,
         first_zone: first.first_zone,
-        wallet: base.wallet.into_iter().chain(own.state.wallet).min(),
+        wallet: stands_for(base.wallet, own.state.wallet, entries),
+        used: base.used | own.state.used,
+        inside,
+        last_use: last.last_use,
+        last_box: last.last_box,
+        last_zone: last.last_zone,
+        terms: base.terms.into_iter().chain(own.state.terms).min(),
     }
+}
+
+/// The zones that the ticket is inside: those of the hub's state, with the own passages beyond it.
+fn inside(base: &TicketState, entries: &[TicketEntry]) -> u32 {
+    let mut inside = base.inside;
+    let passes =
+        |e: &&TicketEntry| matches!(e.entry.effect, Effect::In | Effect::Out) && !e.entry.flags.has(Flags::TRAINING);
+    let zones: BTreeSet<u16> = entries.iter().filter(passes).map(|e| e.entry.zone).collect();
+    for zone in zones {
+        let moves =
+            |effect| entries.iter().filter(passes).filter(|e| e.entry.zone == zone && e.entry.effect == effect).count();
+        let before = usize::from(base.is_inside(zone));
+        let bit = zone_bit(zone);
+        inside =
+            if before.saturating_add(moves(Effect::In)) > moves(Effect::Out) { inside | bit } else { inside & !bit };
+    }
+    inside
+}
+
+/// The lowest wallet, unless an own pairing replaces the one that the hub knows.
+fn stands_for(base: Option<WalletId>, own: Option<WalletId>, entries: &[TicketEntry]) -> Option<WalletId> {
+    let replaces = |e: &TicketEntry| match Detail::of(&e.entry) {
+        Ok(Detail::Pairing(pairing)) => pairing.replaces.map(WalletId),
+        Ok(_) | Err(_) => None,
+    };
+    let is_replaced = |wallet: &WalletId| entries.iter().any(|e| replaces(e) == Some(*wallet));
+    base.filter(|wallet| !is_replaced(wallet)).into_iter().chain(own).min().or(base)
 }
 
 /// `ledger::digest` over all that this box believes.

@@ -15,6 +15,7 @@ use crate::{
     error::StoreError,
     projection,
     writer::Writing,
+    zones,
 };
 
 /// How far one kind of knowledge goes.
@@ -148,7 +149,7 @@ fn batch_applied(writing: &mut Writing<'_>, batch: &[Delta]) -> Result<Option<Ne
         for heads in part.vector.iter().filter(|heads| heads.device == writing.who.device) {
             newer = cover(writing, first.section, heads)?.or(newer);
         }
-        items(connection, part)?;
+        items(writing, part)?;
     }
     if let Some(before) = edits_before {
         documents::end_snapshot(connection, before)?;
@@ -185,11 +186,13 @@ fn clear(section: Section) -> Option<&'static str> {
         Section::Tickets => Some("DELETE FROM hub_ticket"),
         Section::Revocations => Some("DELETE FROM revoked"),
         Section::Credits => Some("DELETE FROM offered_credit"),
+        Section::Zones => Some("DELETE FROM hub_zone"),
         Section::Certificates | Section::Documents | Section::Bundle => None,
     }
 }
 
-fn items(connection: &Connection, part: &Delta) -> Result<(), StoreError> {
+fn items(writing: &Writing<'_>, part: &Delta) -> Result<(), StoreError> {
+    let connection = writing.connection;
     let mut input = Reader::new(&part.items);
     match part.section {
         Section::Wallets => {
@@ -241,6 +244,7 @@ fn items(connection: &Connection, part: &Delta) -> Result<(), StoreError> {
             }
         }
         Section::Documents => documents::items(connection, &mut input)?,
+        Section::Zones => zones::apply(writing, &mut input)?,
         Section::Certificates | Section::Bundle => {}
     }
     Ok(())

@@ -18,6 +18,7 @@ mod projection;
 mod store;
 mod view;
 mod writer;
+mod zones;
 
 #[cfg(test)]
 mod tests;
@@ -28,3 +29,4 @@ pub use knowledge::{DeltaOutcome, Knowledge, NewerSelf, REVOKED_DEVICE, REVOKED_
 pub use open::{BootReport, StoreConfig, open};
 pub use store::{Committed, Decision, Store, Written};
 pub use view::{Counters, OpenIntent, OwnHead, View};
+pub use zones::ZonePlaces;

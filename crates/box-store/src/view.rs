@@ -88,7 +88,11 @@ impl<'a> View<'a> {
         answer.map_err(|failure| self.failure.borrow_mut().get_or_insert(failure).clone()).ok()
     }
 
-    fn kept<T: Default>(&self, answer: Result<T, StoreError>) -> T {
+    pub(crate) fn connection(&self) -> &'a Connection {
+        self.connection
+    }
+
+    pub(crate) fn kept<T: Default>(&self, answer: Result<T, StoreError>) -> T {
         self.failed(answer).unwrap_or_default()
     }
 
@@ -334,6 +338,21 @@ impl<'a> View<'a> {
                 })
             })?;
         Ok(counters)
+    }
+
+    /// What happened in each of the last hours in which something did, newest first: start in Unix ms, admissions, exits.
+    pub fn hours(&self, most: u32) -> Vec<(u64, u64, u64)> {
+        self.kept(self.hourly(most))
+    }
+
+    fn hourly(&self, most: u32) -> Result<Vec<(u64, u64, u64)>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT hour, admissions, exits FROM hour WHERE admissions > 0 OR exits > 0 ORDER BY hour DESC LIMIT ?1",
+        )?;
+        let whole = |row: &Row<'_>, column: usize| row.get::<_, i64>(column).map(|n| n.max(0).unsigned_abs());
+        let rows = statement
+            .query_map([most], |row| Ok((whole(row, 0)?.saturating_mul(3_600_000), whole(row, 1)?, whole(row, 2)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// How old and how far what the hub said is, for one section; `None` when it never said anything.

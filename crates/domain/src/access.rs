@@ -173,12 +173,7 @@ impl Gate<'_> {
 
     /// Judges somebody. Order: revoked, blocked, frozen or disputed, window, product and zone, used, capacity, and
     /// last whether what is known is too old: what is known to be wrong is the better reason.
-    pub fn judge(
-        &self,
-        person: Person<'_>,
-        known: &KnownTicket,
-        direction: Direction,
-    ) -> Result<Passage, GateRefusal> {
+    pub fn judge(&self, person: Person<'_>, known: &KnownTicket, direction: Direction) -> Result<Passage, GateRefusal> {
         match direction {
             Direction::In => self.enter(person, known),
             Direction::Out => Ok(self.leave(person, known)),
@@ -260,7 +255,7 @@ impl Gate<'_> {
 }
 
 /// Name of what was bought, and the zones that it opens; `None` for what was not imported.
-fn name_of(ticket: &Ticket, bundle: &Bundle) -> Option<(ProductName, u32)> {
+pub fn name_of(ticket: &Ticket, bundle: &Bundle) -> Option<(ProductName, u32)> {
     match &ticket.product {
         Product::Category(number) => {
             let category = bundle.category(*number)?;

@@ -245,8 +245,11 @@ fn marked(passage: TicketEntry, marks: Marks) -> TicketEntry {
 #[test]
 fn where_a_ticket_counts_once_for_ever_leaving_gives_no_second_admission() {
     let once = |passage| marked(passage, Marks::ONCE);
-    let set =
-        [once(passage(1, 1, Effect::In, 10)), once(passage(2, 1, Effect::Out, 20)), once(passage(2, 2, Effect::In, 30))];
+    let set = [
+        once(passage(1, 1, Effect::In, 10)),
+        once(passage(2, 1, Effect::Out, 20)),
+        once(passage(2, 2, Effect::In, 30)),
+    ];
     assert_eq!(fold_ticket(TICKET, &set).doubles[0].excess, 1);
 }
 

@@ -24,6 +24,55 @@ pub struct Scan {
     pub text: String,
 }
 
+/// `/api/gate/ways`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GateWays {
+    /// Which ways it is open from now on.
+    pub ways: crate::view::Ways,
+}
+
+/// `/api/gate/override`: a supervisor lets somebody pass.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Override {
+    /// Idempotency key, 32 hexadecimal digits.
+    pub id: String,
+    /// Whom.
+    pub who: Overridden,
+    /// Out instead of in.
+    #[serde(default)]
+    pub out: bool,
+    /// Number of the supervisor.
+    pub operator: u32,
+    /// Their PIN.
+    pub pin: String,
+    /// Reason code of the list.
+    pub reason: String,
+}
+
+/// Whom a supervisor lets pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Overridden {
+    /// Whom the last verdict refused.
+    Last,
+    /// A person without a ticket.
+    Nobody,
+}
+
+/// `/api/gate/replace-band`: the next band stands for this ticket instead of its old one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplaceBand {
+    /// The ticket's text.
+    pub text: String,
+    /// Number of the supervisor.
+    pub operator: u32,
+    /// Their PIN.
+    pub pin: String,
+}
+
 /// `/api/till/sale`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

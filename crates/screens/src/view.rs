@@ -11,10 +11,12 @@ use crate::Lang;
 mod documents;
 mod hub;
 mod outcome;
+mod zones;
 
 pub use documents::{DocumentView, EditBody, EditView, FieldConflict, FieldProblem, FieldStatement, SettleBody};
 pub use hub::{Conflict, ConflictKind, ConflictPlace, DemoBox, DemoView, HubBox, HubView, StoryLine, Totals};
-pub use outcome::{Args, GateVerdict, GateView, Pairing, Phase, TapResult, TillView, TopUpView};
+pub use outcome::{Args, GateVerdict, GateView, HourView, Pairing, Phase, TapResult, TillView, TopUpView};
+pub use zones::{GatePlaces, GateZone, OverrideView, ReasonView, Ways, ZoneView};
 
 /// Everything that one box's pages show.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

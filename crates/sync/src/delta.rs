@@ -37,11 +37,13 @@ pub enum Section {
     Bundle,
     /// 8: credits that the hub signed, for boxes to carry to their bands.
     Credits,
+    /// 7: how full zones are, and who holds their places.
+    Zones,
 }
 
 impl Section {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Wallets,
         Self::Tickets,
         Self::Revocations,
@@ -49,6 +51,7 @@ impl Section {
         Self::Documents,
         Self::Bundle,
         Self::Credits,
+        Self::Zones,
     ];
 
     /// The byte on the wire.
@@ -61,6 +64,7 @@ impl Section {
             Self::Documents => 5,
             Self::Bundle => 6,
             Self::Credits => 8,
+            Self::Zones => 7,
         }
     }
 

@@ -57,7 +57,7 @@ pub(super) fn refusal(status: StatusCode, code: &str, args: Args) -> Refused {
     Refused { status, refusal: Refusal { code: code.into(), args } }
 }
 
-fn refused(code: &str) -> Refused {
+pub(super) fn refused(code: &str) -> Refused {
     refusal(StatusCode::CONFLICT, code, BTreeMap::new())
 }
 
@@ -71,7 +71,7 @@ pub(super) fn body<T>(body: Body<T>) -> Result<T, Refused> {
     })
 }
 
-fn request_id(text: &str) -> Result<RequestId, Refused> {
+pub(super) fn request_id(text: &str) -> Result<RequestId, Refused> {
     let bytes = domain::wire::unhex(text).and_then(|bytes| RequestId::try_from(bytes).ok());
     bytes.ok_or_else(|| refusal(StatusCode::BAD_REQUEST, "api.id", BTreeMap::new()))
 }

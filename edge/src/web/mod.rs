@@ -6,6 +6,7 @@ mod auth;
 mod door;
 mod documents;
 mod events;
+mod gate_api;
 mod health;
 mod pages;
 
@@ -30,6 +31,9 @@ pub(crate) fn router(station: Arc<Station>) -> Router {
         .route("/api/state", get(api::state))
         .route("/events", get(events::stream))
         .route("/api/gate/scan", post(api::scan))
+        .route("/api/gate/ways", post(gate_api::ways))
+        .route("/api/gate/override", post(gate_api::pass))
+        .route("/api/gate/replace-band", post(gate_api::replace_band))
         .route("/api/till/sale", post(api::sale))
         .route("/api/till/cancel", post(api::cancel))
         .route("/api/till/handed-over", post(api::handed_over))

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
     id::{DeviceId, TicketUid, WalletId},
-    ledger::{Conflict, CreditItem, Cutoff, TicketState, WalletFlags, WalletState},
+    ledger::{Conflict, CreditItem, Cutoff, TicketState, WalletFlags, WalletState, ZoneRecord},
     money::{Cents, Currency},
     wire::Writer,
     wristband::CREDIT_RECORD_LEN,
@@ -26,8 +26,8 @@ use crate::{
 };
 
 /// Sections that this hub feeds.
-pub const FED: [Section; 5] =
-    [Section::Wallets, Section::Tickets, Section::Revocations, Section::Documents, Section::Credits];
+pub const FED: [Section; 6] =
+    [Section::Wallets, Section::Tickets, Section::Revocations, Section::Documents, Section::Zones, Section::Credits];
 
 /// Bytes of records in one part; the vector of a large festival takes some 50 kB beside it.
 const PART_ITEMS: usize = DELTA_MAX * 3 / 4;
@@ -51,6 +51,7 @@ const fn record_len(section: Section) -> usize {
         Section::Tickets => TicketState::LEN,
         Section::Revocations => REVOKED_LEN,
         Section::Credits => CreditItem::LEN,
+        Section::Zones => ZoneRecord::LEN,
         Section::Certificates | Section::Documents | Section::Bundle => 1,
     }
 }
@@ -72,7 +73,11 @@ impl Hub {
 
     fn publish_changes(&mut self) -> Result<Vec<Section>, HubError> {
         self.project()?;
-        if self.dirty.is_empty() {
+        if self.deal_places()? {
+            self.project()?;
+        }
+        let zones = self.zone_items(false)?;
+        if self.dirty.is_empty() && zones.is_empty() {
             return Ok(Vec::new());
         }
         let mut wallets: Vec<WalletId> = self.dirty.wallets.iter().copied().collect();
@@ -95,7 +100,7 @@ impl Hub {
         let (mut offers, mut due) = (Vec::new(), BTreeMap::new());
         let Self { store, journals, identity, conflicted, dirty, offers: offered, .. } = self;
         let currency = identity.founding.currency;
-        let pending = store.transaction::<_, HubError>(|store| {
+        let published = store.transaction::<_, HubError>(|store| {
             let mut items = Writer::new();
             let mut apart: BTreeMap<[u8; 16], Vec<Conflict>> = BTreeMap::new();
             for id in wallets {
@@ -153,6 +158,7 @@ impl Hub {
                 (Section::Revocations, revocations),
                 (Section::Credits, credits),
                 (Section::Documents, edits),
+                (Section::Zones, zones),
             ] {
                 // What an entry covers is told in both sections, also where it changed nothing in one of them.
                 let covers = matches!(section, Section::Wallets | Section::Tickets) && !vector.is_empty();
@@ -164,7 +170,14 @@ impl Hub {
                 }
             }
             Ok(pending)
-        })?;
+        });
+        let pending = match published {
+            Ok(pending) => pending,
+            Err(error) => {
+                self.zones.published.clear();
+                return Err(error);
+            }
+        };
         self.dirty = Default::default();
         self.revoked = revoked;
         self.due = due;
@@ -200,11 +213,17 @@ impl Hub {
             Section::Revocations => items = difference(&BTreeSet::new(), &self.revoked),
             Section::Credits => items = self.offers.values().flat_map(CreditItem::to_bytes).collect(),
             Section::Documents => items = edits::items(&self.store.edits_after(-1)?),
+            Section::Zones => items = self.zone_items(true)?,
             Section::Certificates | Section::Bundle => {}
         }
         let vector = match section {
             Section::Wallets | Section::Tickets => self.journals.vector().within_limits().journals().to_vec(),
-            Section::Revocations | Section::Certificates | Section::Documents | Section::Bundle | Section::Credits => {
+            Section::Revocations
+            | Section::Certificates
+            | Section::Documents
+            | Section::Bundle
+            | Section::Zones
+            | Section::Credits => {
                 Vec::new()
             }
         };
@@ -269,7 +288,8 @@ impl Hub {
                 // A new term tells all of them again.
                 Section::Credits if number == 0 => self.forget_offers()?,
                 Section::Documents => self.dirty.edits = self.store.edits_after(change)?,
-                Section::Certificates | Section::Bundle | Section::Credits => {}
+                // Zones are told again as a whole with the first publication.
+                Section::Certificates | Section::Bundle | Section::Credits | Section::Zones => {}
             }
         }
         // Which journals a batch before the restart took into account is not kept: the next one names them all.

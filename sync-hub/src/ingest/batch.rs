@@ -12,7 +12,10 @@ use domain::{
 };
 
 use super::journals::{Journal, Journals, ReadBody, countersigned_subject, journal_subject};
-use crate::store::{Place, Store, StoreError, StoredWallet};
+use crate::{
+    store::{PassageSums, Passages, Place, Store, StoreError, StoredWallet},
+    zones,
+};
 
 /// Where entries come from.
 pub(crate) struct Source<'a> {
@@ -110,6 +113,7 @@ impl Cache {
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     cache: Cache,
+    passages: BTreeMap<(u16, DeviceId, u32), PassageSums>,
     touched: HashMap<[u8; 16], Touched>,
     runs: BTreeSet<(u32, u32)>,
     entries: usize,
@@ -127,6 +131,7 @@ pub(crate) struct Dirty {
     pub(crate) journals: BTreeSet<(DeviceId, u32)>,
     pub(crate) revocations: bool,
     pub(crate) edits: Vec<sync::frame::Edit>,
+    pub(crate) zones: bool,
 }
 
 impl Dirty {
@@ -136,6 +141,7 @@ impl Dirty {
         self.journals.extend(other.journals);
         self.revocations |= other.revocations;
         self.edits.extend(other.edits);
+        self.zones |= other.zones;
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -144,6 +150,7 @@ impl Dirty {
             && self.journals.is_empty()
             && !self.revocations
             && self.edits.is_empty()
+            && !self.zones
     }
 }
 
@@ -176,7 +183,13 @@ pub(crate) fn about(entry: &Entry) -> About {
         (Effect::Block | Effect::Unblock | Effect::Unknown(_), _) => About::Any(subject),
         (
             Effect::None,
-            Kind::NOTE | Kind::GENESIS | Kind::SHIFT_OPEN | Kind::SHIFT_CLOSE | Kind::DECISION | Kind::SHARE,
+            Kind::NOTE
+            | Kind::GENESIS
+            | Kind::SHIFT_OPEN
+            | Kind::SHIFT_CLOSE
+            | Kind::DECISION
+            | Kind::SHARE
+            | Kind::SHARE_RELEASE,
         ) => About::Nothing,
         (Effect::None, Kind(kind)) if kind > Kind::WRITTEN_OFF.0 => About::Nothing,
         (Effect::None, _) => About::Wallet(subject.wallet()),
@@ -229,6 +242,14 @@ impl Batch {
         }
         let entry = body.entry();
         let counts = standing == Standing::InForce;
+        if matches!(standing, Standing::InForce | Standing::Disputed) {
+            if let Some((gate, sums)) = zones::counted(entry, journal.device, journal.epoch, place.seq) {
+                self.passages.entry(gate).or_default().add(&sums);
+            }
+            if zones::is_override(entry) {
+                self.touch(zones::overrides_subject(), place);
+            }
+        }
         match about(entry) {
             About::Nothing => {}
             About::Closure => {
@@ -360,6 +381,17 @@ impl Batch {
                 store.put_sums(WalletId(subject), &wallet)?;
                 dirty.wallets.insert(WalletId(subject));
                 self.cache.0.insert(WalletId(subject), wallet);
+            }
+        }
+        let counted = std::mem::take(&mut self.passages);
+        if !counted.is_empty() {
+            dirty.zones = true;
+            let mut held: BTreeMap<_, PassageSums> =
+                store.passages()?.into_iter().map(|row| ((row.zone, row.device, row.epoch), row.sums)).collect();
+            for ((zone, device, epoch), new) in counted {
+                let mut sums = held.remove(&(zone, device, epoch)).unwrap_or_default();
+                sums.add(&new);
+                store.put_passages(&Passages { zone, device, epoch, sums })?;
             }
         }
         for (journal, run) in std::mem::take(&mut self.runs) {

@@ -6,10 +6,12 @@ pub mod journals;
 pub mod queue;
 pub mod tree;
 
+use std::collections::BTreeMap;
+
 use domain::{
     id::FestivalId,
     journal::{Entry, Head},
-    ledger::opens,
+    ledger::{Standing, opens},
     trust::CertificateChain,
 };
 use sync::{Branch, Segment, SegmentError, session::hub_side::Stored};
@@ -21,7 +23,8 @@ use self::{
 use crate::{
     hub::{Hub, HubError},
     identity::Identity,
-    store::{Place, Store, StoreError, StoredJournal},
+    store::{PassageSums, Passages, Place, Store, StoreError, StoredJournal},
+    zones,
 };
 
 /// A segment whose chain and signature hold.
@@ -351,8 +354,45 @@ impl Taking<'_> {
         Ok(())
     }
 
+    /// Counts a journal's passages anew, after its entries came to stand differently.
+    fn count_again(&mut self, at: usize) -> Result<(), StoreError> {
+        let currency = self.identity.founding.currency;
+        let journal = self.journals.at(at);
+        let rows = self.store.passages()?.into_iter();
+        let mut sums: BTreeMap<_, PassageSums> = rows
+            .filter(|row| (row.device, row.epoch) == (journal.device, journal.epoch))
+            // what the hub granted stands in its own journal
+            .map(|row| {
+                let Passages { zone, device, epoch, sums } = row;
+                ((zone, device, epoch), PassageSums { granted: sums.granted, grant: sums.grant, ..Default::default() })
+            })
+            .collect();
+        for run in journal.tree.runs() {
+            let bodies = self.store.bodies(journal.id.into(), run.run, run.first, run.last)?;
+            for (body, seq) in bodies.iter().zip(run.first..) {
+                let body = ReadBody::of(body, currency);
+                let place = Place { journal: journal.id, run: run.run, seq };
+                if !matches!(journal.standing(&body, place, currency), Standing::InForce | Standing::Disputed) {
+                    continue;
+                }
+                if let Some((gate, one)) = zones::counted(body.entry(), journal.device, journal.epoch, seq) {
+                    sums.entry(gate).or_default().add(&one);
+                }
+            }
+        }
+        self.dirty.zones |= !sums.is_empty();
+        for ((zone, device, epoch), sums) in sums {
+            // grants in a hub's own journal are other devices' rows, and only ever grow
+            if (device, epoch) == (journal.device, journal.epoch) {
+                self.store.put_passages(&Passages { zone, device, epoch, sums })?;
+            }
+        }
+        Ok(())
+    }
+
     /// The wallets and tickets of these entries are folded in full from now on.
     fn stand_again(&mut self, at: usize, from: u32) -> Result<(), StoreError> {
+        self.count_again(at)?;
         let currency = self.identity.founding.currency;
         let journal = self.journals.at(at);
         self.dirty.journals.insert((journal.device, journal.epoch));

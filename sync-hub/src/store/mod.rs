@@ -21,6 +21,7 @@ mod entries;
 mod journals;
 mod owed;
 mod lists;
+mod passages;
 mod projections;
 mod term;
 
@@ -33,6 +34,7 @@ pub use entries::{Place, SetAside};
 pub use journals::{Poison, StoredJournal, StoredRun};
 pub use owed::BoxKnowledge;
 pub use lists::DeliveredBand;
+pub use passages::{PassageSums, Passages};
 pub use projections::StoredWallet;
 pub use term::SideFile;
 

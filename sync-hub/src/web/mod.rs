@@ -151,6 +151,8 @@ pub fn router(app: App) -> Router {
         .route("/api/entries/{device}/{epoch}/{seq}", get(reads::entry))
         .route("/api/agreement", get(reads::agreement))
         .route("/api/totals", get(reads::totals))
+        .route("/api/zones", get(reads::zones))
+        .route("/api/overrides", get(reads::overrides))
         .route("/api/wallets/{wallet}", get(reads::wallet))
         .route("/api/bundle", get(reads::bundle))
         .route("/api/categories", get(reads::categories).post(acts::add_category))

@@ -117,6 +117,24 @@ pub(super) async fn totals(State(app): State<App>) -> Result<Json<Value>, ApiErr
     Ok(Json(json))
 }
 
+/// `GET /api/zones`: how full each zone is, and what each gate holds and counted.
+pub(super) async fn zones(State(app): State<App>) -> Result<Json<Vec<screens::view::ZoneView>>, ApiError> {
+    let zones = app.act(|hub| {
+        hub.project()?;
+        hub.zone_views()
+    });
+    Ok(Json(zones.await?))
+}
+
+/// `GET /api/overrides`: what supervisors decided at gates, newest first.
+pub(super) async fn overrides(State(app): State<App>) -> Result<Json<Vec<screens::view::OverrideView>>, ApiError> {
+    let overrides = app.act(|hub| {
+        hub.project()?;
+        hub.overrides()
+    });
+    Ok(Json(overrides.await?))
+}
+
 /// `GET /api/wallets/{wallet}`: a wallet's id or its band's UID.
 pub(super) async fn wallet(State(app): State<App>, Path(text): Path<String>) -> Result<Json<WalletView>, ApiError> {
     let view = app.act(move |hub| {

@@ -2,7 +2,7 @@
 use anyhow::{Context, Result};
 use box_store::Decision;
 use domain::{
-    journal::{Admission, Detail, Effect, Entry, Kind},
+    journal::{Admission, Detail, Effect, Entry, Kind, Marks},
     money::Currency,
     ticket::{TicketKey, Verifier, own::OwnTicket},
     time::Hlc,
@@ -41,7 +41,13 @@ pub(super) fn rows(size: Size) -> Result<Vec<Row>> {
                 let known = view.ticket(&ticket.uid);
                 let mut entry = Entry::new(Kind::ADMISSION, Effect::In, Currency::EUR, Hlc::default());
                 entry.subject = ticket.uid.into();
-                entry.part = Detail::Admission(Admission { scheme: 1, marks: 0, product: [1, 0, 0, 0] }).to_bytes();
+                entry.part = Detail::Admission(Admission {
+                    scheme: 1,
+                    marks: Marks::default(),
+                    product: [1, 0, 0, 0],
+                    reason: String::new(),
+                })
+                .to_bytes();
                 Decision::write(vec![entry], known.uses)
             })?;
             Ok(())

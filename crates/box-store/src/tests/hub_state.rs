@@ -101,6 +101,8 @@ fn a_section_covers_for_itself_alone() {
     let ticket = TicketState {
         flags: TicketFlags(TicketFlags::USED.0 | TicketFlags::INSIDE.0),
         uses: 1,
+        used: 1,
+        inside: 1,
         wallet: Some(WALLET),
         ..TicketState::empty(TICKET)
     };
@@ -119,7 +121,8 @@ fn a_section_covers_for_itself_alone() {
 fn an_exit_takes_back_what_the_hub_saw_enter() {
     let world = World::new();
     let (store, _) = world.open();
-    let ticket = TicketState { flags: TicketFlags(3), uses: 1, first_use: Hlc(5), ..TicketState::empty(TICKET) };
+    let (flags, first_use) = (TicketFlags(3), Hlc(5));
+    let ticket = TicketState { flags, uses: 1, used: 1, inside: 1, first_use, ..TicketState::empty(TICKET) };
     tell(&store, Section::Tickets, 1, ticket.to_bytes().to_vec());
     one(&store, Entry { kind: Kind::EXIT, effect: Effect::Out, ..admission(TICKET) });
     let seen = store.read(|view| view.ticket(&TICKET)).unwrap();

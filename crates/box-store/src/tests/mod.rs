@@ -135,12 +135,18 @@ fn about(intent: EntryRef, kind: Kind, effect: Effect, cents: u32) -> Entry {
 }
 
 fn admission(ticket: TicketUid) -> Entry {
-    let part = Detail::Admission(domain::journal::Admission { scheme: 1, marks: 0, product: [1, 0, 0, 0] }).to_bytes();
+    let part = Detail::Admission(domain::journal::Admission {
+        scheme: 1,
+        marks: domain::journal::Marks::default(),
+        product: [1, 0, 0, 0],
+        reason: String::new(),
+    })
+    .to_bytes();
     Entry { part, ..entry(Kind::ADMISSION, Effect::In, ticket, 0) }
 }
 
 fn pairing(ticket: TicketUid, wallet: WalletId) -> Entry {
-    let part = Detail::Pairing(Pairing { profile: BandProfile::Uid }).to_bytes();
+    let part = Detail::Pairing(Pairing::of(BandProfile::Uid)).to_bytes();
     Entry { part, other: ticket.into(), ..entry(Kind::PAIRING, Effect::None, wallet, 0) }
 }
 

@@ -91,6 +91,15 @@ pub enum GateRefusal {
     /// This gate was never dealt a share of the places, and cannot ask for one now.
     #[error("this gate has no share of zone {0}")]
     ZoneNoShare(u16),
+    /// The band is blocked.
+    #[error("the wristband is blocked")]
+    BandBlocked,
+    /// No ticket is known for this band.
+    #[error("no ticket is known for this wristband")]
+    BandNoTicket,
+    /// Somebody without anything to show.
+    #[error("there is no ticket")]
+    NoTicket,
     /// A staff badge of somebody who does not work here at present.
     #[error("this badge is not active")]
     StaffInactive,
@@ -122,6 +131,9 @@ impl GateRefusal {
             Self::ZoneFull { .. } => "zone.full",
             Self::ZoneFullHere { .. } => "zone.full_here",
             Self::ZoneNoShare(_) => "zone.no_share",
+            Self::BandBlocked => "band.blocked",
+            Self::BandNoTicket => "band.no_ticket",
+            Self::NoTicket => "ticket.missing",
             Self::StaffInactive => "staff.inactive",
             Self::StaffZoneNotAllowed(_) => "staff.zone_not_allowed",
         }
@@ -135,15 +147,15 @@ impl GateRefusal {
             Self::StaleKnowledge(seconds) => Vec::from([("seconds", seconds.to_string())]),
             Self::TimeUncertain(seconds) => Vec::from([("seconds", seconds.to_string())]),
             Self::ZoneNotAllowed(zone) | Self::ZoneNoShare(zone) | Self::StaffZoneNotAllowed(zone) => {
-                Vec::from([("zone", zone.to_string())])
+                Vec::from([("number", zone.to_string())])
             }
             Self::ZoneNotYetOpen { zone, from: time } | Self::ZoneClosed { zone, until: time } => {
-                Vec::from([("zone", zone.to_string()), ("time", ms(*time))])
+                Vec::from([("number", zone.to_string()), ("time", ms(*time))])
             }
             Self::ZoneFull { zone, capacity } => {
-                Vec::from([("zone", zone.to_string()), ("capacity", capacity.to_string())])
+                Vec::from([("number", zone.to_string()), ("count", capacity.to_string())])
             }
-            Self::ZoneFullHere { zone, left } => Vec::from([("zone", zone.to_string()), ("left", left.to_string())]),
+            Self::ZoneFullHere { zone, left } => Vec::from([("number", zone.to_string()), ("count", left.to_string())]),
             Self::AlreadyUsed(seen) | Self::AlreadyInside(seen) => seen.map_or_else(Vec::new, |seen| {
                 Vec::from([("place", bundle.place(seen.box_number)), ("time", seen.at.unix_ms().to_string())])
             }),
@@ -154,6 +166,9 @@ impl GateRefusal {
             | Self::KeyNotYetValid(_)
             | Self::KeyExpired(_)
             | Self::ProductNotAllowed
+            | Self::BandBlocked
+            | Self::BandNoTicket
+            | Self::NoTicket
             | Self::StaffInactive => Vec::new(),
         }
     }

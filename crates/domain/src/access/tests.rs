@@ -250,7 +250,10 @@ fn a_badge_opens_the_zones_of_its_holder_once_in_without_out() {
     assert_eq!(elsewhere.staff(&member(), &new()), Err(GateRefusal::StaffZoneNotAllowed(2)));
     let gone = Member { active: false, ..member() };
     assert_eq!(door.staff(&gone, &new()), Err(GateRefusal::StaffInactive));
-    assert_eq!((GateRefusal::StaffInactive.code(), GateRefusal::StaffZoneNotAllowed(2).code()), ("staff.inactive", "staff.zone_not_allowed"));
+    assert_eq!(
+        (GateRefusal::StaffInactive.code(), GateRefusal::StaffZoneNotAllowed(2).code()),
+        ("staff.inactive", "staff.zone_not_allowed")
+    );
 }
 
 #[test]

@@ -265,7 +265,9 @@ mod tests {
     fn a_pairing_carries_what_the_ticket_may_do_and_the_band_it_replaces() {
         let terms =
             Terms { scheme: 1, product: [7, 0, 0, 0], zones: u32::MAX, valid_from: 0, valid_until: 1_814_659_200 };
-        for (terms, replaces) in [(None, None), (Some(terms), None), (Some(terms), Some([9; 16])), (None, Some([9; 16]))] {
+        for (terms, replaces) in
+            [(None, None), (Some(terms), None), (Some(terms), Some([9; 16])), (None, Some([9; 16]))]
+        {
             let detail = Detail::Pairing(Pairing { profile: BandProfile::Uid, terms, replaces });
             assert_eq!(read(Kind::PAIRING, detail.to_bytes()), Ok(detail));
         }

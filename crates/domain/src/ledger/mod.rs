@@ -18,6 +18,7 @@ mod ticket_state;
 mod totals;
 mod wallet;
 mod wallet_state;
+mod zone_state;
 
 pub use accounts::{Accounts, closes, differs, opens};
 pub use agree::digest;
@@ -36,3 +37,4 @@ pub use ticket_state::{TicketFlags, TicketState, zone_bit};
 pub use totals::{Totals, WalletSum};
 pub use wallet::{EMPTYING, WalletFold, fold_wallet};
 pub use wallet_state::{WalletFlags, WalletState};
+pub use zone_state::{ShareState, ZoneRecord, ZoneState};

@@ -179,8 +179,7 @@ fn paired(set: &[&TicketEntry]) -> (Option<WalletId>, Option<Terms>) {
         Ok(Detail::Pairing(pairing)) => Some(pairing),
         Ok(_) | Err(_) => None,
     };
-    let replaced: BTreeSet<WalletId> =
-        set.iter().filter_map(|e| pairing(e)?.replaces).map(WalletId).collect();
+    let replaced: BTreeSet<WalletId> = set.iter().filter_map(|e| pairing(e)?.replaces).map(WalletId).collect();
     let wallets = || set.iter().filter_map(|e| wallet_of(&e.entry));
     let wallet = wallets().filter(|wallet| !replaced.contains(wallet)).min().or_else(|| wallets().last());
     let terms = set.iter().filter_map(|e| pairing(e)?.terms).map(|terms| terms.compact()).min();

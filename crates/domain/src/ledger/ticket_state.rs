@@ -182,8 +182,7 @@ impl TicketState {
 fn terms(input: &mut Reader<'_>) -> Result<Option<Terms>, Malformed> {
     let scheme = input.u8()?;
     let product = [input.u16()?.into(), input.u64()?, 0, 0];
-    let terms =
-        Terms { scheme, product, zones: input.u32()?, valid_from: input.u32()?, valid_until: input.u32()? };
+    let terms = Terms { scheme, product, zones: input.u32()?, valid_from: input.u32()?, valid_until: input.u32()? };
     let nothing = Terms { scheme: 0, product: [0; 4], zones: 0, valid_from: 0, valid_until: 0 };
     match terms {
         terms if scheme != 0 => Ok(Some(terms)),

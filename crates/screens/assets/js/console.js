@@ -6,6 +6,7 @@ import { freshness } from "./clock.js";
 import { notice, post } from "./live.js";
 import { ageText } from "./status_bar.js";
 import { books, conflicts } from "./books.js";
+import { overrides, zones } from "./zones.js";
 
 const COLUMNS = ["number", "place", "roles", "last-seen", "entries", "unsent", "epoch", "gaps", "branches", "device", "state"];
 const CONFIRM_MS = 5000;
@@ -17,6 +18,8 @@ start(
     refill(byId("books"), ...books(hub.totals));
     refill(byId("conflicts"), ...conflicts(hub.conflicts));
     refill(byId("boxes"), ...boxes(hub.boxes));
+    refill(byId("zones"), ...zones(hub.zones));
+    refill(byId("overrides"), ...overrides(hub.overrides));
     refill(byId("category"), ...hub.categories.map(([id, name]) => h("option", { value: id }, name)));
     byId("conflict-count").textContent = hub.conflicts.length > 0 ? String(hub.conflicts.length) : "";
   },

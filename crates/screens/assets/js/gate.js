@@ -3,12 +3,13 @@ import { start } from "./page.js";
 import { byId, h, refill } from "./dom.js";
 import { lang, reason, t, tOf } from "./texts.js";
 import { clock } from "./clock.js";
-import { post } from "./live.js";
+import { newId, post } from "./live.js";
 import { play } from "./sounds.js";
 import { shapeOf } from "./verdicts.js";
 
 const SHOWN_MS = 8000;
 let timer;
+let requestId = newId();
 
 start(
   (state, previous) => {
@@ -17,6 +18,10 @@ start(
     byId("admitted").textContent = gate.admitted;
     byId("refused").textContent = gate.refused;
     byId("last-hour").textContent = gate.last_hour;
+    byId("exits").textContent = gate.exits;
+    byId("overrides").textContent = gate.overrides;
+    door(gate);
+    exceptions(gate);
     const last = gate.last;
     if (!last) return ready();
     const before = previous?.gate?.last;
@@ -40,9 +45,51 @@ start(
       if (ok) field.value = "";
       field.focus();
     });
+    for (const button of document.querySelectorAll("[data-ways]")) {
+      button.addEventListener("click", () => post("/api/gate/ways", { ways: button.dataset.ways }, reason));
+    }
+    byId("override").addEventListener("submit", async (event) => {
+      event.preventDefault();
+      const form = event.target;
+      const { ok } = await post("/api/gate/override", {
+        id: requestId,
+        who: form.who.value,
+        operator: Number(form.operator.value),
+        pin: form.pin.value,
+        reason: form.reason.value,
+      }, reason);
+      form.pin.value = "";
+      if (ok) {
+        requestId = newId();
+        byId("override-box").open = false;
+      }
+    });
     draw({ shape: "wait", headline: t("status-connecting"), lines: [] });
   },
 );
+
+/** Zone, places and which way the gate is open. */
+function door({ zone, ways }) {
+  const name = lang === "fr" ? zone.name_fr : zone.name_en;
+  byId("zone-name").textContent = name || t("gate-zone", { number: zone.number });
+  const bound = zone.capacity === null ? "" : ` / ${zone.capacity}`;
+  byId("zone-places").textContent = `${t("gate-inside")} ${zone.inside}${bound}`;
+  byId("zone-share").textContent = zone.share_left === null ? "" : `${t("gate-share-left")} ${Math.max(0, zone.share_left)}`;
+  for (const button of document.querySelectorAll("[data-ways]")) {
+    button.setAttribute("aria-pressed", String(button.dataset.ways === ways));
+  }
+}
+
+/** Counts by hour, and the reasons of the supervisor's form. */
+function exceptions({ hours, reasons, last }) {
+  refill(byId("hours"), hours.map((hour) =>
+    h("li", {}, t("gate-hour", { time: hour.from_unix_ms, count: hour.ins, number: hour.outs }))));
+  const list = byId("override-reason");
+  if (list.options.length !== reasons.length) {
+    refill(list, reasons.map((one) => h("option", { value: one.code }, lang === "fr" ? one.fr : one.en)));
+  }
+  byId("override-who").options[0].disabled = !last?.can_override;
+}
 
 function verdict(last) {
   const shape = last.admitted ? "ok" : shapeOf(last.code);
@@ -51,7 +98,8 @@ function verdict(last) {
   if (last.code) lines.push(reason(last.code, { ...last.args, ...first }));
   else if (last.first_place) lines.push(t("gate-first-use", first));
   for (const mark of last.marks) lines.push(reason(mark));
-  return { shape, headline: tOf("headline", shape), lines, facts: facts(last), pairing: last.pairing };
+  const headline = last.out ? t("gate-out") : tOf("headline", shape);
+  return { shape, headline, lines, facts: facts(last), pairing: last.pairing };
 }
 
 function facts(last) {

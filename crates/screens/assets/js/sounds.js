@@ -8,6 +8,7 @@ const TUNES = {
   paid: [[660, 0, 90, "sine"], [880, 95, 90, "sine"], [1320, 190, 220, "sine"]],
   repeat: [[330, 0, 160, "square"], [330, 230, 160, "square"], [330, 460, 160, "square"]],
   no: [[140, 0, 800, "sawtooth"]],
+  full: [[440, 0, 250, "triangle"], [330, 280, 250, "triangle"], [220, 560, 400, "triangle"]],
   care: [[520, 0, 150, "triangle"], [390, 170, 150, "triangle"], [520, 340, 250, "triangle"]],
   unknown: [[250, 0, 120, "square"], [190, 160, 240, "square"]],
 };

@@ -1,10 +1,19 @@
-// How a verdict looks and sounds: five shapes, each with its own colour, headline and sound.
+// How a verdict looks and sounds: six shapes, each with its own colour, headline and sound.
 // Invariant: no two shapes differ by colour alone.
 
 /** Shapes other than `no` (octagon with a cross). */
 const SHAPES = new Map();
 const on = (code, shape) => SHAPES.set(code, shape);
 on("ticket.already_used", "repeat");
+on("ticket.already_inside", "repeat");
+on("zone.full", "full");
+on("zone.full_here", "full");
+on("zone.no_share", "full");
+on("zone.not_yet_open", "care");
+on("zone.closed", "care");
+on("staff.zone_not_allowed", "care");
+on("band.no_ticket", "unknown");
+on("ticket.already_paired", "repeat");
 on("ticket.not_yet_valid", "care");
 on("ticket.zone_not_allowed", "care");
 on("ticket.product_not_allowed", "care");
@@ -29,7 +38,7 @@ on("till.not_this_band", "care");
 on("till.given_up", "care");
 on("till.supervisor", "care");
 
-/** The shape of a refusal: `repeat`, `care`, `unknown` or `no`. */
+/** The shape of a refusal: `repeat`, `full`, `care`, `unknown` or `no`. */
 export function shapeOf(code) {
   return SHAPES.get(code) ?? "no";
 }
@@ -41,6 +50,7 @@ const PATHS = {
   no: ["M30 3h40l27 27v40l-27 27h-40l-27-27v-40z", "M32 32l36 36M68 32l-36 36"],
   care: ["M50 5l47 88h-94z", "M50 36v28M50 77v3"],
   unknown: ["M8 8h84v84h-84z", "M35 38c0-20 30-20 30 0c0 14-15 12-15 27M50 78v3"],
+  full: ["M50 3l46 34l-18 56h-56l-18-56z", "M28 62h44M28 48h44M28 76h44"],
   wait: ["M50 3a47 47 0 1 1 0 94a47 47 0 1 1 0-94z", "M50 26v25l17 12"],
 };
 

@@ -2,7 +2,7 @@
 //! Invariant: the books are either balanced or say by how much they are not.
 use serde::{Deserialize, Serialize};
 
-use super::{Args, BoxView};
+use super::{Args, BoxView, OverrideView, ZoneView};
 use crate::Lang;
 
 /// Everything that the console shows.
@@ -23,6 +23,10 @@ pub struct HubView {
     pub totals: Totals,
     /// What somebody must look at, newest first.
     pub conflicts: Vec<Conflict>,
+    /// How full each zone is.
+    pub zones: Vec<ZoneView>,
+    /// What supervisors decided at gates, newest first.
+    pub overrides: Vec<OverrideView>,
     /// Ticket categories that the console can sell: id and name.
     pub categories: Vec<(u32, String)>,
 }

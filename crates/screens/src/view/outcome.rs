@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BasketView, ProductView};
+use super::{BasketView, GateZone, ProductView, ReasonView, Ways};
 
 /// Arguments of a reason's text. `balance`, `price`, `limit`, `maximum`, `amount` and `quota` are integer minor units in
 /// decimal, `time` is unix milliseconds in decimal; a page formats them. Anything else is shown as it is.
@@ -22,19 +22,47 @@ pub struct GateView {
     pub refused: u64,
     /// Admitted in the last 60 minutes.
     pub last_hour: u64,
+    /// Went out since the journal's start.
+    pub exits: u64,
+    /// Of the admitted those that a supervisor decided.
+    pub overrides: u64,
+    /// Which ways it is open.
+    pub ways: Ways,
+    /// The zone behind it.
+    pub zone: GateZone,
+    /// Admissions and exits of each of the last hours, newest first.
+    pub hours: Vec<HourView>,
+    /// Reasons that a supervisor chooses from.
+    pub reasons: Vec<ReasonView>,
+}
+
+/// What happened at a gate in one hour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HourView {
+    /// Its begin, unix milliseconds.
+    pub from_unix_ms: u64,
+    /// Admissions.
+    pub ins: u64,
+    /// Exits.
+    pub outs: u64,
 }
 
 /// One scan.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GateVerdict {
-    /// May enter; the admission is durable.
+    /// May pass; the passage is durable.
     pub admitted: bool,
+    /// Went out.
+    pub out: bool,
+    /// A supervisor may let this person pass all the same.
+    pub can_override: bool,
     /// Why not, or what is special.
     pub code: Option<String>,
     /// Arguments of `code`.
     pub args: Args,
-    /// Ticket format: `own` or `pretix_sig1`; empty if it was not read.
+    /// Ticket format: `own` or `pretix_sig1`; `band`, `badge` or `none` for who showed no ticket; empty if it was not read.
     pub scheme: String,
     /// What was bought, as in the catalogue; may be empty.
     pub product_name: String,

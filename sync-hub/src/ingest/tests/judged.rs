@@ -68,7 +68,7 @@ fn blocks_and_newer_entries_mean_the_same_before_and_after_what_they_are_about_i
 
     let mut boxes = evening();
     for n in 1..=5 {
-        let pairing = Detail::Pairing(Pairing { profile: BandProfile::Uid }).to_bytes();
+        let pairing = Detail::Pairing(Pairing::of(BandProfile::Uid)).to_bytes();
         let entry = boxes[0].entry(Kind::PAIRING, Effect::None, 0);
         boxes[0].commit(Entry { subject: wallet(n).into(), other: ticket(n).into(), part: pairing, ..entry });
     }

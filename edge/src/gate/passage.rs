@@ -1,0 +1,318 @@
+//! One passage: judged on what is known in the transaction that records it.
+//! Invariant: check and record are one; what is refused writes nothing.
+//! Not here: the rules (`domain::access`), what the screen shows (`gate`).
+use box_store::{Decision, StoreError, View};
+use domain::{
+    access::{self, BADGE_SCHEME, Direction, Gate, GateRefusal, KnownTicket, Passage, Person, Places, ProductName},
+    id::{EntryRef, FestivalId, TicketUid, WalletId},
+    journal::{Admission, Detail, Entry, Flags, Kind, Marks, Subject, Terms},
+    ledger::WalletFlags,
+    money::Currency,
+    staff::Member,
+    ticket::{Product, Scheme, Ticket},
+    time::Hlc,
+};
+use screens::view::GateVerdict;
+use sync::Section;
+
+use crate::{
+    rules::Rules,
+    station::{Loaded, Station},
+    tap_desk::{ForTicket, RequestId},
+};
+
+/// Who wants to pass.
+#[derive(Clone, Debug)]
+pub(crate) struct Passer {
+    who: Who,
+    /// The band that was shown.
+    wallet: Option<WalletId>,
+}
+
+#[derive(Clone, Debug)]
+enum Who {
+    /// With a ticket; and whether the dates of its key hold, or could not be checked.
+    Ticket(Ticket, Result<bool, GateRefusal>),
+    /// With a badge.
+    Staff(Member),
+    /// With nothing: only a supervisor lets them pass.
+    Nobody,
+}
+
+/// How somebody is to pass.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wish {
+    /// Which way; `None` as the gate is switched.
+    pub direction: Option<Direction>,
+    /// A supervisor's word: who, and the reason code.
+    pub supervisor: Option<(u32, String)>,
+    /// The screen's request, so that it is not done twice.
+    pub request: Option<RequestId>,
+}
+
+/// What the transaction decided.
+pub(super) enum Judged {
+    Passed(Passage),
+    Refused(GateRefusal),
+}
+
+/// What came of it.
+pub(super) struct Outcome {
+    pub(super) judged: Judged,
+    pub(super) entry: Option<EntryRef>,
+    /// Whether a band stands for the ticket already.
+    pub(super) is_paired: bool,
+}
+
+impl Passer {
+    /// Somebody with a ticket that was read.
+    pub(super) fn ticket(ticket: Ticket, key: Result<bool, GateRefusal>) -> Self {
+        Self { who: Who::Ticket(ticket, key), wallet: None }
+    }
+
+    /// Somebody with the band that stands for a ticket.
+    pub(super) fn band(ticket: Ticket, wallet: WalletId) -> Self {
+        Self { who: Who::Ticket(ticket, Ok(false)), wallet: Some(wallet) }
+    }
+
+    /// Somebody with a badge.
+    pub(super) fn staff(member: Member, wallet: WalletId) -> Self {
+        Self { who: Who::Staff(member), wallet: Some(wallet) }
+    }
+
+    /// Somebody without anything.
+    pub(super) fn nobody() -> Self {
+        Self { who: Who::Nobody, wallet: None }
+    }
+
+    /// The ticket and what it may do, for the band that is to stand for it.
+    pub(crate) fn pairing(&self) -> Option<ForTicket> {
+        let Who::Ticket(ticket, _) = &self.who else { return None };
+        Some(ForTicket { terms: Some(terms(ticket)), ..ForTicket::of(ticket.uid) })
+    }
+
+    /// The verdict as far as it is known before it is judged.
+    pub(super) fn shown(&self, at_unix_ms: u64) -> GateVerdict {
+        let (scheme, tail) = match &self.who {
+            Who::Ticket(ticket, _) if self.wallet.is_none() => (ticket.scheme.code(), tail(&ticket.display_id)),
+            Who::Ticket(..) => ("band", String::new()),
+            Who::Staff(_) => ("badge", String::new()),
+            Who::Nobody => ("none", String::new()),
+        };
+        GateVerdict { scheme: scheme.into(), ticket_id_tail: tail, at_unix_ms, ..GateVerdict::default() }
+    }
+
+    fn subject(&self, festival: &FestivalId) -> Option<TicketUid> {
+        match &self.who {
+            Who::Ticket(ticket, _) => Some(ticket.uid),
+            Who::Staff(member) => Some(access::uid_of_badge(festival, member.number)),
+            Who::Nobody => None,
+        }
+    }
+
+    fn known(&self, view: &View<'_>, loaded: &Loaded, zone: u16) -> KnownTicket {
+        let Some(uid) = self.subject(&loaded.bundle.festival) else { return KnownTicket::default() };
+        let known = KnownTicket::of(&view.ticket(&uid), zone);
+        if !matches!(self.who, Who::Ticket(..)) {
+            return known;
+        }
+        let body = &loaded.bundle.body;
+        let told_ms = view.knowledge(Section::Tickets).map_or(0, |known| known.hub_time_ms);
+        let bundle = access::FromBundle {
+            revoked: body.revoked.binary_search(&uid).is_ok(),
+            blocked: body.blocked.binary_search(&uid).is_ok(),
+            held: None,
+        };
+        let named = view.hub_ticket(&uid);
+        let (revoked, blocked) = access::barred(bundle, named.as_ref(), told_ms / 1000 >= body.issued);
+        KnownTicket { revoked, blocked, ..known }
+    }
+
+    fn judge(
+        &self,
+        view: &View<'_>,
+        gate: &Gate<'_>,
+        known: &KnownTicket,
+        direction: Direction,
+    ) -> Result<Passage, GateRefusal> {
+        let blocked = |wallet: &WalletId| view.wallet(wallet).flags.has(WalletFlags::BLOCKED);
+        if direction == Direction::In && self.wallet.as_ref().is_some_and(blocked) {
+            return Err(GateRefusal::BandBlocked);
+        }
+        match &self.who {
+            Who::Ticket(ticket, key) => {
+                let unchecked = match direction {
+                    Direction::In => key.clone()?,
+                    Direction::Out => false,
+                };
+                let passage = gate.judge(Person::Ticket(ticket), known, direction)?;
+                Ok(Passage { marks: passage.marks.with_if(Marks::TIME_UNCERTAIN, unchecked), ..passage })
+            }
+            Who::Staff(member) => gate.judge(Person::Staff(member), known, direction),
+            Who::Nobody => Err(GateRefusal::NoTicket),
+        }
+    }
+
+    /// What a supervisor decided: nothing is asked but who it is.
+    fn overridden(&self, loaded: &Loaded, known: &KnownTicket, direction: Direction) -> Passage {
+        let name = |member: &Member| ProductName { fr: member.name.clone(), en: member.name.clone() };
+        let product = match &self.who {
+            Who::Ticket(ticket, _) => access::name_of(ticket, &loaded.bundle).map(|(name, _)| name).unwrap_or_default(),
+            Who::Staff(member) => name(member),
+            Who::Nobody => ProductName::default(),
+        };
+        let out = direction == Direction::Out;
+        let marks = Marks::OVERRIDE.with_if(Marks::NOT_INSIDE, out && !known.inside);
+        Passage { product, direction, marks }
+    }
+
+    /// Scheme and product, as an entry says them.
+    fn bought(&self) -> (u8, [u64; 4]) {
+        match &self.who {
+            Who::Ticket(ticket, _) => {
+                let Terms { scheme, product, .. } = terms(ticket);
+                (scheme, product)
+            }
+            Who::Staff(member) => (BADGE_SCHEME, [member.number.into(), 0, 0, 0]),
+            Who::Nobody => (0, [0; 4]),
+        }
+    }
+}
+
+/// What a ticket may do, as the band that stands for it keeps it.
+pub(super) fn terms(ticket: &Ticket) -> Terms {
+    let (scheme, product) = match (ticket.scheme, &ticket.product) {
+        (scheme, Product::Category(category)) => (scheme, [u64::from(*category), 0, 0, 0]),
+        (scheme, Product::Pretix { event, item, variation, subevent }) => {
+            (scheme, [u64::from(*event), *item, *variation, *subevent])
+        }
+    };
+    let scheme = match scheme {
+        Scheme::Own => 1,
+        Scheme::PretixSig1 => 2,
+    };
+    let seconds = |bound: Option<u64>| u32::try_from(bound.unwrap_or(0)).unwrap_or(u32::MAX);
+    Terms {
+        scheme,
+        product,
+        zones: ticket.zones.unwrap_or(u32::MAX),
+        valid_from: seconds(ticket.valid_from),
+        valid_until: seconds(ticket.valid_until),
+    }
+}
+
+/// The ticket that a band stands for, by its terms; `None` for a scheme of newer software.
+pub(super) fn ticket_of(uid: TicketUid, terms: &Terms) -> Option<Ticket> {
+    let [what, item, variation, subevent] = terms.product;
+    let what = u16::try_from(what).ok()?;
+    let (scheme, product) = match terms.scheme {
+        1 => (Scheme::Own, Product::Category(what)),
+        2 => (Scheme::PretixSig1, Product::Pretix { event: what, item, variation, subevent }),
+        _ => return None,
+    };
+    let bound = |seconds: u32| Some(u64::from(seconds)).filter(|seconds| *seconds != 0);
+    Some(Ticket {
+        scheme,
+        uid,
+        display_id: String::new(),
+        product,
+        valid_from: bound(terms.valid_from),
+        valid_until: bound(terms.valid_until),
+        zones: Some(terms.zones).filter(|zones| *zones != u32::MAX),
+        holder_check: None,
+    })
+}
+
+/// What this gate knows of its zone's places; `None` without a capacity. The hub's word counts, before it the rules.
+pub(crate) fn places(view: &View<'_>, rules: &Rules, zone: u16, connected: bool) -> Option<Places> {
+    let known = view.zone_places(zone);
+    let by_rules = || rules.zones.zone(zone).and_then(|zone| zone.capacity);
+    let capacity = known.capacity.unwrap_or_else(by_rules)?;
+    let share = known.was_dealt.then_some(known.share);
+    Some(Places { capacity, inside: known.inside, share, connected })
+}
+
+/// Judges and records in one transaction.
+pub(super) fn record(station: &Station, passer: &Passer, wish: Wish) -> Result<Outcome, StoreError> {
+    let (loaded, rules) = (station.bundle(), station.rules());
+    let (zone, alone) = (station.zone(), station.is_alone());
+    let (now, age) = (station.trusted_time(), station.ticket_knowledge());
+    let (passer, operator) = (passer.clone(), station.operator());
+    let committed = station.transact(move |view| {
+        let known = passer.known(view, &loaded, zone);
+        let gate = Gate {
+            bundle: &loaded.bundle,
+            zones: &rules.zones,
+            zone,
+            now,
+            age_s: age.age_s(view),
+            places: places(view, &rules, zone, !alone),
+        };
+        let direction = wish.direction.unwrap_or_else(|| view.ways().direction(&known));
+        let is_paired = passer
+            .subject(&loaded.bundle.festival)
+            .is_some_and(|uid| view.paired_wallet(&uid).is_some() || view.ticket(&uid).wallet.is_some());
+        let done_before = wish.request.and_then(|request| view.answer(&request));
+        let judged = match &wish.supervisor {
+            Some(_) => Ok(passer.overridden(&loaded, &known, direction)),
+            None => passer.judge(view, &gate, &known, direction),
+        };
+        match judged {
+            Ok(passage) if done_before.is_some() => {
+                Decision::nothing((Judged::Passed(passage), is_paired, done_before))
+            }
+            Ok(passage) => {
+                let by = wish.supervisor.as_ref();
+                let reason = by.map(|(_, reason)| reason.clone()).unwrap_or_default();
+                let mut entry = entry(&passer, &passage, reason, &loaded.bundle.festival, loaded.bundle.currency());
+                entry.zone = zone;
+                entry.operator = by.map_or(operator, |(supervisor, _)| *supervisor);
+                if alone {
+                    entry.flags = entry.flags.with(Flags::ALONE);
+                }
+                let decision = Decision::write(vec![entry], (Judged::Passed(passage), is_paired, None));
+                match wish.request {
+                    Some(request) => decision.answers(request),
+                    None => decision,
+                }
+            }
+            Err(refusal) => Decision::nothing((Judged::Refused(refusal), is_paired, None)),
+        }
+    })?;
+    let (judged, is_paired, done_before) = committed.result;
+    Ok(Outcome { judged, entry: committed.refs.first().copied().or(done_before), is_paired })
+}
+
+fn entry(passer: &Passer, passage: &Passage, reason: String, festival: &FestivalId, currency: Currency) -> Entry {
+    let kind = match passage.direction {
+        Direction::In => Kind::ADMISSION,
+        Direction::Out => Kind::EXIT,
+    };
+    let (scheme, product) = passer.bought();
+    let mut entry = Entry::new(kind, passage.direction.effect(), currency, Hlc::default());
+    entry.subject = passer.subject(festival).map_or(Subject::NONE, Subject::from);
+    // a badge's wallet is somebody's own, and stands for no ticket
+    let of_ticket = passer.wallet.filter(|_| matches!(passer.who, Who::Ticket(..)));
+    entry.other = of_ticket.map_or(Subject::NONE, Subject::from);
+    entry.part = Detail::Admission(Admission { scheme, marks: passage.marks, product, reason }).to_bytes();
+    if passage.marks.has(Marks::TIME_UNCERTAIN) {
+        entry.flags = entry.flags.with(Flags::TIME_UNCERTAIN);
+    }
+    entry
+}
+
+/// Marks that a screen shows, as codes.
+pub(super) fn codes(marks: Marks) -> Vec<String> {
+    let all = [
+        (Marks::TIME_UNCERTAIN, "gate.time_uncertain"),
+        (Marks::STALE, "gate.stale_knowledge"),
+        (Marks::OVERRIDE, "gate.override"),
+        (Marks::NOT_INSIDE, "gate.not_inside"),
+    ];
+    all.into_iter().filter(|(mark, _)| marks.has(*mark)).map(|(_, code)| code.to_owned()).collect()
+}
+
+fn tail(id: &str) -> String {
+    let start = id.char_indices().rev().nth(3).map_or(0, |(at, _)| at);
+    id.get(start..).unwrap_or_default().to_owned()
+}
