@@ -40,7 +40,7 @@ fn link(record: &Record) -> CreditId {
 impl Evening {
     fn new() -> Self {
         let mut world = World::new();
-        let pairing = Detail::Pairing(Pairing { profile: BandProfile::Ntag21x }).to_bytes();
+        let pairing = Detail::Pairing(Pairing::of(BandProfile::Ntag21x)).to_bytes();
         world.push(HUB, Entry { part: pairing, other: Subject([5; 16]), ..entry(Kind::PAIRING, Effect::None, 0) });
         Self {
             world,

@@ -223,9 +223,7 @@ impl Hub {
             | Section::Documents
             | Section::Bundle
             | Section::Zones
-            | Section::Credits => {
-                Vec::new()
-            }
+            | Section::Credits => Vec::new(),
         };
         let parts = self.parts(&Pending { section, number, items, vector }, true);
         self.feeds.set_snapshot(section, Batch { number, prev: 0, parts });
