@@ -14,7 +14,6 @@ use domain::{
     journal::{Effect, Kind},
     ledger::{CreditItem, Rights},
     time::Hlc,
-    zones::ZoneRules,
 };
 use sync::Section;
 use thiserror::Error;
@@ -100,7 +99,6 @@ pub struct Hub {
     pub(crate) documents: documents::Documents,
     pub(crate) countersigned: BTreeMap<(domain::id::DeviceId, u32), u32>,
     pub(crate) zones: Zones,
-    pub(crate) zone_rules: ZoneRules,
     clock: Clock,
 }
 
@@ -185,7 +183,6 @@ impl Hub {
             due: BTreeMap::new(),
             countersigned: BTreeMap::new(),
             zones: Zones::default(),
-            zone_rules: ZoneRules::default(),
             documents: documents::Documents::new(identity.founding.clone()),
             identity,
             clock,

@@ -3,8 +3,8 @@
 //! Not here: decisions (`gate`, `till`), what pages look like (`screens`).
 mod api;
 mod auth;
-mod door;
 mod documents;
+mod door;
 mod events;
 mod gate_api;
 mod health;

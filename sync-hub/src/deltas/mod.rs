@@ -73,10 +73,8 @@ impl Hub {
 
     fn publish_changes(&mut self) -> Result<Vec<Section>, HubError> {
         self.project()?;
-        if self.deal_places()? {
-            self.project()?;
-        }
-        let zones = self.zone_items(false)?;
+        let look = self.deal_places()? || self.dirty.zones;
+        let zones = if look { self.zone_items(false)? } else { Vec::new() };
         if self.dirty.is_empty() && zones.is_empty() {
             return Ok(Vec::new());
         }
