@@ -102,7 +102,6 @@ pub struct Hub {
     pub(crate) blobs: Blobs,
     pub(crate) countersigned: BTreeMap<(domain::id::DeviceId, u32), u32>,
     pub(crate) zones: Zones,
-    pub(crate) zone_rules: ZoneRules,
     clock: Clock,
 }
 
@@ -188,7 +187,6 @@ impl Hub {
             due: BTreeMap::new(),
             countersigned: BTreeMap::new(),
             zones: Zones::default(),
-            zone_rules: ZoneRules::default(),
             documents: documents::Documents::new(identity.founding.clone()),
             identity,
             clock,

@@ -93,7 +93,7 @@ fn share(sums: &PassageSums) -> Share {
 impl Hub {
     /// The rules of the zones.
     pub(crate) fn zone_rules(&self) -> ZoneRules {
-        self.zone_rules.clone()
+        self.documents.zones().value
     }
 
     /// Notes when boxes were heard, for dealing.
@@ -101,7 +101,7 @@ impl Hub {
         self.zones.heard.extend(seen.iter().copied());
     }
 
-    /// Deals places where gates run short. Gives whether it wrote something.
+    /// Deals places where gates run short, about every second. Gives whether it was time to.
     pub(crate) fn deal_places(&mut self) -> Result<bool, HubError> {
         let now = self.now_ms();
         if now.saturating_sub(self.zones.dealt_ms) < DEAL_EVERY_MS && self.zones.dealt_ms <= now {
@@ -122,9 +122,11 @@ impl Hub {
                 grants.extend(self.carry_out(row, deal));
             }
         }
-        let dealt = !grants.is_empty();
-        self.act(grants)?;
-        Ok(dealt)
+        if !grants.is_empty() {
+            self.act(grants)?;
+            self.project()?;
+        }
+        Ok(true)
     }
 
     /// One deal: what is asked is kept in mind, what is granted becomes an entry.

@@ -6,6 +6,7 @@ mod auth;
 mod correction_api;
 mod door;
 mod documents;
+mod door;
 mod events;
 mod gate_api;
 mod health;

@@ -73,10 +73,8 @@ impl Hub {
 
     fn publish_changes(&mut self) -> Result<Vec<Section>, HubError> {
         self.project()?;
-        if self.deal_places()? {
-            self.project()?;
-        }
-        let zones = self.zone_items(false)?;
+        let look = self.deal_places()? || self.dirty.zones;
+        let zones = if look { self.zone_items(false)? } else { Vec::new() };
         if self.dirty.is_empty() && zones.is_empty() {
             return Ok(Vec::new());
         }
@@ -286,8 +284,8 @@ impl Hub {
                 // A new term tells all of them again.
                 Section::Credits if number == 0 => self.forget_offers()?,
                 Section::Documents => self.dirty.edits = self.store.edits_after(change)?,
-                // Told again as a whole with the first publication.
-                Section::Zones | Section::Certificates | Section::Bundle | Section::Credits => {}
+                // Zones are told again as a whole with the first publication.
+                Section::Certificates | Section::Bundle | Section::Credits | Section::Zones => {}
             }
         }
         // Which journals a batch before the restart took into account is not kept: the next one names them all.

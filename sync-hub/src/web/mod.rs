@@ -4,8 +4,8 @@
 //! Not here: what the acts do (`Hub`).
 mod acts;
 mod answer;
-mod lists;
 mod documents;
+mod lists;
 mod login;
 mod pages;
 mod reads;

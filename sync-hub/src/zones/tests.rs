@@ -85,10 +85,15 @@ fn records(items: &[u8]) -> Vec<ZoneRecord> {
 }
 
 fn hub(dir: &std::path::Path) -> Hub {
-    let mut hub = sample::open(dir);
-    let zone = Zone { capacity: Some(CAPACITY), ..Zone::default() };
-    hub.zone_rules = ZoneRules { zones: vec![zone] };
-    hub
+    let zone = format!("[[zone]]\nnumber = 0\nname_fr = \"Site\"\nname_en = \"Site\"\ncapacity = {CAPACITY}\n");
+    std::fs::write(dir.join("festival.toml"), format!("{}\n{zone}", sample::TOML)).unwrap();
+    sample::open(dir)
+}
+
+fn set_capacity(hub: &mut Hub, capacity: u32) {
+    let zone = hub.zone_rules().zone(0).cloned().unwrap();
+    let settings = documents::zone(&Zone { capacity: Some(capacity), ..zone }, 0);
+    hub.edit(documents::Document::Zones, &settings).unwrap();
 }
 
 /// Everybody tells, the hub deals, everybody hears, until nothing moves.
@@ -151,7 +156,7 @@ fn a_lowered_capacity_is_late_at_a_gate_that_is_apart_and_says_so() {
     let mut a = Gate::new(20);
     a.say(0);
     settle(&mut hub, &mut [&mut a]);
-    hub.zone_rules.zones[0].capacity = Some(4);
+    set_capacity(&mut hub, 4);
     hub.zones.dealt_ms = 0;
     hub.publish().unwrap();
     assert!(hub.zone_views().unwrap()[0].late);
