@@ -12,6 +12,7 @@ mod credits;
 pub mod csv;
 pub mod deltas;
 pub mod fold;
+pub mod history;
 pub mod hub;
 pub mod identity;
 pub mod ingest;

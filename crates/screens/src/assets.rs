@@ -123,7 +123,7 @@ mod tests {
     }
 
     /// Families of texts that a module picks by a value of the view: `tOf("phase", phase)`.
-    const FAMILIES: [(&str, &[&str]); 8] = [
+    const FAMILIES: [(&str, &[&str]); 10] = [
         ("age", &["tickets", "wallets", "revocations", "bundle"]),
         (
             "conflict",
@@ -137,8 +137,38 @@ mod tests {
                 "forbidden_entry",
                 "frozen_subject",
                 "loss",
+                "late_spend",
             ],
         ),
+        (
+            "entry",
+            &[
+                "paired",
+                "carried",
+                "top_up",
+                "sale",
+                "correction",
+                "refund",
+                "swap",
+                "intent",
+                "void",
+                "gave_up",
+                "handed_over",
+                "read",
+                "owed",
+                "expired",
+                "fee",
+                "gift",
+                "suspicion",
+                "blocked",
+                "unblocked",
+                "signed",
+                "online_top_up",
+                "written_off",
+                "other",
+            ],
+        ),
+        ("waits", &["frozen", "blocked", "suspect", "never_seen", "unclear", "offered", "exhausted", "due"]),
         ("headline", &["ok", "repeat", "no", "care", "unknown"]),
         ("phase", &["idle", "waiting_for_band", "writing", "tap_again", "paid", "refused", "supervisor"]),
         ("role", &["gate", "bar", "top-up"]),
@@ -148,7 +178,7 @@ mod tests {
     ];
 
     fn looks_like_a_key(word: &str) -> bool {
-        let prefixes = ["console-", "gate-", "till-", "top_up-", "status-", "demo-", "age-"];
+        let prefixes = ["console-", "wallet-", "gate-", "till-", "top_up-", "status-", "demo-", "age-"];
         prefixes.iter().any(|prefix| word.starts_with(prefix)) && !word.ends_with("-bar")
     }
 

@@ -25,6 +25,7 @@
 //! | `till.html` | [`view::BoxView`], `till` | `/api/till/sale` [`post::Sale`] · `/api/till/cancel` `{}` · `/api/till/handed-over` [`post::HandedOver`] |
 //! | `top_up.html` | [`view::BoxView`], `top_up` | `/api/top-up` [`post::TopUp`] · `/api/top-up/cancel` `{}` |
 //! | `console.html` | [`view::HubView`] | `/api/tickets` [`post::NewTicket`] → [`post::Ticket`] · `GET /api/tickets/{id}/qr.svg` · `/api/tickets/revoke` [`post::TicketId`] · `/api/bands/block` [`post::Band`] · `/api/boxes/revoke` [`post::BoxNumber`] |
+//! | `wallet.html` | [`view::HubView`] | `GET /api/wallets/{wallet}` and `…/history`, `…/leaving` · `POST …/online-top-up`, `…/swap`, `…/refund` · `/api/close` · `/api/close/expire` |
 //! | `demo.html` | [`view::DemoView`] | none |
 //!
 //! `cancel` is posted while the phase is `waiting_for_band` (nothing is charged), and also from `tap_again` and

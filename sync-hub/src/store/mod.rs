@@ -18,8 +18,8 @@ mod bundles;
 mod catalogue;
 mod entries;
 mod journals;
-mod owed;
 mod lists;
+mod owed;
 mod projections;
 mod term;
 
@@ -29,8 +29,8 @@ pub use bundles::StoredBundle;
 pub use catalogue::{IssuedTicket, Seed};
 pub use entries::{Place, SetAside};
 pub use journals::{Poison, StoredJournal, StoredRun};
-pub use owed::BoxKnowledge;
 pub use lists::DeliveredBand;
+pub use owed::BoxKnowledge;
 pub use projections::StoredWallet;
 pub use term::SideFile;
 
