@@ -14,6 +14,7 @@ pub mod csv;
 pub mod deltas;
 pub mod edits;
 pub mod fold;
+pub mod history;
 pub mod hub;
 pub mod identity;
 pub mod ingest;

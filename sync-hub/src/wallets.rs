@@ -3,7 +3,7 @@
 use domain::{
     id::WalletId,
     journal::BlockedKind,
-    ledger::{WalletFlags, WalletState},
+    ledger::{NotDue, WalletFlags, WalletState},
 };
 use serde::Serialize;
 
@@ -33,6 +33,12 @@ pub struct WalletView {
     pub suspect: bool,
     /// Entries on forked ground.
     pub disputed: bool,
+    /// Its money was swapped to another band or refunded.
+    pub emptied: bool,
+    /// Of what is owed: signed for the chip and on its way.
+    pub offered_cents: u32,
+    /// What that waits for: a word of a closed list; nothing where nothing is owed.
+    pub waits: Option<&'static str>,
     /// How many entries name it.
     pub entries: usize,
     /// Tap counter of the newest record of its chip that is known; 0 without a purse.
@@ -73,6 +79,23 @@ impl Hub {
         Ok(any)
     }
 
+    /// What the money that this wallet is owed waits for.
+    fn waits(&self, wallet: WalletId) -> Result<Option<&'static str>, HubError> {
+        let currency = self.identity.founding.currency;
+        let owed = fold::what_is_owed(wallet, &self.journals, &self.store, currency, self.policy.maximum_balance)?;
+        Ok(match owed.due {
+            Ok(_) => Some("due"),
+            Err(NotDue::Nothing) => None,
+            Err(NotDue::Frozen) => Some("frozen"),
+            Err(NotDue::Blocked) => Some("blocked"),
+            Err(NotDue::Suspect) => Some("suspect"),
+            Err(NotDue::NeverSeen) => Some("never_seen"),
+            Err(NotDue::Unclear) => Some("unclear"),
+            Err(NotDue::Offered) => Some("offered"),
+            Err(NotDue::Exhausted) => Some("exhausted"),
+        })
+    }
+
     /// What is known of a wallet now.
     pub fn wallet_view(&mut self, wallet: WalletId) -> Result<WalletView, HubError> {
         self.project()?;
@@ -82,6 +105,8 @@ impl Hub {
         let folded = fold::wallet(wallet, &self.journals, &self.store, self.identity.founding.currency)?;
         let WalletState { balance, pending, in_doubt, head_counter, flags, .. } = folded.state;
         use domain::ledger::WalletFlags as F;
+        let offered = self.offers.get(&wallet).and_then(|item| item.offer).map_or(0, |(_, amount)| amount.get());
+        let waits = if pending == 0 { None } else { self.waits(wallet)? };
         Ok(WalletView {
             wallet: wallet.to_hex(),
             balance_cents: balance,
@@ -92,6 +117,9 @@ impl Hub {
             overspent: flags.has(F::OVERSPENT),
             suspect: flags.has(F::SUSPECT),
             disputed: flags.has(F::DISPUTED),
+            emptied: flags.has(F::EMPTIED),
+            offered_cents: offered,
+            waits,
             entries: self.store.touching(&wallet.0)?.len(),
             tap_counter: head_counter,
         })

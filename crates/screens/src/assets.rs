@@ -123,7 +123,7 @@ mod tests {
     }
 
     /// Families of texts that a module picks by a value of the view: `tOf("phase", phase)`.
-    const FAMILIES: [(&str, &[&str]); 9] = [
+    const FAMILIES: [(&str, &[&str]); 11] = [
         ("movement", &["sale", "top_up", "refund", "correction", "pending", "other"]),
         ("age", &["tickets", "wallets", "revocations", "bundle"]),
         (
@@ -138,8 +138,38 @@ mod tests {
                 "forbidden_entry",
                 "frozen_subject",
                 "loss",
+                "late_spend",
             ],
         ),
+        (
+            "entry",
+            &[
+                "paired",
+                "carried",
+                "top_up",
+                "sale",
+                "correction",
+                "refund",
+                "swap",
+                "intent",
+                "void",
+                "gave_up",
+                "handed_over",
+                "read",
+                "owed",
+                "expired",
+                "fee",
+                "gift",
+                "suspicion",
+                "blocked",
+                "unblocked",
+                "signed",
+                "online_top_up",
+                "written_off",
+                "other",
+            ],
+        ),
+        ("waits", &["frozen", "blocked", "suspect", "never_seen", "unclear", "offered", "exhausted", "due"]),
         ("headline", &["ok", "repeat", "no", "care", "unknown"]),
         ("phase", &["idle", "waiting_for_band", "writing", "tap_again", "paid", "refused", "supervisor"]),
         ("role", &["gate", "bar", "top-up"]),
@@ -150,7 +180,7 @@ mod tests {
     ];
 
     fn looks_like_a_key(word: &str) -> bool {
-        let prefixes = ["console-", "gate-", "till-", "top_up-", "status-", "demo-", "age-", "staff-", "shift-"];
+        let prefixes = ["console-", "wallet-", "gate-", "till-", "top_up-", "status-", "demo-", "age-", "staff-", "shift-"];
         prefixes.iter().any(|prefix| word.starts_with(prefix)) && !word.ends_with("-bar")
     }
 

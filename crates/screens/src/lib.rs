@@ -27,6 +27,7 @@
 //! | `console.html` | [`view::HubView`] | `/api/tickets` [`post::NewTicket`] → [`post::Ticket`] · `GET /api/tickets/{id}/qr.svg` · `/api/tickets/revoke` [`post::TicketId`] · `/api/bands/block` [`post::Band`] · `/api/boxes/revoke` [`post::BoxNumber`] |
 //! | `documents.html` | [`view::HubView`] | `GET /api/documents/{document}` [`view::DocumentView`] · `/api/documents/edit` [`view::EditBody`] · `/api/documents/settle` [`view::SettleBody`] |
 //! | `manager.html` | [`view::BoxView`] | `/api/manager/login` · `/api/manager/logout` · as `documents.html` |
+//! | `wallet.html` | [`view::HubView`] | `GET /api/wallets/{wallet}` and `…/history`, `…/leaving` · `POST …/online-top-up`, `…/swap`, `…/refund` · `/api/close` · `/api/close/expire` |
 //! | `demo.html` | [`view::DemoView`] | none |
 //!
 //! `cancel` is posted while the phase is `waiting_for_band` (nothing is charged), and also from `tap_again` and

@@ -4,6 +4,7 @@
 //! Not here: what the acts do (`Hub`).
 mod acts;
 mod answer;
+mod bands;
 mod documents;
 mod lists;
 mod login;
@@ -154,6 +155,13 @@ pub fn router(app: App) -> Router {
         .route("/api/zones", get(reads::zones))
         .route("/api/overrides", get(reads::overrides))
         .route("/api/wallets/{wallet}", get(reads::wallet))
+        .route("/api/wallets/{wallet}/history", get(bands::history))
+        .route("/api/wallets/{wallet}/leaving", get(bands::leaving))
+        .route("/api/wallets/{wallet}/online-top-up", post(bands::online_top_up))
+        .route("/api/wallets/{wallet}/swap", post(bands::swap))
+        .route("/api/wallets/{wallet}/refund", post(bands::refund))
+        .route("/api/close", get(bands::closing).post(bands::close))
+        .route("/api/close/expire", post(bands::expire))
         .route("/api/bundle", get(reads::bundle))
         .route("/api/categories", get(reads::categories).post(acts::add_category))
         .route("/api/tickets", post(acts::issue))
@@ -174,6 +182,7 @@ pub fn router(app: App) -> Router {
         .route_layer(middleware::from_fn_with_state(app.clone(), login::guard));
     Router::new()
         .route("/", get(pages::console))
+        .route("/wallet", get(pages::wallet))
         .route("/login", post(login::login))
         .route("/texts/{file}", get(pages::texts))
         .route("/api/health", get(reads::health))

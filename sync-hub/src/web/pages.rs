@@ -41,6 +41,15 @@ pub(super) async fn console(State(app): State<App>, headers: HeaderMap) -> Respo
     }
 }
 
+/// `GET /wallet`: one band, or the login page.
+pub(super) async fn wallet(State(app): State<App>, headers: HeaderMap) -> Response {
+    if app.inner.sessions.may_read(&headers) {
+        page("wallet.html")
+    } else {
+        login_page(false, &ApiError::unauthorized())
+    }
+}
+
 /// Everything embedded: style, modules, icon. They hold nothing secret.
 pub(super) async fn asset(uri: Uri) -> Response {
     page(uri.path())
