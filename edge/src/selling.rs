@@ -64,7 +64,7 @@ pub(crate) fn order(station: &Station, asked: &post::Sale) -> Result<Order, NotD
     };
     let asked_under = asked.price_revision.map(|revision| station.catalogue_at(revision));
     let mut priced = match asked_under {
-        Some(Some(rules)) => by(&rules.catalogue)?,
+        Some(Some(catalogue)) => by(&catalogue)?,
         Some(None) => return Err(TillRefusal::PriceChanged(by(&rules.catalogue)?.amount).into()),
         None => by(&rules.catalogue)?,
     };

@@ -303,11 +303,6 @@ impl Station {
         Arc::clone(&self.loaded.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The catalogue as it was under a revision, for a basket that was begun then; `None`: not kept.
-    pub(crate) fn catalogue_at(&self, revision: u32) -> Option<Arc<Rules>> {
-        Some(self.rules()).filter(|rules| rules.catalogue.revision == revision)
-    }
-
     /// Whether the till trains: entries are marked, and nothing moves.
     pub(crate) fn is_training(&self) -> bool {
         self.training.load(Ordering::Relaxed)

@@ -14,7 +14,6 @@ use domain::{
     journal::{Effect, Kind},
     ledger::{CreditItem, Rights},
     time::Hlc,
-    zones::ZoneRules,
 };
 use sync::Section;
 use thiserror::Error;

@@ -4,9 +4,9 @@ use domain::{
     id::{BoxNumber, DeviceId, EntryRef, FestivalId, TicketUid, WalletId, device_id},
     journal::{
         Admission, BandProfile, Block, BlockedKind, CashMove, ChainCursor, Closure, CommitMark, Correction, Corrects,
-        Countersignature, Detail, Effect, Entry, Flags, Genesis, Given, Head, Intent, IntentPurpose, Kind, Marks, Means,
-        Pairing, PreviousHead, Revocation, Sale, SaleLine, SaleMarks, ShiftClose, StaffChange, Terms, TillTotals, TopUp,
-        VoucherTaken, VoucherUse, ZERO_HASH,
+        Countersignature, Detail, Effect, Entry, Flags, Genesis, Given, Head, Intent, IntentPurpose, Kind, Marks,
+        Means, Pairing, PreviousHead, Revocation, Sale, SaleLine, SaleMarks, ShiftClose, StaffChange, Terms,
+        TillTotals, TopUp, VoucherTaken, VoucherUse, ZERO_HASH,
     },
     ledger::{TicketFlags, TicketState, WalletFlags, WalletState},
     money::{Cents, Currency},

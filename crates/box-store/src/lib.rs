@@ -26,8 +26,8 @@ mod zones;
 #[cfg(test)]
 mod tests;
 
-pub use documents::{ConfirmedEdits, OwnEdit};
 pub use blobs::{BlobError, Blobs};
+pub use documents::{ConfirmedEdits, OwnEdit};
 pub use error::{Degraded, OpenError, StoreError};
 pub use knowledge::{DeltaOutcome, Knowledge, NewerSelf, REVOKED_DEVICE, REVOKED_TICKET, Revoked};
 pub use mapped::Mapped;

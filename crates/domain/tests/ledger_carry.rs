@@ -157,7 +157,8 @@ impl Evening {
             self.world.write_credit(Some(record), amount);
             self.links.insert(credit_id(&record), link(&record));
         }
-        let part = Detail::TopUp(TopUp { c_only: true, fee: Cents::ZERO, means: domain::journal::Means::Cash }).to_bytes();
+        let part =
+            Detail::TopUp(TopUp { c_only: true, fee: Cents::ZERO, means: domain::journal::Means::Cash }).to_bytes();
         self.world.push(by, Entry { refers_to: Some(at), part, ..entry(Kind::TOP_UP, Effect::Repay, amount) });
     }
 

@@ -123,7 +123,7 @@ mod tests {
     }
 
     /// Families of texts that a module picks by a value of the view: `tOf("phase", phase)`.
-    const FAMILIES: [(&str, &[&str]); 11] = [
+    const FAMILIES: [(&str, &[&str]); 12] = [
         ("movement", &["sale", "top_up", "refund", "correction", "pending", "other"]),
         ("age", &["tickets", "wallets", "revocations", "bundle"]),
         (
@@ -180,7 +180,8 @@ mod tests {
     ];
 
     fn looks_like_a_key(word: &str) -> bool {
-        let prefixes = ["console-", "wallet-", "gate-", "till-", "top_up-", "status-", "demo-", "age-", "staff-", "shift-"];
+        let prefixes =
+            ["console-", "wallet-", "gate-", "till-", "top_up-", "status-", "demo-", "age-", "staff-", "shift-"];
         prefixes.iter().any(|prefix| word.starts_with(prefix)) && !word.ends_with("-bar")
     }
 

@@ -32,8 +32,7 @@ mod payload;
 
 pub use payload::{
     Ack, BlobPart, BundlePart, Edit, EditAnswer, HaveBundle, HaveDelta, Hello, Ping, Refuse, RefuseCode, Renew,
-    SectionHeld, WantBlob,
-    WantBundle, WantFrom, Welcome,
+    SectionHeld, WantBlob, WantBundle, WantFrom, Welcome,
 };
 
 /// One frame.

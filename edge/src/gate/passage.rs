@@ -16,8 +16,8 @@ use screens::view::GateVerdict;
 use sync::Section;
 
 use crate::{
-    rules::Rules,
     loaded::Loaded,
+    rules::Rules,
     station::Station,
     tap_desk::{ForTicket, RequestId},
 };

@@ -4,7 +4,6 @@
 mod api;
 mod auth;
 mod correction_api;
-mod door;
 mod documents;
 mod door;
 mod events;

@@ -1,4 +1,4 @@
-//! Categories: `number, name_fr, name_en, price, zones`.
+//! Categories: `number, name_fr, name_en, price, zones`, and `voucher_product, voucher_quantity` for vouchers.
 //! Invariant: a number keeps its line; two lines of one number are refused.
 use std::{
     collections::BTreeSet,
@@ -16,8 +16,8 @@ use crate::{
 
 const COLUMNS: input::Columns = input::Columns {
     required: &["number", "name_fr", "name_en", "price", "zones"],
-    further: &[],
-    known: "number, name_fr, name_en, price, zones",
+    further: &["voucher_product", "voucher_quantity"],
+    known: "number, name_fr, name_en, price, zones, voucher_product, voucher_quantity",
     lenient: |_| false,
 };
 
@@ -30,6 +30,8 @@ pub(super) fn import(hub: &mut Hub, file: impl Read, skip_bad: bool) -> Result<T
             name_en: line.cell("name_en").into(),
             price_cents: cell::cents(line.cell("price"))?.get(),
             zones: cell::number("zones", line.cell("zones"))?,
+            voucher_product: optional("voucher_product", line.cell("voucher_product"))?,
+            voucher_quantity: optional("voucher_quantity", line.cell("voucher_quantity"))?.unwrap_or(0),
         };
         if !seen.insert(config.number) {
             return Err(format!("category {} stands in the file twice", config.number));
@@ -59,10 +61,18 @@ pub(super) fn import(hub: &mut Hub, file: impl Read, skip_bad: bool) -> Result<T
 }
 
 pub(super) fn export(reading: &Reading, out: &mut csv::Writer<impl Write>) -> Result<(), ExportError> {
-    out.write_record(COLUMNS.required)?;
-    for Category { number, name_fr, name_en, price, zones } in reading.categories()? {
+    out.write_record(COLUMNS.required.iter().chain(COLUMNS.further))?;
+    for category in reading.categories()? {
+        let Category { number, name_fr, name_en, price, zones, voucher_product, voucher_quantity } = category;
         let (fr, en) = (cell::guarded(&name_fr), cell::guarded(&name_en));
-        out.write_record([number.to_string(), fr, en, price.to_string(), zones.to_string()])?;
+        let product = voucher_product.map(|product| product.to_string()).unwrap_or_default();
+        let quantity = voucher_product.map(|_| voucher_quantity.to_string()).unwrap_or_default();
+        out.write_record([number.to_string(), fr, en, price.to_string(), zones.to_string(), product, quantity])?;
     }
     Ok(())
+}
+
+/// A number, or nothing where the cell is empty.
+fn optional(column: &'static str, text: &str) -> Result<Option<u32>, String> {
+    if text.is_empty() { Ok(None) } else { cell::number(column, text).map(Some) }
 }

@@ -68,7 +68,7 @@ pub(super) fn import(hub: &mut Hub, file: impl Read, skip_bad: bool) -> Result<T
         }
     })?;
     let held = held(hub, &lines.good)?;
-    let mut fresh = Vec::new();
+    let (mut fresh, mut names) = (Vec::new(), Vec::new());
     let mut taken = Taken::default();
     let mut barred: BTreeMap<BarReason, Vec<_>> = BTreeMap::new();
     for (number, wanted) in std::mem::take(&mut lines.good) {
@@ -94,7 +94,11 @@ pub(super) fn import(hub: &mut Hub, file: impl Read, skip_bad: bool) -> Result<T
                     lines.refuse(number, reason);
                 }
                 None => match hub.ordered(id, &order, &categories) {
-                    Ok(ticket) => fresh.push(ticket),
+                    Ok(ticket) => {
+                        let sealed = hub.sealed_name(ticket.uid, &order.holder)?;
+                        names.extend(sealed.map(|sealed| (ticket.uid, sealed)));
+                        fresh.push(ticket);
+                    }
                     Err(HubError::Invalid(reason)) => lines.refuse(number, reason.into()),
                     Err(other) => return Err(other),
                 },
@@ -106,8 +110,10 @@ pub(super) fn import(hub: &mut Hub, file: impl Read, skip_bad: bool) -> Result<T
     let now = hub.now_ms();
     hub.store.transaction::<_, HubError>(|store| {
         fresh.iter().try_for_each(|ticket| store.add_issued(ticket, now))?;
+        names.iter().try_for_each(|(ticket, sealed)| store.put_name(*ticket, sealed))?;
         Ok(())
     })?;
+    hub.blobs.changed();
     for reason in [BarReason::Revoked, BarReason::Blocked] {
         if let Some(tickets) = barred.get(&reason) {
             hub.bar_tickets(tickets, reason)?;

@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use box_store::{Decision, Store};
 use domain::{
     id::{EntryRef, WalletId},
-    journal::{ChipSeen, Detail, Effect, Entry, Intent, IntentPurpose, Kind, Sale, SaleLine},
+    journal::{ChipSeen, Detail, Effect, Entry, Intent, IntentPurpose, Kind, Means, Sale, SaleLine},
     money::{Cents, Currency},
     time::Hlc,
     wristband::{

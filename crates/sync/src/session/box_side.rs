@@ -15,8 +15,8 @@ use super::{CloseReason, HELLO_WITHIN_MS, Millis, PING_EVERY_MS, SILENCE_MS, WIN
 use crate::{
     delta::{Delta, DeltaError, DeltaProgress, Section, SignedDelta},
     frame::{
-        Ack, EditAnswer, Frame, HaveBundle, HaveDelta, Hello, PROTOCOL, Ping, Refuse, RefuseCode, SectionHeld, WantFrom,
-        Welcome,
+        Ack, EditAnswer, Frame, HaveBundle, HaveDelta, Hello, PROTOCOL, Ping, Refuse, RefuseCode, SectionHeld,
+        WantFrom, Welcome,
     },
     segment::{SEGMENT_ENTRIES, Segment},
     vector::{Branch, JournalHeads, VersionVector, hash16},

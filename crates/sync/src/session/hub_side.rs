@@ -12,8 +12,8 @@ use super::{CloseReason, HELLO_WITHIN_MS, Millis, Quota, SILENCE_MS, WINDOW, ide
 use crate::{
     delta::{Section, SignedDelta},
     frame::{
-        Ack, BUNDLE_PART, BlobPart, BundlePart, Edit, EditAnswer, Frame, HaveBundle, HaveDelta, Hello, PROTOCOL, Refuse,
-        RefuseCode, Renew, SectionHeld, WantBlob, WantBundle, WantFrom, Welcome,
+        Ack, BUNDLE_PART, BlobPart, BundlePart, Edit, EditAnswer, Frame, HaveBundle, HaveDelta, Hello, PROTOCOL,
+        Refuse, RefuseCode, Renew, SectionHeld, WantBlob, WantBundle, WantFrom, Welcome,
     },
     segment::{Segment, SegmentError},
     vector::{MAX_BRANCHES, VersionVector},
