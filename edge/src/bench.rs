@@ -2,7 +2,7 @@
 //! Invariant: everything between the request and the chip is the box's own code.
 use std::{sync::Arc, time::Instant};
 
-use box_store::StoreConfig;
+use box_store::{Blobs, StoreConfig};
 use domain::{
     bundle::{Bundle, BundleBody, Category, Policy, Product},
     id::{BoxNumber, WalletId},
@@ -29,6 +29,7 @@ use sync::enrolment::{BoxConfig, ScreenTls};
 use crate::{
     clock::TrustedClock,
     config::Enrolled,
+    loaded::Loaded,
     rules::Rules,
     station::{Station, fresh_id},
     tap_desk::{Purpose, RequestId},
@@ -200,6 +201,7 @@ impl Bench {
             screen_key: "ab".into(),
             listen_https: "127.0.0.1:0".into(),
             devices: "virtual".into(),
+            names: None,
         };
         let store = StoreConfig {
             path: dir.path().join("store.db"),
@@ -214,7 +216,9 @@ impl Bench {
         let enrolled = Enrolled::for_tests(dir.path(), key(BOX), founding(), device_chain, vec![credit], config);
         let bundle = Bundle { festival: founding().festival(), founding: founding(), signer: [0; 32], body };
         let clock = TrustedClock::at_boot(0, 0, Instant::now());
-        let station = Station::new(enrolled, store, bundle, clock, Box::new(NoLight));
+        let blobs = Blobs::beside(&dir.path().join("store.db"));
+        let loaded = Loaded::new(bundle, &blobs, roles).unwrap();
+        let station = Station::new(enrolled, store, blobs, loaded, clock, Box::new(NoLight));
         Self { station: Arc::new(station), reader: BenchReader::new(), _dir: dir }
     }
 

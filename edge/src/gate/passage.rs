@@ -122,7 +122,7 @@ impl Passer {
         let bundle = access::FromBundle {
             revoked: body.revoked.binary_search(&uid).is_ok(),
             blocked: body.blocked.binary_search(&uid).is_ok(),
-            held: None,
+            held: loaded.held_ticket(&uid),
         };
         let named = view.hub_ticket(&uid);
         let (revoked, blocked) = access::barred(bundle, named.as_ref(), told_ms / 1000 >= body.issued);

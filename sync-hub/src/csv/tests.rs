@@ -189,7 +189,11 @@ proptest! {
             let Some(price) = Cents::new(*price) else { continue };
             let name: String = name.chars().filter(|c| !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')).collect();
             let name = if name.trim().is_empty() { "n".to_string() } else { name.trim().to_string() };
-            let category = domain::bundle::Category { number: *number, name_fr: name.clone(), name_en: name, price, zones: *zones };
+            let voucher_product = zones.is_multiple_of(2).then_some(*zones);
+            let voucher_quantity = voucher_product.map_or(0, |_| zones % 7 + 1);
+            let category = domain::bundle::Category {
+                number: *number, name_fr: name.clone(), name_en: name, price, zones: *zones, voucher_product, voucher_quantity,
+            };
             hub.add_category(&category).unwrap();
         }
         let list = written(&hub, Table::Categories);

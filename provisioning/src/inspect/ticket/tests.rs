@@ -88,6 +88,8 @@ fn bundle() -> Bundle {
             name_en: "Full".into(),
             price: cents(1),
             zones: 5,
+            voucher_product: None,
+            voucher_quantity: 0,
         }],
         events: vec![ImportedEvent { index: 2, slug: "main".into(), keys: vec![RawKey(*main[0].as_bytes())] }],
         products: vec![PretixProduct { event: 2, item: 1, name: "Full festival".into(), zones: 1 }],
