@@ -1,5 +1,5 @@
 use domain::{
-    journal::{IntentPurpose, Kind},
+    journal::{Closure, Detail, IntentPurpose, Kind, TillTotals},
     trust::Roles,
 };
 
@@ -120,8 +120,10 @@ fn a_refund_without_the_band_waits_like_a_swap_and_a_closed_journal_is_done() {
     let dir = sample::hub_dir();
     let (mut hub, mut desk, mut bar, _) = festival(dir.path());
     for one in [&mut desk, &mut bar] {
+        let (period, perpetual) = (TillTotals::default(), TillTotals::default());
+        let part = Closure { number: 1, is_final: true, period, perpetual, last: 0 };
         let closure = one.entry(Kind::CLOSURE, Effect::None, 0);
-        one.commit(closure);
+        one.commit(Entry { part: Detail::Closure(part).to_bytes(), ..closure });
     }
     assert_eq!(hub.empty_band(wallet(OLD), Way::Refund, false).unwrap().moved_cents, 0);
     hub.ingest(&[desk.segment(3, desk.bodies.len()), bar.segment(1, bar.bodies.len())]).unwrap();

@@ -4,7 +4,7 @@ mod ledger_world;
 
 use domain::{
     id::EntryRef,
-    journal::{Detail, Effect, Entry, IntentPurpose, Kind},
+    journal::{Closure, Detail, Effect, Entry, IntentPurpose, Kind, TillTotals},
     ledger::{Standing, Verdict, WalletFlags, chip_forks, fold_wallet, verdicts},
     wristband::RecordId,
 };
@@ -51,14 +51,21 @@ fn another_box_cannot_give_an_intent_up_or_void_it() {
     assert_eq!(verdict(&world, open), Verdict::Doubt);
 }
 
+fn closure(is_final: bool) -> Entry {
+    let (period, perpetual) = (TillTotals::default(), TillTotals::default());
+    let part = Detail::Closure(Closure { number: 1, is_final, period, perpetual, last: 0 }).to_bytes();
+    Entry { part, ..entry(Kind::CLOSURE, Effect::None, 0) }
+}
+
 #[test]
 fn a_closed_journal_gives_up_what_stands_before_its_closure() {
     let mut world = funded();
     let open = world.sale(BAR_A, 300, End::Written);
     world.sale(BAR_B, 100, End::Committed);
-    world.push(BAR_B, entry(Kind::CLOSURE, Effect::None, 0));
+    world.push(BAR_B, closure(true));
+    world.push(BAR_A, closure(false));
     assert_eq!(verdict(&world, open), Verdict::Doubt);
-    world.push(BAR_A, entry(Kind::CLOSURE, Effect::None, 0));
+    world.push(BAR_A, closure(true));
     assert_eq!(verdict(&world, open), Verdict::Applied);
 }
 

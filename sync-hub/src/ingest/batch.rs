@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use domain::{
     id::{DeviceId, EntryRef, TicketUid, WalletId},
-    journal::{BlockedKind, Detail, Effect, Entry, Kind, Subject},
+    journal::{BlockedKind, Detail, Effect, Entry, Kind, Subject, closes_journal},
     ledger::{Standing, closes},
     money::Currency,
 };
@@ -161,10 +161,11 @@ pub(crate) fn about(entry: &Entry) -> About {
         return About::Unknown(subject, entry.other);
     }
     if subject.is_none() {
-        return if entry.kind == Kind::CLOSURE { About::Closure } else { About::Nothing };
+        return if closes_journal(entry) { About::Closure } else { About::Nothing };
     }
     match (entry.effect, entry.kind) {
-        (_, Kind::CLOSURE) => About::Closure,
+        (_, Kind::CLOSURE) if closes_journal(entry) => About::Closure,
+        (_, Kind::CLOSURE) => About::Nothing,
         (_, Kind::PAIRING) if !entry.other.is_none() => About::Pairing(subject.wallet(), entry.other.ticket()),
         (_, Kind::COUNTERSIGNATURE) => About::Countersigned(subject.device()),
         (_, Kind::BLOCK | Kind::UNBLOCK | Kind::REVOCATION) => blocked(entry),

@@ -3,7 +3,7 @@ mod closure;
 mod sale_marks;
 mod till;
 
-pub use closure::{Closure, TillTotals, is_closed};
+pub use closure::{Closure, TillTotals, closes_journal, is_closed};
 pub use sale_marks::{Corrects, Given, SaleMarks, VoucherUse};
 pub use till::{CashMove, Correction, Means, ShiftClose, StaffChange, VoucherTaken};
 

@@ -11,7 +11,7 @@ pub use chain::{ChainCursor, CommitMark, EntryHash, Head, ZERO_HASH, link};
 pub use detail::{
     BandProfile, Block, BlockedKind, CashMove, ChipSeen, Closure, Correction, Corrects, Countersignature, Detail,
     DetailError, Genesis, Given, Intent, IntentPurpose, Means, PreviousHead, Revocation, Sale, SaleLine, SaleMarks,
-    ShiftClose, StaffChange, TillTotals, TopUp, VoucherTaken, VoucherUse, is_closed,
+    ShiftClose, StaffChange, TillTotals, TopUp, VoucherTaken, VoucherUse, closes_journal, is_closed,
 };
 pub use entry::{BODY_MAX, Effect, Entry, EntryError, Flags, HEADER_LEN, Kind, Subject};
 pub use part_credit::{OnlineCredit, OnlineTopUp};

@@ -224,7 +224,7 @@ impl<'a> Evidence<'a> {
         if let Some(record) = e.online_credit().and_then(|credit| credit.record.as_ref()) {
             self.credit_links.insert(credit_id(record), credit_link(record));
         }
-        if e.entry.kind == Kind::CLOSURE {
+        if matches!(&e.detail, Detail::Closure(closure) if closure.is_final) {
             self.closures.push(e.at);
         }
         if let Some(intent) = e.intent() {

@@ -123,6 +123,12 @@ pub fn is_closed<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> bool {
     })
 }
 
+/// Whether this entry closes its journal for the event: a day's closure does not.
+pub fn closes_journal(entry: &Entry) -> bool {
+    let closure = (entry.kind == Kind::CLOSURE).then(|| super::Detail::of(entry));
+    matches!(closure, Some(Ok(super::Detail::Closure(closure))) if closure.is_final)
+}
+
 fn zigzag(n: i64) -> u64 {
     (n.wrapping_shl(1) ^ n.wrapping_shr(63)).cast_unsigned()
 }
