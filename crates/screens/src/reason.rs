@@ -32,6 +32,8 @@ pub const REASON_CODES: &[&str] = &[
     "band.tampered",
     "band.unusable",
     "band.blocked",
+    "band.swapped",
+    "band.refunded",
     "band.already_paired",
     "band.wrong_band",
     "band.frozen",
