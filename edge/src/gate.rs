@@ -6,6 +6,7 @@ pub(crate) mod band;
 pub(crate) mod exception;
 pub(crate) mod passage;
 pub(crate) mod reasons;
+pub(crate) mod search;
 
 use domain::{
     access::{self, Direction, GateRefusal},
