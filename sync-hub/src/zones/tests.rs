@@ -221,7 +221,7 @@ fn who_was_found_by_name_is_listed_beside_the_overrides_and_takes_a_place_like_e
     let mut hub = hub(dir.path());
     let mut gate = SampleBox::new(20, Roles::GATE);
     let part = Admission { scheme: 1, marks: Marks::BY_NAME, product: [1, 0, 0, 0], reason: String::new() };
-    let entry = Entry { subject: TicketUid([9; 16]).into(), ..gate.entry(Kind::ADMISSION, Effect::In, 0) };
+    let entry = Entry { subject: domain::id::TicketUid([9; 16]).into(), ..gate.entry(Kind::ADMISSION, Effect::In, 0) };
     gate.commit(Entry { part: Detail::Admission(part).to_bytes(), operator: 7, ..entry });
     hub.ingest(&[gate.segment(0, 2)]).unwrap();
     hub.publish().unwrap();

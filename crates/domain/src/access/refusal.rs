@@ -152,7 +152,7 @@ impl GateRefusal {
         let ms = |s: u64| s.saturating_mul(1000).to_string();
         match self {
             Self::NotYetValid(time) | Self::Expired(time) => Vec::from([("time", ms(*time))]),
-            Self::StaleKnowledge(seconds) => Vec::from([("age", seconds.div_ceil(60).to_string())]),
+            Self::StaleKnowledge(seconds) => Vec::from([("age", (seconds / 60).to_string())]),
             Self::TimeUncertain(seconds) => Vec::from([("seconds", seconds.to_string())]),
             Self::ZoneNotAllowed(zone) | Self::ZoneNoShare(zone) | Self::StaffZoneNotAllowed(zone) => {
                 Vec::from([("number", zone.to_string())])
