@@ -23,7 +23,7 @@ struct Gate {
 
 impl Gate {
     fn new(n: u8) -> Self {
-        Self { journal: SampleBox::new(n, Roles::GATE), sent: 0, share: Share::default(), guests: n * 16 }
+        Self { journal: SampleBox::new(n, Roles::GATE), sent: 0, share: Share::default(), guests: n * 4 }
     }
 
     fn say(&mut self, places: u32) -> EntryRef {
