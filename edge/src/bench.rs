@@ -4,13 +4,18 @@ use std::{sync::Arc, time::Instant};
 
 use box_store::{Blobs, StoreConfig};
 use domain::{
-    bundle::{Bundle, BundleBody, Category, Policy, Product},
-    id::{BoxNumber, WalletId},
+    bundle::{BlobRef, Bundle, BundleBody, Category, Policy, Product, SECTION_NAMES, SECTION_TICKETS},
+    id::{BoxNumber, TicketUid, WalletId},
     journal::{Entry, Kind},
     money::{Cents, Currency},
-    secrets::{BandSecrets, MasterSecret},
+    names::{self, Named},
+    secrets::{BandSecrets, MasterSecret, NamesKey},
     staff::{Member, StaffRoles},
-    ticket::own::OwnTicket,
+    ticket::{
+        own::OwnTicket,
+        snapshot::{self, SnapshotProduct, SnapshotTicket},
+        uid_of_own,
+    },
     till::{Basket, PriceList, Priced},
     trust::{Certificate, CertificateChain, Founding, Purpose as KeyPurpose, Roles, Scope, SignedCertificate},
     wristband::{ChipKind, initial_pages, layout},
@@ -50,7 +55,7 @@ pub(crate) struct Bench {
     /// The box.
     pub station: Arc<Station>,
     reader: BenchReader,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 /// A wristband and its wallet.
@@ -93,6 +98,10 @@ fn chain(purpose: KeyPurpose, subject: u8, roles: Roles) -> CertificateChain {
         scope: Scope { roles, kinds: u64::MAX, box_numbers: (12, 19), ..Scope::nothing("here") },
     };
     CertificateChain(vec![SignedCertificate::issue(certificate, &key(ROOT))])
+}
+
+fn names_key() -> NamesKey {
+    MasterSecret([22; 32]).names_key(&founding().festival())
 }
 
 fn secrets() -> BandSecrets {
@@ -166,6 +175,48 @@ impl Bench {
         Self::of_body(body())
     }
 
+    /// A gate with a bar, which has the names of these holders; `change` is made to what the snapshot says of each.
+    pub(crate) fn gate(holders: &[(u8, &str)], change: impl Fn(u8, &mut SnapshotTicket)) -> Self {
+        let mut body = body();
+        let product = Some(SnapshotProduct { event: 0, product: 1 });
+        let mut held = Vec::new();
+        let mut named = Vec::new();
+        for (number, name) in holders {
+            let ticket = Self::uid_of_ticket(*number);
+            let mut said = SnapshotTicket { product, window: Some((0, 0)), zones: 1, ..SnapshotTicket::bare(ticket) };
+            change(*number, &mut said);
+            held.push(said);
+            named.push(Named { name: (*name).into(), ticket, product });
+        }
+        let festival = founding().festival();
+        let tickets = snapshot::write(&festival, 1, held);
+        let names = names::seal(&festival, &names_key(), &[5; 20], &named).unwrap();
+        let blobs = [(SECTION_TICKETS, tickets), (SECTION_NAMES, names)];
+        let count = u32::try_from(holders.len()).unwrap();
+        body.sections = blobs.iter().map(|(number, bytes)| BlobRef::of(bytes, count).section(*number)).collect();
+        body.sections.sort_by_key(|section| section.number);
+        let blobs: Vec<_> = blobs.into_iter().map(|(_, bytes)| (BlobRef::of(&bytes, count), bytes)).collect();
+        Self::of(body, Roles::GATE.and(Roles::BAR), &blobs)
+    }
+
+    /// Who the ticket of this number is ([`Self::ticket`]).
+    pub(crate) fn uid_of_ticket(number: u8) -> TicketUid {
+        uid_of_own(&founding().festival(), &[number; 12])
+    }
+
+    /// The folder that the box lives in.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
+    /// A waiter and a supervisor are on the list from now on.
+    pub(crate) fn take_on_staff(&self) {
+        let sells = StaffRoles::BAR.and(StaffRoles::TOP_UP);
+        self.set_rules(|rules| {
+            rules.staff.members = vec![member(WAITER, sells), member(SUPERVISOR, sells.and(StaffRoles::SUPERVISOR))];
+        });
+    }
+
     /// The same with another bundle.
     pub(crate) fn with_bundle(change: impl FnOnce(&mut BundleBody)) -> Self {
         let mut body = body();
@@ -176,16 +227,16 @@ impl Bench {
     /// The same with a waiter and a supervisor on the list.
     pub(crate) fn with_staff() -> Self {
         let bench = Self::new();
-        let sells = StaffRoles::BAR.and(StaffRoles::TOP_UP);
-        bench.set_rules(|rules| {
-            rules.staff.members = vec![member(WAITER, sells), member(SUPERVISOR, sells.and(StaffRoles::SUPERVISOR))];
-        });
+        bench.take_on_staff();
         bench
     }
 
     fn of_body(body: BundleBody) -> Self {
+        Self::of(body, Roles::BAR.and(Roles::TOP_UP), &[])
+    }
+
+    fn of(body: BundleBody, roles: Roles, with: &[(BlobRef, Vec<u8>)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let roles = Roles::BAR.and(Roles::TOP_UP);
         let device_chain = chain(KeyPurpose::Device, BOX, roles).to_bytes();
         let config = BoxConfig {
             version: 1,
@@ -201,7 +252,7 @@ impl Bench {
             screen_key: "ab".into(),
             listen_https: "127.0.0.1:0".into(),
             devices: "virtual".into(),
-            names: None,
+            names: roles.has(Roles::GATE).then(names_key),
         };
         let store = StoreConfig {
             path: dir.path().join("store.db"),
@@ -217,9 +268,10 @@ impl Bench {
         let bundle = Bundle { festival: founding().festival(), founding: founding(), signer: [0; 32], body };
         let clock = TrustedClock::at_boot(0, 0, Instant::now());
         let blobs = Blobs::beside(&dir.path().join("store.db"));
+        with.iter().for_each(|(blob, bytes)| blobs.put(blob, bytes).unwrap());
         let loaded = Loaded::new(bundle, &blobs, roles).unwrap();
         let station = Station::new(enrolled, store, blobs, loaded, clock, Box::new(NoLight));
-        Self { station: Arc::new(station), reader: BenchReader::new(), _dir: dir }
+        Self { station: Arc::new(station), reader: BenchReader::new(), dir }
     }
 
     /// Other rules from now on.

@@ -6,6 +6,7 @@ pub(crate) mod band;
 pub(crate) mod exception;
 pub(crate) mod passage;
 pub(crate) mod reasons;
+pub(crate) mod search;
 
 use domain::{
     access::{self, Direction, GateRefusal},
@@ -26,18 +27,18 @@ pub(crate) fn scan(station: &Station, text: &str) -> GateVerdict {
         Ok(passer) => judge(station, passer, Wish::default()),
         Err(unread) => {
             station.remember_refused(None);
-            show(station, unread)
+            show(station, *unread)
         }
     }
 }
 
 /// Whose ticket a text is, or the verdict on a text that is none.
-pub(crate) fn read(station: &Station, text: &str) -> Result<Passer, GateVerdict> {
+pub(crate) fn read(station: &Station, text: &str) -> Result<Passer, Box<GateVerdict>> {
     let loaded = station.bundle();
     let (ticket, key) = loaded.verifier.read_with_key(text).map_err(|error| {
         let scheme = Scheme::of(text).map(Scheme::code).unwrap_or("unknown").to_owned();
         let at_unix_ms = station.now_ms();
-        GateVerdict { code: Some(error.code().into()), scheme, at_unix_ms, ..GateVerdict::default() }
+        Box::new(GateVerdict { code: Some(error.code().into()), scheme, at_unix_ms, ..GateVerdict::default() })
     })?;
     let (now, policy) = (station.trusted_time(), &loaded.bundle.body.policy);
     let key = key.map_or(Ok(false), |key| access::check_key(key, policy, now));

@@ -28,7 +28,6 @@ mod share;
 mod shift;
 mod staff_session;
 mod station;
-mod supervisor;
 mod tap_desk;
 mod tapping;
 mod training;

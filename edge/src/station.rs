@@ -81,7 +81,8 @@ pub(crate) struct Station {
     /// Who may edit them at present.
     pub managers: Managers,
     gate: Mutex<Gate>,
-    attempts: crate::supervisor::Kept,
+    /// Held while names are searched: one search at a time opens the sealed names.
+    pub searching: Mutex<()>,
     hub: Mutex<HubLink>,
     light: Mutex<Box<dyn SignalLight>>,
     seen_green: Mutex<Vec<EntryRef>>,
@@ -198,7 +199,7 @@ impl Station {
             taking: Mutex::default(),
             loaded: RwLock::new(Arc::new(loaded)),
             gate: Mutex::default(),
-            attempts: Mutex::default(),
+            searching: Mutex::default(),
             hub: Mutex::default(),
             light: Mutex::new(light),
             seen_green: Mutex::default(),
@@ -505,11 +506,6 @@ impl Station {
     /// The last one who was refused.
     pub(crate) fn last_refused(&self) -> Option<Passer> {
         lock(&self.gate).last_refused.clone()
-    }
-
-    /// Wrong PINs at this box.
-    pub(crate) fn attempts(&self) -> &crate::supervisor::Kept {
-        &self.attempts
     }
 
     /// The band was paired to the ticket on the screen.

@@ -76,7 +76,8 @@ pub(crate) fn counted(entry: &Entry, device: DeviceId, epoch: u32, seq: u32) -> 
 
 /// Whether an entry stands in the list of overrides.
 pub(crate) fn is_override(entry: &Entry) -> bool {
-    matches!(entry.effect, Effect::In | Effect::Out) && domain::ledger::marks_of(entry).has(Marks::OVERRIDE)
+    let marks = domain::ledger::marks_of(entry);
+    matches!(entry.effect, Effect::In | Effect::Out) && (marks.has(Marks::OVERRIDE) || marks.has(Marks::BY_NAME))
 }
 
 /// Under what overrides are found in `touches`: no wallet or ticket has this id.
@@ -272,7 +273,8 @@ impl Hub {
             let journal = self.journals.at(at);
             let counts = matches!(journal.standing(&body, place, currency), Standing::InForce | Standing::Disputed);
             let entry = body.entry();
-            let (true, Ok(Detail::Admission(Admission { reason, scheme, .. }))) = (counts, Detail::of(entry)) else {
+            let (true, Ok(Detail::Admission(Admission { reason, scheme, marks, .. }))) = (counts, Detail::of(entry))
+            else {
                 continue;
             };
             let stored = boxes.iter().find(|stored| stored.device == journal.device);
@@ -280,7 +282,7 @@ impl Hub {
                 at_unix_ms: entry.hlc.unix_ms(),
                 place: stored.map_or_else(|| journal.device.to_hex(), |stored| stored.place.clone()),
                 zone: entry.zone,
-                reason,
+                reason: if marks.has(Marks::BY_NAME) { "found_by_name".into() } else { reason },
                 operator: entry.operator,
                 with_ticket: scheme != 0,
                 entry: journal.entry_ref(place.seq).to_string(),

@@ -43,7 +43,7 @@ def part(kind, data):
         return found
     if kind in (1, 21):
         found = {"scheme": fields.uint(1), "marks": fields.uint(1), "product": [fields.varint() for _ in range(4)]}
-        need(found["marks"] < 64, "marks")
+        need(found["marks"] < 128, "marks")
         if found["marks"] & 4:
             found["reason"] = fields.rest()
             need(1 <= len(found["reason"]) <= 32 and all(0x21 <= byte <= 0x7E for byte in found["reason"]), "reason")

@@ -233,14 +233,17 @@ impl Gate<'_> {
         Ok(Passage { product, direction: Direction::In, marks })
     }
 
-    /// Windows, then product and zone. `true`: a window could not be checked.
+    /// Whether it is a voucher, windows, then product and zone. `true`: a window could not be checked.
     fn check_ticket(&self, ticket: &Ticket) -> Result<(ProductName, bool), GateRefusal> {
         let policy = &self.bundle.body.policy;
-        let uncertain = window::of_ticket(ticket, policy, self.now)?;
         let category = match ticket.product {
             Product::Category(number) => number,
             Product::Pretix { .. } => 0,
         };
+        if self.bundle.category(category).is_some_and(|sold| sold.voucher_product.is_some()) {
+            return Err(GateRefusal::Voucher);
+        }
+        let uncertain = window::of_ticket(ticket, policy, self.now)?;
         let (name, opened) = name_of(ticket, self.bundle).ok_or(GateRefusal::ProductNotAllowed)?;
         if opened == 0 {
             return Err(GateRefusal::ProductNotAllowed);

@@ -263,6 +263,13 @@ fn what_a_supervisor_decided_or_only_counted_is_no_double_admission() {
 }
 
 #[test]
+fn a_guest_found_by_name_whose_ticket_entered_elsewhere_is_a_double_admission() {
+    let found = marked(passage(2, 1, Effect::In, 20), Marks::BY_NAME);
+    let fold = fold_ticket(TICKET, &[passage(1, 1, Effect::In, 10), found]);
+    assert_eq!((fold.doubles.len(), fold.doubles[0].excess), (1, 1));
+}
+
+#[test]
 fn each_zone_knows_for_itself_whether_the_ticket_is_inside() {
     let in_zone = |passage: TicketEntry, zone| TicketEntry { entry: Entry { zone, ..passage.entry }, ..passage };
     let set = [

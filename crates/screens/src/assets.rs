@@ -123,7 +123,8 @@ mod tests {
     }
 
     /// Families of texts that a module picks by a value of the view: `tOf("phase", phase)`.
-    const FAMILIES: [(&str, &[&str]); 12] = [
+    const FAMILIES: [(&str, &[&str]); 13] = [
+        ("found", &["fresh", "inside", "used", "revoked", "blocked"]),
         ("movement", &["sale", "top_up", "refund", "correction", "pending", "other"]),
         ("age", &["tickets", "wallets", "revocations", "bundle"]),
         (

@@ -73,6 +73,19 @@ pub struct ReplaceBand {
     pub pin: String,
 }
 
+/// `/api/gate/admit-found`: somebody found by name passes without showing the ticket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdmitFound {
+    /// Idempotency key, 32 hexadecimal digits.
+    pub id: String,
+    /// As in [`crate::view::FoundGuest::ticket`].
+    pub ticket: String,
+    /// A supervisor's word, where the festival has a staff list.
+    #[serde(default)]
+    pub supervisor: Option<Pin>,
+}
+
 /// `/api/till/sale`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::Lang;
 
 mod documents;
+mod found;
 mod hub;
 mod outcome;
 mod shop;
@@ -16,6 +17,7 @@ mod staff;
 mod zones;
 
 pub use documents::{DocumentView, EditBody, EditView, FieldConflict, FieldProblem, FieldStatement, SettleBody};
+pub use found::{FoundGuest, FoundGuests, FoundState};
 pub use hub::{Conflict, ConflictKind, ConflictPlace, DemoBox, DemoView, HubBox, HubView, StoryLine, Totals};
 pub use outcome::{Args, GateVerdict, GateView, HourView, Pairing, Phase, TapResult, TillView, TopUpView};
 pub use shop::{Corrigible, Movement, ParkedView, ReasonView, ScannedVoucher, ShiftView, ShopView};

@@ -45,10 +45,19 @@ enum Who {
 pub(crate) struct Wish {
     /// Which way; `None` as the gate is switched.
     pub direction: Option<Direction>,
-    /// A supervisor's word: who, and the reason code.
-    pub supervisor: Option<(u32, String)>,
+    /// Somebody's word: a supervisor's number, or 0 where the festival has no staff list, and on what.
+    pub word: Option<(u32, Word)>,
     /// The screen's request, so that it is not done twice.
     pub request: Option<RequestId>,
+}
+
+/// What a supervisor gives a word for.
+#[derive(Clone, Debug)]
+pub(crate) enum Word {
+    /// Somebody passes against the rules; the reason code.
+    Against(String),
+    /// Somebody is who they say, found by name; the rules are asked all the same.
+    ByName,
 }
 
 /// What the transaction decided.
@@ -113,20 +122,10 @@ impl Passer {
 
     fn known(&self, view: &View<'_>, loaded: &Loaded, zone: u16) -> KnownTicket {
         let Some(uid) = self.subject(&loaded.bundle.festival) else { return KnownTicket::default() };
-        let known = KnownTicket::of(&view.ticket(&uid), zone);
-        if !matches!(self.who, Who::Ticket(..)) {
-            return known;
+        match &self.who {
+            Who::Ticket(..) => known_ticket(view, loaded, zone, &uid),
+            Who::Staff(_) | Who::Nobody => KnownTicket::of(&view.ticket(&uid), zone),
         }
-        let body = &loaded.bundle.body;
-        let told_ms = view.knowledge(Section::Tickets).map_or(0, |known| known.hub_time_ms);
-        let bundle = access::FromBundle {
-            revoked: body.revoked.binary_search(&uid).is_ok(),
-            blocked: body.blocked.binary_search(&uid).is_ok(),
-            held: loaded.held_ticket(&uid),
-        };
-        let named = view.hub_ticket(&uid);
-        let (revoked, blocked) = access::barred(bundle, named.as_ref(), told_ms / 1000 >= body.issued);
-        KnownTicket { revoked, blocked, ..known }
     }
 
     fn judge(
@@ -137,6 +136,9 @@ impl Passer {
         direction: Direction,
     ) -> Result<Passage, GateRefusal> {
         let blocked = |wallet: &WalletId| view.wallet(wallet).flags.has(WalletFlags::BLOCKED);
+        if direction == Direction::In && view.is_closed() {
+            return Err(GateRefusal::JournalClosed);
+        }
         if direction == Direction::In && self.wallet.as_ref().is_some_and(blocked) {
             return Err(GateRefusal::BandBlocked);
         }
@@ -154,8 +156,8 @@ impl Passer {
         }
     }
 
-    /// What a supervisor decided: nothing is asked but who it is.
-    fn overridden(&self, loaded: &Loaded, known: &KnownTicket, direction: Direction) -> Passage {
+    /// What was decided: nothing is asked but who it is.
+    fn decided(&self, by: Marks, loaded: &Loaded, known: &KnownTicket, direction: Direction) -> Passage {
         let name = |member: &Member| ProductName { fr: member.name.clone(), en: member.name.clone() };
         let product = match &self.who {
             Who::Ticket(ticket, _) => access::name_of(ticket, &loaded.bundle).map(|(name, _)| name).unwrap_or_default(),
@@ -163,7 +165,7 @@ impl Passer {
             Who::Nobody => ProductName::default(),
         };
         let out = direction == Direction::Out;
-        let marks = Marks::OVERRIDE.with_if(Marks::NOT_INSIDE, out && !known.inside);
+        let marks = by.with_if(Marks::NOT_INSIDE, out && !known.inside);
         Passage { product, direction, marks }
     }
 
@@ -224,6 +226,20 @@ pub(super) fn ticket_of(uid: TicketUid, terms: &Terms) -> Option<Ticket> {
     })
 }
 
+/// What is known of a ticket in a zone, the bundle's word included.
+pub(super) fn known_ticket(view: &View<'_>, loaded: &Loaded, zone: u16, uid: &TicketUid) -> KnownTicket {
+    let body = &loaded.bundle.body;
+    let told_ms = view.knowledge(Section::Tickets).map_or(0, |known| known.hub_time_ms);
+    let bundle = access::FromBundle {
+        revoked: body.revoked.binary_search(uid).is_ok(),
+        blocked: body.blocked.binary_search(uid).is_ok(),
+        held: loaded.held_ticket(uid),
+    };
+    let named = view.hub_ticket(uid);
+    let (revoked, blocked) = access::barred(bundle, named.as_ref(), told_ms / 1000 >= body.issued);
+    KnownTicket { revoked, blocked, ..KnownTicket::of(&view.ticket(uid), zone) }
+}
+
 /// What this gate knows of its zone's places; `None` without a capacity. The hub's word counts, before it the rules.
 pub(crate) fn places(view: &View<'_>, rules: &Rules, zone: u16, connected: bool) -> Option<Places> {
     let known = view.zone_places(zone);
@@ -254,20 +270,30 @@ pub(super) fn record(station: &Station, passer: &Passer, wish: Wish) -> Result<O
             .subject(&loaded.bundle.festival)
             .is_some_and(|uid| view.paired_wallet(&uid).is_some() || view.ticket(&uid).wallet.is_some());
         let done_before = wish.request.and_then(|request| view.answer(&request));
-        let judged = match &wish.supervisor {
-            Some(_) => Ok(passer.overridden(&loaded, &known, direction)),
-            None => passer.judge(view, &gate, &known, direction),
+        let judge = || passer.judge(view, &gate, &known, direction);
+        let judged = match wish.word.as_ref().map(|(_, word)| word) {
+            Some(Word::Against(_)) => Ok(passer.decided(Marks::OVERRIDE, &loaded, &known, direction)),
+            // its own admission would refuse it
+            Some(Word::ByName) if done_before.is_some() => {
+                Ok(passer.decided(Marks::BY_NAME, &loaded, &known, direction))
+            }
+            Some(Word::ByName) => {
+                judge().map(|passage| Passage { marks: passage.marks.with_if(Marks::BY_NAME, true), ..passage })
+            }
+            None => judge(),
         };
         match judged {
             Ok(passage) if done_before.is_some() => {
                 Decision::nothing((Judged::Passed(passage), is_paired, done_before))
             }
             Ok(passage) => {
-                let by = wish.supervisor.as_ref();
-                let reason = by.map(|(_, reason)| reason.clone()).unwrap_or_default();
+                let reason = match &wish.word {
+                    Some((_, Word::Against(reason))) => reason.clone(),
+                    Some((_, Word::ByName)) | None => String::new(),
+                };
                 let mut entry = entry(&passer, &passage, reason, &loaded.bundle.festival, loaded.bundle.currency());
                 entry.zone = zone;
-                entry.operator = by.map_or(operator, |(supervisor, _)| *supervisor);
+                entry.operator = wish.word.as_ref().map_or(operator, |(supervisor, _)| *supervisor);
                 if alone {
                     entry.flags = entry.flags.with(Flags::ALONE);
                 }
@@ -308,12 +334,14 @@ pub(super) fn codes(marks: Marks) -> Vec<String> {
         (Marks::TIME_UNCERTAIN, "gate.time_uncertain"),
         (Marks::STALE, "gate.stale_knowledge"),
         (Marks::OVERRIDE, "gate.override"),
+        (Marks::BY_NAME, "gate.search_admitted"),
         (Marks::NOT_INSIDE, "gate.not_inside"),
     ];
     all.into_iter().filter(|(mark, _)| marks.has(*mark)).map(|(_, code)| code.to_owned()).collect()
 }
 
-fn tail(id: &str) -> String {
+/// The end of an id, as people compare it.
+pub(super) fn tail(id: &str) -> String {
     let start = id.char_indices().rev().nth(3).map_or(0, |(at, _)| at);
     id.get(start..).unwrap_or_default().to_owned()
 }

@@ -3,28 +3,24 @@
 //! `POST /api/gate/override` `{"id", "who": "last" | "nobody", "out", "operator", "pin", "reason"}` lets somebody pass on a
 //! supervisor's word; the answer is the verdict, and the same id again is the same passage.
 //! `POST /api/gate/replace-band` `{"text", "operator", "pin"}` lets the next band stand for a ticket instead of its old one.
+//! `GET /api/gate/search?q=` finds holders by name: `{"guests", "more"}`. `POST /api/gate/admit-found` `{"id", "ticket",
+//! "supervisor"?}` lets one of them pass, by the rules; the answer is the verdict.
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
-    extract::State,
+    extract::{Query, State, rejection::QueryRejection},
     http::StatusCode,
     response::{IntoResponse, Json, Response},
 };
 use domain::{access::Ways, trust::Roles};
 use screens::{post, view};
+use serde::Deserialize;
 
-use super::api::{Body, Refused, body, refusal, refused, request_id};
+use super::api::{Body, Refused, body, not_done, refusal, refused, request_id};
 use crate::{
-    gate::exception::{self, NotAllowed},
+    gate::{exception, search},
     station::Station,
 };
-
-impl From<NotAllowed> for Refused {
-    fn from(no: NotAllowed) -> Self {
-        let args = no.args.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        refusal(StatusCode::CONFLICT, no.code, args)
-    }
-}
 
 /// Does something at the gate on a thread that may block.
 async fn at_gate<T: IntoResponse + Send + 'static>(
@@ -60,15 +56,44 @@ pub(super) async fn pass(State(station): State<Arc<Station>>, ask: Body<post::Ov
     at_gate(station, |station| {
         let ask = body(ask)?;
         let id = request_id(&ask.id)?;
-        Ok(Json(exception::pass(station, id, &ask)?))
+        exception::pass(station, id, &ask).map(Json).map_err(|not| not_done(&not))
     })
     .await
 }
 
 pub(super) async fn replace_band(State(station): State<Arc<Station>>, ask: Body<post::ReplaceBand>) -> Response {
     at_gate(station, |station| {
-        exception::replace_band(station, &body(ask)?)?;
+        exception::replace_band(station, &body(ask)?).map_err(|not| not_done(&not))?;
         Ok(Json(serde_json::json!({})))
+    })
+    .await
+}
+
+/// What is looked for.
+#[derive(Deserialize)]
+pub(super) struct Search {
+    q: String,
+}
+
+pub(super) async fn find(
+    State(station): State<Arc<Station>>,
+    asked: Result<Query<Search>, QueryRejection>,
+) -> Response {
+    at_gate(station, |station| {
+        let Query(asked) = asked.map_err(|rejection| {
+            let args = BTreeMap::from([("reason".to_owned(), rejection.body_text())]);
+            refusal(StatusCode::BAD_REQUEST, "api.body", args)
+        })?;
+        search::find(station, &asked.q).map(Json).map_err(|not| not_done(&not))
+    })
+    .await
+}
+
+pub(super) async fn admit_found(State(station): State<Arc<Station>>, ask: Body<post::AdmitFound>) -> Response {
+    at_gate(station, |station| {
+        let ask = body(ask)?;
+        let id = request_id(&ask.id)?;
+        search::admit(station, id, &ask).map(Json).map_err(|not| not_done(&not))
     })
     .await
 }

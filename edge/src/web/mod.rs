@@ -38,6 +38,8 @@ pub(crate) fn router(station: Arc<Station>) -> Router {
         .route("/api/gate/ways", post(gate_api::ways))
         .route("/api/gate/override", post(gate_api::pass))
         .route("/api/gate/replace-band", post(gate_api::replace_band))
+        .route("/api/gate/search", get(gate_api::find))
+        .route("/api/gate/admit-found", post(gate_api::admit_found))
         .route("/api/till/sale", post(api::sale))
         .route("/api/till/cancel", post(api::cancel))
         .route("/api/till/handed-over", post(api::handed_over))

@@ -23,7 +23,7 @@ struct Gate {
 
 impl Gate {
     fn new(n: u8) -> Self {
-        Self { journal: SampleBox::new(n, Roles::GATE), sent: 0, share: Share::default(), guests: n.wrapping_mul(16) }
+        Self { journal: SampleBox::new(n, Roles::GATE), sent: 0, share: Share::default(), guests: n * 4 }
     }
 
     fn say(&mut self, places: u32) -> EntryRef {
@@ -213,4 +213,20 @@ fn overrides_are_listed_with_reason_and_supervisor_and_count_as_people() {
     assert_eq!((found[0].reason.as_str(), found[0].operator, found[0].with_ticket), ("guest_list", 7, false));
     let zone = hub.zone_views().unwrap().remove(0);
     assert_eq!((zone.inside, zone.gates[0].overrides), (1, 1));
+}
+
+#[test]
+fn who_was_found_by_name_is_listed_beside_the_overrides_and_takes_a_place_like_everybody() {
+    let dir = sample::hub_dir();
+    let mut hub = hub(dir.path());
+    let mut gate = SampleBox::new(20, Roles::GATE);
+    let part = Admission { scheme: 1, marks: Marks::BY_NAME, product: [1, 0, 0, 0], reason: String::new() };
+    let entry = Entry { subject: domain::id::TicketUid([9; 16]).into(), ..gate.entry(Kind::ADMISSION, Effect::In, 0) };
+    gate.commit(Entry { part: Detail::Admission(part).to_bytes(), operator: 7, ..entry });
+    hub.ingest(&[gate.segment(0, 2)]).unwrap();
+    hub.publish().unwrap();
+    let found = hub.overrides().unwrap();
+    assert_eq!((found[0].reason.as_str(), found[0].operator, found[0].with_ticket), ("found_by_name", 7, true));
+    let zone = hub.zone_views().unwrap().remove(0);
+    assert_eq!((zone.inside, zone.gates[0].overrides), (1, 0));
 }

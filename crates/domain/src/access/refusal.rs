@@ -47,6 +47,12 @@ pub enum GateRefusal {
     /// Not a product that opens gates.
     #[error("this product does not open a gate")]
     ProductNotAllowed,
+    /// A voucher for goods.
+    #[error("this is a voucher for goods")]
+    Voucher,
+    /// The gate's journal was closed for the event.
+    #[error("the journal of this gate is closed")]
+    JournalClosed,
     /// Not in this zone.
     #[error("the ticket does not open zone {0}")]
     ZoneNotAllowed(u16),
@@ -123,6 +129,8 @@ impl GateRefusal {
             Self::KeyExpired(_) => "ticket.key_expired",
             Self::StaleKnowledge(_) => "gate.stale_knowledge",
             Self::ProductNotAllowed => "ticket.product_not_allowed",
+            Self::Voucher => "ticket.is_a_voucher",
+            Self::JournalClosed => "gate.journal_closed",
             Self::ZoneNotAllowed(_) => "ticket.zone_not_allowed",
             Self::ZoneNotYetOpen { .. } => "zone.not_yet_open",
             Self::ZoneClosed { .. } => "zone.closed",
@@ -166,6 +174,8 @@ impl GateRefusal {
             | Self::KeyNotYetValid(_)
             | Self::KeyExpired(_)
             | Self::ProductNotAllowed
+            | Self::Voucher
+            | Self::JournalClosed
             | Self::BandBlocked
             | Self::BandNoTicket
             | Self::NoTicket

@@ -158,6 +158,18 @@ fn a_revoked_ticket_says_so_even_when_it_was_used() {
 }
 
 #[test]
+fn a_voucher_opens_no_gate_and_says_what_it_is() {
+    let mut door = Door::new();
+    door.bundle.body.categories[0].voucher_product = Some(1);
+    let number = door.bundle.body.categories[0].number;
+    let voucher = Ticket { product: Product::Category(number), valid_from: Some(100), ..ticket() };
+    let refusal = door.enters(&voucher, &new()).unwrap_err();
+    assert_eq!((refusal.code(), refusal), ("ticket.is_a_voucher", GateRefusal::Voucher));
+    let revoked = KnownTicket { revoked: true, ..new() };
+    assert_eq!(door.enters(&voucher, &revoked), Err(GateRefusal::Revoked), "what bars it is the better reason");
+}
+
+#[test]
 fn a_window_holds_to_the_second() {
     let ticket = Ticket { valid_from: Some(100), valid_until: Some(200), ..ticket() };
     let when = |now| Door { now: at(now), ..Door::new() }.enters(&ticket, &new());

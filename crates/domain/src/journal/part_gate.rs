@@ -24,7 +24,11 @@ impl Marks {
     /// Judged by "once for ever": leaving does not give the admission back.
     pub const ONCE: Self = Self(32);
 
-    const KNOWN: u8 = 63;
+    /// The ticket was not shown: its holder was found by name, on the word of the entry's operator (0 where the
+    /// festival has no staff list). The rules were asked all the same.
+    pub const BY_NAME: Self = Self(64);
+
+    const KNOWN: u8 = 127;
 
     /// Whether all of `other` is set.
     pub const fn has(self, other: Self) -> bool {
@@ -253,7 +257,8 @@ mod tests {
             (Marks::OVERRIDE, "two words", false),
             (Marks::OVERRIDE, "a_reason_code_of_more_than_32_bytes", false),
             (Marks::default(), "guest_list", false),
-            (Marks(64), "", false),
+            (Marks::BY_NAME, "", true),
+            (Marks(128), "", false),
         ] {
             let detail = Detail::Admission(admission(marks, reason));
             let found = read(Kind::ADMISSION, detail.to_bytes());

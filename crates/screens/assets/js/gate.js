@@ -4,16 +4,19 @@ import { byId, h, refill } from "./dom.js";
 import { lang, reason, t, tOf } from "./texts.js";
 import { clock } from "./clock.js";
 import { newId, post } from "./live.js";
+import { readySearch } from "./search.js";
 import { play } from "./sounds.js";
 import { shapeOf } from "./verdicts.js";
 
 const SHOWN_MS = 8000;
 let timer;
 let requestId = newId();
+let hasStaff = false;
 
 start(
   (state, previous) => {
     const gate = state.gate;
+    hasStaff = Boolean(state.staff);
     if (!gate) return draw({ shape: "care", headline: t("headline-care"), lines: [reason("gate.not_a_gate")] });
     byId("admitted").textContent = gate.admitted;
     byId("refused").textContent = gate.refused;
@@ -64,6 +67,7 @@ start(
         byId("override-box").open = false;
       }
     });
+    readySearch(() => hasStaff);
     draw({ shape: "wait", headline: t("status-connecting"), lines: [] });
   },
 );

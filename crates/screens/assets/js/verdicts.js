@@ -18,6 +18,8 @@ on("ticket.not_yet_valid", "care");
 on("ticket.zone_not_allowed", "care");
 on("ticket.product_not_allowed", "care");
 on("ticket.disputed", "care");
+on("ticket.is_a_voucher", "care");
+on("gate.journal_closed", "care");
 on("gate.time_uncertain", "care");
 on("gate.stale_knowledge", "care");
 on("ticket.key_not_yet_valid", "care");
