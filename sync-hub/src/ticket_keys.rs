@@ -93,10 +93,7 @@ impl Hub {
         for keyed in self.identity.tickets.clone() {
             self.hold_ticket_key(keyed)?;
         }
-        let adopted = self.adopt_ticket_keys()?;
-        for file in adopted.passed_over {
-            tracing::warn!(file, "not a ticket key with its chain; passed over");
-        }
+        self.adopt_ticket_keys()?;
         if !self.store.ticket_keys()?.values().any(|decision| *decision == KeyDecision::Issues) {
             let first = self.ticket_keys.iter().position(|key| !key.is(KeyDecision::Retired));
             self.let_issue(first.ok_or(HubError::NotFound("a ticket key that is not retired"))?)?;
@@ -124,7 +121,10 @@ impl Hub {
                 Ok(Some(id)) => done.adopted.push(id.to_hex()),
                 Ok(None) => {}
                 Err(HubError::Store(error)) => return Err(error.into()),
-                Err(_) => done.passed_over.push(name),
+                Err(error) => {
+                    tracing::warn!(name, %error, "not taken up from ticket-keys/");
+                    done.passed_over.push(name);
+                }
             }
         }
         Ok(done)
@@ -132,6 +132,7 @@ impl Hub {
 
     fn adopt_ticket_key(&mut self, dir: &Path, name: &str) -> Result<Option<KeyId>, HubError> {
         let read = keyed(dir, name, &self.identity.founding, Purpose::Ticket);
+        let read = read.inspect_err(|error| tracing::warn!(%error, "a file in ticket-keys/"));
         self.hold_ticket_key(read.map_err(|_| HubError::Invalid("not a ticket key with its chain"))?)
     }
 

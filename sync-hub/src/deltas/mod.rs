@@ -216,11 +216,9 @@ impl Hub {
         }
         let vector = match section {
             Section::Wallets | Section::Tickets => self.journals.vector().within_limits().journals().to_vec(),
-            Section::Revocations
-            | Section::Documents
-            | Section::Bundle
-            | Section::Zones
-            | Section::Credits => Vec::new(),
+            Section::Revocations | Section::Documents | Section::Bundle | Section::Zones | Section::Credits => {
+                Vec::new()
+            }
         };
         let parts = self.parts(&Pending { section, number, items, vector }, true);
         self.feeds.set_snapshot(section, Batch { number, prev: 0, parts });
