@@ -178,6 +178,7 @@ mod tests {
         ("pairing", &["waiting", "paired"]),
         ("scheme", &["own", "pretix_sig1"]),
         ("mode", &["once", "re-entry", "free"]),
+        ("key-state", &["issues", "has_issued", "next", "waiting", "retired"]),
     ];
 
     fn looks_like_a_key(word: &str) -> bool {

@@ -39,6 +39,9 @@ pub struct IssuedTicket {
     pub text: String,
 }
 
+const CATEGORIES: &str = "SELECT category, name_fr, name_en, price_cents, zones, voucher_product, voucher_quantity \
+                          FROM categories WHERE festival = $1 ORDER BY category";
+
 fn category(r: &Row<'_>) -> rusqlite::Result<Category> {
     Ok(Category {
         number: r.get(0)?,
