@@ -91,6 +91,7 @@ pub async fn audit(world: &World, guests: &[Guest], frauds: &[Fraud], price: Opt
         guests: guests.len(),
         admitted: of(Kind::ADMISSION),
         refused: guests.iter().map(|guest| guest.refusals.len()).sum(),
+        refusals: refusals(guests),
         sales: of(Kind::SALE),
         passages,
         paid_online_cents: sum(&journals, Kind::ONLINE_TOP_UP),
@@ -120,6 +121,16 @@ fn lost_bands(
         moved = moved.saturating_add(guests::check_lost(world, lost, journals, credit_keys, reasons)?);
     }
     Ok(moved)
+}
+
+/// How often guests were refused, by reason code.
+fn refusals(guests: &[Guest]) -> BTreeMap<String, usize> {
+    let mut counted = BTreeMap::new();
+    for code in guests.iter().flat_map(|guest| &guest.refusals) {
+        let count: &mut usize = counted.entry(code.clone()).or_default();
+        *count = count.saturating_add(1);
+    }
+    counted
 }
 
 /// Every key whose credits count, from the hub's bundle, verified.

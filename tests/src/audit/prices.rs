@@ -94,12 +94,13 @@ fn sold(journals: &Journals, product: u32) -> BTreeMap<i64, u64> {
     sold
 }
 
-/// The sale of an entry; where it closes an intent, that one has it.
+/// The sale of an entry; where it closes an intent, that one has the lines.
 fn sale_of(entry: &Entry, journals: &Journals) -> Option<Sale> {
     let of = |entry: &Entry| match Detail::of(entry) {
         Ok(Detail::Sale(sale)) => sale,
         Ok(Detail::Intent(intent)) => intent.sale,
         _ => None,
     };
-    of(entry).or_else(|| of(journals.at(&entry.refers_to?)?))
+    let intent = entry.refers_to.and_then(|intent| journals.at(&intent));
+    intent.and_then(of).or_else(|| of(entry))
 }

@@ -138,6 +138,8 @@ pub struct Report {
     pub admitted: usize,
     /// Refusals that guests met, at gates and tills.
     pub refused: usize,
+    /// The same by reason code.
+    pub refusals: BTreeMap<String, usize>,
     /// Sales in the journals.
     pub sales: usize,
     /// In and out, by the entries.
