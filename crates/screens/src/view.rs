@@ -16,7 +16,9 @@ mod staff;
 mod zones;
 
 pub use documents::{DocumentView, EditBody, EditView, FieldConflict, FieldProblem, FieldStatement, SettleBody};
-pub use hub::{Conflict, ConflictKind, ConflictPlace, DemoBox, DemoView, HubBox, HubView, StoryLine, Totals};
+pub use hub::{
+    Conflict, ConflictKind, ConflictPlace, DemoBox, DemoPrice, DemoView, HubBox, HubView, StoryLine, Totals,
+};
 pub use outcome::{Args, GateVerdict, GateView, HourView, Pairing, Phase, TapResult, TillView, TopUpView};
 pub use shop::{Corrigible, Movement, ParkedView, ReasonView, ScannedVoucher, ShiftView, ShopView};
 pub use staff::{OperatorView, StaffRole, StaffView};

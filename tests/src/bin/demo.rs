@@ -18,7 +18,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use screens::{Lang, view::DemoView};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::watch,
+    sync::{mpsc, watch},
 };
 
 /// A festival on this machine: hub and four boxes as separate programs, with virtual readers and scanners.
@@ -177,7 +177,8 @@ fn in_words(report: &Report) -> String {
 async fn keep_going(arguments: &Arguments, world: &Arc<World>, say: &Arc<Say>) -> Result<u8> {
     let story = Arc::new(demo::Story::default());
     let (shown, seen) = watch::channel(DemoView::default());
-    let page = demo::serve(Arc::clone(world), seen, arguments.port).await?;
+    let (edits, asked) = mpsc::channel(1);
+    let page = demo::serve(Arc::clone(world), edits, seen, arguments.port).await?;
     let page = format!("http://{page}");
     tokio::spawn(demo::watch_all(Arc::clone(world), Arc::clone(&story), page.clone(), shown));
     println!("\nEverything side by side   {page}");
@@ -199,6 +200,7 @@ async fn keep_going(arguments: &Arguments, world: &Arc<World>, say: &Arc<Say>) -
         interrupted = tokio::signal::ctrl_c() => interrupted?,
         _ = terminated.recv() => {}
         () = life => {}
+        () = demo::edit_on_demand(world, &story, asked) => {}
     }
     say("stopping");
     Ok(0)
