@@ -29,11 +29,12 @@ CREATE TABLE blobs (
     PRIMARY KEY (festival, section)
 ) STRICT;
 
--- Ticket keys that somebody decided about. state: 1 issues, 2 retired for ever.
+-- Ticket keys in use or out of it; one without a row has issued nothing yet. state: 1 issues, 2 retired for ever,
+-- 3 has issued: its tickets stay good.
 CREATE TABLE ticket_keys (
     festival   INTEGER NOT NULL,
     public_key BLOB NOT NULL,
-    state      INTEGER NOT NULL CHECK (state IN (1, 2)),
+    state      INTEGER NOT NULL CHECK (state IN (1, 2, 3)),
     since_ms   INTEGER NOT NULL,
     PRIMARY KEY (festival, public_key)
 ) STRICT;

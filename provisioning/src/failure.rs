@@ -44,6 +44,8 @@ pub enum Failure {
     Person(usize),
     /// Not a PIN.
     Pin(String),
+    /// A key would end before it starts.
+    Dates,
     /// Not a currency that the tool knows.
     Currency(String),
     /// Not an address.
@@ -143,6 +145,7 @@ impl Failure {
             Self::Place(_) => "box.place",
             Self::Person(_) => "staff.name",
             Self::Pin(_) => "staff.pin",
+            Self::Dates => "key.dates",
             Self::Currency(_) => "festival.currency",
             Self::Address(_) => "address.unreadable",
             Self::PretixKey { .. } => "pretix_key.unusable",
@@ -174,6 +177,7 @@ impl Failure {
             | Self::Place(_)
             | Self::Person(_)
             | Self::Pin(_)
+            | Self::Dates
             | Self::Currency(_)
             | Self::Address(_)
             | Self::PretixKey { .. }
@@ -230,6 +234,9 @@ impl Failure {
                 format!("A person's name has 1 to 64 bytes, this one has {length}. Choose another.")
             }
             Self::Pin(_) => "A PIN has 4 to 12 digits and nothing else. Write another into the file.".into(),
+            Self::Dates => {
+                "The key would end before it starts; none was made. Check --valid-from and --valid-until.".into()
+            }
             Self::Place(length) => format!("A place's name has at most 64 bytes, this one has {length}. Shorten it."),
             Self::Currency(code) => {
                 format!("{code} is not a currency known here. Give its three letters, such as EUR.")
@@ -321,6 +328,10 @@ impl Failure {
                 format!("Le nom d'une personne a 1 à 64 octets, celui-ci en a {length}. Choisissez-en un autre.")
             }
             Self::Pin(_) => "Un code a 4 à 12 chiffres et rien d'autre. Mettez-en un autre dans le fichier.".into(),
+            Self::Dates => {
+                "La clé finirait avant de commencer ; aucune n'a été faite. Vérifiez --valid-from et --valid-until."
+                    .into()
+            }
             Self::Place(length) => {
                 format!("Le nom d'un lieu a au plus 64 octets, celui-ci en a {length}. Raccourcissez-le.")
             }

@@ -161,7 +161,19 @@ impl Festival {
         subject: [u8; 32],
         scope: Scope,
     ) -> Result<CertificateChain, Failure> {
-        let certificate = certificate(self.id(), purpose, subject, scope)?;
+        self.issue_dated_certificate(purpose, subject, scope, (0, 0))
+    }
+
+    /// The same for a key that counts between these unix seconds (0: open).
+    pub fn issue_dated_certificate(
+        &self,
+        purpose: Purpose,
+        subject: [u8; 32],
+        scope: Scope,
+        valid: (u64, u64),
+    ) -> Result<CertificateChain, Failure> {
+        let undated = certificate(self.id(), purpose, subject, scope)?;
+        let certificate = Certificate { valid_from: valid.0, valid_until: valid.1, ..undated };
         let chain = CertificateChain(vec![SignedCertificate::issue(certificate, self.root_key()?)]);
         chain.verify_for(&self.founding, purpose).map_err(Failure::BeyondKey)?;
         Ok(chain)

@@ -147,7 +147,7 @@ pub fn enrol(festival: &Festival, out: &Path, plan: &HubPlan, at: u64) -> Result
 }
 
 fn fill(festival: &Festival, dir: &Path, plan: &HubPlan, at: u64) -> Result<HubRecord, Failure> {
-    for folder in ["", "keys", "secrets", "tls"] {
+    for folder in ["", "keys", "ticket-keys", "secrets", "tls"] {
         files::new_dir(&dir.join(folder))?;
     }
     let mut chains = std::collections::BTreeMap::new();

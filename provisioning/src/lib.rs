@@ -18,6 +18,7 @@ pub mod lang;
 pub mod line;
 pub mod random;
 pub mod staff;
+pub mod ticket_key;
 pub mod tls;
 
 pub use failure::Failure;

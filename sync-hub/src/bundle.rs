@@ -52,7 +52,7 @@ impl Hub {
             number: 0,
             issued: 0,
             policy: self.policy.clone(),
-            ticket_keys: self.identity.tickets.iter().map(|keyed| keyed.chain.clone()).collect(),
+            ticket_keys: self.announced_ticket_keys(),
             credit_keys,
             categories: store.categories()?,
             events: store.pretix_events()?,
@@ -62,7 +62,7 @@ impl Hub {
             revoked: self.barred_since(BarReason::Revoked)?,
             blocked: self.barred_since(BarReason::Blocked)?,
             places: places.into_iter().map(|(box_number, name)| Place { box_number, name }).collect(),
-            sections: self.blob_sections()?,
+            sections: self.blob_sections()?.into_iter().chain(self.retired_section()).collect(),
         })
     }
 

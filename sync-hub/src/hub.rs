@@ -32,6 +32,7 @@ use crate::{
     },
     pretix::PretixError,
     store::{Reading, Seed, Store, StoreError},
+    ticket_keys::TicketKey,
     zones::Zones,
 };
 
@@ -101,6 +102,7 @@ pub struct Hub {
     pub(crate) blobs: Blobs,
     pub(crate) countersigned: BTreeMap<(domain::id::DeviceId, u32), u32>,
     pub(crate) zones: Zones,
+    pub(crate) ticket_keys: Vec<TicketKey>,
     clock: Clock,
 }
 
@@ -186,6 +188,7 @@ impl Hub {
             due: BTreeMap::new(),
             countersigned: BTreeMap::new(),
             zones: Zones::default(),
+            ticket_keys: Vec::new(),
             documents: documents::Documents::new(identity.founding.clone()),
             identity,
             clock,
@@ -199,6 +202,7 @@ impl Hub {
         hub.dirty.edits.clear();
         hub.resume_deltas()?;
         hub.adopt_credit_files()?;
+        hub.load_ticket_keys()?;
         hub.load_blobs()?;
         Ok(hub)
     }

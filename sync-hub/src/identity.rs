@@ -88,7 +88,7 @@ pub struct Identity {
     pub hub: Keyed,
     /// Signs bundles and deltas.
     pub bundle: Keyed,
-    /// Ticket keys by their number; the first signs, the others are announced.
+    /// Ticket keys from its enrolment, by their number; which one signs is decided later (`ticket_keys`).
     pub tickets: Vec<Keyed>,
     /// Signs online top-ups; announced in the bundle.
     pub credit_online: Keyed,
@@ -104,7 +104,8 @@ fn bytes(path: &Path) -> Result<Vec<u8>, IdentityError> {
     std::fs::read(path).map_err(|reason| IdentityError::Read { path: path.into(), reason })
 }
 
-fn keyed(dir: &Path, name: &str, founding: &Founding, purpose: Purpose) -> Result<Keyed, IdentityError> {
+/// Reads the key `NAME.key` of a folder and verifies `NAME.chain` for this purpose.
+pub(crate) fn keyed(dir: &Path, name: &str, founding: &Founding, purpose: Purpose) -> Result<Keyed, IdentityError> {
     let path = dir.join(format!("{name}.key"));
     let seed = bytes(&path)?;
     let seed: [u8; 32] = seed.try_into().map_err(|seed: Vec<u8>| IdentityError::KeyLength { path, len: seed.len() })?;

@@ -26,6 +26,7 @@ pub mod overview;
 pub mod pretix;
 pub mod run;
 pub mod store;
+pub mod ticket_keys;
 pub mod tickets;
 pub mod totals;
 pub mod wallets;

@@ -56,8 +56,8 @@ pub(crate) fn festival() -> FestivalId {
     founding().festival()
 }
 
-fn chain(subject: &SigningKey, purpose: Purpose, scope: Scope) -> CertificateChain {
-    let certificate = Certificate {
+fn certificate(subject: &SigningKey, purpose: Purpose, scope: Scope) -> Certificate {
+    Certificate {
         version: 1,
         festival: festival(),
         purpose,
@@ -67,8 +67,11 @@ fn chain(subject: &SigningKey, purpose: Purpose, scope: Scope) -> CertificateCha
         valid_from: 0,
         valid_until: 0,
         scope,
-    };
-    CertificateChain(vec![SignedCertificate::issue(certificate, &key(1))])
+    }
+}
+
+fn chain(subject: &SigningKey, purpose: Purpose, scope: Scope) -> CertificateChain {
+    CertificateChain(vec![SignedCertificate::issue(certificate(subject, purpose, scope), &key(1))])
 }
 
 pub(crate) fn box_chain(n: u8, roles: Roles) -> CertificateChain {
@@ -79,6 +82,17 @@ pub(crate) fn box_chain(n: u8, roles: Roles) -> CertificateChain {
 
 pub(crate) fn credit_chain(n: u8) -> CertificateChain {
     chain(&key(n), Purpose::Credit, Scope::nothing("Desk"))
+}
+
+/// Lays ticket key `n` into `ticket-keys/`, valid between these unix seconds (0: open).
+pub(crate) fn lay_ticket_key(dir: &Path, n: u8, valid_from: u64, valid_until: u64) {
+    let folder = dir.join("ticket-keys");
+    std::fs::create_dir_all(&folder).unwrap();
+    let certificate =
+        Certificate { valid_from, valid_until, ..certificate(&key(n), Purpose::Ticket, Scope::nothing("hub")) };
+    let chain = CertificateChain(vec![SignedCertificate::issue(certificate, &key(1))]);
+    std::fs::write(folder.join(format!("{n}.key")), [n; 32]).unwrap();
+    std::fs::write(folder.join(format!("{n}.chain")), chain.to_bytes()).unwrap();
 }
 
 /// A hub's directory: root is key 1, hub 2, bundle 3, tickets 4, online credit 5.

@@ -48,7 +48,6 @@ pub const fn section_name(section: Section) -> &'static str {
         Section::Wallets => "wallets",
         Section::Tickets => "tickets",
         Section::Revocations => "revocations",
-        Section::Certificates => "certificates",
         Section::Documents => "documents",
         Section::Bundle => "bundle",
         Section::Credits => "credits",

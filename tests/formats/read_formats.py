@@ -429,6 +429,8 @@ def the_frames_of_a_session_read():
     same(frame_fields("renew", 13), chain=hello["chain"])
     assert frame_fields("ping", 14) == frame_fields("pong", 15) == {"token": 3, "time": 4}
     assert frame("bye", 16) == b""
+    same(frame_fields("want_blob", 19), hash=b"\6" * 32, offset=70_000)
+    same(frame_fields("blob", 20), hash=b"\6" * 32, offset=70_000, bytes=b"\1\2\3")
     same(frame_fields("edit", 17), change=b"\10" * 32, envelope=b"\1\2\3")
     same(frame_fields("edit_answer", 18), change=b"\10" * 32, code=3, entered_again=False)
 
@@ -505,7 +507,7 @@ def an_enrolment_reads_and_every_signature_in_it_holds():
     same(body, festival=FESTIVAL, public_key=BOX, nonce=offer["nonce"], epoch=0, bundle_hash=blake3(golden("festival_bundle.hex")))
     assert piece["bytes"] == golden("festival_bundle.hex") and piece["total"] == len(piece["bytes"])
     assert basics.chain(body["further"][0], FOUND)["purpose"] == 3 and refusal["text"] == "no"
-    names = "version box_number place roles zone language hubs pairs_bands screen band screen_key listen devices"
+    names = "version box_number place roles zone language hubs pairs_bands screen band screen_key listen devices names?"
     config = basics.cbor(body["config"], names)
     same(config, box_number=12, place="Bar 3", roles=6, hubs=["hub.example:4433"], pairs_bands=True, band=SECRETS)
     enrolled = basics.cbor(golden("enrolled.hex"), "version founding epoch chain further config")

@@ -50,6 +50,8 @@ FRAMES = {
     15: "token time",
     17: "change envelope",
     18: "change code entered_again",
+    19: "hash offset",
+    20: "hash offset bytes",
     32: "version founding nonce re_enrol",
     33: "public_key nonce epoch hardware signature",
     34: "number offset total bytes",

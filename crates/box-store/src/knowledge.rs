@@ -187,7 +187,7 @@ fn clear(section: Section) -> Option<&'static str> {
         Section::Revocations => Some("DELETE FROM revoked"),
         Section::Credits => Some("DELETE FROM offered_credit"),
         Section::Zones => Some("DELETE FROM hub_zone"),
-        Section::Certificates | Section::Documents | Section::Bundle => None,
+        Section::Documents | Section::Bundle => None,
     }
 }
 
@@ -245,7 +245,7 @@ fn items(writing: &Writing<'_>, part: &Delta) -> Result<(), StoreError> {
         }
         Section::Documents => documents::items(connection, &mut input)?,
         Section::Zones => zones::apply(writing, &mut input)?,
-        Section::Certificates | Section::Bundle => {}
+        Section::Bundle => {}
     }
     Ok(())
 }

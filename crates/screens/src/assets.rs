@@ -123,7 +123,7 @@ mod tests {
     }
 
     /// Families of texts that a module picks by a value of the view: `tOf("phase", phase)`.
-    const FAMILIES: [(&str, &[&str]); 12] = [
+    const FAMILIES: [(&str, &[&str]); 13] = [
         ("movement", &["sale", "top_up", "refund", "correction", "pending", "other"]),
         ("age", &["tickets", "wallets", "revocations", "bundle"]),
         (
@@ -177,6 +177,7 @@ mod tests {
         ("pairing", &["waiting", "paired"]),
         ("scheme", &["own", "pretix_sig1"]),
         ("mode", &["once", "re-entry", "free"]),
+        ("key-state", &["issues", "has_issued", "next", "waiting", "retired"]),
     ];
 
     fn looks_like_a_key(word: &str) -> bool {

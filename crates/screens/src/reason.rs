@@ -194,6 +194,9 @@ pub const REASON_CODES: &[&str] = &[
     "manager.too_many_attempts",
     "manager.not_a_manager",
     "manager.session",
+    "ticket_key.issues",
+    "ticket_key.retired",
+    "ticket_key.not_in_force",
 ];
 
 /// The text key of a code: Fluent ids cannot hold a dot, so `ticket.already_used` is `ticket-already_used`.

@@ -20,7 +20,8 @@ pub const DELTA_MAX: usize = 1_000_000;
 
 const VERSION: u8 = 1;
 
-/// What kind of knowledge a batch updates; each has its own numbering and its own age.
+/// What kind of knowledge a batch updates; each has its own numbering and its own age. Number 4 is left free:
+/// certificates travel in the bundle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Section {
     /// 1: balances and flags of wallets.
@@ -29,8 +30,6 @@ pub enum Section {
     Tickets,
     /// 3: devices and tickets revoked.
     Revocations,
-    /// 4: certificates.
-    Certificates,
     /// 5: documents that people edit.
     Documents,
     /// 6: the festival bundle.
@@ -43,11 +42,10 @@ pub enum Section {
 
 impl Section {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 7] = [
         Self::Wallets,
         Self::Tickets,
         Self::Revocations,
-        Self::Certificates,
         Self::Documents,
         Self::Bundle,
         Self::Credits,
@@ -60,7 +58,6 @@ impl Section {
             Self::Wallets => 1,
             Self::Tickets => 2,
             Self::Revocations => 3,
-            Self::Certificates => 4,
             Self::Documents => 5,
             Self::Bundle => 6,
             Self::Credits => 8,

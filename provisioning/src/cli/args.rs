@@ -57,6 +57,9 @@ pub(crate) enum Command {
     /// A key that enrols boxes on site, so that the root stays at home.
     #[command(subcommand)]
     EnrolKey(EnrolKeyCommand),
+    /// A further key for the hub to sign tickets with.
+    #[command(subcommand)]
+    TicketKey(TicketKeyCommand),
     /// People who work at the festival.
     #[command(subcommand)]
     Staff(StaffCommand),
@@ -253,6 +256,28 @@ pub(crate) struct EnrolKeyNew {
     /// Highest quota that it may give to one top-up desk.
     #[arg(long, default_value_t = 0)]
     pub(crate) quota_cents: u64,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum TicketKeyCommand {
+    /// Makes a ticket key and its chain, two files for the hub's folder ticket-keys/.
+    New(TicketKeyNew),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TicketKeyNew {
+    /// The festival's folder, with the root.
+    #[arg(long)]
+    pub(crate) festival: PathBuf,
+    /// The new files, without their endings .key and .chain.
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+    /// Unix seconds from which its tickets count; 0: from the start.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) valid_from: u64,
+    /// Unix seconds until which its tickets count; 0: without end.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) valid_until: u64,
 }
 
 #[derive(Subcommand, Debug)]

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use args::{
     Arguments, BoxCommand, Command, EnrolKeyCommand, FestivalCommand, HubCommand, InspectCommand, StaffCommand,
+    TicketKeyCommand,
 };
 
 pub(crate) mod args;
@@ -18,6 +19,7 @@ mod festival;
 mod inspect;
 mod staff;
 mod ticket;
+mod ticket_key;
 
 /// What a command has to say.
 struct Said {
@@ -43,6 +45,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Command::Hub(HubCommand::Enrol(plan)) => festival::enrol_hub(plan, lang),
         Command::EnrolKey(EnrolKeyCommand::New(new)) => festival::new_enrol_key(new, lang),
         Command::Staff(StaffCommand::New(new)) => staff::new(new, lang),
+        Command::TicketKey(TicketKeyCommand::New(new)) => ticket_key::new(&new, lang),
         Command::Box(BoxCommand::Enrol(plan)) => boxes::enrol(*plan, lang),
         Command::Box(BoxCommand::Check(check)) => boxes::check(&check, lang),
         Command::Box(BoxCommand::Revoke(revoke)) => boxes::revoke(&revoke, lang),

@@ -52,7 +52,7 @@ const fn record_len(section: Section) -> usize {
         Section::Revocations => REVOKED_LEN,
         Section::Credits => CreditItem::LEN,
         Section::Zones => ZoneRecord::LEN,
-        Section::Certificates | Section::Documents | Section::Bundle => 1,
+        Section::Documents | Section::Bundle => 1,
     }
 }
 
@@ -212,16 +212,13 @@ impl Hub {
             Section::Credits => items = self.offers.values().flat_map(CreditItem::to_bytes).collect(),
             Section::Documents => items = edits::items(&self.store.edits_after(-1)?),
             Section::Zones => items = self.zone_items(true)?,
-            Section::Certificates | Section::Bundle => {}
+            Section::Bundle => {}
         }
         let vector = match section {
             Section::Wallets | Section::Tickets => self.journals.vector().within_limits().journals().to_vec(),
-            Section::Revocations
-            | Section::Certificates
-            | Section::Documents
-            | Section::Bundle
-            | Section::Zones
-            | Section::Credits => Vec::new(),
+            Section::Revocations | Section::Documents | Section::Bundle | Section::Zones | Section::Credits => {
+                Vec::new()
+            }
         };
         let parts = self.parts(&Pending { section, number, items, vector }, true);
         self.feeds.set_snapshot(section, Batch { number, prev: 0, parts });
@@ -285,7 +282,7 @@ impl Hub {
                 Section::Credits if number == 0 => self.forget_offers()?,
                 Section::Documents => self.dirty.edits = self.store.edits_after(change)?,
                 // Zones are told again as a whole with the first publication.
-                Section::Certificates | Section::Bundle | Section::Credits | Section::Zones => {}
+                Section::Bundle | Section::Credits | Section::Zones => {}
             }
         }
         // Which journals a batch before the restart took into account is not kept: the next one names them all.

@@ -36,6 +36,9 @@ pub struct IssuedTicket {
     pub text: String,
 }
 
+const CATEGORIES: &str = "SELECT category, name_fr, name_en, price_cents, zones, voucher_product, voucher_quantity \
+                          FROM categories WHERE festival = $1 ORDER BY category";
+
 fn category(r: &Row<'_>) -> rusqlite::Result<Category> {
     Ok(Category {
         number: r.get(0)?,
@@ -110,9 +113,7 @@ impl Store {
 
     /// All categories by number.
     pub fn categories(&self) -> Result<Vec<Category>, StoreError> {
-        let sql = "SELECT category, name_fr, name_en, price_cents, zones, voucher_product, voucher_quantity \
-                   FROM categories WHERE festival = $1 ORDER BY category";
-        rows(&self.conn, sql, params![self.festival], category)
+        rows(&self.conn, CATEGORIES, params![self.festival], category)
     }
 
     /// Records an issued ticket.
@@ -149,7 +150,6 @@ impl Reading {
 
     /// All categories by number.
     pub fn categories(&self) -> Result<Vec<Category>, StoreError> {
-        let sql = "SELECT category, name_fr, name_en, price_cents, zones FROM categories WHERE festival = $1 ORDER BY category";
-        rows(&self.conn, sql, params![self.festival], category)
+        rows(&self.conn, CATEGORIES, params![self.festival], category)
     }
 }

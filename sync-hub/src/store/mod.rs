@@ -25,6 +25,7 @@ mod owed;
 mod passages;
 mod projections;
 mod term;
+mod ticket_keys;
 
 pub use barred::BarReason;
 pub use blobs::{ImportedTicket, StoredBlob};
@@ -39,6 +40,7 @@ pub use owed::BoxKnowledge;
 pub use passages::{PassageSums, Passages};
 pub use projections::StoredWallet;
 pub use term::SideFile;
+pub use ticket_keys::KeyDecision;
 
 mod migrations {
     refinery::embed_migrations!("../migrations/hub");

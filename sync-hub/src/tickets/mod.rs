@@ -97,12 +97,11 @@ impl Hub {
         if !ticket.window_is_possible() {
             return Err(HubError::Invalid("the ticket would end before it starts"));
         }
-        let keyed = self.identity.tickets.first().ok_or(HubError::NotFound("a ticket key"))?;
         Ok(IssuedTicket {
             id,
             uid: uid_of_own(&self.identity.festival, &id),
             category: category.number,
-            text: ticket.sign(&self.identity.festival, &keyed.key),
+            text: ticket.sign(&self.identity.festival, self.issuing_key()?),
         })
     }
 

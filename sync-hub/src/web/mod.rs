@@ -10,6 +10,7 @@ mod lists;
 mod login;
 mod pages;
 mod reads;
+mod ticket_keys;
 
 use std::{
     sync::Arc,
@@ -173,6 +174,10 @@ pub fn router(app: App) -> Router {
         .route("/api/bands/unblock", post(acts::unblock_band))
         .route("/api/boxes/revoke", post(acts::revoke_box))
         .route("/api/credit-keys", post(acts::add_credit_key))
+        .route("/api/ticket-keys", get(ticket_keys::list))
+        .route("/api/ticket-keys/adopt", post(ticket_keys::adopt))
+        .route("/api/ticket-keys/activate", post(ticket_keys::activate))
+        .route("/api/ticket-keys/retire", post(ticket_keys::retire))
         .route("/api/csv/{table}", get(lists::download).post(lists::upload).layer(DefaultBodyLimit::max(IMPORT_MAX)))
         .route("/api/documents/{document}", get(documents::show))
         .route("/api/documents/edit", post(documents::edit))

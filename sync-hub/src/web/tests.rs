@@ -88,6 +88,8 @@ async fn nobody_reads_or_changes_anything_without_logging_in() {
         ("POST", "/api/categories"),
         ("GET", "/api/csv/tickets"),
         ("POST", "/api/csv/bands"),
+        ("GET", "/api/ticket-keys"),
+        ("POST", "/api/ticket-keys/retire"),
     ] {
         for token in [None, Some("wrong"), Some("")] {
             let mut request = site.client.request(method.parse().unwrap(), site.address(path)).body("{}");

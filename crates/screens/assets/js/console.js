@@ -7,6 +7,7 @@ import { notice, post } from "./live.js";
 import { ageText } from "./status_bar.js";
 import { books, conflicts } from "./books.js";
 import { overrides, zones } from "./zones.js";
+import { ticketKeys } from "./ticket_keys.js";
 
 const COLUMNS = ["number", "place", "roles", "last-seen", "entries", "unsent", "epoch", "gaps", "branches", "device", "state"];
 const CONFIRM_MS = 5000;
@@ -24,6 +25,7 @@ start(
     byId("conflict-count").textContent = hub.conflicts.length > 0 ? String(hub.conflicts.length) : "";
   },
   () => {
+    ticketKeys();
     byId("make-ticket").addEventListener("submit", makeTicket);
     confirmed("revoke-ticket", "/api/tickets/revoke", (value) => ({ id: value }));
     confirmed("block-band", "/api/bands/block", (value) => ({ wallet: value.toLowerCase() }));

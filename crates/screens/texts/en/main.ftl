@@ -696,3 +696,25 @@ waits-unclear = An earlier credit may be on the wristband already: journals of o
 waits-offered = Signed and on its way: the next tap at any box that has heard the hub puts it on the wristband.
 waits-exhausted = This chip takes no further credit: swap the wristband.
 waits-due = It is being signed now.
+
+## Ticket keys
+ticket_key-issues = This key signs new tickets. Nothing was changed: let another key issue first, then retire this one.
+ticket_key-retired = This key was retired for ever. Nothing was changed and no ticket is affected: choose another key, or have a new one certified (provision ticket-key new).
+ticket_key-not_in_force = This key is not valid at this time. Nothing was changed and the key before still issues: look at its dates and at the hub's clock, or choose another key.
+console-keys = Ticket keys
+console-keys-adopt = Take up new keys
+console-keys-adopted = New keys: { $count }
+console-keys-passed_over = Files in ticket-keys/ that are not a ticket key of this festival with its chain: { $count }
+console-key-id = Key
+console-key-state = State
+console-key-from = Valid from
+console-key-until = Valid until
+console-key-tickets = Tickets issued
+console-key-activate = Let it issue
+console-key-retire = Retire for ever
+console-key-retire-help = Gates refuse every ticket of a retired key as soon as they hear the hub. It cannot be undone: give its guests new tickets first.
+key-state-issues = Signs new tickets
+key-state-has_issued = Has issued; its tickets are good
+key-state-next = Next; gates know it already
+key-state-waiting = In reserve; gates do not know it yet
+key-state-retired = Retired; its tickets are refused

@@ -696,3 +696,25 @@ waits-unclear = Un crédit précédent est peut-être déjà sur le bracelet : o
 waits-offered = Signé et en route : le prochain passage à un boîtier informé le met sur le bracelet.
 waits-exhausted = Cette puce n'accepte plus de crédit : échangez le bracelet.
 waits-due = Il est en cours de signature.
+
+## Clés de billets
+ticket_key-issues = Cette clé signe les nouveaux billets. Rien n'a été changé : faites d'abord émettre une autre clé, puis retirez celle-ci.
+ticket_key-retired = Cette clé a été retirée pour toujours. Rien n'a été changé et aucun billet n'est touché : choisissez une autre clé, ou faites-en certifier une nouvelle (provision ticket-key new).
+ticket_key-not_in_force = Cette clé n'est pas valable en ce moment. Rien n'a été changé et la clé d'avant émet toujours : regardez ses dates et l'horloge du hub, ou choisissez une autre clé.
+console-keys = Clés de billets
+console-keys-adopt = Prendre les nouvelles clés
+console-keys-adopted = Nouvelles clés : { $count }
+console-keys-passed_over = Fichiers dans ticket-keys/ qui ne sont pas une clé de billets de ce festival avec sa chaîne : { $count }
+console-key-id = Clé
+console-key-state = État
+console-key-from = Valable dès
+console-key-until = Valable jusqu'à
+console-key-tickets = Billets émis
+console-key-activate = La faire émettre
+console-key-retire = Retirer pour toujours
+console-key-retire-help = Les portes refusent tous les billets d'une clé retirée dès qu'elles entendent le hub. C'est définitif : donnez d'abord de nouveaux billets à ses porteurs.
+key-state-issues = Signe les nouveaux billets
+key-state-has_issued = A émis ; ses billets sont bons
+key-state-next = Suivante ; les portes la connaissent déjà
+key-state-waiting = En réserve ; les portes ne la connaissent pas encore
+key-state-retired = Retirée ; ses billets sont refusés
