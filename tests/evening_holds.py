@@ -5,7 +5,13 @@ import sys
 with open(sys.argv[1], encoding="utf-8") as file:
     evening = json.load(file)
 
-left = sum(evening[k] for k in ("top_up_cents", "gifts_cents", "pending_issued_cents", "overspend_cents"))
+left = sum(
+    evening[k]
+    for k in (
+        "top_up_cents", "gifts_cents", "corrections_cents", "pending_issued_cents", "unreported_cents",
+        "overspend_cents",
+    )
+)
 right = sum(
     evening[k]
     for k in (
@@ -26,6 +32,25 @@ kinds = {conflict["kind"] for conflict in evening["conflicts"]}
 for fraud in ("double_admission", "overspend"):
     if fraud not in kinds:
         problems.append(f"no conflict of kind {fraud}")
+passages = evening["passages"]
+if passages["ins"] != evening["admitted"] or passages["outs"] < 1:
+    problems.append(f"{evening['admitted']} admitted, passages {passages}")
+for code in ("ticket.already_inside", "till.sold_out", "band.blocked", "till.not_enough"):
+    if evening["refusals"].get(code, 0) < 1:
+        problems.append(f"nobody was refused with {code}")
+if sum(evening["refusals"].values()) != evening["refused"]:
+    problems.append(f"{evening['refused']} refusals, by code {evening['refusals']}")
+price = evening["price"]
+written = sorted([price["in_force_cents"], *price["other_cents"]])
+sold = sorted(int(cents) for cents, count in price["sold_at"].items() if count > 0)
+if len(written) != 2 or sold != sorted([price["before_cents"], *written]):
+    problems.append(f"prices {written} were written, sold at {sold}")
+if set(price["shown_by"]) != {"hub", "Gate A", "Gate B", "Bar 1", "Desk"}:
+    problems.append(f"the price in force is shown by {price['shown_by']} only")
+if evening["paid_online_cents"] <= evening["pending_credit_cents"]:
+    problems.append(f"{evening['paid_online_cents']} cents paid online, {evening['pending_credit_cents']} still owed")
+if evening["moved_off_lost_bands_cents"] <= 0:
+    problems.append("nothing was moved off lost bands")
 if evening["seconds"] >= 60:
     problems.append(f"{evening['seconds']} seconds")
 print("\n".join(problems) or f"the evening balances: {left} cents in, {right} accounted for")

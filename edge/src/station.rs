@@ -140,6 +140,8 @@ pub(crate) struct Agreement {
     pub wallets: u64,
     /// Number of the tickets section.
     pub tickets: u64,
+    /// Number of the credits section.
+    pub credits: u64,
     /// BLAKE3 over sorted wallets and used tickets.
     pub digest: String,
     /// Own entries that the hub has not acknowledged.
@@ -400,6 +402,7 @@ impl Station {
                 term: wallets.map_or(0, |known| known.term),
                 wallets: wallets.map_or(0, |known| known.number),
                 tickets: tickets.map_or(0, |known| known.number),
+                credits: view.knowledge(Section::Credits).map_or(0, |known| known.number),
                 digest: domain::wire::hex(&view.digest()),
                 unsent: view.unsent(),
             }
@@ -450,6 +453,11 @@ impl Station {
             }
         }
         let (at, entry) = answer;
+        // what arrived with it and what is left on the band stand in no entry of this request
+        let told = self.desk.answered(&id).filter(|told| told.ok && told.entry == at.to_string());
+        if let Some(told) = told {
+            return Some(KnownRequest::Answered(told));
+        }
         let charged = match purpose {
             Purpose::Sale(_) | Purpose::Refund | Purpose::PayOut => entry.amount.as_i64(),
             Purpose::TopUp(_) => 0i64.saturating_sub(entry.amount.as_i64()),

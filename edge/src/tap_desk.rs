@@ -236,6 +236,11 @@ impl TapDesk {
         }
     }
 
+    /// What was answered to a request of this run, with all that its screen was told.
+    pub(crate) fn answered(&self, id: &RequestId) -> Option<TapResult> {
+        self.lock().answered.get(id).map(|(_, result)| result.clone())
+    }
+
     /// The request is over.
     pub(crate) fn answer(&self, id: RequestId, phase: Phase, result: TapResult) {
         let mut desk = self.lock();

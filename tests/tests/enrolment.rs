@@ -107,7 +107,7 @@ async fn a_box_enrolled_again_gets_a_new_number_and_epoch_and_keeps_its_journal(
     let tapped = desk.tap_until_over(&mut guest, &sale, &chance.request_id(), Vec::new()).await.unwrap();
     assert!(matches!(tapped, Tapped::Green(_)), "{tapped:?}");
     world.wait_until_agreed(SOON).await.unwrap();
-    let report = audit(&world, &[guest], &[]).await.unwrap();
+    let report = audit(&world, &[guest], &[], None).await.unwrap();
     assert!(report.ok, "{report:#?}");
 }
 

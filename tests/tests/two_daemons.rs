@@ -33,7 +33,7 @@ fn one_thing() -> Request {
 
 async fn assert_books_balance(world: &World, guests: &[Guest]) {
     world.wait_until_agreed(SOON).await.unwrap();
-    let report = audit(world, guests, &[]).await.unwrap();
+    let report = audit(world, guests, &[], None).await.unwrap();
     assert!(report.ok, "{report:#?}");
 }
 

@@ -159,6 +159,16 @@ pub enum Favour {
     Festival,
 }
 
+/// The demo's `/prices`: while the bar is cut off, one price is edited at the hub and by the manager at the bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DemoPrices {
+    /// At the hub.
+    pub hub_cents: u32,
+    /// At the bar.
+    pub bar_cents: u32,
+}
+
 /// `/api/till/undo`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -18,7 +18,9 @@ mod zones;
 
 pub use documents::{DocumentView, EditBody, EditView, FieldConflict, FieldProblem, FieldStatement, SettleBody};
 pub use found::{FoundGuest, FoundGuests, FoundState};
-pub use hub::{Conflict, ConflictKind, ConflictPlace, DemoBox, DemoView, HubBox, HubView, StoryLine, Totals};
+pub use hub::{
+    Conflict, ConflictKind, ConflictPlace, DemoBox, DemoPrice, DemoView, HubBox, HubView, StoryLine, Totals,
+};
 pub use outcome::{Args, GateVerdict, GateView, HourView, Pairing, Phase, TapResult, TillView, TopUpView};
 pub use shop::{Corrigible, Movement, ParkedView, ReasonView, ScannedVoucher, ShiftView, ShopView};
 pub use staff::{OperatorView, StaffRole, StaffView};

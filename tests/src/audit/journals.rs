@@ -56,6 +56,11 @@ impl Journals {
         self.entries.is_empty()
     }
 
+    /// The entry at this place.
+    pub fn at(&self, at: &EntryRef) -> Option<&Entry> {
+        self.entries.get(at)
+    }
+
     /// The entry of a name as screens show it.
     pub fn named(&self, name: &str) -> Option<&Entry> {
         self.entries.iter().find(|(at, _)| at.to_string() == name).map(|(_, entry)| entry)

@@ -2,7 +2,9 @@
 //! Invariant: nothing here asks a box or the hub for a sum; balances come from chips (wallets where a band has no
 //! purse), all other accounts from the entries, green lights from the guests.
 //! Not here: what happened (`evening`).
+mod guests;
 pub mod journals;
+mod prices;
 pub mod report;
 
 use std::{
@@ -15,7 +17,7 @@ use domain::{
     bundle::Bundle,
     id::{WalletId, key_id},
     journal::{Entry, Kind},
-    ledger::{WalletFold, fold_wallet},
+    ledger::{Accounts, WalletFold, fold_wallet},
     trust::Purpose,
     wire::hex,
     wristband::CreditKey,
@@ -27,6 +29,7 @@ use screens::{
 use serde::Deserialize;
 
 use crate::{
+    evening::PriceEdit,
     guest::{Guest, Light, Seen},
     world::{World, wait::until},
 };
@@ -51,13 +54,21 @@ struct HubWallet {
     balance_cents: i64,
 }
 
-/// Reckons everything up. `frauds` must stand in the hub's conflicts, and nothing else may.
-pub async fn audit(world: &World, guests: &[Guest], frauds: &[Fraud]) -> Result<Report> {
+/// Reckons everything up. `frauds` must stand in the hub's conflicts, and nothing else may; `price` was edited twice.
+pub async fn audit(world: &World, guests: &[Guest], frauds: &[Fraud], price: Option<&PriceEdit>) -> Result<Report> {
     let journals = Journals::read(&world.hub.dir)?;
     let credit_keys = credit_keys(world).await?;
     let mut reasons = Vec::new();
 
+    let moved_off = lost_bands(world, guests, &journals, &credit_keys, &mut reasons)?;
     let books = books(world, guests, &journals, &credit_keys, &mut reasons).await?;
+    guests::check_owed(guests, &books, &mut reasons);
+    let passages = guests::check_passages(world, guests, &journals, &mut reasons).await?;
+    prices::check_sales(&journals, &mut reasons);
+    let price = match price {
+        Some(edit) => Some(prices::check_edit(world, &journals, edit, &mut reasons).await?),
+        None => None,
+    };
     if books.unexplained_cents != 0 {
         reasons.push(format!("{} cents are unexplained", books.unexplained_cents));
     }
@@ -69,6 +80,10 @@ pub async fn audit(world: &World, guests: &[Guest], frauds: &[Fraud]) -> Result<
         reasons.push(format!("{} entries count nothing at the hub", journals.set_aside));
     }
 
+    let sum = |journals: &Journals, kind| {
+        let amounts = journals.all().filter(|(_, entry)| entry.kind == kind).map(|(_, entry)| entry.amount.as_i64());
+        amounts.fold(0, i64::saturating_add)
+    };
     let of = |kind| journals.all().filter(|(_, entry)| entry.kind == kind).count();
     Ok(Report {
         ok: reasons.is_empty(),
@@ -76,7 +91,12 @@ pub async fn audit(world: &World, guests: &[Guest], frauds: &[Fraud]) -> Result<
         guests: guests.len(),
         admitted: of(Kind::ADMISSION),
         refused: guests.iter().map(|guest| guest.refusals.len()).sum(),
+        refusals: refusals(guests),
         sales: of(Kind::SALE),
+        passages,
+        paid_online_cents: sum(&journals, Kind::ONLINE_TOP_UP),
+        moved_off_lost_bands_cents: moved_off,
+        price,
         books,
         conflicts: conflicts.iter().map(conflict).collect(),
         entries: journals.len(),
@@ -85,6 +105,32 @@ pub async fn audit(world: &World, guests: &[Guest], frauds: &[Fraud]) -> Result<
         hub_converged,
         ..Report::default()
     })
+}
+
+/// What was taken off all bands that are gone.
+fn lost_bands(
+    world: &World,
+    guests: &[Guest],
+    journals: &Journals,
+    credit_keys: &[CreditKey],
+    reasons: &mut Vec<String>,
+) -> Result<i64> {
+    let lost = guests.iter().flat_map(|guest| guest.lost.iter().map(move |band| (guest, band)));
+    let mut moved = 0i64;
+    for lost in lost {
+        moved = moved.saturating_add(guests::check_lost(world, lost, journals, credit_keys, reasons)?);
+    }
+    Ok(moved)
+}
+
+/// How often guests were refused, by reason code.
+fn refusals(guests: &[Guest]) -> BTreeMap<String, usize> {
+    let mut counted = BTreeMap::new();
+    for code in guests.iter().flat_map(|guest| &guest.refusals) {
+        let count: &mut usize = counted.entry(code.clone()).or_default();
+        *count = count.saturating_add(1);
+    }
+    counted
 }
 
 /// Every key whose credits count, from the hub's bundle, verified.
@@ -108,6 +154,11 @@ async fn books(
     let mut books = Books::default();
     let mut read = BTreeMap::new();
     for guest in guests {
+        // what stands on a chip that is gone buys nothing any more
+        read.extend(guest.lost.iter().map(|band| (band.wallet(), 0)));
+        if guest.has_lost_band() {
+            continue;
+        }
         let balance = match guest.band.balance_on_chip(&world.supplier, credit_keys) {
             Ok(Some(on_chip)) => on_chip,
             Ok(None) => wallet_balance(world, guest.band.wallet()).await?,
@@ -134,6 +185,8 @@ async fn books(
         for (book, amount) in [
             (&mut books.top_up_cents, accounts.top_ups.saturating_add(accounts.hold_credit)),
             (&mut books.gifts_cents, accounts.gifts),
+            (&mut books.corrections_cents, corrected(accounts)),
+            (&mut books.unreported_cents, accounts.unreported),
             (&mut books.pending_issued_cents, accounts.pending_issued),
             (&mut books.overspend_cents, fold.overspend),
             (&mut books.pending_credit_cents, accounts.pending),
@@ -149,6 +202,12 @@ async fn books(
         }
     }
     Ok(books.balanced())
+}
+
+/// Corrections, what other bands gave, and what newer software booked.
+fn corrected(accounts: &Accounts) -> i64 {
+    let plus = accounts.corrections.saturating_add(accounts.other_credit).saturating_add(accounts.transferred);
+    plus.saturating_sub(accounts.other_debit)
 }
 
 /// Money in doubt either left the band or did not: what the band holds decides how much of it is out.
@@ -168,7 +227,7 @@ fn check_lights(guests: &[Guest], journals: &Journals, reasons: &mut Vec<String>
     let mut without = 0;
     for guest in guests {
         for light in &guest.lights {
-            if let Err(why) = light_has_entry(guest, light, journals) {
+            if let Err(why) = light_has_entry(light, journals) {
                 without += 1;
                 reasons.push(format!("guest {} saw {:?} green at {}: {why}", guest.number, light.what, light.place));
             }
@@ -177,30 +236,39 @@ fn check_lights(guests: &[Guest], journals: &Journals, reasons: &mut Vec<String>
     without
 }
 
-fn light_has_entry(guest: &Guest, light: &Light, journals: &Journals) -> Result<()> {
-    let wallet = guest.band.wallet();
+fn light_has_entry(light: &Light, journals: &Journals) -> Result<()> {
+    let of_band = |entry: &Entry| entry.subject == light.wallet.into();
     if light.what == Seen::Paired {
-        let is_pairing = |entry: &Entry| entry.kind == Kind::PAIRING && entry.subject == wallet.into();
+        let is_pairing = |entry: &Entry| entry.kind == Kind::PAIRING && of_band(entry);
         return journals.all().any(|(_, entry)| is_pairing(entry)).then_some(()).context("no pairing of the band");
+    }
+    if light.what == Seen::Promised {
+        let is_promise = |entry: &Entry| entry.kind == Kind::PENDING_CREDIT && of_band(entry);
+        return is_about(light, journals.all().map(|(_, entry)| entry).find(|entry| is_promise(entry)));
     }
     let name = light.entry.as_deref().context("it named no entry")?;
     let entry = journals.named(name).with_context(|| format!("no entry {name}"))?;
-    let kind = match light.what {
-        Seen::Admitted => Kind::ADMISSION,
-        Seen::ToppedUp => Kind::TOP_UP,
-        Seen::Paid => Kind::SALE,
-        Seen::Refunded => Kind::REFUND,
-        Seen::Paired => Kind::PAIRING,
+    let kinds: &[Kind] = match light.what {
+        Seen::Admitted => &[Kind::ADMISSION],
+        Seen::Left => &[Kind::EXIT],
+        Seen::ToppedUp => &[Kind::TOP_UP],
+        Seen::Paid => &[Kind::SALE],
+        Seen::Refunded => &[Kind::REFUND],
+        Seen::PaidOnline => &[Kind::ONLINE_TOP_UP],
+        Seen::MovedOff => &[Kind::BAND_TRANSFER],
+        // it came along with whatever the band was held there for
+        Seen::Arrived => &[Kind::SALE, Kind::CLOSING_READ, Kind::REFUND, Kind::TOP_UP],
+        Seen::Paired | Seen::Promised => &[],
     };
-    anyhow::ensure!(entry.kind == kind, "{name} is of kind {}", entry.kind.0);
-    anyhow::ensure!(
-        entry.amount.as_i64() == light.cents,
-        "{name} is about {} instead of {}",
-        entry.amount,
-        light.cents
-    );
-    let of_band = light.what == Seen::Admitted || entry.subject == wallet.into();
-    anyhow::ensure!(of_band, "{name} is about another band");
+    anyhow::ensure!(kinds.contains(&entry.kind), "{name} is of kind {}", entry.kind.0);
+    let is_passage = matches!(light.what, Seen::Admitted | Seen::Left);
+    anyhow::ensure!(is_passage || of_band(entry), "{name} is about another band");
+    if light.what == Seen::Arrived { Ok(()) } else { is_about(light, Some(entry)) }
+}
+
+fn is_about(light: &Light, entry: Option<&Entry>) -> Result<()> {
+    let amount = entry.context("no such entry")?.amount;
+    anyhow::ensure!(amount.as_i64() == light.cents, "it is about {amount} instead of {}", light.cents);
     Ok(())
 }
 

@@ -1,7 +1,9 @@
 //! What came out of an evening, as the JSON that `cargo demo -- --once --json` prints.
 //! Invariant: `unexplained_cents` is the residual of the identity below, never set to make it hold;
-//! `top_up + gifts + pending_issued + overspend = balance + pending_credit + spent + deposits + refunded + fees +
+//! `top_up + gifts + corrections + pending_issued + unreported + overspend = balance + pending_credit + spent + deposits + refunded + fees +
 //! expired + in_doubt + disputed + unexplained`.
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 /// The books of one evening, in cents.
@@ -11,8 +13,12 @@ pub struct Books {
     pub top_up_cents: i64,
     /// Gifts credited.
     pub gifts_cents: i64,
+    /// Corrections, and what bands gave to each other, net.
+    pub corrections_cents: i64,
     /// Owed to guests without new money.
     pub pending_issued_cents: i64,
+    /// On chips, from desks that have not reported.
+    pub unreported_cents: i64,
     /// Spent beyond what was there.
     pub overspend_cents: i64,
     /// On chips and, for bands without a purse, in wallets.
@@ -41,7 +47,14 @@ impl Books {
     /// Sets `unexplained_cents` to what the other accounts leave over.
     #[must_use]
     pub fn balanced(self) -> Self {
-        let sources = [self.top_up_cents, self.gifts_cents, self.pending_issued_cents, self.overspend_cents];
+        let sources = [
+            self.top_up_cents,
+            self.gifts_cents,
+            self.corrections_cents,
+            self.pending_issued_cents,
+            self.unreported_cents,
+            self.overspend_cents,
+        ];
         let uses = [
             self.balance_cents,
             self.pending_credit_cents,
@@ -84,6 +97,32 @@ pub struct Conflict {
     pub what_to_do: String,
 }
 
+/// Passages at the gates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Passages {
+    /// In.
+    pub ins: usize,
+    /// Out.
+    pub outs: usize,
+}
+
+/// One price that two people edited apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PriceConflict {
+    /// Of which product.
+    pub product: u32,
+    /// Before.
+    pub before_cents: i64,
+    /// What holds everywhere.
+    pub in_force_cents: i64,
+    /// What was written as well.
+    pub other_cents: Vec<i64>,
+    /// Who shows this price and this conflict.
+    pub shown_by: Vec<String>,
+    /// How many were sold at which price, by the entries.
+    pub sold_at: BTreeMap<i64, u64>,
+}
+
 /// Everything that is reported.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
@@ -99,8 +138,18 @@ pub struct Report {
     pub admitted: usize,
     /// Refusals that guests met, at gates and tills.
     pub refused: usize,
+    /// The same by reason code.
+    pub refusals: BTreeMap<String, usize>,
     /// Sales in the journals.
     pub sales: usize,
+    /// In and out, by the entries.
+    pub passages: Passages,
+    /// Paid online, by the entries.
+    pub paid_online_cents: i64,
+    /// What the hub has taken off bands that were lost.
+    pub moved_off_lost_bands_cents: i64,
+    /// The price that was edited at the hub and at the bar.
+    pub price: Option<PriceConflict>,
     /// The books.
     #[serde(flatten)]
     pub books: Books,

@@ -18,7 +18,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use screens::{Lang, view::DemoView};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::watch,
+    sync::{mpsc, watch},
 };
 
 /// A festival on this machine: hub and four boxes as separate programs, with virtual readers and scanners.
@@ -108,7 +108,7 @@ fn run(arguments: &Arguments) -> Result<u8> {
 async fn once(arguments: &Arguments, world: &Arc<World>, say: &Arc<Say>, since: Instant) -> Result<u8> {
     let played = script::play(Arc::clone(world), arguments.seed, Arc::clone(say)).await?;
     say("reckoning: chips, journals and the guests' own eyes");
-    let audited = audit(world, &played.guests, &played.frauds).await?;
+    let audited = audit(world, &played.guests, &played.frauds, Some(&played.price)).await?;
     let seconds = (since.elapsed().as_secs_f64() * 10.0).round() / 10.0;
     let report = Report { seed: arguments.seed, seconds, ..audited };
     if arguments.json {
@@ -133,6 +133,8 @@ fn in_words(report: &Report) -> String {
         ("topped up", books.top_up_cents),
         ("+ owed without new money", books.pending_issued_cents),
         ("+ gifts", books.gifts_cents),
+        ("+ corrections", books.corrections_cents),
+        ("+ not reported yet", books.unreported_cents),
         ("+ overspent with a copied band", books.overspend_cents),
         ("= on wristbands", books.balance_cents),
         ("+ owed to guests", books.pending_credit_cents),
@@ -151,6 +153,19 @@ fn in_words(report: &Report) -> String {
         let places: Vec<&str> = conflict.places.iter().map(|side| side.place.as_str()).collect();
         lines.push(format!("Conflict at {}: {} {}", places.join(" and "), conflict.what, conflict.what_to_do));
     }
+    if let Some(price) = &report.price {
+        let others: Vec<String> = price.other_cents.iter().map(|cents| money(*cents)).collect();
+        let (holds, at) = (money(price.in_force_cents), price.shown_by.join(", "));
+        lines
+            .push(format!("One price was edited twice: {holds} holds at {at}; {} was written too.", others.join(", ")));
+    }
+    lines.push(format!(
+        "{} passages in and {} out; {} paid online; {} taken off lost bands.",
+        report.passages.ins,
+        report.passages.outs,
+        money(report.paid_online_cents),
+        money(report.moved_off_lost_bands_cents)
+    ));
     let lit = report.lights.saturating_sub(report.lights_without_entry);
     lines.push(format!("{lit} of {} green lights have their entry among the hub's {}.", report.lights, report.entries));
     lines.push(format!("Every box and the hub agree: {}.", if report.hub_converged { "yes" } else { "no" }));
@@ -162,7 +177,8 @@ fn in_words(report: &Report) -> String {
 async fn keep_going(arguments: &Arguments, world: &Arc<World>, say: &Arc<Say>) -> Result<u8> {
     let story = Arc::new(demo::Story::default());
     let (shown, seen) = watch::channel(DemoView::default());
-    let page = demo::serve(Arc::clone(world), seen, arguments.port).await?;
+    let (edits, asked) = mpsc::channel(1);
+    let page = demo::serve(Arc::clone(world), edits, seen, arguments.port).await?;
     let page = format!("http://{page}");
     tokio::spawn(demo::watch_all(Arc::clone(world), Arc::clone(&story), page.clone(), shown));
     println!("\nEverything side by side   {page}");
@@ -184,6 +200,7 @@ async fn keep_going(arguments: &Arguments, world: &Arc<World>, say: &Arc<Say>) -
         interrupted = tokio::signal::ctrl_c() => interrupted?,
         _ = terminated.recv() => {}
         () = life => {}
+        () = demo::edit_on_demand(world, &story, asked) => {}
     }
     say("stopping");
     Ok(0)

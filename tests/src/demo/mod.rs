@@ -3,6 +3,7 @@
 //! Not here: the pages (`screens`), the scripted evening (`evening`).
 mod life;
 mod page;
+mod prices;
 
 use std::{
     collections::VecDeque,
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 
 pub use life::live;
 pub use page::serve;
+pub use prices::edit_on_demand;
 
 use crate::world::World;
 
@@ -77,7 +79,9 @@ async fn look(world: &World, story: &Story, page: &str, before: &DemoView) -> De
         let view = view.or(last).unwrap_or_default();
         boxes.push(DemoBox { url: format!("{page}/open/{number}"), running, view });
     }
+    let prices = prices::look(world).await.unwrap_or_default();
     DemoView {
+        prices,
         lang: lang(),
         now_unix_ms: now_ms(),
         story: story.lines(),

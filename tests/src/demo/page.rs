@@ -12,12 +12,20 @@ use axum::{
         IntoResponse, Json, Redirect, Response,
         sse::{Event, Sse},
     },
-    routing::get,
+    routing::{get, post},
 };
 use futures_util::{Stream, stream};
-use screens::{Lang, view::DemoView};
-use tokio::{net::TcpListener, sync::watch};
+use screens::{
+    Lang,
+    post::{DemoPrices, Refusal},
+    view::DemoView,
+};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, oneshot, watch},
+};
 
+use super::prices::Asked;
 use crate::world::World;
 
 /// A page takes a longer silence for a lost server.
@@ -26,21 +34,28 @@ const AT_LEAST_EVERY: Duration = Duration::from_secs(4);
 #[derive(Clone)]
 struct Page {
     world: Arc<World>,
+    edits: mpsc::Sender<Asked>,
     shown: watch::Receiver<DemoView>,
 }
 
 /// Serves until the task is dropped; gives the address.
-pub async fn serve(world: Arc<World>, shown: watch::Receiver<DemoView>, port: u16) -> Result<SocketAddr> {
+pub async fn serve(
+    world: Arc<World>,
+    edits: mpsc::Sender<Asked>,
+    shown: watch::Receiver<DemoView>,
+    port: u16,
+) -> Result<SocketAddr> {
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     let address = listener.local_addr()?;
     let routes = Router::new()
         .route("/", get(|| async { file("demo.html") }))
         .route("/events", get(events))
         .route("/open/{number}/{page}", get(open))
+        .route("/prices", post(edit_prices))
         .route("/texts/{file}", get(texts))
         .route("/{*path}", get(|Path(path): Path<String>| async move { file(&path) }))
         .layer(middleware::from_fn(security_headers))
-        .with_state(Page { world, shown });
+        .with_state(Page { world, edits, shown });
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, routes).await {
             tracing::error!(%error, "the demo's page has ended");
@@ -70,6 +85,22 @@ async fn open(State(page): State<Page>, Path((number, file)): Path<(usize, Strin
         Some(place) => Redirect::to(&place.api.url(&format!("/{file}?key={}", place.api.bearer()))).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
+}
+
+/// One price is edited at the hub and at the bar while they are apart.
+async fn edit_prices(State(page): State<Page>, Json(wanted): Json<DemoPrices>) -> Response {
+    let (answer, edited) = oneshot::channel();
+    if page.edits.try_send(Asked { prices: wanted, answer }).is_err() {
+        return refused(StatusCode::CONFLICT, "till.busy");
+    }
+    match edited.await {
+        Ok(true) => Json(()).into_response(),
+        Ok(false) | Err(_) => refused(StatusCode::SERVICE_UNAVAILABLE, "edit.bad_value"),
+    }
+}
+
+fn refused(status: StatusCode, code: &str) -> Response {
+    (status, Json(Refusal { code: code.into(), ..Refusal::default() })).into_response()
 }
 
 async fn events(State(page): State<Page>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {

@@ -7,7 +7,7 @@ use tokio::task::{JoinSet, block_in_place};
 use super::Stage;
 use crate::{
     chance::Chance,
-    guest::Guest,
+    guest::{Guest, Seen},
     world::{
         BAR, DESK,
         counter::{Request, Tapped, fault},
@@ -166,17 +166,18 @@ pub(super) async fn torn_taps(stage: &Arc<Stage>, guests: &mut [Guest]) -> Resul
     Ok(())
 }
 
-fn cheapest(prices: &Prices) -> Result<u32> {
+pub(super) fn cheapest(prices: &Prices) -> Result<u32> {
     let cheapest = prices.iter().min_by_key(|(_, (price, deposit))| price.saturating_add(*deposit));
     cheapest.map(|(product, _)| *product).context("nothing is sold")
 }
 
 /// Guests with a purse who can pay any one thing; nobody twice.
-fn solvent_purses<'a>(guests: &'a mut [Guest], prices: &Prices) -> Result<impl Iterator<Item = &'a mut Guest>> {
+pub(super) fn solvent_purses<'a>(
+    guests: &'a mut [Guest],
+    prices: &Prices,
+) -> Result<impl Iterator<Item = &'a mut Guest> + use<'a>> {
     let dearest = prices.values().map(|(price, deposit)| price.saturating_add(*deposit)).max().context("no prices")?;
-    let suits = move |guest: &&mut Guest| {
-        guest.is_in() && guest.band.has_purse() && !guest.left_in_doubt && guest.expects_cents() >= 2 * dearest
-    };
+    let suits = move |guest: &&mut Guest| guest.has_sound_purse() && guest.expects_cents() >= 2 * dearest;
     Ok(guests.iter_mut().filter(suits))
 }
 
@@ -210,6 +211,10 @@ pub(super) async fn power_cut(stage: &Arc<Stage>, guests: &mut [Guest]) -> Resul
         for paid in asked {
             let answer = screens::post::HandedOver { entry: paid.entry, handed_over, pin: None };
             bar.api.post::<serde_json::Value>("/api/till/handed-over", &answer).await?;
+        }
+        if !handed_over {
+            let paid = guest.lights.last().map_or(0, |light| light.cents);
+            guest.saw(Seen::Promised, paid, None, BAR.name);
         }
         ensure!(bar.view().await?.unconfirmed_paid.is_empty(), "the bar still asks");
     }

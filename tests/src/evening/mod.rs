@@ -6,20 +6,24 @@ mod bar;
 mod box_office;
 mod closing;
 mod doors;
+mod owed;
+mod passages;
+pub mod prices;
 mod split;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::{
     audit::Fraud,
     chance::Chance,
     guest::Guest,
-    world::{Say, World},
+    world::{BAR, Say, World},
 };
 
 pub use box_office::{Crowd, sell_tickets};
+pub use prices::PriceEdit;
 
 /// How many guests come.
 pub const GUESTS: usize = 300;
@@ -30,6 +34,8 @@ pub struct Played {
     pub guests: Vec<Guest>,
     /// What must be found out.
     pub frauds: Vec<Fraud>,
+    /// A price that two people edited.
+    pub price: PriceEdit,
 }
 
 /// What every part of the script needs.
@@ -61,7 +67,26 @@ pub async fn play(world: Arc<World>, seed: u64, say: Arc<Say>) -> Result<Played>
     bar::torn_taps(&stage, &mut guests).await?;
     bar::power_cut(&stage, &mut guests).await?;
     let (mut guests, frauds) = split::apart(&stage, guests, late, cheats).await?;
+    let price = bar_alone(&stage, &mut guests).await?;
+    passages::out_and_in_again(&stage, &mut guests).await?;
+    owed::lost_bands(&stage, &mut guests).await?;
     closing::close(&stage, &mut guests).await?;
     guests.sort_by_key(|guest| guest.number);
-    Ok(Played { guests, frauds })
+    Ok(Played { guests, frauds, price })
+}
+
+/// The bar alone is cut off, and life goes on at both ends; then together again.
+async fn bar_alone(stage: &Stage, guests: &mut [Guest]) -> Result<PriceEdit> {
+    let world = &stage.world;
+    prices::take_on_a_manager(world).await?;
+    world.cut(&[BAR.name])?;
+    let edited = prices::edit_apart(stage, guests).await?;
+    let paid = owed::pay_while_apart(stage, guests).await?;
+    stage.say("the bar is back");
+    world.mend().await?;
+    world.wait_until_agreed(Duration::from_secs(20)).await.context("after the bar was alone")?;
+    prices::meet(stage, edited, guests).await?;
+    owed::arrives(stage, guests, paid).await?;
+    prices::sell_out(stage, guests).await?;
+    Ok(edited)
 }

@@ -122,12 +122,21 @@ impl Place {
     /// A guest shows their ticket. True: they may enter.
     pub async fn admit(&self, guest: &mut Guest) -> Result<bool> {
         let verdict = self.show(&guest.paper.png()?).await?;
+        ensure!(!verdict.out, "{}: guest {} is let out: {verdict:?}", self.name(), guest.number);
         if verdict.admitted {
             guest.saw(Seen::Admitted, 0, Some(verdict.entry.clone()), self.name());
         } else {
             guest.was_refused(verdict.code.as_deref().unwrap_or("no code"));
         }
         Ok(verdict.admitted)
+    }
+
+    /// A guest who goes out shows the ticket again.
+    pub async fn let_out(&self, guest: &mut Guest) -> Result<()> {
+        let verdict = self.show(&guest.paper.png()?).await?;
+        ensure!(verdict.admitted && verdict.out, "{}: guest {} is kept: {verdict:?}", self.name(), guest.number);
+        guest.saw(Seen::Left, 0, Some(verdict.entry), self.name());
+        Ok(())
     }
 
     /// The guest just admitted holds their band to the gate's reader.
@@ -177,8 +186,8 @@ impl Place {
             // done before, by a tap whose light nobody saw: the screen says so now
             Ok(Outcome { phase: Phase::Paid, result: Some(result) }) => {
                 let is_known = guest.lights.iter().any(|light| light.entry.as_deref() == Some(result.entry.as_str()));
-                if let Some(seen) = request.seen().filter(|_| !is_known) {
-                    guest.saw(seen, result.charged_cents.saturating_abs(), Some(result.entry.clone()), self.name());
+                if !is_known {
+                    self.is_seen(guest, request, &result);
                 }
                 return Ok(Tapped::Green(result));
             }
@@ -195,9 +204,7 @@ impl Place {
         let code = || result.code.clone().unwrap_or_else(|| "no code".into());
         match light {
             Signal::Ok => {
-                if let Some(seen) = request.seen() {
-                    guest.saw(seen, result.charged_cents.saturating_abs(), Some(result.entry.clone()), self.name());
-                }
+                self.is_seen(guest, request, &result);
                 Ok(Tapped::Green(result))
             }
             Signal::TapAgain => Ok(Tapped::Again(result)),
@@ -205,6 +212,17 @@ impl Place {
                 guest.was_refused(&code());
                 Ok(Tapped::Refused(code()))
             }
+        }
+    }
+
+    /// A green light and what the screen says beside it.
+    fn is_seen(&self, guest: &mut Guest, request: &Request, result: &TapResult) {
+        let entry = || Some(result.entry.clone());
+        if let Some(seen) = request.seen() {
+            guest.saw(seen, result.charged_cents.saturating_abs(), entry(), self.name());
+        }
+        if result.arrived_cents > 0 {
+            guest.saw(Seen::Arrived, result.arrived_cents, entry(), self.name());
         }
     }
 

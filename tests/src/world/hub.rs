@@ -43,6 +43,8 @@ pub struct Numbers {
     pub wallets: u64,
     /// Of tickets.
     pub tickets: u64,
+    /// Of credits that boxes carry.
+    pub credits: u64,
 }
 
 /// As it is said: the hub puts its numbers together, a box beside the rest.

@@ -8,18 +8,44 @@ import { clock, freshness } from "./clock.js";
 import { ageText, chip } from "./status_bar.js";
 import { shapeOf } from "./verdicts.js";
 import { books, conflicts } from "./books.js";
+import { notice, post } from "./live.js";
 
 const WORSE = ["fresh", "ageing", "old"];
 const PAGES = { gate: "gate.html", bar: "till.html", "top-up": "top_up.html" };
 
-start((demo) => {
+start(show, () => byId("edit-prices").addEventListener("submit", editPrices));
+
+function show(demo) {
   refill(byId("boxes"), ...demo.boxes.map(card));
   byId("festival").textContent = demo.hub?.festival ?? demo.boxes[0]?.view.festival ?? "";
   refill(byId("books"), ...(demo.hub ? books(demo.hub.totals) : [h("p", { class: "none" }, h("verdict-shape", { kind: "no" }), t("demo-hub-away"))]));
   refill(byId("conflicts"), ...(demo.hub ? conflicts(demo.hub.conflicts) : []));
   refill(byId("hub-link"), demo.hub_url ? h("a", { href: withLang(demo.hub_url, "") }, t("demo-console")) : "");
+  refill(byId("prices"), ...demo.prices.map(priceCard));
   refill(byId("story"), ...demo.story.toReversed().map((step) => h("li", {}, h("time", {}, clock(step.at_unix_ms, lang)), ` ${t(step.key, step.args)}`)));
-});
+}
+
+function priceCard({ place, name_fr, name_en, cents, other_cents }) {
+  return h(
+    "article",
+    { class: `box ${other_cents.length > 0 ? "ageing" : "fresh"}` },
+    h("h3", {}, h("verdict-shape", { kind: other_cents.length > 0 ? "care" : "ok" }), place || t("demo-price-at-hub")),
+    h("p", {}, lang === "fr" ? name_fr : name_en, " ", h("b", {}, money(cents, lang))),
+    ...other_cents.map((other) => h("p", { class: "todo" }, t("demo-price-other", { amount: other }))),
+  );
+}
+
+async function editPrices(event) {
+  event.preventDefault();
+  const form = event.currentTarget;
+  const data = new FormData(form);
+  const [hub_cents, bar_cents] = ["hub", "bar"].map((name) => Math.round(Number(data.get(name).trim().replace(",", ".")) * 100));
+  if (!(hub_cents >= 0 && bar_cents >= 0)) return notice(reason("edit.bad_value"));
+  const button = form.querySelector("button");
+  button.disabled = true;
+  await post("/prices", { hub_cents, bar_cents }, reason);
+  button.disabled = false;
+}
 
 function withLang(address, page) {
   return `${address.replace(/\/$/, "")}/${page}?lang=${lang}`;

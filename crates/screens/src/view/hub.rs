@@ -173,6 +173,24 @@ pub struct DemoView {
     pub hub_url: String,
     /// The hub, while it answers.
     pub hub: Option<HubView>,
+    /// One price as hub and tills have it.
+    pub prices: Vec<DemoPrice>,
+}
+
+/// One price as somebody has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DemoPrice {
+    /// Place; empty for the hub.
+    pub place: String,
+    /// Name of the product in French.
+    pub name_fr: String,
+    /// The same in English.
+    pub name_en: String,
+    /// The price that holds there.
+    pub cents: i64,
+    /// What was written as well, where the conflict is known.
+    pub other_cents: Vec<i64>,
 }
 
 /// A box of the demo.
