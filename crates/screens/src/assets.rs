@@ -123,7 +123,7 @@ mod tests {
     }
 
     /// Families of texts that a module picks by a value of the view: `tOf("phase", phase)`.
-    const FAMILIES: [(&str, &[&str]); 9] = [
+    const FAMILIES: [(&str, &[&str]); 13] = [
         ("age", &["tickets", "wallets", "revocations", "bundle"]),
         (
             "conflict",
@@ -146,6 +146,10 @@ mod tests {
         ("pairing", &["waiting", "paired"]),
         ("scheme", &["own", "pretix_sig1"]),
         ("mode", &["once", "re-entry", "free"]),
+        ("light", &["ok", "warn", "refuse", "tap_again", "dark"]),
+        ("pull", &["never", "before_password", "last_page", "after_last_page"]),
+        ("ticket_kind", &["valid", "used", "revoked", "forged", "pretix", "other_zone"]),
+        ("wire", &["linked", "waiting", "cut", "off"]),
     ];
 
     fn looks_like_a_key(word: &str) -> bool {

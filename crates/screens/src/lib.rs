@@ -27,7 +27,7 @@
 //! | `console.html` | [`view::HubView`] | `/api/tickets` [`post::NewTicket`] → [`post::Ticket`] · `GET /api/tickets/{id}/qr.svg` · `/api/tickets/revoke` [`post::TicketId`] · `/api/bands/block` [`post::Band`] · `/api/boxes/revoke` [`post::BoxNumber`] |
 //! | `documents.html` | [`view::HubView`] | `GET /api/documents/{document}` [`view::DocumentView`] · `/api/documents/edit` [`view::EditBody`] · `/api/documents/settle` [`view::SettleBody`] |
 //! | `manager.html` | [`view::BoxView`] | `/api/manager/login` · `/api/manager/logout` · as `documents.html` |
-//! | `demo.html` | [`view::DemoView`] | none |
+//! | `demo.html` | [`view::DemoView`] | `/api/boxes/{n}/{show, hold, take-away, wire, power}` · `/api/hub/power` · `/api/tickets` · `/api/bands` · `/api/guests`; the demo's server alone has these |
 //!
 //! `cancel` is posted while the phase is `waiting_for_band` (nothing is charged), and also from `tap_again` and
 //! `supervisor`: there it means "leave this tap in doubt and serve the next guest"; it never voids anything.

@@ -153,6 +153,8 @@ pub const REASON_CODES: &[&str] = &[
     "manager.too_many_attempts",
     "manager.not_a_manager",
     "manager.session",
+    "demo.no_power",
+    "demo.failed",
 ];
 
 /// The text key of a code: Fluent ids cannot hold a dot, so `ticket.already_used` is `ticket-already_used`.

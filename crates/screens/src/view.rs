@@ -8,12 +8,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::Lang;
 
+mod demo;
 mod documents;
 mod hub;
 mod outcome;
 
+pub use demo::{
+    DemoBand, DemoBox, DemoHub, DemoLight, DemoTicket, DemoView, HeldBand, Light, Shown, StoryLine, TicketKind,
+    TourStep,
+};
 pub use documents::{DocumentView, EditBody, EditView, FieldConflict, FieldProblem, FieldStatement, SettleBody};
-pub use hub::{Conflict, ConflictKind, ConflictPlace, DemoBox, DemoView, HubBox, HubView, StoryLine, Totals};
+pub use hub::{Conflict, ConflictKind, ConflictPlace, HubBox, HubView, Totals};
 pub use outcome::{Args, GateVerdict, GateView, Pairing, Phase, TapResult, TillView, TopUpView};
 
 /// Everything that one box's pages show.

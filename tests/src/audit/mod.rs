@@ -88,7 +88,7 @@ pub async fn audit(world: &World, guests: &[Guest], frauds: &[Fraud]) -> Result<
 }
 
 /// Every key whose credits count, from the hub's bundle, verified.
-async fn credit_keys(world: &World) -> Result<Vec<CreditKey>> {
+pub(crate) async fn credit_keys(world: &World) -> Result<Vec<CreditKey>> {
     let bundle = Bundle::verify(&world.hub.bundle().await?, Some(world.festival()))?;
     let certificates = bundle.body.credit_keys.iter().map(|chain| {
         let credit = chain.verify_for(&bundle.founding, Purpose::Credit);

@@ -1,5 +1,6 @@
 //! The real programs, as separate processes.
-//! Invariant: whatever was started is gone when its handle is dropped.
+//! Invariant: whatever was started is gone when its handle is dropped; and where nobody is left to drop it, it ends by
+//! itself, since its standard input ends with this process.
 use std::{
     fs::File,
     io,
@@ -97,7 +98,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts `program` with its log in `dir/log`.
+    /// Starts `program` with its log in `dir/log`; it is told to stop when this process is gone, however it went.
     pub fn start(programs: &Programs, program: &'static str, dir: &Path, arguments: &[&str]) -> Result<Self> {
         let log = File::options().create(true).append(true).open(dir.join("log")).context("its log")?;
         match std::fs::remove_file(dir.join("run.json")) {
@@ -107,7 +108,8 @@ impl Daemon {
         let child = programs
             .command(program)
             .args(arguments)
-            .stdin(Stdio::null())
+            .arg("--stop-with-stdin")
+            .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
