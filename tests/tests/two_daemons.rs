@@ -144,3 +144,14 @@ async fn a_sale_in_doubt_that_is_given_up_is_settled_by_a_later_read_and_owed_to
     assert!(totals.balanced, "{totals:?}");
     assert_eq!(totals.balance_cents, 5000 - doubt.price_cents);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hub_and_box_end_by_themselves_when_whoever_started_them_is_gone() {
+    let world = World::of(&[DESK]).await.unwrap();
+    let desk = world.place(DESK.name).unwrap();
+    desk.let_go();
+    world.hub.let_go();
+    let gone = async || Ok((!desk.is_running() && !world.hub.is_running()).then_some(()));
+    evening::world::wait::until("both have ended", SOON, gone).await.unwrap();
+    assert!(desk.log().contains("stopping"), "in order, not by a crash");
+}

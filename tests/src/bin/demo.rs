@@ -166,7 +166,9 @@ async fn keep_going(arguments: &Arguments, world: &Arc<World>, say: &Arc<Say>) -
     for place in &world.places {
         println!("{:<26} {}", place.name(), place.api.url(&format!("/?key={}", place.api.bearer())));
     }
-    println!("\nThe page needs nothing else. For the addresses below it: their certificates are the festival's own; your");
+    println!(
+        "\nThe page needs nothing else. For the addresses below it: their certificates are the festival's own; your"
+    );
     println!("browser asks once for each, or trust {}/tls/ca.pem.", world.technician.dir().display());
     println!("Ctrl-C ends everything.\n");
     open_browser(&format!("http://{page}"));

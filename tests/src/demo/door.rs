@@ -45,10 +45,8 @@ pub(super) async fn open(api: Https, page: SocketAddr) -> Result<String> {
     let own = listener.local_addr()?;
     let policy = screens::CSP.replace("frame-ancestors 'none'", &format!("frame-ancestors http://{page}"));
     let door = Door { api, policy: policy.parse().context("the policy")? };
-    let routes = Router::new()
-        .fallback(pass)
-        .layer(middleware::from_fn_with_state(own, guard::own_pages_only))
-        .with_state(door);
+    let routes =
+        Router::new().fallback(pass).layer(middleware::from_fn_with_state(own, guard::own_pages_only)).with_state(door);
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, routes).await {
             tracing::error!(%error, "a door has ended");

@@ -83,11 +83,8 @@ async fn look(demo: &Demo, before: &DemoView) -> DemoView {
     }
     let tickets = demo.shelf.tickets();
     let tour = demo.tour.walk(&Sights { tickets: &tickets, bands: &bands, boxes: &boxes, hub: hub.as_ref() });
-    let ticket = |ticket: super::shelf::Ticket| DemoTicket {
-        number: ticket.number,
-        kind: ticket.kind,
-        shown: ticket.shown,
-    };
+    let ticket =
+        |ticket: super::shelf::Ticket| DemoTicket { number: ticket.number, kind: ticket.kind, shown: ticket.shown };
     DemoView {
         lang: lang(),
         now_unix_ms: now_ms(),

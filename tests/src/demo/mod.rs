@@ -25,8 +25,8 @@ use anyhow::{Context, Result};
 use screens::{Lang, view::DemoView};
 use tokio::sync::watch;
 
-pub use hands::Pull;
 use hands::Counter;
+pub use hands::Pull;
 use look::CreditKeys;
 use shelf::Shelf;
 use story::Story;
@@ -79,6 +79,17 @@ impl Demo {
         tokio::spawn(look::keep_looking(Arc::clone(&demo)));
         tokio::spawn(life::live(Arc::clone(&demo), seed, say));
         Ok((demo, address))
+    }
+
+    /// Where the screens of a box are shown without a certificate to trust or a key to type; on this machine only.
+    pub fn screen_of(&self, place: &str) -> Option<&str> {
+        let mut doors = self.world.places.iter().zip(&self.doors);
+        doors.find(|(post, _)| post.name() == place).map(|(_, door)| door.as_str())
+    }
+
+    /// The same for the hub's console.
+    pub fn screen_of_hub(&self) -> &str {
+        &self.hub_door
     }
 
     /// Lets other guests come, or no more of them.

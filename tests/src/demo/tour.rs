@@ -36,7 +36,9 @@ impl Tour {
             sights.is_healed_and_named(),
         ];
         let steps = self.0.iter().zip(now).zip(1u8..);
-        steps.map(|((seen, now), number)| TourStep { number, done: seen.fetch_or(now, Ordering::SeqCst) || now }).collect()
+        steps
+            .map(|((seen, now), number)| TourStep { number, done: seen.fetch_or(now, Ordering::SeqCst) || now })
+            .collect()
     }
 }
 

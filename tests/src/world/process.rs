@@ -143,6 +143,11 @@ impl Daemon {
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 
+    /// Closes the other end of its standard input, as the end of this process does.
+    pub fn let_go(&mut self) {
+        drop(self.child.stdin.take());
+    }
+
     /// SIGKILL, as a power cut to the process.
     pub fn kill(&mut self) -> Result<()> {
         self.child.kill().context("kill")?;
