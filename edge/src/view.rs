@@ -30,7 +30,8 @@ pub(crate) fn of(station: &Station) -> BoxView {
     let (body, rules) = (&loaded.bundle.body, station.rules());
     let limit = body.policy.offline_limit;
     let now_ms = station.now_ms();
-    let stored = station.store.read(move |view| from_store(view, limit, now_ms)).unwrap_or_default();
+    let seen = station.seen_green();
+    let stored = station.store.read(move |view| from_store(view, limit, now_ms, &seen)).unwrap_or_default();
     let (roles, time, progress, waiting) =
         (station.roles(), station.trusted_time(), station.desk.progress(), station.desk.waiting());
     let heard_ms = station.hub().last_seen_unix_ms.unwrap_or(0);
@@ -110,13 +111,13 @@ pub(crate) fn of(station: &Station) -> BoxView {
     }
 }
 
-fn from_store(view: &box_store::View<'_>, limit: Cents, now_ms: u64) -> FromStore {
+fn from_store(view: &box_store::View<'_>, limit: Cents, now_ms: u64, seen: &[EntryRef]) -> FromStore {
     let doubt = |entry: EntryRef, amount: Cents, at: u64| InDoubt {
         entry: entry.to_string(),
         price_cents: amount.as_i64(),
         since_unix_ms: at,
     };
-    let paid = view.unconfirmed().into_iter().filter_map(|entry| {
+    let paid = view.unconfirmed().into_iter().filter(|entry| !seen.contains(entry)).filter_map(|entry| {
         let paid = view.entry(entry)?;
         Some(doubt(entry, paid.amount, paid.hlc.unix_ms()))
     });

@@ -73,15 +73,18 @@ impl Visitor {
         Ok(visitor)
     }
 
-    /// The page gets exactly this much room.
+    /// The page gets exactly this much room, whatever the browser keeps for itself.
     async fn fit(&self) -> Result<()> {
-        let [width, height] = SIZE;
-        self.client.set_window_size(u32::try_from(width)?, u32::try_from(height)?).await?;
-        let inner = self.ask("return [innerWidth, innerHeight]", Vec::new()).await?;
-        let lost = |index: usize| SIZE[index].saturating_sub(inner[index].as_u64().unwrap_or(SIZE[index]));
-        let outer = [u32::try_from(width + lost(0))?, u32::try_from(height + lost(1))?];
-        self.client.set_window_size(outer[0], outer[1]).await?;
-        Ok(())
+        let mut outer = SIZE;
+        until("the page has its size", SOON, async || {
+            let [width, height] = outer;
+            self.client.set_window_size(u32::try_from(width)?, u32::try_from(height)?).await?;
+            let inner = self.ask("return [innerWidth, innerHeight, outerWidth, outerHeight]", Vec::new()).await?;
+            let of = |index: usize| inner[index].as_u64().unwrap_or(0);
+            outer = [SIZE[0] + of(2).saturating_sub(of(0)), SIZE[1] + of(3).saturating_sub(of(1))];
+            Ok(([of(0), of(1)] == SIZE).then_some(()))
+        })
+        .await
     }
 
     /// Opens an address.

@@ -58,6 +58,7 @@ async fn two_daemons_meet_over_real_quic_after_a_kill_a_cut_and_a_restart_of_the
     assert!(gate.admit(&mut guest).await.unwrap(), "{:?}", guest.refusals);
     gate.pair(&mut guest).await.unwrap();
     tap(desk, &mut guest, Request::TopUp(5000), &mut chance).await;
+    assert!(desk.view().await.unwrap().unconfirmed_paid.is_empty(), "whoever saw the light is not asked about it");
     world.wait_until_agreed(SOON).await.unwrap();
 
     // without a network, and without power in between

@@ -24,7 +24,7 @@ export function drawBoxes(demo, act) {
   ask = act;
   for (const [number, box] of demo.boxes.entries()) {
     cards[number] ??= card(number, box);
-    drawCard(cards[number], number, box, demo.now_unix_ms);
+    drawCard(cards[number], number, box, demo);
   }
 }
 
@@ -60,12 +60,12 @@ function open(made, box, role) {
   made.frame.src = `${box.url}/${PAGES[role]}?lang=${lang}`;
 }
 
-function drawCard(made, number, box, now) {
+function drawCard(made, number, box, { hub, now_unix_ms }) {
   const { view, running, wired } = box;
   made.article.dataset.state = running ? "on" : "off";
   const roles = rolesOf(box);
   if (roles.length > 0 && !roles.includes(made.page)) open(made, box, roles[0]);
-  const wireState = !wired ? "cut" : !running ? "off" : view.hub.connected ? "linked" : "waiting";
+  const wireState = !wired ? "cut" : !running ? "off" : hub.running && view.hub.connected ? "linked" : "waiting";
   made.wire.dataset.state = wireState;
   const large = made.article.classList.contains("large");
   refill(
@@ -85,7 +85,7 @@ function drawCard(made, number, box, now) {
   };
   made.tabs.hidden = roles.length < 2;
   refill(made.tabs, ...roles.map((role) => h("button", { type: "button", "data-focus": role, "aria-pressed": made.page === role, onclick: show(role) }, tOf("role", role))));
-  drawCounter(made.counter, number, box, now);
+  drawCounter(made.counter, number, box, now_unix_ms);
   drawFacts(made.facts, box);
 }
 
