@@ -19,8 +19,8 @@ mod catalogue;
 mod documents;
 mod entries;
 mod journals;
-mod owed;
 mod lists;
+mod owed;
 mod projections;
 mod term;
 
@@ -31,8 +31,8 @@ pub use catalogue::{IssuedTicket, Seed};
 pub use documents::AnsweredEdit;
 pub use entries::{Place, SetAside};
 pub use journals::{Poison, StoredJournal, StoredRun};
-pub use owed::BoxKnowledge;
 pub use lists::DeliveredBand;
+pub use owed::BoxKnowledge;
 pub use projections::StoredWallet;
 pub use term::SideFile;
 
