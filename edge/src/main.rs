@@ -18,6 +18,9 @@ enum Command {
         /// The box's folder.
         #[arg(long)]
         dir: PathBuf,
+        /// Stop in order as well when standard input ends: with whoever holds its other end.
+        #[arg(long)]
+        stop_with_stdin: bool,
     },
     /// Load a festival bundle or package from a file (a USB stick), whether the box runs or not.
     Load {
@@ -42,7 +45,7 @@ fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,quinn=warn".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
     let outcome = match Arguments::parse().command {
-        Command::Run { dir } => edge::run::run(&dir),
+        Command::Run { dir, stop_with_stdin } => edge::run::run(&dir, stop_with_stdin),
         Command::Load { dir, file } => edge::load::load(&dir, &file).map(|number| tracing::info!(number, "in use")),
         Command::Blank { dir, listen } => edge::blank::wait(&dir, &listen),
     };

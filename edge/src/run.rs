@@ -20,13 +20,13 @@ use crate::{
     web,
 };
 
-/// Runs the box until it is told to stop.
-pub fn run(dir: &Path) -> Result<()> {
+/// Runs the box until it is told to stop; `stop_with_stdin`: the end of standard input tells it as well.
+pub fn run(dir: &Path, stop_with_stdin: bool) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(serve(dir))
+    runtime.block_on(serve(dir, stop_with_stdin))
 }
 
-async fn serve(dir: &Path) -> Result<()> {
+async fn serve(dir: &Path, stop_with_stdin: bool) -> Result<()> {
     let station = Arc::new(tokio::task::block_in_place(|| open(dir))?);
     let threads = devices::start(&station)?;
     let link = tokio::spawn(hub_link::keep(Arc::clone(&station)));
@@ -43,7 +43,7 @@ async fn serve(dir: &Path) -> Result<()> {
     write_durably(&dir.join("run.json"), run.to_string().as_bytes())?;
     tracing::info!(place = station.enrolled().config.place, %listening, "serving");
 
-    asked_to_stop().await?;
+    asked_to_stop(stop_with_stdin).await?;
     tracing::info!("stopping");
     station.stop();
     handle.graceful_shutdown(Some(web::STOP_WITHIN));
@@ -76,11 +76,12 @@ async fn log_out_idle(station: Arc<Station>) {
     }
 }
 
-async fn asked_to_stop() -> Result<()> {
+async fn asked_to_stop(stop_with_stdin: bool) -> Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        () = end_of_stdin(), if stop_with_stdin => {}
     }
     Ok(())
 }
@@ -98,6 +99,17 @@ pub(crate) fn store_of(dir: &Path, enrolled: &Enrolled) -> StoreConfig {
         chain: enrolled.chain.clone(),
         software: concat!("edge ", env!("CARGO_PKG_VERSION")).into(),
     }
+}
+
+/// Standard input is read on a thread of its own, which the end of the process ends: the runtime need not wait for it.
+async fn end_of_stdin() {
+    let (ended, end) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        // an input that cannot be read is one that has ended
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        ended.send(())
+    });
+    let _ = end.await;
 }
 
 /// Opens the box in this folder.

@@ -44,11 +44,12 @@ pub(crate) fn of(station: &Station) -> BoxView {
     let (body, rules) = (&loaded.bundle.body, station.rules());
     let limit = body.policy.offline_limit;
     let now_ms = station.now_ms();
+    let seen = station.seen_green();
     let (operator, undoable) = (station.operator(), station.last_sale.undoable(Instant::now()));
     let (zone, for_zone) = (station.zone(), station.rules());
     let stored = station.store.read(move |view| {
         let undo_cents = undoable.and_then(|entry| view.entry(entry)).map(|entry| entry.amount.as_i64());
-        let stored = from_store(view, limit, now_ms, zone, &for_zone);
+        let stored = from_store(view, limit, now_ms, zone, &for_zone, &seen);
         FromStore { quota_used: view.quota_used(operator), undo_cents, ..stored }
     });
     let stored = stored.unwrap_or_default();
@@ -141,13 +142,20 @@ pub(crate) fn of(station: &Station) -> BoxView {
     }
 }
 
-fn from_store(view: &box_store::View<'_>, limit: Cents, now_ms: u64, zone: u16, rules: &Rules) -> FromStore {
+fn from_store(
+    view: &box_store::View<'_>,
+    limit: Cents,
+    now_ms: u64,
+    zone: u16,
+    rules: &Rules,
+    seen: &[EntryRef],
+) -> FromStore {
     let doubt = |entry: EntryRef, amount: Cents, at: u64| InDoubt {
         entry: entry.to_string(),
         price_cents: amount.as_i64(),
         since_unix_ms: at,
     };
-    let paid = view.unconfirmed().into_iter().filter_map(|entry| {
+    let paid = view.unconfirmed().into_iter().filter(|entry| !seen.contains(entry)).filter_map(|entry| {
         let paid = view.entry(entry)?;
         Some(doubt(entry, paid.amount, paid.hlc.unix_ms()))
     });

@@ -31,6 +31,9 @@ enum Command {
         /// Rehearse another date: the clock starts at these Unix seconds and runs on. Not for the festival itself.
         #[arg(long, value_name = "UNIX_SECONDS")]
         rehearse_at: Option<u64>,
+        /// Stop in order as well when standard input ends: with whoever holds its other end.
+        #[arg(long)]
+        stop_with_stdin: bool,
     },
     /// Writes the current festival bundle, signed and numbered, without running the hub.
     Bundle {
@@ -109,12 +112,12 @@ fn main() -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     match Arguments::parse().command {
-        Command::Run { dir, rehearse_at } => {
+        Command::Run { dir, rehearse_at, stop_with_stdin } => {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             runtime.block_on(async {
                 let clock = rehearse_at.map_or_else(wall_clock, rehearsal_clock);
                 let running = run::start(&dir, clock).await?;
-                stopped().await?;
+                stopped(stop_with_stdin).await?;
                 running.stop().await;
                 anyhow::Ok(())
             })
@@ -174,12 +177,24 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
-async fn stopped() -> anyhow::Result<()> {
+async fn stopped(stop_with_stdin: bool) -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        () = end_of_stdin(), if stop_with_stdin => {}
     }
     Ok(())
+}
+
+/// Standard input is read on a thread of its own, which the end of the process ends: the runtime need not wait for it.
+async fn end_of_stdin() {
+    let (ended, end) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        // an input that cannot be read is one that has ended
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        ended.send(())
+    });
+    let _ = end.await;
 }

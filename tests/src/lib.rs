@@ -11,4 +11,5 @@ pub mod evening;
 pub mod guest;
 pub mod measure;
 pub mod ticket;
+pub mod visitor;
 pub mod world;

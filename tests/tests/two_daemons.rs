@@ -58,6 +58,7 @@ async fn two_daemons_meet_over_real_quic_after_a_kill_a_cut_and_a_restart_of_the
     assert!(gate.admit(&mut guest).await.unwrap(), "{:?}", guest.refusals);
     gate.pair(&mut guest).await.unwrap();
     tap(desk, &mut guest, Request::TopUp(5000), &mut chance).await;
+    assert!(desk.view().await.unwrap().unconfirmed_paid.is_empty(), "whoever saw the light is not asked about it");
     world.wait_until_agreed(SOON).await.unwrap();
 
     // without a network, and without power in between
@@ -143,4 +144,15 @@ async fn a_sale_in_doubt_that_is_given_up_is_settled_by_a_later_read_and_owed_to
     assert_eq!(totals.pending_credit_cents, doubt.price_cents, "{totals:?}");
     assert!(totals.balanced, "{totals:?}");
     assert_eq!(totals.balance_cents, 5000 - doubt.price_cents);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hub_and_box_end_by_themselves_when_whoever_started_them_is_gone() {
+    let world = World::of(&[DESK]).await.unwrap();
+    let desk = world.place(DESK.name).unwrap();
+    desk.let_go();
+    world.hub.let_go();
+    let gone = async || Ok((!desk.is_running() && !world.hub.is_running()).then_some(()));
+    evening::world::wait::until("both have ended", SOON, gone).await.unwrap();
+    assert!(desk.log().contains("stopping"), "in order, not by a crash");
 }

@@ -179,6 +179,10 @@ mod tests {
         ("scheme", &["own", "pretix_sig1"]),
         ("mode", &["once", "re-entry", "free"]),
         ("key-state", &["issues", "has_issued", "next", "waiting", "retired"]),
+        ("light", &["ok", "warn", "refuse", "tap_again", "dark"]),
+        ("pull", &["never", "before_password", "last_page", "after_last_page"]),
+        ("ticket_kind", &["valid", "used", "revoked", "forged", "pretix", "other_zone"]),
+        ("wire", &["linked", "waiting", "cut", "off"]),
     ];
 
     fn looks_like_a_key(word: &str) -> bool {

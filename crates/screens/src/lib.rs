@@ -28,7 +28,7 @@
 //! | `documents.html` | [`view::HubView`] | `GET /api/documents/{document}` [`view::DocumentView`] · `/api/documents/edit` [`view::EditBody`] · `/api/documents/settle` [`view::SettleBody`] |
 //! | `manager.html` | [`view::BoxView`] | `/api/manager/login` · `/api/manager/logout` · as `documents.html` |
 //! | `wallet.html` | [`view::HubView`] | `GET /api/wallets/{wallet}` and `…/history`, `…/leaving` · `POST …/online-top-up`, `…/swap`, `…/refund` · `/api/close` · `/api/close/expire` |
-//! | `demo.html` | [`view::DemoView`] | `/prices` [`post::DemoPrices`] |
+//! | `demo.html` | [`view::DemoView`] | `/api/boxes/{n}/{show, hold, take-away, wire, power}` · `/api/hub/power` · `/api/tickets` · `/api/bands` · `/api/guests`; the demo's server alone has these |
 //!
 //! `cancel` is posted while the phase is `waiting_for_band` (nothing is charged), and also from `tap_again` and
 //! `supervisor`: there it means "leave this tap in doubt and serve the next guest"; it never voids anything.

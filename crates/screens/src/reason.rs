@@ -207,6 +207,8 @@ pub const REASON_CODES: &[&str] = &[
     "ticket_key.issues",
     "ticket_key.retired",
     "ticket_key.not_in_force",
+    "demo.no_power",
+    "demo.failed",
 ];
 
 /// The text key of a code: Fluent ids cannot hold a dot, so `ticket.already_used` is `ticket-already_used`.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Lang;
 
+mod demo;
 mod documents;
 mod found;
 mod hub;
@@ -16,11 +17,13 @@ mod shop;
 mod staff;
 mod zones;
 
+pub use demo::{
+    DemoBand, DemoBox, DemoHub, DemoLight, DemoPrice, DemoTicket, DemoView, HeldBand, Light, Shown, StoryLine, TicketKind,
+    TourStep,
+};
 pub use documents::{DocumentView, EditBody, EditView, FieldConflict, FieldProblem, FieldStatement, SettleBody};
 pub use found::{FoundGuest, FoundGuests, FoundState};
-pub use hub::{
-    Conflict, ConflictKind, ConflictPlace, DemoBox, DemoPrice, DemoView, HubBox, HubView, StoryLine, Totals,
-};
+pub use hub::{Conflict, ConflictKind, ConflictPlace, HubBox, HubView, Totals};
 pub use outcome::{Args, GateVerdict, GateView, HourView, Pairing, Phase, TapResult, TillView, TopUpView};
 pub use shop::{Corrigible, Movement, ParkedView, ReasonView, ScannedVoucher, ShiftView, ShopView};
 pub use staff::{OperatorView, StaffRole, StaffView};

@@ -2,7 +2,7 @@
 #![allow(clippy::print_stdout, reason = "addresses and the report go to standard output")]
 use std::{
     io::{IsTerminal, Write},
-    process::ExitCode,
+    process::{ExitCode, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,15 +11,13 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use evening::{
     audit::{audit, report::Report},
-    demo, evening as script,
+    demo::Demo,
+    evening as script,
     world::{Plan, Say, World, process::Programs},
 };
 use indicatif::{ProgressBar, ProgressStyle};
-use screens::{Lang, view::DemoView};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::{mpsc, watch},
-};
+use screens::Lang;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// A festival on this machine: hub and four boxes as separate programs, with virtual readers and scanners.
 #[derive(Parser)]
@@ -36,9 +34,9 @@ struct Arguments {
     /// Leave the festival's folder on disk and say where it is.
     #[arg(long)]
     keep: bool,
-    /// No life behind the page: only what you do yourself.
+    /// Other guests come from the start; the page can let them come and stop them as well.
     #[arg(long)]
-    quiet: bool,
+    guests: bool,
     /// Port of the page; 0 takes a free one.
     #[arg(long, default_value_t = 0)]
     port: u16,
@@ -175,33 +173,37 @@ fn in_words(report: &Report) -> String {
 }
 
 async fn keep_going(arguments: &Arguments, world: &Arc<World>, say: &Arc<Say>) -> Result<u8> {
-    let story = Arc::new(demo::Story::default());
-    let (shown, seen) = watch::channel(DemoView::default());
-    let (edits, asked) = mpsc::channel(1);
-    let page = demo::serve(Arc::clone(world), edits, seen, arguments.port).await?;
-    let page = format!("http://{page}");
-    tokio::spawn(demo::watch_all(Arc::clone(world), Arc::clone(&story), page.clone(), shown));
-    println!("\nEverything side by side   {page}");
-    println!("The hub's console         {}/   token {}", world.hub.api.url(""), world.hub.api.bearer());
+    say("laying out tickets and wristbands");
+    let (demo, page) = Demo::open(Arc::clone(world), arguments.port, arguments.seed, Arc::clone(say)).await?;
+    demo.let_guests_come(arguments.guests);
+    println!("\nThe festival, on one page  http://{page}");
+    println!("The hub's console          {}/   token {}", world.hub.api.url(""), world.hub.api.bearer());
     for place in &world.places {
-        println!("{:<25} {}", place.name(), place.api.url(&format!("/?key={}", place.api.bearer())));
+        println!("{:<26} {}", place.name(), place.api.url(&format!("/?key={}", place.api.bearer())));
     }
-    println!("\nThe pages' certificates are the festival's own: your browser asks once for each address, or trust");
-    println!("{}/tls/ca.pem. Ctrl-C ends everything.\n", world.technician.dir().display());
+    println!(
+        "\nThe page needs nothing else. For the addresses below it: their certificates are the festival's own; your"
+    );
+    println!("browser asks once for each, or trust {}/tls/ca.pem.", world.technician.dir().display());
+    println!("Ctrl-C ends everything.\n");
+    open_browser(&format!("http://{page}"));
     let mut terminated = signal(SignalKind::terminate())?;
-    let life = async {
-        if arguments.quiet {
-            std::future::pending().await
-        } else {
-            demo::live(world, &story, arguments.seed, &**say).await
-        }
-    };
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted?,
         _ = terminated.recv() => {}
-        () = life => {}
-        () = demo::edit_on_demand(world, &story, asked) => {}
     }
     say("stopping");
     Ok(0)
+}
+
+/// Where there is a display, the page opens by itself; where that fails, the address stands above.
+fn open_browser(page: &str) {
+    if ["DISPLAY", "WAYLAND_DISPLAY"].iter().all(|name| std::env::var_os(name).is_none()) {
+        return;
+    }
+    let mut command = std::process::Command::new("xdg-open");
+    let quiet = command.arg(page).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    if let Ok(mut opening) = quiet.spawn() {
+        std::thread::spawn(move || opening.wait());
+    }
 }

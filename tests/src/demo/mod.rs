@@ -1,92 +1,113 @@
-//! The demo that keeps going: a page on which one sees what every box and the hub know, and some life behind it.
-//! Invariant: a box is shown by what it says itself.
-//! Not here: the pages (`screens`), the scripted evening (`evening`).
+//! The demo that keeps going: one page on which a visitor holds tickets and bands to readers, cuts wires and power, and
+//! watches what every box and the hub know.
+//! Invariant: whatever the page shows was read from a box, the hub, a chip or a wire a moment ago, and whatever it does
+//! is done to them; nothing is remembered in their place.
+//! Not here: the page itself (`screens`), the scripted evening (`evening`).
+mod door;
+mod guard;
+mod hands;
 mod life;
+mod look;
 mod page;
 mod prices;
+mod shelf;
+mod story;
+mod tour;
 
 use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use screens::{
-    Lang,
-    view::{Args, DemoBox, DemoView, StoryLine},
-};
+use anyhow::{Context, Result};
+use screens::{Lang, view::DemoView};
 use tokio::sync::watch;
 
-pub use life::live;
-pub use page::serve;
-pub use prices::edit_on_demand;
+use hands::Counter;
+pub use hands::Pull;
+use look::CreditKeys;
+use shelf::Shelf;
+use story::Story;
+use tour::Tour;
 
-use crate::world::World;
+use crate::world::{Say, World};
 
-/// Lines of the story that are kept.
-const STORY: usize = 20;
-/// How often boxes and hub are looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(400);
-
-/// What has happened, newest last.
-#[derive(Default)]
-pub struct Story(Mutex<VecDeque<StoryLine>>);
-
-impl Story {
-    /// A further line: a text key and what stands in it.
-    pub fn tell(&self, key: &str, args: &[(&str, &str)]) {
-        let args: Args = args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.push_back(StoryLine { at_unix_ms: now_ms(), key: key.to_owned(), args });
-        if lines.len() > STORY {
-            lines.pop_front();
-        }
-    }
-
-    fn lines(&self) -> Vec<StoryLine> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
-    }
+/// A demo at work.
+pub struct Demo {
+    world: Arc<World>,
+    story: Story,
+    shelf: Shelf,
+    counters: Vec<Counter>,
+    tour: Tour,
+    credit_keys: CreditKeys,
+    guests: AtomicBool,
+    /// Held by whoever has the price edited.
+    edits: tokio::sync::Mutex<()>,
+    /// Addresses under which the page shows the screens of boxes, in their order, and of the hub.
+    doors: Vec<String>,
+    hub_door: String,
+    shown: watch::Sender<DemoView>,
 }
 
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+impl Demo {
+    /// Lays out the visitor's things and serves the page on this port of loopback; 0 takes a free one.
+    pub async fn open(world: Arc<World>, port: u16, seed: u64, say: Arc<Say>) -> Result<(Arc<Self>, SocketAddr)> {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.context("the page's port")?;
+        let address = listener.local_addr()?;
+        let shelf = Shelf::lay_out(&world).await.context("the visitor's tickets and bands")?;
+        let mut doors = Vec::with_capacity(world.places.len());
+        for place in &world.places {
+            doors.push(door::open(place.api.clone(), address).await?);
+        }
+        let hub_door = door::open(world.hub.api.clone(), address).await?;
+        let (shown, _) = watch::channel(DemoView::default());
+        let counters = world.places.iter().map(|_| Counter::default()).collect();
+        let demo = Arc::new(Self {
+            story: Story::default(),
+            tour: Tour::default(),
+            credit_keys: CreditKeys::default(),
+            guests: AtomicBool::new(false),
+            edits: tokio::sync::Mutex::default(),
+            world,
+            shelf,
+            counters,
+            doors,
+            hub_door,
+            shown,
+        });
+        demo.story.tell("demo-start", &[]);
+        page::serve(Arc::clone(&demo), listener);
+        tokio::spawn(look::keep_looking(Arc::clone(&demo)));
+        tokio::spawn(life::live(Arc::clone(&demo), seed, say));
+        Ok((demo, address))
+    }
+
+    /// Where the screens of a box are shown without a certificate to trust or a key to type; on this machine only.
+    pub fn screen_of(&self, place: &str) -> Option<&str> {
+        let mut doors = self.world.places.iter().zip(&self.doors);
+        doors.find(|(post, _)| post.name() == place).map(|(_, door)| door.as_str())
+    }
+
+    /// The same for the hub's console.
+    pub fn screen_of_hub(&self) -> &str {
+        &self.hub_door
+    }
+
+    /// Lets other guests come, or no more of them.
+    pub fn let_guests_come(&self, come: bool) {
+        self.guests.store(come, Ordering::SeqCst);
+    }
+
+    fn guests_come(&self) -> bool {
+        self.guests.load(Ordering::SeqCst)
+    }
 }
 
 /// The language of whoever started the demo.
-pub fn lang() -> Lang {
+fn lang() -> Lang {
     let tag = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(|name| std::env::var(name).ok());
     tag.and_then(|tag| Lang::from_tag(tag.split(['_', '.']).next()?)).unwrap_or(Lang::En)
-}
-
-/// Looks at everybody again and again; `page` is the demo's own address.
-pub async fn watch_all(world: Arc<World>, story: Arc<Story>, page: String, shown: watch::Sender<DemoView>) {
-    loop {
-        let before = shown.borrow().clone();
-        let view = look(&world, &story, &page, &before).await;
-        shown.send_replace(view);
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-}
-
-async fn look(world: &World, story: &Story, page: &str, before: &DemoView) -> DemoView {
-    let mut boxes = Vec::with_capacity(world.places.len());
-    for (number, place) in world.places.iter().enumerate() {
-        let view = if place.is_running() { place.view().await.ok() } else { None };
-        let running = view.is_some();
-        // a box without power shows what it said last
-        let last = before.boxes.get(number).map(|shown| shown.view.clone());
-        let view = view.or(last).unwrap_or_default();
-        boxes.push(DemoBox { url: format!("{page}/open/{number}"), running, view });
-    }
-    let prices = prices::look(world).await.unwrap_or_default();
-    DemoView {
-        prices,
-        lang: lang(),
-        now_unix_ms: now_ms(),
-        story: story.lines(),
-        boxes,
-        hub_url: world.hub.api.url(""),
-        hub: world.hub.view().await.ok(),
-    }
 }

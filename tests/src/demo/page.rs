@@ -1,67 +1,166 @@
-//! The demo's own web server: the overview, its events, and doors to the boxes' screens.
-//! Invariant: listens on loopback only; a box's screen key leaves it only as a redirect to that box.
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+//! The demo's own web server: the page, its events, and what its controls ask for.
+//! Invariant: listens on loopback only; a handler only translates.
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 
-use anyhow::Result;
 use axum::{
     Router,
-    extract::{Path, Request, State},
+    extract::{Path, Request, State, rejection::JsonRejection},
     http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{
-        IntoResponse, Json, Redirect, Response,
+        IntoResponse, Json, Response,
         sse::{Event, Sse},
     },
     routing::{get, post},
 };
 use futures_util::{Stream, stream};
-use screens::{
-    Lang,
-    post::{DemoPrices, Refusal},
-    view::DemoView,
-};
-use tokio::{
-    net::TcpListener,
-    sync::{mpsc, oneshot, watch},
-};
+use screens::{Lang, Refusal, post::DemoPrices, view::TicketKind};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::net::TcpListener;
 
-use super::prices::Asked;
-use crate::world::World;
+use super::{
+    Demo, guard,
+    hands::{Cannot, Pull},
+};
 
 /// A page takes a longer silence for a lost server.
 const AT_LEAST_EVERY: Duration = Duration::from_secs(4);
 
-#[derive(Clone)]
-struct Page {
-    world: Arc<World>,
-    edits: mpsc::Sender<Asked>,
-    shown: watch::Receiver<DemoView>,
+type Asked<T> = Result<Json<T>, JsonRejection>;
+type Done = Result<Json<serde_json::Value>, Cannot>;
+
+#[derive(Deserialize)]
+struct Show {
+    ticket: u32,
 }
 
-/// Serves until the task is dropped; gives the address.
-pub async fn serve(
-    world: Arc<World>,
-    edits: mpsc::Sender<Asked>,
-    shown: watch::Receiver<DemoView>,
-    port: u16,
-) -> Result<SocketAddr> {
-    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-    let address = listener.local_addr()?;
+#[derive(Deserialize)]
+struct Hold {
+    band: u32,
+    #[serde(default)]
+    pull: Pull,
+}
+
+#[derive(Deserialize)]
+struct Switch {
+    on: bool,
+}
+
+#[derive(Deserialize)]
+struct NewTicket {
+    kind: TicketKind,
+}
+
+#[derive(Deserialize)]
+struct NewBand {
+    #[serde(default)]
+    purse: bool,
+    copy_of: Option<u32>,
+}
+
+impl IntoResponse for Cannot {
+    fn into_response(self) -> Response {
+        let (code, args) = match self {
+            Self::NoPower => ("demo.no_power", BTreeMap::new()),
+            Self::Failed(error) => ("demo.failed", BTreeMap::from([("reason".to_owned(), format!("{error:#}"))])),
+        };
+        (StatusCode::CONFLICT, Json(Refusal { code: code.into(), args })).into_response()
+    }
+}
+
+fn asked<T>(body: Asked<T>) -> Result<T, Cannot> {
+    body.map(|Json(body)| body).map_err(|rejection| Cannot::Failed(anyhow::anyhow!(rejection.body_text())))
+}
+
+fn done() -> Done {
+    Ok(Json(json!({})))
+}
+
+/// Serves until the runtime ends.
+pub(super) fn serve(demo: Arc<Demo>, listener: TcpListener) {
+    let Ok(own) = listener.local_addr() else { return };
+    let acts = Router::new()
+        .route("/boxes/{number}/show", post(show))
+        .route("/boxes/{number}/hold", post(hold))
+        .route("/boxes/{number}/take-away", post(take_away))
+        .route("/boxes/{number}/wire", post(wire))
+        .route("/boxes/{number}/power", post(power))
+        .route("/hub/power", post(hub_power))
+        .route("/tickets", post(new_ticket))
+        .route("/bands", post(new_band))
+        .route("/guests", post(guests))
+        .route("/prices", post(prices));
     let routes = Router::new()
+        .nest("/api", acts)
         .route("/", get(|| async { file("demo.html") }))
         .route("/events", get(events))
-        .route("/open/{number}/{page}", get(open))
-        .route("/prices", post(edit_prices))
+        .route("/api/state", get(|State(demo): State<Arc<Demo>>| async move { Json(demo.shown.borrow().clone()) }))
         .route("/texts/{file}", get(texts))
         .route("/{*path}", get(|Path(path): Path<String>| async move { file(&path) }))
         .layer(middleware::from_fn(security_headers))
-        .with_state(Page { world, edits, shown });
+        .layer(middleware::from_fn_with_state(own, guard::own_pages_only))
+        .with_state(demo);
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, routes).await {
             tracing::error!(%error, "the demo's page has ended");
         }
     });
-    Ok(address)
+}
+
+async fn show(State(demo): State<Arc<Demo>>, Path(number): Path<usize>, body: Asked<Show>) -> Done {
+    demo.show(number, asked(body)?.ticket).await?;
+    done()
+}
+
+async fn hold(State(demo): State<Arc<Demo>>, Path(number): Path<usize>, body: Asked<Hold>) -> Done {
+    let Hold { band, pull } = asked(body)?;
+    demo.hold(number, band, pull).await?;
+    done()
+}
+
+async fn take_away(State(demo): State<Arc<Demo>>, Path(number): Path<usize>) -> Done {
+    demo.take_away(number)?;
+    done()
+}
+
+async fn wire(State(demo): State<Arc<Demo>>, Path(number): Path<usize>, body: Asked<Switch>) -> Done {
+    demo.wire(number, asked(body)?.on)?;
+    done()
+}
+
+async fn power(State(demo): State<Arc<Demo>>, Path(number): Path<usize>, body: Asked<Switch>) -> Done {
+    demo.power(number, asked(body)?.on).await?;
+    done()
+}
+
+async fn hub_power(State(demo): State<Arc<Demo>>, body: Asked<Switch>) -> Done {
+    demo.hub_power(asked(body)?.on).await?;
+    done()
+}
+
+async fn new_ticket(State(demo): State<Arc<Demo>>, body: Asked<NewTicket>) -> Done {
+    let number = demo.shelf.add_ticket(&demo.world, asked(body)?.kind).await?;
+    Ok(Json(json!({ "number": number })))
+}
+
+async fn new_band(State(demo): State<Arc<Demo>>, body: Asked<NewBand>) -> Done {
+    let NewBand { purse, copy_of } = asked(body)?;
+    let number = match copy_of {
+        Some(original) => demo.shelf.copy_band(original)?,
+        None => demo.shelf.add_band(&demo.world, purse)?,
+    };
+    Ok(Json(json!({ "number": number })))
+}
+
+async fn prices(State(demo): State<Arc<Demo>>, body: Asked<DemoPrices>) -> Done {
+    demo.edit_prices(asked(body)?).await?;
+    done()
+}
+
+async fn guests(State(demo): State<Arc<Demo>>, body: Asked<Switch>) -> Done {
+    demo.let_guests_come(asked(body)?.on);
+    done()
 }
 
 fn file(path: &str) -> Response {
@@ -78,33 +177,8 @@ async fn texts(Path(file): Path<String>) -> Response {
     }
 }
 
-/// To a page of a box, with the key from its label.
-async fn open(State(page): State<Page>, Path((number, file)): Path<(usize, String)>) -> Response {
-    let is_page = file.ends_with(".html") && screens::asset(&file).is_some();
-    match page.world.places.get(number).filter(|_| is_page) {
-        Some(place) => Redirect::to(&place.api.url(&format!("/{file}?key={}", place.api.bearer()))).into_response(),
-        None => StatusCode::NOT_FOUND.into_response(),
-    }
-}
-
-/// One price is edited at the hub and at the bar while they are apart.
-async fn edit_prices(State(page): State<Page>, Json(wanted): Json<DemoPrices>) -> Response {
-    let (answer, edited) = oneshot::channel();
-    if page.edits.try_send(Asked { prices: wanted, answer }).is_err() {
-        return refused(StatusCode::CONFLICT, "till.busy");
-    }
-    match edited.await {
-        Ok(true) => Json(()).into_response(),
-        Ok(false) | Err(_) => refused(StatusCode::SERVICE_UNAVAILABLE, "edit.bad_value"),
-    }
-}
-
-fn refused(status: StatusCode, code: &str) -> Response {
-    (status, Json(Refusal { code: code.into(), ..Refusal::default() })).into_response()
-}
-
-async fn events(State(page): State<Page>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    Sse::new(stream::unfold((page.shown, true), |(mut shown, first)| async move {
+async fn events(State(demo): State<Arc<Demo>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    Sse::new(stream::unfold((demo.shown.subscribe(), true), |(mut shown, first)| async move {
         if !first && let Ok(Err(_)) = tokio::time::timeout(AT_LEAST_EVERY, shown.changed()).await {
             return None;
         }
@@ -113,10 +187,15 @@ async fn events(State(page): State<Page>) -> Sse<impl Stream<Item = Result<Event
     }))
 }
 
+/// As everywhere, but this page may frame the doors to the boxes' screens, which stand on other ports.
 async fn security_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     for (name, value) in screens::HEADERS {
         response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    let policy = format!("{}; frame-src http://127.0.0.1:*", screens::CSP);
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     response
 }

@@ -9,9 +9,7 @@ use screens::{
     view::{DemoPrice, DocumentView},
 };
 
-use tokio::sync::{mpsc, oneshot};
-
-use super::Story;
+use super::{Demo, hands::Cannot, story::Story};
 use crate::{
     evening::prices::{edit_at_box, edit_at_hub, set, take_on_a_manager},
     world::{BAR, World, https::Https},
@@ -49,25 +47,14 @@ async fn price(place: &str, api: &Https) -> Result<DemoPrice> {
     })
 }
 
-/// Somebody who wants the price edited at both ends.
-pub struct Asked {
-    pub(super) prices: post::DemoPrices,
-    pub(super) answer: oneshot::Sender<bool>,
-}
-
-/// Edits as long as somebody may ask, one after the other.
-pub async fn edit_on_demand(world: &World, story: &Story, mut asked: mpsc::Receiver<Asked>) {
-    while let Some(Asked { prices, answer }) = asked.recv().await {
-        let edited = edit(world, story, prices).await;
-        if let Err(error) = &edited {
-            tracing::warn!("the price was not edited: {error:#}");
-        }
-        // nobody waits for it any more: then nobody needs to know
-        let _ = answer.send(edited.is_ok());
+impl Demo {
+    /// The bar is cut off, both ends edit the price, and the link comes back. One at a time.
+    pub(super) async fn edit_prices(&self, prices: post::DemoPrices) -> Result<(), Cannot> {
+        let _one = self.edits.lock().await;
+        edit(&self.world, &self.story, prices).await.map_err(Cannot::Failed)
     }
 }
 
-/// The bar is cut off, both ends edit the price, and the link comes back.
 async fn edit(world: &World, story: &Story, prices: post::DemoPrices) -> Result<()> {
     let bar = world.place(BAR.name)?;
     bar.wire.mend();

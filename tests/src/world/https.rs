@@ -7,12 +7,15 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use reqwest::{Certificate, Client, Response, StatusCode};
+use reqwest::{Certificate, Client, Response, StatusCode, header::HeaderMap};
 use screens::view::Args;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Longest wait for an answer; a box waits for a band up to 60 s on request.
 const PATIENCE: Duration = Duration::from_secs(70);
+
+/// Live screens stay open.
+const HANDED_ON_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// A no with its reason code.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -73,6 +76,18 @@ impl Https {
     pub async fn fetch(&self, path: &str) -> Result<Response> {
         let url = self.url(path);
         self.client.get(&url).bearer_auth(self.bearer()).send().await.with_context(|| format!("GET {path}"))
+    }
+
+    /// A browser's request, with our key added; the answer may last for hours.
+    pub async fn hand_on(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        headers: HeaderMap,
+        body: impl Into<reqwest::Body>,
+    ) -> Result<Response> {
+        let request = self.client.request(method, self.url(path)).headers(headers).bearer_auth(self.bearer());
+        Ok(request.timeout(HANDED_ON_FOR).body(body).send().await?)
     }
 
     /// GET of JSON.

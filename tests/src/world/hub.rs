@@ -144,6 +144,13 @@ impl Hub {
         self.process().take().map_or(Ok(()), |mut daemon| daemon.stop(within).map(drop))
     }
 
+    /// Leaves its process alone, as the end of this one does.
+    pub fn let_go(&self) {
+        if let Some(daemon) = self.process().as_mut() {
+            daemon.let_go();
+        }
+    }
+
     /// Whether its process is there.
     pub fn is_running(&self) -> bool {
         self.process().as_mut().is_some_and(Daemon::is_running)

@@ -1,5 +1,6 @@
 //! The real programs, as separate processes.
-//! Invariant: whatever was started is gone when its handle is dropped.
+//! Invariant: whatever was started is gone when its handle is dropped; and where nobody is left to drop it, it ends by
+//! itself, since its standard input ends with this process.
 use std::{
     fs::File,
     io,
@@ -97,7 +98,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts `program` with its log in `dir/log`.
+    /// Starts `program` with its log in `dir/log`; it is told to stop when this process is gone, however it went.
     pub fn start(programs: &Programs, program: &'static str, dir: &Path, arguments: &[&str]) -> Result<Self> {
         let log = File::options().create(true).append(true).open(dir.join("log")).context("its log")?;
         match std::fs::remove_file(dir.join("run.json")) {
@@ -107,7 +108,8 @@ impl Daemon {
         let child = programs
             .command(program)
             .args(arguments)
-            .stdin(Stdio::null())
+            .arg("--stop-with-stdin")
+            .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
@@ -139,6 +141,11 @@ impl Daemon {
         let log = std::fs::read_to_string(self.dir.join("log")).unwrap_or_default();
         let lines: Vec<&str> = log.lines().rev().take(8).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+
+    /// Closes the other end of its standard input, as the end of this process does.
+    pub fn let_go(&mut self) {
+        drop(self.child.stdin.take());
     }
 
     /// SIGKILL, as a power cut to the process.

@@ -26,10 +26,15 @@ const WHERE = [
   ["console-unexplained", "unexplained_cents"],
 ];
 
+/** Both sides of the books: what came in, and where it is. */
+export function sums(totals) {
+  const sum = (side) => side.reduce((total, [, field]) => total + BigInt(totals[field]), 0n);
+  return { came: sum(IN), is: sum(WHERE) };
+}
+
 /** The balance line and the accounts. */
 export function books(totals) {
-  const sum = (side) => side.reduce((total, [, field]) => total + BigInt(totals[field]), 0n);
-  const [came, is] = [sum(IN), sum(WHERE)];
+  const { came, is } = sums(totals);
   const side = (title, accounts, total) =>
     h(
       "table",

@@ -1,9 +1,8 @@
-//! What the hub's console and the demo's overview show.
+//! What the hub's console shows.
 //! Invariant: the books are either balanced or say by how much they are not.
 use serde::{Deserialize, Serialize};
 
-use super::{Args, BoxView, OverrideView, ZoneView};
-use crate::Lang;
+use super::{Args, OverrideView, ZoneView};
 
 /// Everything that the console shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,82 +156,21 @@ pub struct ConflictPlace {
     pub entry: String,
 }
 
-/// The demo's overview: every box and the hub side by side.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct DemoView {
-    /// Language for a page that was asked for none.
-    pub lang: Lang,
-    /// The demo's clock.
-    pub now_unix_ms: u64,
-    /// What has happened so far, newest last; a server keeps the last 20.
-    pub story: Vec<StoryLine>,
-    /// Every box.
-    pub boxes: Vec<DemoBox>,
-    /// Address of the hub's console.
-    pub hub_url: String,
-    /// The hub, while it answers.
-    pub hub: Option<HubView>,
-    /// One price as hub and tills have it.
-    pub prices: Vec<DemoPrice>,
-}
-
-/// One price as somebody has it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct DemoPrice {
-    /// Place; empty for the hub.
-    pub place: String,
-    /// Name of the product in French.
-    pub name_fr: String,
-    /// The same in English.
-    pub name_en: String,
-    /// The price that holds there.
-    pub cents: i64,
-    /// What was written as well, where the conflict is known.
-    pub other_cents: Vec<i64>,
-}
-
-/// A box of the demo.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct DemoBox {
-    /// Address of its screens.
-    pub url: String,
-    /// It answers.
-    pub running: bool,
-    /// Its last view.
-    pub view: BoxView,
-}
-
-/// A step of the demo's evening.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct StoryLine {
-    /// When.
-    pub at_unix_ms: u64,
-    /// Text key, e.g. `demo-link_cut`.
-    pub key: String,
-    /// Arguments of the text.
-    pub args: Args,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_demo_view_survives_json() {
+    fn a_hub_view_survives_json() {
         let conflict = Conflict {
             kind: ConflictKind::DoubleAdmission,
             places: vec![ConflictPlace { place: "Gate B".into(), box_number: 2, ..ConflictPlace::default() }; 2],
             ..Conflict::default()
         };
         let hub = HubView { conflicts: vec![conflict], categories: vec![(1, "Day pass".into())], ..HubView::default() };
-        let view = DemoView { boxes: vec![DemoBox::default()], hub: Some(hub), ..DemoView::default() };
-        let json = serde_json::to_value(&view).unwrap();
-        assert_eq!(json["hub"]["conflicts"][0]["kind"], "double_admission");
-        assert_eq!(json["hub"]["categories"][0], serde_json::json!([1, "Day pass"]));
-        assert_eq!(serde_json::from_value::<DemoView>(json).unwrap(), view);
+        let json = serde_json::to_value(&hub).unwrap();
+        assert_eq!(json["conflicts"][0]["kind"], "double_admission");
+        assert_eq!(json["categories"][0], serde_json::json!([1, "Day pass"]));
+        assert_eq!(serde_json::from_value::<HubView>(json).unwrap(), hub);
     }
 }

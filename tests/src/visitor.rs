@@ -1,0 +1,189 @@
+//! Somebody at a browser: Debian's Chromium, driven through its driver.
+//! Invariant: they wait for what they can see, never for time to pass, and nobody waits without a bound.
+use std::{
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use fantoccini::{Client, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+
+use crate::world::wait::until;
+
+/// What does not show within this time is not there.
+const SOON: Duration = Duration::from_secs(20);
+/// What a laptop's browser leaves of a projector's picture.
+const SIZE: [u64; 2] = [1280, 757];
+
+/// The visitor.
+pub struct Visitor {
+    client: Client,
+    pictures: PathBuf,
+    driver: Child,
+    _profile: tempfile::TempDir,
+}
+
+/// Whether the driver is installed.
+pub fn is_possible() -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join("chromedriver").is_file())
+}
+
+impl Drop for Visitor {
+    fn drop(&mut self) {
+        // the driver ends its browser with itself
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+impl Visitor {
+    /// Opens a browser; pictures of what it shows go to this folder, which is made where there is none.
+    pub async fn come(pictures: PathBuf) -> Result<Self> {
+        std::fs::create_dir_all(&pictures)?;
+        let profile = tempfile::tempdir()?;
+        let mut command = Command::new("chromedriver");
+        let mut driver =
+            command.arg("--port=0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let said = BufReader::new(driver.stdout.take().context("no output")?);
+        let port = said.lines().map_while(Result::ok).find_map(|line| {
+            let (_, port) = line.split_once("started successfully on port ")?;
+            port.trim_end_matches('.').parse::<u16>().ok()
+        });
+        let address = format!("http://127.0.0.1:{}", port.context("the driver names no port")?);
+        let folder = format!("--user-data-dir={}", profile.path().display());
+        let flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"];
+        let quiet =
+            ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars"];
+        let flags: Vec<&str> = flags.into_iter().chain(quiet).chain([folder.as_str()]).collect();
+        let wishes = json!({
+            "acceptInsecureCerts": true,
+            // a page with server-sent events is never done loading
+            "pageLoadStrategy": "none",
+            "goog:chromeOptions": { "args": flags },
+        });
+        let wishes = wishes.as_object().context("wishes")?;
+        let client = Client::with_capabilities_and_connector(&address, wishes, HttpConnector::new()).await?;
+        let visitor = Self { client, pictures, driver, _profile: profile };
+        visitor.fit().await?;
+        Ok(visitor)
+    }
+
+    /// The page gets exactly this much room, whatever the browser keeps for itself.
+    async fn fit(&self) -> Result<()> {
+        let mut outer = SIZE;
+        until("the page has its size", SOON, async || {
+            let [width, height] = outer;
+            self.client.set_window_size(u32::try_from(width)?, u32::try_from(height)?).await?;
+            let inner = self.ask("return [innerWidth, innerHeight, outerWidth, outerHeight]", Vec::new()).await?;
+            let of = |index: usize| inner[index].as_u64().unwrap_or(0);
+            outer = [SIZE[0] + of(2).saturating_sub(of(0)), SIZE[1] + of(3).saturating_sub(of(1))];
+            Ok(([of(0), of(1)] == SIZE).then_some(()))
+        })
+        .await
+    }
+
+    /// Opens an address.
+    pub async fn open(&self, address: &str) -> Result<()> {
+        Ok(self.client.goto(address).await?)
+    }
+
+    /// Asks the page.
+    async fn ask(&self, script: &str, arguments: Vec<Value>) -> Result<Value> {
+        self.client.execute(script, arguments).await.with_context(|| script.to_owned())
+    }
+
+    /// The words of an element as they are shown; `None` while it is not shown.
+    async fn words(&self, element: &str) -> Result<Option<String>> {
+        let script = "const e = document.querySelector(arguments[0]); return e?.checkVisibility() ? e.innerText : null";
+        // a page that is just being replaced answers nothing: look again
+        let words = self.ask(script, vec![json!(element)]).await.unwrap_or_default();
+        Ok(words.as_str().map(str::to_owned))
+    }
+
+    /// Waits until an element shows these words.
+    pub async fn sees(&self, element: &str, words: &str) -> Result<()> {
+        let seen = until(words, SOON, async || {
+            Ok(self.words(element).await?.is_some_and(|shown| shown.contains(words)).then_some(()))
+        });
+        match seen.await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                self.picture("failed").await?;
+                Err(error.context(format!("{element} shows {:?}", self.words(element).await?)))
+            }
+        }
+    }
+
+    /// Waits until an element's attribute is this.
+    pub async fn finds(&self, element: &str, attribute: &str, value: &str) -> Result<()> {
+        let script = "return document.querySelector(arguments[0])?.getAttribute(arguments[1]) ?? null";
+        let what = format!("{element} has {attribute}={value}");
+        let found = until(&what, SOON, async || {
+            let is = self.ask(script, vec![json!(element), json!(attribute)]).await.unwrap_or_default();
+            Ok((is.as_str() == Some(value)).then_some(()))
+        });
+        if let Err(error) = found.await {
+            self.picture("failed").await?;
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Presses what is shown and can be pressed, once it is.
+    pub async fn presses(&self, element: &str) -> Result<()> {
+        // Within a frame that is drawn smaller the driver misses: the element is pressed by the page itself.
+        let script = "const e = document.querySelector(arguments[0]);
+            if (!e?.checkVisibility() || e.disabled || e.closest('[inert]')) return false; e.click(); return true";
+        let what = format!("{element} can be pressed");
+        let pressed = until(&what, SOON, async || {
+            let pressed = self.ask(script, vec![json!(element)]).await.unwrap_or_default();
+            Ok((pressed == json!(true)).then_some(()))
+        });
+        if let Err(error) = pressed.await {
+            self.picture("failed").await?;
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Chooses an option by its value.
+    pub async fn chooses(&self, element: &str, value: &str) -> Result<()> {
+        Ok(self.client.find(Locator::Css(element)).await?.select_by_value(value).await?)
+    }
+
+    /// Looks at the screen in a frame, and at the page again afterwards.
+    pub async fn within<T>(&self, frame: &str, look: impl AsyncFnOnce() -> Result<T>) -> Result<T> {
+        self.client.find(Locator::Css(frame)).await?.enter_frame().await?;
+        let seen = look().await;
+        self.client.enter_parent_frame().await?;
+        seen.with_context(|| frame.to_owned())
+    }
+
+    /// Takes a picture of what is seen now.
+    pub async fn picture(&self, name: &str) -> Result<()> {
+        let png = self.client.screenshot().await?;
+        Ok(std::fs::write(self.pictures.join(format!("{name}.png")), png)?)
+    }
+
+    /// Whether anything on the page is wider than the page.
+    pub async fn fits(&self) -> Result<()> {
+        let script = "const wide = document.documentElement.scrollWidth, high = document.documentElement.scrollHeight;
+            return [wide - innerWidth, high - innerHeight]";
+        let over = self.ask(script, Vec::new()).await?;
+        ensure!(over[0].as_i64() == Some(0) && over[1].as_i64() == Some(0), "the page overflows by {over}");
+        Ok(())
+    }
+
+    /// Closes the browser.
+    pub async fn goes(self) -> Result<()> {
+        match self.client.clone().close().await {
+            Ok(()) => Ok(()),
+            Err(error) => bail!("the browser does not close: {error}"),
+        }
+    }
+}
