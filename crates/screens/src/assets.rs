@@ -123,7 +123,7 @@ mod tests {
     }
 
     /// Families of texts that a module picks by a value of the view: `tOf("phase", phase)`.
-    const FAMILIES: [(&str, &[&str]); 13] = [
+    const FAMILIES: [(&str, &[&str]); 18] = [
         ("found", &["fresh", "inside", "used", "revoked", "blocked"]),
         ("movement", &["sale", "top_up", "refund", "correction", "pending", "other"]),
         ("age", &["tickets", "wallets", "revocations", "bundle"]),

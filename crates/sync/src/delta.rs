@@ -42,15 +42,8 @@ pub enum Section {
 
 impl Section {
     /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Wallets,
-        Self::Tickets,
-        Self::Revocations,
-        Self::Documents,
-        Self::Bundle,
-        Self::Credits,
-        Self::Zones,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Wallets, Self::Tickets, Self::Revocations, Self::Documents, Self::Bundle, Self::Credits, Self::Zones];
 
     /// The byte on the wire.
     pub const fn byte(self) -> u8 {

@@ -12,9 +12,6 @@ use rusqlite::{Row, params};
 
 use super::{Reading, Store, StoreError, row, rows, statement};
 
-const CATEGORIES: &str = "SELECT category, name_fr, name_en, price_cents, zones, voucher_product, voucher_quantity \
-                          FROM categories WHERE festival = $1 ORDER BY category";
-
 /// What `festival.toml` says, with the hash that tells whether it changed.
 #[derive(Clone, Debug)]
 pub struct Seed {

@@ -13,7 +13,7 @@ use domain::{
 use screens::view::{DemoBand, DemoBox, DemoHub, DemoTicket, DemoView};
 use serde::Deserialize;
 
-use super::{Demo, lang, shelf::Worn, story::now_ms, tour::Sights};
+use super::{Demo, lang, prices, shelf::Worn, story::now_ms, tour::Sights};
 use crate::{audit, world::World};
 
 /// How often boxes and hub are looked at.

@@ -154,7 +154,10 @@ async fn new_band(State(demo): State<Arc<Demo>>, body: Asked<NewBand>) -> Done {
 }
 
 async fn prices(State(demo): State<Arc<Demo>>, body: Asked<DemoPrices>) -> Done {
-    demo.edit_prices(asked(body)?).await?;
+    let wanted = asked(body)?;
+    // it waits for links by closures that are bound to their thread
+    let edit = move || tokio::runtime::Handle::current().block_on(demo.edit_prices(wanted));
+    tokio::task::spawn_blocking(edit).await.map_err(|error| Cannot::Failed(error.into()))??;
     done()
 }
 

@@ -47,9 +47,12 @@ fn those_who_do_not_wait_are_answered_in_their_order() {
     let (sender, answers) = mpsc::channel();
     for n in 0..50 {
         let sender = sender.clone();
-        store.transact_then(|_| Decision::write(vec![note()], ()), move |done| {
-            let _ = sender.send((n, done.is_ok()));
-        });
+        store.transact_then(
+            |_| Decision::write(vec![note()], ()),
+            move |done| {
+                let _ = sender.send((n, done.is_ok()));
+            },
+        );
     }
     drop(sender);
     let answered: Vec<(u32, bool)> = answers.iter().collect();
