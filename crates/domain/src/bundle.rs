@@ -14,7 +14,7 @@ mod blob;
 mod package;
 
 pub use blob::{BLOB_MAX, BlobRef, SECTION_NAMES, SECTION_RETIRED_KEYS, SECTION_TICKETS, WrongBlob};
-pub use package::{PACKAGE_MAX, Package, PackageError};
+pub use package::{NamedBlobs, PACKAGE_MAX, Package, PackageError};
 
 use crate::{
     id::{BoxNumber, FestivalId, TicketUid},

@@ -10,6 +10,7 @@ mod edit;
 mod enrolment;
 mod fork;
 mod journal;
+mod package;
 mod report;
 mod sources;
 mod ticket;
@@ -70,6 +71,8 @@ pub enum Kind {
     Segment,
     /// A festival bundle.
     Bundle,
+    /// A festival bundle with its blobs.
+    Package,
     /// A founding record.
     Founding,
     /// A certificate alone.
@@ -94,8 +97,9 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in the order in which an unknown file is tried: each has a form that no other has.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Bundle,
+        Self::Package,
         Self::Band,
         Self::Fork,
         Self::Edit,
@@ -116,6 +120,7 @@ impl Kind {
             Self::Band => "band",
             Self::Segment => "segment",
             Self::Bundle => "bundle",
+            Self::Package => "package",
             Self::Founding => "founding",
             Self::Certificate => "certificate",
             Self::Chain => "chain",
@@ -139,6 +144,7 @@ impl Kind {
             Self::Band => band::report(&dump::from_bytes(bytes)?, sources),
             Self::Segment => journal::report(bytes, sources),
             Self::Bundle => bundle::report(bytes, sources),
+            Self::Package => package::report(bytes, sources),
             Self::Founding => trust::founding(bytes, sources),
             Self::Certificate => trust::certificate(bytes, sources),
             Self::Chain => trust::chain(bytes, sources),
@@ -185,6 +191,9 @@ fn detected(bytes: &[u8], sources: &Sources) -> Result<Report, Unreadable> {
     if bytes.starts_with(b"FBUN") {
         return bundle::report(bytes, sources);
     }
+    if bytes.starts_with(b"FPKG") {
+        return package::report(bytes, sources);
+    }
     if dump::looks_raw(bytes) {
         return band::report(&dump::from_bytes(bytes)?, sources);
     }
@@ -194,7 +203,7 @@ fn detected(bytes: &[u8], sources: &Sources) -> Result<Report, Unreadable> {
         return kind.read(rest, sources);
     }
     let readable = |kind: Kind| match kind {
-        Kind::Bundle | Kind::Band => None,
+        Kind::Bundle | Kind::Package | Kind::Band => None,
         Kind::Segment
         | Kind::Founding
         | Kind::Certificate

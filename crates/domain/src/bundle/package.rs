@@ -60,6 +60,9 @@ pub struct Package<'a> {
     pub blobs: Vec<&'a [u8]>,
 }
 
+/// Blobs, each under the name that the bundle gives it.
+pub type NamedBlobs<'a> = Vec<(BlobRef, &'a [u8])>;
+
 impl<'a> Package<'a> {
     /// Writes a package.
     pub fn write(bundle: &[u8], blobs: &[&[u8]]) -> Vec<u8> {
@@ -115,7 +118,7 @@ impl<'a> Package<'a> {
         held: Option<u64>,
         roles: Roles,
         has: impl Fn(&BlobRef) -> bool,
-    ) -> Result<(Bundle, Vec<(BlobRef, &'a [u8])>), PackageError> {
+    ) -> Result<(Bundle, NamedBlobs<'a>), PackageError> {
         let bundle = Bundle::verify_newer(self.bundle, wanted, held)?;
         let named: Vec<BlobRef> = bundle.blobs().collect();
         let mut blobs = Vec::new();
