@@ -35,11 +35,13 @@ for fraud in ("double_admission", "overspend"):
 passages = evening["passages"]
 if passages["ins"] != evening["admitted"] or passages["outs"] < 1:
     problems.append(f"{evening['admitted']} admitted, passages {passages}")
-for code in ("ticket.already_inside", "till.sold_out", "band.blocked", "till.not_enough"):
+for code in ("ticket.already_inside", "ticket.key_revoked", "till.sold_out", "band.blocked", "till.not_enough"):
     if evening["refusals"].get(code, 0) < 1:
         problems.append(f"nobody was refused with {code}")
 if sum(evening["refusals"].values()) != evening["refused"]:
     problems.append(f"{evening['refused']} refusals, by code {evening['refusals']}")
+if sorted(evening["admitted_by_key"].values())[:1] != [2] or len(evening["admitted_by_key"]) != 2:
+    problems.append(f"two keys admit, the new one two guests: {evening['admitted_by_key']}")
 price = evening["price"]
 written = sorted([price["in_force_cents"], *price["other_cents"]])
 sold = sorted(int(cents) for cents, count in price["sold_at"].items() if count > 0)

@@ -29,7 +29,7 @@ use screens::{
 use serde::Deserialize;
 
 use crate::{
-    evening::PriceEdit,
+    evening::{PriceEdit, keys::key_of},
     guest::{Guest, Light, Seen},
     world::{World, wait::until},
 };
@@ -94,6 +94,7 @@ pub async fn audit(world: &World, guests: &[Guest], frauds: &[Fraud], price: Opt
         refusals: refusals(guests),
         sales: of(Kind::SALE),
         passages,
+        admitted_by_key: admitted_by_key(guests),
         paid_online_cents: sum(&journals, Kind::ONLINE_TOP_UP),
         moved_off_lost_bands_cents: moved_off,
         price,
@@ -121,6 +122,16 @@ fn lost_bands(
         moved = moved.saturating_add(guests::check_lost(world, lost, journals, credit_keys, reasons)?);
     }
     Ok(moved)
+}
+
+/// How many came in with our own tickets of each key.
+fn admitted_by_key(guests: &[Guest]) -> BTreeMap<String, usize> {
+    let mut counted = BTreeMap::new();
+    for key in guests.iter().filter(|guest| guest.is_in()).filter_map(|guest| key_of(&guest.paper)) {
+        let count: &mut usize = counted.entry(key).or_default();
+        *count = count.saturating_add(1);
+    }
+    counted
 }
 
 /// How often guests were refused, by reason code.

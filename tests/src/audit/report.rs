@@ -144,6 +144,8 @@ pub struct Report {
     pub sales: usize,
     /// In and out, by the entries.
     pub passages: Passages,
+    /// Admissions with our own tickets by the key that signed them, by the guests' own eyes.
+    pub admitted_by_key: BTreeMap<String, usize>,
     /// Paid online, by the entries.
     pub paid_online_cents: i64,
     /// What the hub has taken off bands that were lost.

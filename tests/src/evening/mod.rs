@@ -6,6 +6,7 @@ mod bar;
 mod box_office;
 mod closing;
 mod doors;
+pub mod keys;
 mod owed;
 mod passages;
 pub mod prices;
@@ -67,8 +68,10 @@ pub async fn play(world: Arc<World>, seed: u64, say: Arc<Say>) -> Result<Played>
     bar::torn_taps(&stage, &mut guests).await?;
     bar::power_cut(&stage, &mut guests).await?;
     let (mut guests, frauds) = split::apart(&stage, guests, late, cheats).await?;
+    let rotation = keys::rotate(&stage, &mut guests).await?;
     let price = bar_alone(&stage, &mut guests).await?;
     passages::out_and_in_again(&stage, &mut guests).await?;
+    keys::retire(&stage, &mut guests, rotation).await?;
     owed::lost_bands(&stage, &mut guests).await?;
     closing::close(&stage, &mut guests).await?;
     guests.sort_by_key(|guest| guest.number);

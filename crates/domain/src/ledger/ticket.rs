@@ -181,7 +181,7 @@ fn paired(set: &[&TicketEntry]) -> (Option<WalletId>, Option<Terms>) {
     };
     let replaced: BTreeSet<WalletId> = set.iter().filter_map(|e| pairing(e)?.replaces).map(WalletId).collect();
     let wallets = || set.iter().filter_map(|e| wallet_of(&e.entry));
-    let wallet = wallets().filter(|wallet| !replaced.contains(wallet)).min().or_else(|| wallets().last());
+    let wallet = wallets().filter(|wallet| !replaced.contains(wallet)).min().or_else(|| wallets().next_back());
     let terms = set.iter().filter_map(|e| pairing(e)?.terms).map(|terms| terms.compact()).min();
     (wallet, terms)
 }
