@@ -68,6 +68,9 @@ impl Edits {
     }
 }
 
+/// An edit that waits for the hub: hash of its change, and its envelope.
+type Waiting = ([u8; 32], Vec<u8>);
+
 impl Station {
     /// Reads the documents from the disk, after a start.
     pub(crate) fn load_documents(&self) -> Result<(), StoreError> {
@@ -186,7 +189,7 @@ impl Station {
     }
 
     /// Edits that the hub has not answered, in their order.
-    pub(crate) fn edits_waiting(&self) -> Result<Vec<([u8; 32], Vec<u8>)>, StoreError> {
+    pub(crate) fn edits_waiting(&self) -> Result<Vec<Waiting>, StoreError> {
         self.edits.lock().unwrap_or_else(PoisonError::into_inner).is_new = false;
         let open = self.store.own_edits()?.into_iter().filter(|own| own.answer.is_none());
         Ok(open.map(|own| (own.change, own.envelope)).collect())

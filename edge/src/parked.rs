@@ -10,9 +10,12 @@ use screens::{post, view::ParkedView};
 /// Baskets that wait at most; one more is refused.
 pub(crate) const MOST: usize = 20;
 
+/// A basket put aside: its number, when, and what is in it.
+type PutAside = (u32, u64, post::Park);
+
 /// The baskets of one box, whichever of its screens parked them.
 #[derive(Default)]
-pub(crate) struct Parked(Mutex<(u32, VecDeque<(u32, u64, post::Park)>)>);
+pub(crate) struct Parked(Mutex<(u32, VecDeque<PutAside>)>);
 
 impl Parked {
     /// Puts one aside.

@@ -40,7 +40,18 @@ fn movements(view: &View<'_>, wallet: &WalletId) -> Vec<Movement> {
         let signed = match entry.effect {
             Effect::Debit | Effect::Transfer => cents.saturating_neg(),
             _ if entry.effect == Effect::Repay && entry.kind == Kind::REFUND => cents.saturating_neg(),
-            _ => cents,
+            Effect::None
+            | Effect::Credit
+            | Effect::Hold
+            | Effect::Release
+            | Effect::In
+            | Effect::Out
+            | Effect::Block
+            | Effect::Unblock
+            | Effect::HoldCredit
+            | Effect::Owe
+            | Effect::Repay
+            | Effect::Unknown(_) => cents,
         };
         Movement {
             entry: at.to_string(),

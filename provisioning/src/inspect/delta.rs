@@ -73,8 +73,11 @@ fn unreadable(body: &[u8], error: DeltaError) -> Unreadable {
     }
 }
 
+/// Reads one record of a section.
+type ReadRecord = fn(&[u8]) -> Result<Sheet, Malformed>;
+
 fn items(report: &mut Report, delta: &Delta) {
-    let (length, sheet): (usize, fn(&[u8]) -> Result<Sheet, Malformed>) = if delta.section == Section::Wallets {
+    let (length, sheet): (usize, ReadRecord) = if delta.section == Section::Wallets {
         (WalletState::LEN, wallet)
     } else if delta.section == Section::Tickets {
         (TicketState::LEN, ticket)

@@ -46,6 +46,9 @@ pub(super) struct Lines<T> {
     bad_count: usize,
 }
 
+/// The good lines with their numbers, how many were passed over, and the bad ones that are named.
+pub(super) type Judged<T> = (Vec<(u64, T)>, usize, Vec<BadLine>);
+
 impl<T> Lines<T> {
     /// Names a line as bad.
     pub(super) fn refuse(&mut self, line: u64, reason: String) {
@@ -56,7 +59,7 @@ impl<T> Lines<T> {
     }
 
     /// The bad lines, or the refusal of the whole file where none may be bad.
-    pub(super) fn judged(mut self, skip_bad: bool) -> Result<(Vec<(u64, T)>, usize, Vec<BadLine>), CsvError> {
+    pub(super) fn judged(mut self, skip_bad: bool) -> Result<Judged<T>, CsvError> {
         self.bad.sort_by_key(|bad| bad.line);
         if self.bad_count > 0 && !skip_bad {
             return Err(CsvError::Lines { count: self.bad_count, lines: self.bad });

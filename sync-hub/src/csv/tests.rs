@@ -28,10 +28,8 @@ fn counts(taken: &Taken) -> (usize, usize, usize, usize) {
 }
 
 fn bad_lines(error: CsvError) -> Vec<u64> {
-    match error {
-        CsvError::Lines { lines, .. } => lines.iter().map(|bad| bad.line).collect(),
-        other => panic!("{other}"),
-    }
+    let CsvError::Lines { lines, .. } = &error else { panic!("{error}") };
+    lines.iter().map(|bad| bad.line).collect()
 }
 
 #[test]

@@ -321,6 +321,9 @@ impl Hub {
     }
 }
 
+/// A C′ and how much it brings.
+type Offered = ([u8; CREDIT_RECORD_LEN], Cents);
+
 /// The C′ on offer for a wallet, and what is to be signed or credited next.
 fn owed(
     id: WalletId,
@@ -329,7 +332,7 @@ fn owed(
     store: &Store,
     currency: Currency,
     maximum: Cents,
-) -> Result<(Option<([u8; CREDIT_RECORD_LEN], Cents)>, Option<Payment>), StoreError> {
+) -> Result<(Option<Offered>, Option<Payment>), StoreError> {
     let state = &folded.state;
     let sums = match folded.folded {
         Some(sums) => sums,
