@@ -57,7 +57,7 @@ fn state(side: &Documents) -> (Vec<u8>, u32, usize) {
 #[test]
 fn two_prices_at_once_leave_one_in_force_everywhere_and_the_other_visible() {
     let first = founding_edit();
-    let (mut hub, mut bar, mut desk) = (hub(), side(&[first.clone()]), side(&[first.clone()]));
+    let (mut hub, mut bar, mut desk) = (hub(), side(std::slice::from_ref(&first)), side(std::slice::from_ref(&first)));
     let here = edit(&mut bar, 3, &[price(1, 450)]);
     let there = edit(&mut desk, 4, &[price(1, 500)]);
     take(&mut hub, &there).unwrap();
@@ -88,7 +88,7 @@ fn two_prices_at_once_leave_one_in_force_everywhere_and_the_other_visible() {
 fn a_settled_conflict_is_gone_whichever_value_is_chosen() {
     for keep_the_one_in_force in [true, false] {
         let first = founding_edit();
-        let (mut hub, mut bar, mut desk) = (hub(), side(&[first.clone()]), side(&[first]));
+        let (mut hub, mut bar, mut desk) = (hub(), side(std::slice::from_ref(&first)), side(&[first]));
         take(&mut hub, &edit(&mut bar, 3, &[price(1, 450)])).unwrap();
         take(&mut hub, &edit(&mut desk, 4, &[price(1, 500)])).unwrap();
         let conflict = hub.catalogue().conflicts.remove(0);
@@ -104,7 +104,7 @@ fn a_settled_conflict_is_gone_whichever_value_is_chosen() {
 #[test]
 fn edits_of_different_things_never_hide_each_other() {
     let first = founding_edit();
-    let (mut hub, mut bar, mut desk) = (hub(), side(&[first.clone()]), side(&[first]));
+    let (mut hub, mut bar, mut desk) = (hub(), side(std::slice::from_ref(&first)), side(&[first]));
     // Both make the same new product, without knowing of each other.
     let new = product(&sample::product(9, 300, 0));
     let sold_out = Setting::to(Path::Product(1, ProductField::SoldOut), true);
@@ -162,7 +162,7 @@ fn a_basket_priced_before_an_edit_finds_its_catalogue() {
 #[test]
 fn another_change_with_the_same_actor_and_number_is_refused() {
     let first = founding_edit();
-    let (mut one, mut other, mut hub) = (side(&[first.clone()]), side(&[first]), hub());
+    let (mut one, mut other, mut hub) = (side(std::slice::from_ref(&first)), side(&[first]), hub());
     // The same manager at the same box, restored from an image: two histories of one actor.
     let (a, b) = (edit(&mut one, 3, &[price(1, 450)]), edit(&mut other, 3, &[price(1, 500)]));
     assert_ne!(a, b);
@@ -201,7 +201,8 @@ fn a_change_that_does_something_else_than_its_intents_is_refused() {
     let signed =
         hub.author(Document::Catalogue, &[price(1, 450), price(2, 460)], &sample::author(7), &manager).unwrap();
     let envelope = signed.read().unwrap();
-    let cases: [(&str, fn(&mut documents::Envelope)); 4] = [
+    type Change = fn(&mut documents::Envelope);
+    let cases: [(&str, Change); 4] = [
         ("another value", |e| e.intents[0].new = Some(Value::Int(1))),
         ("another old value", |e| e.intents[0].old = Some(Value::Int(1))),
         ("another path", |e| e.intents[0].path = "product/3/price".into()),
@@ -262,7 +263,7 @@ fn a_happy_hour_for_alcohol_needs_a_drink_without() {
 #[test]
 fn two_sound_edits_that_are_not_sound_together_are_both_taken_and_the_hour_is_named() {
     let first = founding_edit();
-    let (mut hub, mut bar, mut desk) = (hub(), side(&[first.clone()]), side(&[first]));
+    let (mut hub, mut bar, mut desk) = (hub(), side(std::slice::from_ref(&first)), side(&[first]));
     let hour = HappyHour {
         number: 1,
         name_fr: "Heure joyeuse".into(),
@@ -302,7 +303,7 @@ fn an_incomplete_product_is_refused() {
 fn apart(plans: &[Vec<(u32, u32)>]) -> Vec<Vec<SignedEnvelope>> {
     let first = founding_edit();
     let person = |(n, plan): (usize, &Vec<(u32, u32)>)| {
-        let mut here = side(&[first.clone()]);
+        let mut here = side(std::slice::from_ref(&first));
         let made = plan.iter().filter_map(|(number, cents)| {
             let who = 10 + n as u8;
             let settings = [price(*number, *cents)];

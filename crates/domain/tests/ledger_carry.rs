@@ -1,5 +1,10 @@
 //! What is owed reaches the chip exactly once, whoever carries it, whatever tears, however often the hub signs again.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a failed test should panic"
+)]
 mod ledger_world;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,10 @@
 //! An online top-up or pending credit reaches the band before what was asked for, in the same presence.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a failed test should panic"
+)]
 mod tap_bench;
 
 use domain::{

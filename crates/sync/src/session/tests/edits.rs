@@ -1,4 +1,5 @@
 //! Edits of documents over a session that breaks.
+#![allow(clippy::wildcard_enum_match_arm, reason = "these tests look at edits alone")]
 use super::*;
 use crate::frame::{Edit, EditAnswer};
 
