@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Instant};
 
 use anyhow::{Context, Result};
 use axum_server::{Handle, tls_rustls::RustlsConfig};
-use box_store::{Blobs, Store, StoreConfig};
+use box_store::{Blobs, Store, StoreConfig, StoreError};
 use domain::bundle::Bundle;
 use hardware::signal::NoLight;
 use serde_json::json;
@@ -171,8 +171,10 @@ fn newest_bundle(enrolled: &Enrolled, store: &Store) -> Result<Bundle> {
     match stored {
         Some(stored) if stored.body.number >= first.body.number => Ok(stored),
         _ => {
-            if store.degraded().is_none() {
-                store.store_bundle(first.body.number, &first_bytes)?;
+            // Where a newer one was stored and is damaged, the store waits for that one; the box works on this meanwhile.
+            match store.degraded().map_or_else(|| store.store_bundle(first.body.number, &first_bytes), |_| Ok(())) {
+                Err(StoreError::OlderBundle { .. }) => {}
+                stored => stored?,
             }
             Ok(first)
         }

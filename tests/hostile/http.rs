@@ -131,7 +131,9 @@ async fn bodies_that_are_not_what_the_route_takes_change_nothing() {
                 assert!(code.starts_with("api.") || code.starts_with("gate."), "{path} {name}: {answer}");
             }
             let (status, answer) = raw.post(path, &key, &vec![b' '; 1 << 20]);
-            assert_eq!((status, &answer["code"]), (413, &"api.body".into()), "{path}: {answer}");
+            // who still sends when the answer is there may find the line closed instead of reading it
+            let refused = (status, &answer["code"]) == (413, &"api.body".into());
+            assert!(refused || status == 0, "{path}: {status} {answer}");
             let body = br#"{"id":"00112233445566778899aabbccddeeff"}"#;
             for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"] {
                 let head = format!(

@@ -92,7 +92,7 @@ async fn a_genuine_ticket_is_taken_only_in_its_one_form() {
         assert_eq!(verdict["admitted"], false, "{name}: {verdict}");
     }
     assert_eq!(scan(&text)["admitted"], true);
-    assert_eq!(scan(&text)["code"], "gate.already_used");
+    assert_eq!(scan(&text)["code"], "ticket.already_used");
 }
 
 fn png(code: &QrCode) -> Vec<u8> {
