@@ -19,6 +19,7 @@ use evening::{
         BAR, DESK, FESTIVAL_TIME, Plan, World,
         counter::{Request, Tapped},
         process::Programs,
+        wait::until,
     },
 };
 
@@ -47,7 +48,12 @@ async fn evening_at(rehearse_at: u64) -> (Money, i64, serde_json::Value) {
         assert!(matches!(tapped, Tapped::Green(_)), "{request:?}: {tapped:?}");
         world.wait_until_agreed(SOON).await.unwrap();
     }
-    let totals = serde_json::to_value(world.hub.view().await.unwrap().totals).unwrap();
+    // the console's view is a moment behind what boxes and hub agreed on
+    let shown = async || {
+        let totals = serde_json::to_value(world.hub.view().await?.totals)?;
+        Ok(Some(totals).filter(|totals| totals["refunded_cents"].as_i64() > Some(0)))
+    };
+    let totals = until("the console shows the refund", SOON, shown).await.unwrap();
     world.stop().unwrap();
     let journals = Journals::read(&world.dir().join("hub")).unwrap();
     let mut money: Vec<_> = journals

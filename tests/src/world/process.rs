@@ -108,7 +108,8 @@ impl Daemon {
         let child = programs
             .command(program)
             .args(arguments)
-            .arg("--stop-with-stdin")
+            // a blank box takes none: its line may be its standard input
+            .args((arguments.first() != Some(&"blank")).then_some("--stop-with-stdin"))
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)
