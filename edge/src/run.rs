@@ -126,10 +126,12 @@ pub(crate) fn open(dir: &Path) -> Result<Station> {
         "store"
     );
     let bundle = newest_bundle(&enrolled, &store)?;
-    let (last_entry_ms, last_hub_ms) = store.read(|view| {
+    let known = store.read(|view| {
         let hub = [Section::Wallets, Section::Tickets].into_iter().filter_map(|section| view.knowledge(section));
         (view.last_hlc().unix_ms(), hub.map(|known| known.hub_time_ms).max().unwrap_or(0))
-    })?;
+    });
+    // a store that cannot even be read still has a box that shows what is wrong
+    let (last_entry_ms, last_hub_ms) = known.or_else(|error| store.degraded().map(|_| (0, 0)).ok_or(error))?;
     // a bundle is signed at the hub's time, so it is at least as late as that
     let last_hub_ms = last_hub_ms.max(bundle.body.issued.saturating_mul(1000));
     let clock = TrustedClock::at_boot(last_entry_ms, last_hub_ms, Instant::now());
@@ -142,7 +144,12 @@ pub(crate) fn open(dir: &Path) -> Result<Station> {
     if report.degraded.is_none() {
         open_enrolled_epoch(&station)?;
     }
-    station.load_documents()?;
+    match station.load_documents() {
+        Err(error) if station.store.degraded().is_some() => {
+            tracing::warn!(error = %error, "the documents cannot be read from a damaged store");
+        }
+        loaded => loaded?,
+    }
     Ok(station)
 }
 
