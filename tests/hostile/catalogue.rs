@@ -54,7 +54,7 @@ const CASES: &[Case] = &[
     (
         "box API",
         "a body of 1 MB, or one that says it is",
-        "413, not read beyond the limit",
+        "413 or the line closed, not read beyond the limit",
         "api.body",
         "bodies_that_are_not_what_the_route_takes_change_nothing",
     ),
@@ -215,7 +215,7 @@ const CASES: &[Case] = &[
     ),
     (
         "files",
-        "enrolment damaged, cut or of another box",
+        "enrolment empty, cut, overlong, random or of another box",
         "does not start, says so; nothing is changed",
         "exit code 1",
         "a_damaged_enrolment_is_named_and_left_alone",
