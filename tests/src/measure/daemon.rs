@@ -28,7 +28,7 @@ const RECONCILED_S: f64 = 2.0;
 /// Whoever waits longer than this has failed.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Items in one part of a batch.
-const ITEMS: usize = 15_000;
+const ITEMS: usize = 10_000;
 
 pub(super) fn rows(size: Size) -> Result<Vec<Row>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
