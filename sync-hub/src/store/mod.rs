@@ -9,7 +9,7 @@ use std::{
 };
 
 use domain::id::FestivalId;
-use rusqlite::{CachedStatement, Connection, OpenFlags, Params, Row};
+use rusqlite::{CachedStatement, Connection, OpenFlags, Params, Row, config::DbConfig};
 use thiserror::Error;
 
 mod barred;
@@ -128,7 +128,9 @@ impl Store {
         conn.pragma_update(None, "foreign_keys", "ON")?;
         conn.pragma_update(None, "cache_size", -65_536)?;
         conn.pragma_update(None, "wal_autocheckpoint", 4_000)?;
-        conn.set_prepared_statement_cache_capacity(128);
+        conn.set_prepared_statement_cache_capacity(256);
+        // Otherwise SQLite compiles a statement anew whenever a value that it compares is bound to it.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         migrations::migrations::runner().run(&mut conn).map_err(Box::new)?;
         Self::start(conn, SideFile::new(dir.join("term")), festival)
     }

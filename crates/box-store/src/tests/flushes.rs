@@ -194,3 +194,20 @@ fn a_full_queue_turns_decisions_away_at_once() {
     let balance = store.read(|view| view.wallet(&WALLET).balance).unwrap();
     assert_eq!(balance, -((crate::store::QUEUE + 10 - refused) as i64));
 }
+
+#[test]
+fn a_look_up_is_compiled_once_however_many_taps_use_it() {
+    let world = World::new();
+    let (store, _) = world.open();
+    for n in 0..20 {
+        let ticket = TicketUid([n; 16]);
+        store.transact(move |view| Decision::write(vec![admission(ticket)], view.ticket(&ticket).uses)).unwrap();
+    }
+    let again = store
+        .work(|writing| {
+            let statement = writing.connection.prepare_cached(crate::coverage::UNCOVERED)?;
+            Ok(statement.get_status(rusqlite::StatementStatus::RePrepare))
+        })
+        .unwrap();
+    assert_eq!(again, 0);
+}
