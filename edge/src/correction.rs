@@ -187,7 +187,7 @@ fn book(station: &Station, ask: &Ask, pin: Option<&post::Pin>) -> Result<Correct
             let lines = vec![SaleLine { product: CORRECTION_LINE, quantity: 1, unit_price: amount }];
             let sale = Sale { lines, marks: SaleMarks { corrects, ..SaleMarks::default() }, ..Sale::default() };
             let price_revision = station.rules().catalogue.revision;
-            Ok(Corrected::NeedsBand(Box::new(Priced { sale, amount, price_revision })))
+            Ok(Corrected::NeedsBand(Box::new(Priced { sale, amount, owed: Cents::ZERO, price_revision })))
         }
     }
 }

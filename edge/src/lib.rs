@@ -9,6 +9,7 @@ pub mod blank;
 pub mod clock;
 pub mod config;
 mod correction;
+mod cups;
 mod devices;
 mod edits;
 mod gate;

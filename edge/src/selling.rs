@@ -68,7 +68,7 @@ pub(crate) fn order(station: &Station, asked: &post::Sale) -> Result<Order, NotD
         Some(None) => return Err(TillRefusal::PriceChanged(by(&rules.catalogue)?.amount).into()),
         None => by(&rules.catalogue)?,
     };
-    if asked.total_cents.is_some_and(|total| total != priced.amount.as_i64()) {
+    if asked.total_cents.is_some_and(|total| total != priced.total()) {
         return Err(TillRefusal::PriceChanged(priced.amount).into());
     }
     let mut supervisor = 0;

@@ -9,7 +9,7 @@ use domain::{
     journal::{BandProfile, Detail, Effect, Entry, Flags, Kind, Pairing, VoucherUse},
     ledger::WalletFlags,
     money::Cents,
-    till::{Account, TillRefusal},
+    till::{Account, Priced, TillRefusal},
     time::Hlc,
     trust::Roles,
     wristband::tap::{
@@ -24,6 +24,7 @@ use hardware::{
 use screens::view::{Phase, TapResult};
 
 use crate::{
+    cups,
     gate::band,
     read_band, selling,
     station::Station,
@@ -166,6 +167,26 @@ fn paid_out(station: &Station, waiting: &Waiting, wallet: WalletId) -> Signal {
     }
 }
 
+/// More cups came back than were bought: what the purse is owed, beside what is on its chip.
+fn owed(station: &Station, waiting: &Waiting, wallet: WalletId, priced: &Priced, on_chip: Cents) -> Signal {
+    let entry = match cups::owe(station, waiting.id, wallet, priced) {
+        Ok(entry) => entry,
+        Err(refusal) => return refuse(station, waiting, refusal.code(), refusal.arguments()),
+    };
+    let result = TapResult {
+        id: domain::wire::hex(&waiting.id),
+        ok: true,
+        charged_cents: priced.total(),
+        balance_after_cents: Some(on_chip.as_i64()),
+        entry: entry.map(|entry| entry.to_string()).unwrap_or_default(),
+        pending_cents: read_band::told(station, wallet).pending_cents,
+        ..TapResult::default()
+    };
+    station.desk.answer(waiting.id, Phase::Paid, result);
+    station.green_seen(entry);
+    Signal::Ok
+}
+
 /// Training: nothing moves, and the screen goes green as it would.
 fn trained(station: &Station, waiting: &Waiting, wallet: WalletId) -> Signal {
     match training::book(station, waiting, wallet) {
@@ -261,6 +282,10 @@ fn account_entry(
 ) -> Result<(Entry, i64), TillRefusal> {
     let of = UidAccount { wallet, currency, operator };
     match purpose {
+        Purpose::Sale(priced) if priced.owed > Cents::ZERO => {
+            account.may_top_up(priced.owed, Cents::MAX)?;
+            Ok((cups::entry(wallet, priced, true, currency, operator), priced.owed.as_i64()))
+        }
         Purpose::Sale(priced) => {
             account.may_spend(priced.amount, policy.offline_limit)?;
             let entry = uid_sale_entry(&of, priced.sale.clone(), priced.amount, priced.price_revision);
@@ -411,6 +436,9 @@ fn tap(station: &Station, reader: &mut dyn TagReader, waiting: &Waiting, wallet:
             looked_at(station, waiting, wallet, Some(*balance_after))
         }
         (Purpose::PayOut, TapOutcome::Done { .. }) => paid_out(station, waiting, wallet),
+        (Purpose::Sale(priced), TapOutcome::Done { balance_after, .. }) if priced.owed > Cents::ZERO => {
+            owed(station, waiting, wallet, priced, *balance_after)
+        }
         _ => show(station, waiting, outcome, arrived),
     }
 }
@@ -472,6 +500,7 @@ fn show(station: &Station, waiting: &Waiting, outcome: TapOutcome, arrived: i64)
 fn tap_request(station: &Station, waiting: &Waiting) -> Option<TapRequest> {
     let retry_of = waiting.retry_of;
     Some(match &waiting.purpose {
+        Purpose::Sale(priced) if priced.owed > Cents::ZERO => TapRequest::Balance,
         Purpose::Sale(priced) => TapRequest::Sale {
             sale: priced.sale.clone(),
             amount: priced.amount,

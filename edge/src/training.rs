@@ -36,7 +36,7 @@ pub(crate) fn book(
     let (mut entry, charged) = match &waiting.purpose {
         Purpose::Sale(priced) => {
             let entry = uid_sale_entry(&account, priced.sale.clone(), priced.amount, priced.price_revision);
-            (entry, priced.amount.as_i64())
+            (entry, priced.total())
         }
         Purpose::TopUp(order) => {
             let entry = uid_top_up_entry(&account, order.amount, order.fee, order.means);

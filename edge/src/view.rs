@@ -238,7 +238,7 @@ fn basket(waiting: &Waiting) -> Option<BasketView> {
                     price_cents: line.unit_price.as_i64().saturating_mul(i64::from(line.quantity)),
                 })
                 .collect(),
-            total_cents: priced.amount.as_i64(),
+            total_cents: priced.total(),
             deposit_cents: priced.sale.net_deposit(),
         }),
         Purpose::TopUp(_)

@@ -42,7 +42,6 @@ pub const REASON_CODES: &[&str] = &[
     "till.offline_limit",
     "till.over_maximum",
     "till.empty_basket",
-    "till.negative_total",
     "till.too_many_lines",
     "till.unknown_product",
     "till.busy",

@@ -16,6 +16,8 @@ use super::{Bench, Goal, Row, Size, insert, side_by_side};
 
 /// Most bytes that a commit may write.
 const BYTES_MAX: f64 = 12_000.0;
+/// How often the disk's counters are read.
+const BATCHES: usize = 3;
 
 pub(super) fn rows(size: Size) -> Result<Vec<Row>> {
     let bench = Bench::new()?;
@@ -36,12 +38,16 @@ pub(super) fn rows(size: Size) -> Result<Vec<Row>> {
         key.sign(&body);
         insert(&raw, at, &body)
     })?;
-    let (before, written, disk) = (store.written(), written_bytes()?, Disk::below(bench.dir.path())?);
-    for _ in 0..size.rounds {
-        sell()?;
+    let (before, written) = (store.written(), written_bytes()?);
+    let mut by_disk = Vec::new();
+    for _ in 0..BATCHES {
+        let disk = Disk::below(bench.dir.path())?;
+        for _ in 0..size.rounds {
+            sell()?;
+        }
+        by_disk.extend(disk.zip(Disk::below(bench.dir.path())?));
     }
     let (after, bytes) = (store.written(), written_bytes()? - written);
-    let disk_after = Disk::below(bench.dir.path())?;
     let commits = (after.commits - before.commits) as f64;
     let mut rows = vec![
         Row::new("a box's commit, one sale (p50)", "µs", ours, limit, Goal::AtMost(1.3))
@@ -55,9 +61,11 @@ pub(super) fn rows(size: Size) -> Result<Vec<Row>> {
         ),
         Row::new("bytes written a commit", "bytes", bytes / commits, BYTES_MAX, Goal::AtMost(1.0)),
     ];
-    if let (Some(before), Some(after)) = (disk, disk_after) {
-        let flushes = (after.flushes - before.flushes) as f64 / commits;
-        let bytes = (after.bytes - before.bytes) as f64 / commits;
+    // whoever else writes to the disk only adds to it
+    let least = |count: fn(&Disk) -> u64| {
+        by_disk.iter().map(|(before, after)| count(after) - count(before)).min().map(|n| n as f64 / size.rounds as f64)
+    };
+    if let Some((flushes, bytes)) = least(|disk| disk.flushes).zip(least(|disk| disk.bytes)) {
         rows.push(Row::new("flushes a commit, counted by the disk", "flushes", flushes, 1.0, Goal::AtMost(1.1)));
         rows.push(Row::new("bytes a commit, counted by the disk", "bytes", bytes, BYTES_MAX, Goal::AtMost(1.0)));
     }

@@ -82,19 +82,15 @@ fn why(name: &str) -> &'static str {
     match name {
         "ticket verdict, beside one plain row" => {
             "the box's commit writes five pages where a plain row writes two (entry, total, subject, hour and their \
-             index), and the fold costs some thirty statements; beside the box's own commit the verdict adds only the \
-             reading of the code"
+             index); of the verdict's time the flush is half, the signature check a fifth, the box's own signature a \
+             tenth, the statements of look-up and fold the rest"
         }
         "hub ingest, 100000 entries a transaction" => {
-            "each entry is parsed and judged by its journal's rights, and folded into its wallet's sums; at this size \
-             the plain rows pay almost nothing for their transaction"
+            "of the hub's time the sums of wallets and journals, kept so that nobody folds again, take 44 %, the rows \
+             themselves 32 %, hashes and signatures 5 %; the plain rows add up nothing"
         }
-        "the whole journal checked behind it" => {
-            "every entry is parsed, hashed and summed and every commit's signature checked, on one thread, behind a box \
-             that already serves"
-        }
-        "one box's taps reconciled with the hub" => {
-            "the hub publishes what it has folded once a period; most of the time is that wait, not the transfer"
+        "ticket snapshot mapped, checked and opened" => {
+            "all of it is the hash of every byte, once at load; opening the map alone takes microseconds"
         }
         _ => "not explained by a profile yet",
     }
@@ -200,7 +196,7 @@ mod tests {
             assert!(page.contains(&row.name) && picture.contains(&row.name), "{}", row.name);
         }
         assert!(
-            page.contains("1 goals hold, 1 fall short") && page.contains("judged by its journal's rights"),
+            page.contains("1 goals hold, 1 fall short") && page.contains("the sums of wallets and journals"),
             "{page}"
         );
         assert!(

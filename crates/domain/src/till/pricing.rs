@@ -58,8 +58,17 @@ pub struct Priced {
     pub sale: Sale,
     /// What the guest pays, deposits netted; may be 0.
     pub amount: Cents,
+    /// What the guest gets instead, where more deposit came back than was bought: on the account, or owed to the purse.
+    pub owed: Cents,
     /// Price list that it was made under.
     pub price_revision: u32,
+}
+
+impl Priced {
+    /// What the basket costs; negative where the guest gets something.
+    pub fn total(&self) -> i64 {
+        self.amount.as_i64().saturating_sub(self.owed.as_i64())
+    }
 }
 
 /// The price of a product now.
@@ -157,11 +166,10 @@ pub fn price(basket: &Basket, list: &PriceList<'_>) -> Result<Priced, TillRefusa
     let deposit = |cups: u32| list.cup_deposit.times(cups).ok_or(TillRefusal::Amount);
     let (deposit_out, deposit_back) = (deposit(cups)?, deposit(basket.cups_back)?);
     let charged = goods.plus(deposit_out).ok_or(TillRefusal::Amount)?;
-    let amount = charged
-        .minus(deposit_back)
-        .ok_or_else(|| TillRefusal::NegativeTotal(deposit_back.minus(charged).unwrap_or(Cents::ZERO)))?;
+    let amount = charged.minus(deposit_back).unwrap_or(Cents::ZERO);
+    let owed = deposit_back.minus(charged).unwrap_or(Cents::ZERO);
     let sale = Sale { deposit_out, deposit_back, lines: sold, marks };
-    Ok(Priced { sale, amount, price_revision: list.catalogue.revision })
+    Ok(Priced { sale, amount, owed, price_revision: list.catalogue.revision })
 }
 
 /// Whether a text can stand as a reason in an entry: visible ASCII, 1 to 32 bytes.
@@ -229,10 +237,12 @@ mod tests {
     }
 
     #[test]
-    fn more_cups_back_than_money_due_is_paid_in_cash() {
-        assert_eq!(sold(&[], 3), Err(TillRefusal::NegativeTotal(cents(300))));
-        assert_eq!(sold(&[line(1, 1)], 4).unwrap().amount, cents(50));
-        assert_eq!(sold(&[line(1, 1)], 5), Err(TillRefusal::NegativeTotal(cents(50))));
+    fn more_deposit_back_than_money_due_is_owed_to_the_guest() {
+        let of =
+            |lines: &[BasketLine], cups| sold(lines, cups).map(|priced| (priced.amount, priced.owed, priced.total()));
+        assert_eq!(of(&[], 3), Ok((Cents::ZERO, cents(300), -300)));
+        assert_eq!(of(&[line(1, 1)], 4), Ok((cents(50), Cents::ZERO, 50)));
+        assert_eq!(of(&[line(1, 1)], 5), Ok((Cents::ZERO, cents(50), -50)));
     }
 
     #[test]

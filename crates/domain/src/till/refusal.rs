@@ -35,9 +35,6 @@ pub enum TillRefusal {
     /// A quantity of 0, or a sum beyond what a chip can hold.
     #[error("the amount is not possible")]
     Amount,
-    /// More cups brought back than bought: the difference is paid in cash.
-    #[error("{0} cents are to be paid back in cash")]
-    NegativeTotal(Cents),
     /// Not enough money.
     #[error("balance {balance}, price {price}")]
     NotEnough {
@@ -133,7 +130,6 @@ impl TillRefusal {
             Self::ReasonMissing => "till.reason_missing",
             Self::PriceChanged(_) => "till.price_changed",
             Self::Amount => "till.amount",
-            Self::NegativeTotal(_) => "till.negative_total",
             Self::NotEnough { .. } => "till.not_enough",
             Self::OfflineLimit { .. } => "till.offline_limit",
             Self::OverMaximum { .. } => "till.over_maximum",
@@ -173,7 +169,6 @@ impl TillRefusal {
                 ("amount", amount.get().to_string()),
                 ("maximum", maximum.get().to_string()),
             ]),
-            Self::NegativeTotal(amount) => cents("amount", amount),
             Self::PriceChanged(total) => cents("amount", total),
             Self::CorrectionTooMuch(left) | Self::NothingPending(left) => cents("limit", left),
             Self::CorrectionQuota(left) => cents("quota", left),

@@ -53,7 +53,7 @@ start(
 );
 
 function frame(amountCents) {
-  const words = { headline: () => null, moved: () => t("till-charged") };
+  const words = { headline: () => null, moved: (cents) => t(cents < 0 ? "till-credited" : "till-charged") };
   return { amountCents, words, onCancel: () => post("/api/till/cancel", {}, reason), onSupervisor: supervised };
 }
 
