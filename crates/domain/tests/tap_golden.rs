@@ -28,7 +28,7 @@ fn is_golden(name: &str, text: &str) {
 }
 
 fn initial(kind: ChipKind) -> String {
-    lines(&initial_pages(&UID, kind, &secrets(), &FESTIVAL, &credit_key()))
+    lines(&initial_pages(&UID, kind, &secrets(), &FESTIVAL, &credit_key()).unwrap())
 }
 
 #[test]

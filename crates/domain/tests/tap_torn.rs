@@ -243,7 +243,13 @@ fn a_page_that_is_not_stored_is_found_by_the_read_back() {
     let last = ran.commands.iter().rposition(|c| c[0] == 0xa2).unwrap();
     let known = bar.known();
     let (mut seen, forgotten) = (0, usize::from(ran.commands[last][1]));
-    let mut tap = domain::wristband::tap::Tap::new(bar.ctx.clone(), known, &tap_bench::UID, sale(450, None));
+    let mut tap = domain::wristband::tap::Tap::new(
+        bar.ctx.clone(),
+        known,
+        &tap_bench::UID,
+        domain::wristband::tap::PurseChip::Ntag21x,
+        sale(450, None),
+    );
     let outcome = loop {
         match tap.step().clone() {
             domain::wristband::tap::TapStep::Chip(command) => {

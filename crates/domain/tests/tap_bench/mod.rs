@@ -8,9 +8,12 @@ use domain::{
     money::{Cents, Currency},
     secrets::{BandSecrets, MasterSecret},
     wristband::{
-        BandKeys, ChipKind, CreditId, CreditKey, CreditRecord, PurseFault, PurseImage, RecordId, SpentRecord,
-        initial_pages,
-        tap::{ChipFault, KnownWallet, OpenIntent, StoreFailed, Tap, TapContext, TapOutcome, TapRequest, TapStep},
+        BandKeys, ChipKind, CreditId, CreditKey, CreditRecord, PurseFault, PurseImage, PursePages, RecordId,
+        SpentRecord, initial_pages,
+        tap::{
+            ChipFault, KnownWallet, OpenIntent, PurseChip, StoreFailed, Tap, TapContext, TapOutcome, TapRequest,
+            TapStep,
+        },
     },
 };
 use ed25519_dalek::SigningKey;
@@ -85,7 +88,7 @@ impl Chip {
 
     pub fn issued() -> Self {
         let mut chip = Self::blank();
-        for (page, bytes) in initial_pages(&UID, ChipKind::Ntag215, &secrets(), &FESTIVAL, &credit_key()) {
+        for (page, bytes) in initial_pages(&UID, ChipKind::Ntag215, &secrets(), &FESTIVAL, &credit_key()).unwrap() {
             chip.transmit(&[0xa2, page, bytes[0], bytes[1], bytes[2], bytes[3]]).unwrap();
         }
         chip
@@ -118,8 +121,7 @@ impl Chip {
     }
 
     pub fn image_under(&self, keys: &[CreditKey]) -> Result<PurseImage, PurseFault> {
-        let (spent, credits) = (self.pages[4..18].concat(), self.pages[18..56].concat());
-        PurseImage::read(&spent.try_into().unwrap(), &credits.try_into().unwrap(), &band(), keys)
+        PursePages::ntag21x(&self.pages[4..56].concat()).unwrap().judge(&band(), keys)
     }
 
     pub fn image(&self) -> PurseImage {
@@ -212,7 +214,7 @@ impl Till {
         watch: &mut dyn FnMut(&Chip),
     ) -> Ran {
         chip.authenticated = false;
-        let mut tap = Tap::new(self.ctx.clone(), known, &UID, request);
+        let mut tap = Tap::new(self.ctx.clone(), known, &UID, PurseChip::Ntag21x, request);
         let (mut commands, mut stores, mut away) = (Vec::new(), 0, false);
         let end = loop {
             match tap.step().clone() {

@@ -58,7 +58,7 @@ impl Reader {
     fn authenticated(chip: &mut UltralightAes, number: u8, key: [u8; BLOCK]) -> Result<Self, Reply> {
         let first = match chip.transmit(&[AUTHENTICATE, number]) {
             Reply::Data(first) => first,
-            refused => return Err(refused),
+            refused @ (Reply::Ack | Reply::Nak(_) | Reply::Silent) => return Err(refused),
         };
         assert_eq!((first.len(), first[0]), (17, AUTHENTICATE_PART_2));
         let rnd_a = *b"sixteen of mine.";
@@ -70,7 +70,7 @@ impl Reader {
                 assert_eq!(proof[1..], card_crypto::encrypt(&key, &[card_crypto::rotated(rnd_a)]));
                 Ok(Self { key: card_crypto::session_key(&key, &rnd_a, &rnd_b), counter: 0 })
             }
-            refused => Err(refused),
+            refused @ (Reply::Ack | Reply::Nak(_) | Reply::Silent) => Err(refused),
         }
     }
 
