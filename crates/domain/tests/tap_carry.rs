@@ -15,7 +15,7 @@ use domain::{
         tap::{KnownWallet, TapOutcome, TapRefusal, TapRequest},
     },
 };
-use tap_bench::{Chip, End, Fault, MOMENTS, Till, band, cents, credit_key, done, sale, top_up, used_band};
+use tap_bench::{Card, Chip, End, Fault, MOMENTS, Till, band, cents, credit_key, done, sale, top_up, used_band};
 
 /// C′ over 20.00 for exactly the C on the chip.
 fn offer(chip: &Chip) -> [u8; CREDIT_RECORD_LEN] {

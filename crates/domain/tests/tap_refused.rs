@@ -21,7 +21,7 @@ use domain::{
 };
 use ed25519_dalek::SigningKey;
 use tap_bench::{
-    Chip, End, FESTIVAL, Fault, Ran, Till, UID, band, cents, credit_key, done, sale, secrets, top_up, trusted,
+    Card, Chip, End, FESTIVAL, Fault, Ran, Till, UID, band, cents, credit_key, done, sale, secrets, top_up, trusted,
     used_band,
 };
 

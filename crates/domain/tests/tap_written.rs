@@ -16,7 +16,7 @@ use domain::{
     },
 };
 use tap_bench::{
-    Chip, End, Fault, Moment, Ran, Till, UID, band, cents, credit_key, done, sale, secrets, top_up, used_band,
+    Card, Chip, End, Fault, Moment, Ran, Till, UID, band, cents, credit_key, done, sale, secrets, top_up, used_band,
 };
 
 fn refused(ran: &Ran) -> TapRefusal {
