@@ -41,7 +41,7 @@ fn profile(tag: &Tag) -> Result<BandProfile, &'static str> {
         TagKind::UidOnly => Ok(BandProfile::Uid),
         TagKind::Ntag213 => Ok(BandProfile::Pointer),
         TagKind::Ntag215 | TagKind::Ntag216 => Ok(BandProfile::Ntag21x),
-        TagKind::UltralightC | TagKind::Other => Err("band.unsupported"),
+        TagKind::UltralightAes | TagKind::UltralightC | TagKind::Other => Err("band.unsupported"),
     }
 }
 

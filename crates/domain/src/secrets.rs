@@ -20,7 +20,14 @@ pub struct BandSecrets {
     /// Master of the chips' passwords.
     #[cbor(n(2), with = "minicbor::bytes")]
     password_master: [u8; 16],
+    /// Master of the chips' AES keys; a box that was enrolled before there was one serves no such chips.
+    #[cbor(n(3))]
+    aes_master: Option<AesMaster>,
 }
+
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop, minicbor::Encode, minicbor::Decode)]
+#[cbor(transparent)]
+struct AesMaster(#[cbor(n(0), with = "minicbor::bytes")] [u8; 16]);
 
 impl core::fmt::Debug for BandSecrets {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -66,6 +73,7 @@ impl MasterSecret {
             wallet_key: derive("festival 2026-11 wallet id", &self.0, festival),
             mac_master: derive("festival 2026-11 chip record mac", &self.0, festival),
             password_master: derive("festival 2026-11 chip password", &self.0, festival),
+            aes_master: Some(AesMaster(derive("festival 2026-11 chip aes key", &self.0, festival))),
         }
     }
 
@@ -91,5 +99,10 @@ impl BandSecrets {
     /// Master of the chip passwords, for `wristband` to diversify.
     pub fn password_master(&self) -> &[u8; 16] {
         &self.password_master
+    }
+
+    /// Master of the keys of Ultralight AES, for `wristband` to diversify; `None` in secrets of before it.
+    pub fn aes_master(&self) -> Option<&[u8; 16]> {
+        self.aes_master.as_ref().map(|master| &master.0)
     }
 }

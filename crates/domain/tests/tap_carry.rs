@@ -15,7 +15,7 @@ use domain::{
         tap::{KnownWallet, TapOutcome, TapRefusal, TapRequest},
     },
 };
-use tap_bench::{Chip, End, Fault, MOMENTS, Till, band, cents, credit_key, done, sale, top_up, used_band};
+use tap_bench::{Card, Chip, End, Fault, MOMENTS, Till, band, cents, credit_key, done, sale, top_up, used_band};
 
 /// C′ over 20.00 for exactly the C on the chip.
 fn offer(chip: &Chip) -> [u8; CREDIT_RECORD_LEN] {
@@ -44,7 +44,7 @@ fn what_the_hub_owes_is_on_the_band_before_the_sale_that_needs_it() {
     // 85.00 are on the band, 100.00 are asked
     let ran = bar.tap_knowing(known, &mut chip, sale(10_000, None), Fault::None, &mut |_| {});
     assert_eq!(done(&ran).1, cents(500));
-    assert_eq!(chip.image().credit_bytes(), &record);
+    assert_eq!(chip.image().credit_bytes(), record);
     assert_eq!(sums(&bar), (before.0 + 2_000, before.1 + 10_000));
 }
 
@@ -141,7 +141,13 @@ fn a_sale_that_is_refused_after_a_carry_says_what_arrived() {
     let (mut chip, mut bar, _) = used_band();
     let known = KnownWallet { offer: Some(offer(&chip)), ..bar.known() };
     let ctx = bar.ctx.clone();
-    let mut tap = domain::wristband::tap::Tap::new(ctx, known, &tap_bench::UID, sale(20_000, None));
+    let mut tap = domain::wristband::tap::Tap::new(
+        ctx,
+        known,
+        &tap_bench::UID,
+        domain::wristband::tap::PurseChip::Ntag21x,
+        sale(20_000, None),
+    );
     let mut chip_off = chip.clone();
     let outcome = loop {
         match tap.step().clone() {

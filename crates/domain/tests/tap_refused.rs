@@ -15,13 +15,13 @@ use domain::{
     money::Cents,
     wristband::{
         BandKeys, ChipKind, CreditId, CreditRecord, PurseFault, SpentRecord, check_pointer, initial_pages,
-        layout::{CREDIT_PAGES, SPENT_PAGES, page_writes},
+        layout::{NTAG21X, page_writes},
         tap::{KnownWallet, Tap, TapContext, TapOutcome, TapRefusal, TapRequest, TapStep},
     },
 };
 use ed25519_dalek::SigningKey;
 use tap_bench::{
-    Chip, End, FESTIVAL, Fault, Ran, Till, UID, band, cents, credit_key, done, sale, secrets, top_up, trusted,
+    Card, Chip, End, FESTIVAL, Fault, Ran, Till, UID, band, cents, credit_key, done, sale, secrets, top_up, trusted,
     used_band,
 };
 
@@ -75,7 +75,13 @@ fn a_blank_foreign_or_newer_band_is_named() {
     let mut newer = issued.clone();
     newer.pages[4][2] = 2;
     assert_eq!(refused(&bar.tap(&mut newer, sale(1, None), Fault::None)), TapRefusal::Unsupported);
-    let tap = Tap::new(bar.ctx.clone(), KnownWallet::default(), &[1, 2, 3], sale(1, None));
+    let tap = Tap::new(
+        bar.ctx.clone(),
+        KnownWallet::default(),
+        &[1, 2, 3],
+        domain::wristband::tap::PurseChip::Ntag21x,
+        sale(1, None),
+    );
     assert_eq!(*tap.step(), TapStep::Finished(TapOutcome::Refused(TapRefusal::Unsupported)));
 }
 
@@ -201,7 +207,7 @@ fn counters_do_not_wrap() {
     let (mut chip, mut bar, mut desk) = used_band();
     let image = chip.image();
     let last = SpentRecord { tap_counter: u16::MAX, ..*image.record() };
-    put(&mut chip, SPENT_PAGES[0], &last.seal(&band()));
+    put(&mut chip, NTAG21X.spent_pages[0], &last.seal(&band()));
     assert_eq!(refused(&bar.tap(&mut chip, sale(1, None), Fault::None)), TapRefusal::CounterExhausted);
     let (mut chip, ..) = used_band();
     let full = CreditRecord::sign(
@@ -212,7 +218,7 @@ fn counters_do_not_wrap() {
         band().festival(),
         band().wallet(),
     );
-    put(&mut chip, CREDIT_PAGES[0], &full);
+    put(&mut chip, NTAG21X.credit_pages[0], &full);
     assert_eq!(refused(&desk.tap(&mut chip, top_up(1, None), Fault::None)), TapRefusal::CreditsExhausted);
     done(&bar.tap(&mut chip, sale(1, None), Fault::None));
 }
@@ -237,7 +243,7 @@ fn a_chip_that_refuses_a_page_leaves_a_void_intent() {
 
 #[test]
 fn a_pointer_band_proves_itself_and_no_other() {
-    let pages = initial_pages(&UID, ChipKind::Ntag213, &secrets(), &FESTIVAL, &credit_key());
+    let pages = initial_pages(&UID, ChipKind::Ntag213, &secrets(), &FESTIVAL, &credit_key()).unwrap();
     let mut read = [0; 80];
     for (page, bytes) in pages.iter().filter(|(page, _)| *page <= 23) {
         read[usize::from(page - 4) * 4..][..4].copy_from_slice(bytes);

@@ -16,7 +16,7 @@ use domain::{
     },
 };
 use tap_bench::{
-    Chip, End, Fault, Moment, Ran, Till, UID, band, cents, credit_key, done, sale, secrets, top_up, used_band,
+    Card, Chip, End, Fault, Moment, Ran, Till, UID, band, cents, credit_key, done, sale, secrets, top_up, used_band,
 };
 
 fn refused(ran: &Ran) -> TapRefusal {
@@ -111,7 +111,8 @@ fn an_earlier_sale_is_finished_and_a_new_one_made_in_one_tap() {
     let (mut chip, mut bar, _) = used_band();
     bar.tap(&mut chip, sale(300, None), Fault::PowerCut(7, Moment::Torn(2)));
     let earlier = bar.open()[0].entry;
-    let mut tap = Tap::new(bar.ctx.clone(), bar.known(), &UID, sale(200, None));
+    let mut tap =
+        Tap::new(bar.ctx.clone(), bar.known(), &UID, domain::wristband::tap::PurseChip::Ntag21x, sale(200, None));
     let outcome = loop {
         match tap.step().clone() {
             TapStep::Chip(command) => {

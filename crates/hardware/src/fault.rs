@@ -1,16 +1,16 @@
 //! What goes wrong while a band is presented, said in words that tests, the demo and people share:
-//! `leave before write 3`, `leave after write 3`, `tear write 3 at byte 2`,
+//! `leave before write 3`, `leave after write 3`, `tear write 3 at byte 2`, `tear write 6 after store`,
 //! `leave before command 5`, `nak write 2`, `line error at command 4`, `unplug at command 2`.
 //!
-//! Invariant: commands and writes are counted from 1, from the moment the band is presented, and a
-//! write is a command too. Not here: what a box does about it.
+//! Invariant: commands and writes are counted from 1, from the moment the band is presented; a write is
+//! a command too, and so is an increment of a counter a write. Not here: what a box does about it.
 
 use std::{fmt, num::NonZeroU32, str::FromStr};
 
 use thiserror::Error;
 
 use crate::{
-    chip::{Chip, NAK_WRITE_ERROR, Reply, WRITE},
+    chip::{Chip, INCR_CNT, NAK_WRITE_ERROR, Reply, WRITE},
     tag::MAX_EXCHANGE,
 };
 
@@ -22,7 +22,7 @@ pub const MAX_FAULTS: usize = 32;
 pub enum Moment {
     /// At the n-th command of any kind.
     Command(NonZeroU32),
-    /// At the n-th WRITE.
+    /// At the n-th WRITE or increment.
     Write(NonZeroU32),
 }
 
@@ -39,6 +39,14 @@ pub enum Fault {
         write: NonZeroU32,
         /// How many bytes were stored, 0 to 3.
         byte: u8,
+    },
+    /// The tag leaves in the middle of the n-th WRITE or increment, before it stored anything or after it stored all:
+    /// the two ends of a command that is protected against tearing.
+    TearStore {
+        /// Which WRITE or increment.
+        write: NonZeroU32,
+        /// Whether it was stored.
+        stored: bool,
     },
     /// The tag refuses the command, without effect.
     Nak(Moment),
@@ -63,6 +71,9 @@ impl fmt::Display for Fault {
             Self::LeaveBefore(moment) => write!(f, "leave before {moment}"),
             Self::LeaveAfter(moment) => write!(f, "leave after {moment}"),
             Self::Tear { write, byte } => write!(f, "tear write {write} at byte {byte}"),
+            Self::TearStore { write, stored } => {
+                write!(f, "tear write {write} {} store", if *stored { "after" } else { "before" })
+            }
             Self::Nak(moment) => write!(f, "nak {moment}"),
             Self::LineError(moment) => write!(f, "line error at {moment}"),
             Self::Unplug(moment) => write!(f, "unplug at {moment}"),
@@ -113,6 +124,9 @@ impl FromStr for Fault {
                     Ok(_) => Err(FaultError::Byte(shown())),
                     Err(_) => Err(unknown()),
                 }
+            }
+            ["tear", "write", count, when @ ("before" | "after"), "store"] => {
+                Ok(Self::TearStore { write: nth(count)?, stored: when == "after" })
             }
             ["nak", what, count] => moment(what, count).map(Self::Nak),
             ["line", "error", "at", what, count] => moment(what, count).map(Self::LineError),
@@ -170,7 +184,7 @@ impl Presentation {
     /// [`Exchange::Unplugged`] the chip has lost its power.
     pub fn exchange(&mut self, chip: &mut Chip, command: &[u8]) -> Exchange {
         self.commands = self.commands.saturating_add(1);
-        let is_write = command.first() == Some(&WRITE);
+        let is_write = matches!(command.first(), Some(&(WRITE | INCR_CNT)));
         if is_write {
             self.writes = self.writes.saturating_add(1);
         }
@@ -184,7 +198,7 @@ impl Presentation {
             | Fault::Nak(moment)
             | Fault::LineError(moment)
             | Fault::Unplug(moment) => strikes(*moment),
-            Fault::Tear { write, .. } => strikes(Moment::Write(*write)),
+            Fault::Tear { write, .. } | Fault::TearStore { write, .. } => strikes(Moment::Write(*write)),
         });
         match struck {
             None => match chip.transmit(command) {
@@ -202,6 +216,11 @@ impl Presentation {
             }
             Some(Fault::Tear { byte, .. }) => {
                 chip.transmit_torn(command, usize::from(byte));
+                chip.leave_field();
+                Exchange::Left
+            }
+            Some(Fault::TearStore { stored, .. }) => {
+                chip.transmit_torn(command, if stored { 4 } else { 0 });
                 chip.leave_field();
                 Exchange::Left
             }
@@ -255,6 +274,8 @@ mod tests {
             "leave before write 3",
             "leave after write 3",
             "tear write 3 at byte 2",
+            "tear write 6 before store",
+            "tear write 6 after store",
             "leave before command 5",
             "leave after command 5",
             "nak write 2",

@@ -41,6 +41,12 @@ impl Uid {
         Ok(Self { bytes, length })
     }
 
+    /// A UID of 4 bytes.
+    pub fn four(uid: [u8; 4]) -> Self {
+        let [a, b, c, d] = uid;
+        Self { bytes: [a, b, c, d, 0, 0, 0, 0, 0, 0], length: 4 }
+    }
+
     /// A UID of the usual 7 bytes.
     pub fn seven(uid: [u8; 7]) -> Self {
         let [a, b, c, d, e, f, g] = uid;
@@ -76,6 +82,8 @@ pub enum TagKind {
     Ntag215,
     /// NTAG216, 888 bytes of user memory.
     Ntag216,
+    /// MIFARE Ultralight AES, 144 bytes of user memory.
+    UltralightAes,
     /// MIFARE Ultralight C, whose 3DES authentication is broken: to be refused.
     UltralightC,
     /// Something else.
@@ -83,12 +91,14 @@ pub enum TagKind {
 }
 
 impl TagKind {
-    /// The kind behind an answer to GET_VERSION (NTAG21x data sheet, table 28).
+    /// The kind behind an answer to GET_VERSION (NTAG21x data sheet, table 28; Ultralight AES in its two
+    /// capacitances, as public readers know it).
     pub fn from_version(version: &[u8]) -> Self {
         match version {
             [0x00, 0x04, 0x04, 0x02, 0x01, 0x00, 0x0F, 0x03] => Self::Ntag213,
             [0x00, 0x04, 0x04, 0x02, 0x01, 0x00, 0x11, 0x03] => Self::Ntag215,
             [0x00, 0x04, 0x04, 0x02, 0x01, 0x00, 0x13, 0x03] => Self::Ntag216,
+            [0x00, 0x04, 0x03, 0x01 | 0x02, 0x04, 0x00, 0x0F, 0x03] => Self::UltralightAes,
             _ => Self::Other,
         }
     }
@@ -102,14 +112,15 @@ impl TagKind {
             Self::Ntag216 => 4,
             Self::UltralightC => 5,
             Self::Other => 6,
+            Self::UltralightAes => 7,
         }
     }
 
     /// The kind with that code.
     pub(crate) fn from_code(code: u8) -> Option<Self> {
-        [Self::UidOnly, Self::Ntag213, Self::Ntag215, Self::Ntag216, Self::UltralightC, Self::Other]
-            .into_iter()
-            .find(|kind| kind.code() == code)
+        let first = [Self::UidOnly, Self::Ntag213, Self::Ntag215, Self::Ntag216];
+        let rest = [Self::UltralightC, Self::Other, Self::UltralightAes];
+        first.into_iter().chain(rest).find(|kind| kind.code() == code)
     }
 }
 
@@ -200,6 +211,8 @@ mod tests {
                 assert_eq!(kind.code(), code);
             }
         }
-        assert_eq!(TagKind::from_code(TagKind::Ntag216.code()), Some(TagKind::Ntag216));
+        for kind in [TagKind::Ntag216, TagKind::UltralightC, TagKind::UltralightAes] {
+            assert_eq!(TagKind::from_code(kind.code()), Some(kind));
+        }
     }
 }

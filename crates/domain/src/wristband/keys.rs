@@ -23,17 +23,34 @@ pub(super) fn aes_cmac(key: &[u8; 16], parts: &[&[u8]]) -> [u8; 16] {
 /// AES-128 key diversification of NXP AN10922, section 2.2: CMAC under the master over `01h ‖ M`.
 ///
 /// AN10922 pads `01h ‖ M` to 32 bytes and uses the second subkey; for M of 16 to 31 bytes that is what plain CMAC
-/// does, so for these lengths the two are the same. Our M is `uid ‖ festival`, 20 to 26 bytes.
+/// does, so for these lengths the two are the same. Our M is `uid ‖ festival`, 20 to 26 bytes, or one more.
 fn diversify(master: &[u8; 16], input: &[u8]) -> [u8; 16] {
     aes_cmac(master, &[&[1], input])
 }
 
-/// What a box computes from a band's UID: the key of its S records, its password and the chip's answer to it.
+/// Keys of an Ultralight AES.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+pub struct ChipKeys {
+    /// Guards writing and counter 2 (the chip's DataProtKey).
+    pub data: [u8; 16],
+    /// Guards nothing that we use (the chip's UIDRetrKey); set so that nobody else sets it.
+    pub uid_retrieval: [u8; 16],
+}
+
+impl core::fmt::Debug for ChipKeys {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("ChipKeys(..)")
+    }
+}
+
+/// What a box computes from a band's UID: the key of its S records, its password and the chip's answer to it, and the
+/// keys of a chip with AES.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct BandKeys {
     mac: [u8; 16],
     password: [u8; 4],
     pack: [u8; 2],
+    chip: Option<ChipKeys>,
     #[zeroize(skip)]
     festival: FestivalId,
     #[zeroize(skip)]
@@ -50,10 +67,16 @@ impl core::fmt::Debug for BandKeys {
 
 impl BandKeys {
     /// Keys of the band with this full UID: password and PACK are the first 6 bytes of the diversified password key.
+    /// The chip's second AES key is diversified with one byte more, `U`.
     pub fn new(secrets: &BandSecrets, festival: &FestivalId, uid: &[u8]) -> Self {
         let input = [uid, &festival.0].concat();
         let [p0, p1, p2, p3, a0, a1, ..] = diversify(secrets.password_master(), &input);
+        let chip = secrets.aes_master().map(|master| ChipKeys {
+            data: diversify(master, &input),
+            uid_retrieval: diversify(master, &[&input[..], b"U"].concat()),
+        });
         Self {
+            chip,
             mac: diversify(secrets.mac_master(), &input),
             password: [p0, p1, p2, p3],
             pack: [a0, a1],
@@ -71,6 +94,11 @@ impl BandKeys {
     /// PACK, the chip's answer to the right password.
     pub fn pack(&self) -> [u8; 2] {
         self.pack
+    }
+
+    /// Keys of an Ultralight AES, where the secrets have a master for them.
+    pub fn chip(&self) -> Option<&ChipKeys> {
+        self.chip.as_ref()
     }
 
     /// The festival.
@@ -145,6 +173,10 @@ mod tests {
             assert_ne!(keys.mac, other.mac);
             assert_ne!(keys.password, other.password);
             assert_ne!(keys.pack, other.pack);
+            let (chip, other) = (keys.chip().unwrap(), other.chip().unwrap());
+            assert_ne!(chip.data, other.data);
+            assert_ne!(chip.uid_retrieval, other.uid_retrieval);
+            assert_ne!(chip.data, chip.uid_retrieval);
         }
         assert_ne!(keys.mac[..4], keys.password, "the two masters differ");
     }

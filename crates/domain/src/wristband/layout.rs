@@ -1,16 +1,18 @@
-//! Where things stand on NTAG213/215/216, and the chip commands that reach them.
-//! Source: NXP, NTAG213/215/216 product data sheet, rev. 3.2: memory in section 8.5, commands in section 10.
+//! Where things stand on NTAG213/215/216 and MIFARE Ultralight AES, and the chip commands that reach them.
+//! Source: NXP, NTAG213/215/216 product data sheet, rev. 3.2: memory in section 8.5, commands in section 10; for
+//! Ultralight AES decision record 0014.
 //!
 //! Purse (215, 216): pages 4–6 header, 7 zero, S slots at 8 and 13, C slots at 18 and 37, to page 55.
+//! Purse (Ultralight AES): pages 4–6 header, S slots at 7 and 12, the one C slot at 17, to page 35.
 //! Pointer (213): pages 4–6 header, 7 key id, 8–23 signature.
-//! The password guards writing from page 4 on, configuration included; reading is free, since records prove
+//! Password or key guard writing from page 4 on, configuration included; reading is free, since records prove
 //! themselves and a till that reads does not have to show that it knows the password.
 //! Invariant: a page number is written here and nowhere else.
 //! Not here: what the records say (`record`), which one is in force (`purse`).
 use alloc::vec::Vec;
 
-use super::{CREDIT_RECORD_LEN, PurseFault, SPENT_RECORD_LEN};
-use crate::{id::FestivalId, journal::BandProfile};
+use super::PurseFault;
+use crate::{id::FestivalId, journal::BandProfile, money::Cents};
 
 /// Version of this map, in the header and in every C signature.
 pub const LAYOUT_VERSION: u8 = 1;
@@ -18,6 +20,8 @@ pub const LAYOUT_VERSION: u8 = 1;
 pub const KEY_EPOCH: u8 = 0;
 /// Length of the header: 3 pages.
 pub const HEADER_LEN: usize = 12;
+/// The one-way counter of an Ultralight AES that says what was spent, in cents: the one that needs the key.
+pub const SPENT_COUNTER: u8 = 2;
 /// Bytes that a band of this system begins with.
 const MAGIC: [u8; 2] = *b"FB";
 
@@ -28,28 +32,63 @@ pub type PageWrite = (u8, [u8; 4]);
 
 /// First page of the header.
 pub const HEADER_PAGE: u8 = 4;
-/// First pages of the two S slots.
-pub const SPENT_PAGES: [u8; 2] = [8, 13];
-/// First pages of the two C slots.
-pub const CREDIT_PAGES: [u8; 2] = [18, 37];
-/// Header and both S slots.
-pub const SPENT_READ: PageRange = (4, 17);
-/// Length of what [`SPENT_READ`] gives.
-pub const SPENT_READ_LEN: usize = 56;
-/// Both C slots.
-pub const CREDIT_READ: PageRange = (18, 55);
-/// Length of what [`CREDIT_READ`] gives.
-pub const CREDIT_READ_LEN: usize = 2 * CREDIT_RECORD_LEN;
-/// Both S slots, after writing.
-pub const READ_BACK: PageRange = (8, 17);
-/// Length of what [`READ_BACK`] gives.
-pub const READ_BACK_LEN: usize = 2 * SPENT_RECORD_LEN;
+
+/// Where a purse stands on one kind of chip. From the header on it has no gaps that a read would have to leave out.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PurseMap {
+    /// What the header says.
+    pub profile: BandProfile,
+    /// First pages of the two S slots.
+    pub spent_pages: [u8; 2],
+    /// First pages of the C slots: two, or the only one.
+    pub credit_pages: &'static [u8],
+    /// Reads that give everything from the header on, one after the other.
+    pub reads: &'static [PageRange],
+    /// The S slots.
+    pub spent_read: PageRange,
+    /// The C slots.
+    pub credit_read: PageRange,
+}
+
+/// NTAG215 and 216. Two reads, since readers carry at most 256 bytes at once.
+pub static NTAG21X: PurseMap = PurseMap {
+    profile: BandProfile::Ntag21x,
+    spent_pages: [8, 13],
+    credit_pages: &[18, 37],
+    reads: &[(4, 17), (18, 55)],
+    spent_read: (8, 17),
+    credit_read: (18, 55),
+};
+
+/// MIFARE Ultralight AES: 36 pages of user memory, so one C slot. What is spent counter 2 says.
+pub static ULTRALIGHT_AES: PurseMap = PurseMap {
+    profile: BandProfile::UltralightAes,
+    spent_pages: [7, 12],
+    credit_pages: &[17],
+    reads: &[(4, 35)],
+    spent_read: (7, 16),
+    credit_read: (17, 35),
+};
+
+impl PurseMap {
+    /// Whether a C record is written over the one that it replaces.
+    pub const fn has_one_credit_slot(&self) -> bool {
+        self.credit_pages.len() == 1
+    }
+
+    /// Bytes from the header to the end of the last slot.
+    pub fn length(&self) -> usize {
+        let last = self.reads.last().map_or(HEADER_PAGE, |(_, last)| *last);
+        usize::from(last.saturating_sub(HEADER_PAGE)).saturating_add(1).saturating_mul(4)
+    }
+}
+
 /// A pointer: header, key id and signature.
 pub const POINTER_READ: PageRange = (4, 23);
 /// Length of what [`POINTER_READ`] gives.
 pub const POINTER_READ_LEN: usize = 80;
 
-/// Which of the three chips.
+/// Which chip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ChipKind {
     /// 144 bytes of user memory: a signed pointer.
@@ -58,6 +97,8 @@ pub enum ChipKind {
     Ntag215,
     /// 888 bytes: a purse.
     Ntag216,
+    /// 144 bytes, AES and a one-way counter: a purse.
+    UltralightAes,
 }
 
 impl ChipKind {
@@ -66,28 +107,27 @@ impl ChipKind {
         match self {
             Self::Ntag213 => BandProfile::Pointer,
             Self::Ntag215 | Self::Ntag216 => BandProfile::Ntag21x,
+            Self::UltralightAes => BandProfile::UltralightAes,
         }
     }
 
-    /// First configuration page: MIRROR and AUTH0; ACCESS, PWD and PACK follow.
+    /// Where its purse stands, if it has one.
+    pub fn purse(self) -> Option<&'static PurseMap> {
+        match self {
+            Self::Ntag213 => None,
+            Self::Ntag215 | Self::Ntag216 => Some(&NTAG21X),
+            Self::UltralightAes => Some(&ULTRALIGHT_AES),
+        }
+    }
+
+    /// First configuration page. NTAG: MIRROR and AUTH0; ACCESS, PWD and PACK follow. Ultralight AES: CFG0 (RID_ACT,
+    /// SEC_MSG_ACT, AUTH0), then CFG1 (ACCESS, VCTID, AUTH_LIM).
     pub const fn config_page(self) -> u8 {
         match self {
-            Self::Ntag213 => 0x29,
+            Self::Ntag213 | Self::UltralightAes => 0x29,
             Self::Ntag215 => 0x83,
             Self::Ntag216 => 0xe3,
         }
-    }
-
-    /// PWD, PACK, then ACCESS (reading free, no limit of attempts), and AUTH0 = 4 last: with it the password holds.
-    /// The bytes that are not ours (MIRROR 04h, VCTID 05h) stay as delivered.
-    pub(super) fn config_writes(self, password: [u8; 4], pack: [u8; 2]) -> [PageWrite; 4] {
-        let page = self.config_page();
-        [
-            (page.saturating_add(2), password),
-            (page.saturating_add(3), [pack[0], pack[1], 0, 0]),
-            (page.saturating_add(1), [0, 5, 0, 0]),
-            (page, [4, 0, 0, HEADER_PAGE]),
-        ]
     }
 }
 
@@ -122,6 +162,33 @@ pub fn password_auth([a, b, c, d]: [u8; 4]) -> Vec<u8> {
     [0x1b, a, b, c, d].to_vec()
 }
 
+/// READ_CNT of the counter that says what was spent.
+pub fn read_counter() -> Vec<u8> {
+    [0x39, SPENT_COUNTER].to_vec()
+}
+
+/// What READ_CNT answers.
+pub fn counted(answer: &[u8]) -> Option<Cents> {
+    let [a, b, c] = *answer else { return None };
+    Cents::new(u32::from_le_bytes([a, b, c, 0]))
+}
+
+/// INCR_CNT of the same.
+pub fn increment(amount: Cents) -> Vec<u8> {
+    let [a, b, c, d] = amount.get().to_le_bytes();
+    [0xa5, SPENT_COUNTER, a, b, c, d].to_vec()
+}
+
+/// READ_SIG: the maker's signature on the UID.
+pub fn read_signature() -> Vec<u8> {
+    [0x3c, 0].to_vec()
+}
+
+/// GET_VERSION.
+pub fn get_version() -> Vec<u8> {
+    [0x60].to_vec()
+}
+
 /// The writes that put `bytes` (whole pages) at `first` and after, in this order: a record's MAC or signature is last.
 pub fn page_writes(first: u8, bytes: &[u8]) -> Vec<PageWrite> {
     (first..=u8::MAX).zip(bytes.as_chunks::<4>().0.iter().copied()).collect()
@@ -129,24 +196,43 @@ pub fn page_writes(first: u8, bytes: &[u8]) -> Vec<PageWrite> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{CREDIT_RECORD_LEN, SPENT_RECORD_LEN},
+        *,
+    };
 
     #[test]
-    fn the_slots_lie_one_after_the_other_within_the_reads() {
+    fn the_slots_lie_one_after_the_other_within_the_reads_and_the_user_memory() {
         let (s, c) = ((SPENT_RECORD_LEN / 4) as u8, (CREDIT_RECORD_LEN / 4) as u8);
-        assert_eq!(SPENT_PAGES[0] + s, SPENT_PAGES[1]);
-        assert_eq!(SPENT_PAGES[1] + s, CREDIT_PAGES[0]);
-        assert_eq!(CREDIT_PAGES[0] + c, CREDIT_PAGES[1]);
-        for ((first, last), length) in [
-            (SPENT_READ, SPENT_READ_LEN),
-            (CREDIT_READ, CREDIT_READ_LEN),
-            (READ_BACK, READ_BACK_LEN),
-            (POINTER_READ, POINTER_READ_LEN),
-        ] {
-            assert_eq!(usize::from(last - first + 1) * 4, length);
+        for (map, user_memory_ends) in [(&NTAG21X, 0x82), (&ULTRALIGHT_AES, 0x28)] {
+            assert!(HEADER_PAGE + 3 <= map.spent_pages[0]);
+            assert_eq!(map.spent_pages[0] + s, map.spent_pages[1]);
+            assert_eq!(map.spent_read, (map.spent_pages[0], map.spent_pages[1] + s - 1));
+            let mut next = map.spent_pages[1] + s;
+            for first in map.credit_pages {
+                assert_eq!(*first, next);
+                next += c;
+            }
+            assert_eq!(map.credit_read, (map.credit_pages[0], next - 1));
+            assert!(next <= user_memory_ends);
+            let mut read = HEADER_PAGE;
+            for (first, last) in map.reads {
+                assert_eq!(*first, read);
+                assert!(usize::from(last - first + 1) * 4 + 8 <= 256, "a reader carries no more, MAC included");
+                read = last + 1;
+            }
+            assert_eq!(read, next);
+            assert_eq!(map.length(), usize::from(next - HEADER_PAGE) * 4);
         }
-        assert!(CREDIT_READ.1 < 0x82, "within the user memory of an NTAG215");
         assert!(POINTER_READ.1 < 0x28, "within the user memory of an NTAG213");
+    }
+
+    #[test]
+    fn a_counter_reads_and_rises_in_cents() {
+        assert_eq!(increment(Cents::new(0x0a0b0c).unwrap()), [0xa5, 2, 0x0c, 0x0b, 0x0a, 0]);
+        assert_eq!(counted(&[0x0c, 0x0b, 0x0a]), Cents::new(0x0a0b0c));
+        assert_eq!(counted(&[1, 2]), None);
+        assert_eq!(counted(&[1, 2, 3, 4]), None);
     }
 
     #[test]

@@ -2,18 +2,21 @@
 //! Invariant: credits and spent only ever rise; a record counts only under its signature or MAC, bound to the UID.
 //! Not here: readers (`hardware`), what entries mean later (`ledger`).
 mod issue;
+mod issuing;
 mod keys;
 pub mod layout;
 mod pointer;
 mod purse;
 mod record;
+pub mod session;
 pub mod tap;
 
-pub use issue::{genesis_record, initial_pages};
-pub use keys::BandKeys;
+pub use issue::{IssueRefusal, genesis_record, initial_pages};
+pub use issuing::{IssueStep, Issuing};
+pub use keys::{BandKeys, ChipKeys};
 pub use layout::ChipKind;
 pub use pointer::check_pointer;
-pub use purse::{CreditKey, PurseFault, PurseImage};
+pub use purse::{CreditKey, PurseFault, PurseImage, PursePages};
 pub use record::{CreditRecord, SpentRecord};
 
 /// Length of a C record on the chip: 19 pages.

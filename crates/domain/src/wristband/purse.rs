@@ -1,17 +1,20 @@
-//! The purse as it stands on an NTAG215/216: which records are in force, and what they are worth.
+//! The purse as it stands on a chip: which records are in force, and what they are worth.
 //! Invariant: a record without its MAC or signature is not there; doubt between two valid ones is never resolved here.
 //! Not here: what to write next (`tap`).
+use alloc::vec::Vec;
+
 use thiserror::Error;
 
 use super::{
     BandKeys, CREDIT_RECORD_LEN, CreditId, CreditRecord, RecordId, SPENT_RECORD_LEN, SpentRecord,
-    layout::{CREDIT_PAGES, CREDIT_READ_LEN, HEADER_LEN, PageWrite, SPENT_PAGES, SPENT_READ_LEN, check_header},
+    layout::{HEADER_LEN, HEADER_PAGE, NTAG21X, PageWrite, PurseMap, ULTRALIGHT_AES, check_header},
 };
-use crate::{
-    id::KeyId,
-    journal::{BandProfile, ChipSeen},
-    money::Cents,
-};
+use crate::{id::KeyId, journal::ChipSeen, money::Cents};
+
+/// Pages in which a write of the only C record may have broken off, over several attempts.
+const BROKEN_PAGES: usize = 3;
+/// Pages of a C record that tell it from every other: its fields and the first of its signature.
+const KNOWN_BY: usize = 4;
 
 /// A key that may have signed a C record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +42,9 @@ pub enum PurseFault {
     /// No valid record where one must be.
     #[error("the band has no valid record")]
     Unusable,
+    /// The only C record is half written.
+    #[error("the band's only credit record is half written")]
+    CreditTorn,
     /// C is older than the one that S was written under.
     #[error("the band's credits are older than its last sale")]
     RolledBack,
@@ -47,12 +53,125 @@ pub enum PurseFault {
     UnknownCreditKey,
 }
 
+/// The pages of a purse as they were read, from the header on, and the chip's counter where that says what is spent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PursePages {
+    map: &'static PurseMap,
+    bytes: Vec<u8>,
+    counter: Option<Cents>,
+}
+
+/// An S record in force, and the record in the other slot where that is valid, too.
+type SpentInForce = (usize, SpentRecord, Option<SpentRecord>);
+
+impl PursePages {
+    /// From an NTAG215/216: what `layout::NTAG21X` says to read. `None` if it is not so long.
+    pub fn ntag21x(bytes: &[u8]) -> Option<Self> {
+        Self::new(&NTAG21X, bytes, None)
+    }
+
+    /// From an Ultralight AES: what `layout::ULTRALIGHT_AES` says to read, and its counter.
+    pub fn ultralight_aes(bytes: &[u8], counter: Cents) -> Option<Self> {
+        Self::new(&ULTRALIGHT_AES, bytes, Some(counter))
+    }
+
+    pub(super) fn new(map: &'static PurseMap, bytes: &[u8], counter: Option<Cents>) -> Option<Self> {
+        (bytes.len() == map.length()).then(|| Self { map, bytes: bytes.to_vec(), counter })
+    }
+
+    /// Where things stand on this chip.
+    pub fn map(&self) -> &'static PurseMap {
+        self.map
+    }
+
+    /// What the chip's counter says.
+    pub fn counter(&self) -> Option<Cents> {
+        self.counter
+    }
+
+    /// `N` bytes from this page on; zeros where there is none.
+    fn slot<const N: usize>(&self, first: u8) -> [u8; N] {
+        let at = usize::from(first.saturating_sub(HEADER_PAGE)).saturating_mul(4);
+        self.bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; N])
+    }
+
+    fn spent_slots(&self) -> [[u8; SPENT_RECORD_LEN]; 2] {
+        self.map.spent_pages.map(|first| self.slot(first))
+    }
+
+    /// The C slots, one or two.
+    pub fn credit_slots(&self) -> Vec<[u8; CREDIT_RECORD_LEN]> {
+        self.map.credit_pages.iter().map(|first| self.slot(*first)).collect()
+    }
+
+    /// The same band after these writes reached it, and its counter says `counter`.
+    pub fn after(&self, writes: &[PageWrite], counter: Option<Cents>) -> Self {
+        let mut after = Self { counter, ..self.clone() };
+        for (page, bytes) in writes {
+            let at = page.checked_sub(HEADER_PAGE).map(|page| usize::from(page).saturating_mul(4));
+            let place = at.and_then(|at| after.bytes.get_mut(at..)).and_then(|rest| rest.first_chunk_mut());
+            if let Some(place) = place {
+                *place = *bytes;
+            }
+        }
+        after
+    }
+
+    /// What is in force on the band.
+    pub fn judge(&self, band: &BandKeys, keys: &[CreditKey]) -> Result<PurseImage, PurseFault> {
+        check_header(&self.slot::<HEADER_LEN>(HEADER_PAGE), self.map.profile, band.festival())?;
+        let (s_slot, record, other) = self.spent_in_force(band)?;
+        let (c_slot, credit) = credit_in_force(&self.credit_slots(), band, keys)?;
+        if credit.seq < record.credit_seq {
+            let mut others = self.credit_slots().into_iter().enumerate().filter(|(slot, _)| *slot != c_slot);
+            let unknown = others.any(|(_, slot)| has_unknown_key(&slot, keys));
+            return Err(if unknown { PurseFault::UnknownCreditKey } else { PurseFault::RolledBack });
+        }
+        if record.spent > credit.credits {
+            return Err(PurseFault::Tampered);
+        }
+        Ok(PurseImage { pages: self.clone(), s_slot, other, record, c_slot, credit })
+    }
+
+    /// The valid S record with the highest tap counter; on a chip whose counter says what is spent, of those that say
+    /// the same.
+    fn spent_in_force(&self, band: &BandKeys) -> Result<SpentInForce, PurseFault> {
+        let valid = self.spent_slots().map(|bytes| SpentRecord::open(&bytes, band));
+        let counts = |record: &SpentRecord| self.counter.is_none_or(|counter| record.spent == counter);
+        let counting = valid.map(|record| record.filter(counts));
+        match counting {
+            [None, None] if valid == [None, None] => Err(PurseFault::Unusable),
+            // a counter that rose without a record: only who has the key can do that, and no box does
+            [None, None] => Err(PurseFault::Tampered),
+            [Some(record), None] => Ok((0, record, valid[1])),
+            [None, Some(record)] => Ok((1, record, valid[0])),
+            [Some(a), Some(b)] if a.tap_counter == b.tap_counter && a != b => Err(PurseFault::Tampered),
+            [Some(a), Some(b)] if b.tap_counter > a.tap_counter => Ok((1, b, Some(a))),
+            [Some(a), Some(b)] => Ok((0, a, Some(b))),
+        }
+    }
+
+    /// Whether the only C slot holds this write half done: `new` over `old`. Pages that are neither are the ones in
+    /// which it broke off, once or more; where `old` is not known, enough of `new` must be there to know it by.
+    pub fn is_torn_write_of(&self, new: &[u8; CREDIT_RECORD_LEN], old: Option<&[u8; CREDIT_RECORD_LEN]>) -> bool {
+        let [first] = self.map.credit_pages else { return false };
+        let slot = self.slot::<CREDIT_RECORD_LEN>(*first);
+        let (pages, new) = (slot.as_chunks::<4>().0, new.as_chunks::<4>().0);
+        match old {
+            Some(old) => {
+                let old = old.as_chunks::<4>().0;
+                let is_neither = |at: &usize| pages[*at] != new[*at] && pages[*at] != old[*at];
+                (0..pages.len()).filter(is_neither).count() <= BROKEN_PAGES
+            }
+            None => pages.iter().zip(new).take_while(|(page, new)| page == new).count() >= KNOWN_BY,
+        }
+    }
+}
+
 /// What was read from a band and found good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PurseImage {
-    spent: [[u8; SPENT_RECORD_LEN]; 2],
-    credits: [[u8; CREDIT_RECORD_LEN]; 2],
-    header: [u8; HEADER_LEN],
+    pages: PursePages,
     s_slot: usize,
     other: Option<SpentRecord>,
     record: SpentRecord,
@@ -61,67 +180,20 @@ pub struct PurseImage {
 }
 
 impl PurseImage {
-    /// Judges the pages of `layout::SPENT_READ` and `layout::CREDIT_READ`.
-    pub fn read(
-        spent_read: &[u8; SPENT_READ_LEN],
-        credit_read: &[u8; CREDIT_READ_LEN],
+    /// The pages that it was found in.
+    pub fn pages(&self) -> &PursePages {
+        &self.pages
+    }
+
+    /// The same band after these writes, and its counter raised so that it says `spent`.
+    pub fn after(
+        &self,
+        writes: &[PageWrite],
+        spent: Cents,
         band: &BandKeys,
         keys: &[CreditKey],
     ) -> Result<Self, PurseFault> {
-        let [h0, h1, h2, _, slots @ ..] = spent_read.as_chunks::<4>().0 else {
-            return Err(PurseFault::Unusable);
-        };
-        let mut header = [0; HEADER_LEN];
-        header.copy_from_slice(&[*h0, *h1, *h2].concat());
-        let slots = slots.as_flattened().as_chunks::<SPENT_RECORD_LEN>().0;
-        match (slots, credit_read.as_chunks::<CREDIT_RECORD_LEN>().0) {
-            ([s0, s1], [c0, c1]) => Self::judge(header, [*s0, *s1], [*c0, *c1], band, keys),
-            _ => Err(PurseFault::Unusable),
-        }
-    }
-
-    fn judge(
-        header: [u8; HEADER_LEN],
-        spent: [[u8; SPENT_RECORD_LEN]; 2],
-        credits: [[u8; CREDIT_RECORD_LEN]; 2],
-        band: &BandKeys,
-        keys: &[CreditKey],
-    ) -> Result<Self, PurseFault> {
-        check_header(&header, BandProfile::Ntag21x, band.festival())?;
-        let (s_slot, record, other) = match spent.map(|bytes| SpentRecord::open(&bytes, band)) {
-            [None, None] => return Err(PurseFault::Unusable),
-            [Some(record), None] => (0, record, None),
-            [None, Some(record)] => (1, record, None),
-            [Some(a), Some(b)] if a.tap_counter == b.tap_counter && a != b => return Err(PurseFault::Tampered),
-            [Some(a), Some(b)] if b.tap_counter > a.tap_counter => (1, b, Some(a)),
-            [Some(a), Some(b)] => (0, a, Some(b)),
-        };
-        let (c_slot, credit) = credit_in_force(&credits, band, keys)?;
-        if credit.seq < record.credit_seq {
-            let unknown = has_unknown_key(&credits[1 - c_slot], keys);
-            return Err(if unknown { PurseFault::UnknownCreditKey } else { PurseFault::RolledBack });
-        }
-        if record.spent > credit.credits {
-            return Err(PurseFault::Tampered);
-        }
-        Ok(Self { spent, credits, header, s_slot, other, record, c_slot, credit })
-    }
-
-    /// The same band after these writes reached it.
-    pub fn after(&self, writes: &[PageWrite], band: &BandKeys, keys: &[CreditKey]) -> Result<Self, PurseFault> {
-        let (mut spent, mut credits) = (self.spent, self.credits);
-        for (page, bytes) in writes {
-            let slots = SPENT_PAGES.iter().zip(spent.iter_mut().map(|s| s.as_mut_slice()));
-            let slots = slots.chain(CREDIT_PAGES.iter().zip(credits.iter_mut().map(|c| c.as_mut_slice())));
-            for (first, slot) in slots {
-                let at = page.checked_sub(*first).map(|n| usize::from(n).saturating_mul(4));
-                let place = at.and_then(|at| slot.get_mut(at..)).and_then(|rest| rest.first_chunk_mut());
-                if let Some(place) = place {
-                    *place = *bytes;
-                }
-            }
-        }
-        Self::judge(self.header, spent, credits, band, keys)
+        self.pages.after(writes, self.pages.counter.map(|_| spent)).judge(band, keys)
     }
 
     /// The S record in force.
@@ -131,7 +203,7 @@ impl PurseImage {
 
     /// Its name.
     pub fn base(&self) -> RecordId {
-        RecordId::of(&self.spent[self.s_slot])
+        RecordId::of(&self.pages.spent_slots()[self.s_slot])
     }
 
     /// The C record in force.
@@ -141,17 +213,28 @@ impl PurseImage {
 
     /// Its name.
     pub fn credit_id(&self) -> CreditId {
-        CreditId::of(self.credit_bytes())
+        CreditId::of(&self.credit_bytes())
     }
 
     /// Its bytes.
-    pub fn credit_bytes(&self) -> &[u8; CREDIT_RECORD_LEN] {
-        &self.credits[self.c_slot]
+    pub fn credit_bytes(&self) -> [u8; CREDIT_RECORD_LEN] {
+        self.map().credit_pages.get(self.c_slot).map_or([0; CREDIT_RECORD_LEN], |first| self.pages.slot(*first))
     }
 
-    /// Spent, at least as much as the ledger knows.
+    /// Where things stand on this chip.
+    pub fn map(&self) -> &'static PurseMap {
+        self.pages.map
+    }
+
+    /// By how much the chip's counter is to be raised for this to be spent; `None` where nothing is to be raised.
+    pub fn increment_to(&self, spent_after: Cents) -> Option<Cents> {
+        let counter = self.pages.counter?;
+        spent_after.minus(counter).filter(|amount| *amount != Cents::ZERO)
+    }
+
+    /// Spent, at least as much as the ledger knows; a counter that cannot be set back knows it alone.
     pub fn effective_spent(&self, ledger: Cents) -> Cents {
-        self.record.spent.max(ledger)
+        if self.pages.counter.is_some() { self.record.spent } else { self.record.spent.max(ledger) }
     }
 
     /// What is left when `ledger` was spent at least; nothing where that is more than the credits.
@@ -161,18 +244,20 @@ impl PurseImage {
 
     /// First page of the S slot that is not in force.
     pub fn free_spent_page(&self) -> u8 {
-        SPENT_PAGES[1 - self.s_slot]
+        self.map().spent_pages[1 - self.s_slot]
     }
 
-    /// First page of the C slot that is not in force.
+    /// First page of the C slot that is not in force; of the only one.
     pub fn free_credit_page(&self) -> u8 {
-        CREDIT_PAGES[1 - self.c_slot]
+        let pages = self.map().credit_pages;
+        let free = pages.iter().enumerate().find(|(slot, _)| *slot != self.c_slot).map(|(_, first)| *first);
+        free.or(pages.first().copied()).unwrap_or(HEADER_PAGE)
     }
 
     /// The chain as an entry names it.
     pub fn seen(&self) -> ChipSeen {
         let before = self.record.link;
-        let linked = self.other.filter(|_| RecordId::of(&self.spent[1 - self.s_slot]) == before);
+        let linked = self.other.filter(|_| RecordId::of(&self.pages.spent_slots()[1 - self.s_slot]) == before);
         ChipSeen {
             base: self.base(),
             before,
@@ -199,39 +284,45 @@ impl PurseImage {
     /// Whether this C is the one in force or known to lie before it: by its link, or by the other slot where that holds
     /// the linked record.
     pub fn includes_credit(&self, id: CreditId) -> bool {
-        let other = &self.credits[1 - self.c_slot];
+        let slots = self.pages.credit_slots();
         let link = self.credit.link;
-        self.credit_id() == id || link == id || (link == CreditId::of(other) && CreditRecord::read(other).link == id)
+        let mut others = slots.iter().enumerate().filter(|(slot, _)| *slot != self.c_slot).map(|(_, other)| other);
+        let behind =
+            |other: &[u8; CREDIT_RECORD_LEN]| link == CreditId::of(other) && CreditRecord::read(other).link == id;
+        self.credit_id() == id || link == id || others.any(behind)
     }
 }
 
 /// The C record with a valid signature, of two the one with the higher sequence.
 fn credit_in_force(
-    slots: &[[u8; CREDIT_RECORD_LEN]; 2],
+    slots: &[[u8; CREDIT_RECORD_LEN]],
     band: &BandKeys,
     keys: &[CreditKey],
 ) -> Result<(usize, CreditRecord), PurseFault> {
-    let read = slots.each_ref().map(CreditRecord::read);
-    let signer = |slot: usize| {
-        let named = keys.iter().filter(|key| key.id == read[slot].key);
-        named
-            .into_iter()
-            .find(|key| CreditRecord::verify(&slots[slot], &key.public, band.festival(), band.wallet()).is_ok())
+    let signer = |slot: &[u8; CREDIT_RECORD_LEN]| {
+        let record = CreditRecord::read(slot);
+        let named = keys.iter().filter(|key| key.id == record.key);
+        let signed = |key: &&CreditKey| CreditRecord::verify(slot, &key.public, band.festival(), band.wallet()).is_ok();
+        named.into_iter().find(signed).map(|key| (record, key))
     };
-    let newer = usize::from(read[1].seq > read[0].seq);
-    let older = 1 - newer;
-    let (slot, key) = match signer(newer) {
-        Some(_) if read[0].seq == read[1].seq && slots[0] != slots[1] && signer(older).is_some() => {
-            return Err(PurseFault::Tampered);
-        }
-        Some(key) => (newer, key),
-        None => match signer(older) {
-            Some(key) => (older, key),
-            None if slots.iter().any(|slot| has_unknown_key(slot, keys)) => return Err(PurseFault::UnknownCreditKey),
-            None => return Err(PurseFault::Unusable),
-        },
+    let mut order: Vec<usize> = (0..slots.len()).collect();
+    order.sort_by_key(|at| slots.get(*at).map(|slot| core::cmp::Reverse(CreditRecord::read(slot).seq)));
+    let mut signed = order.into_iter().filter_map(|at| {
+        let slot = slots.get(at)?;
+        signer(slot).map(|(record, key)| (at, slot, record, key))
+    });
+    let Some((at, slot, record, key)) = signed.next() else {
+        return Err(match slots {
+            _ if slots.iter().any(|slot| has_unknown_key(slot, keys)) => PurseFault::UnknownCreditKey,
+            [_] => PurseFault::CreditTorn,
+            _ => PurseFault::Unusable,
+        });
     };
-    if key.revoked { Err(PurseFault::UnknownCreditKey) } else { Ok((slot, read[slot])) }
+    let rival = slots.iter().any(|other| other != slot && CreditRecord::read(other).seq == record.seq);
+    if rival && signed.next().is_some_and(|(_, _, other, _)| other.seq == record.seq) {
+        return Err(PurseFault::Tampered);
+    }
+    if key.revoked { Err(PurseFault::UnknownCreditKey) } else { Ok((at, record)) }
 }
 
 /// Whether something is written there that names a key which is not in the bundle.

@@ -1,5 +1,13 @@
-//! A chip, boxes and faults for the tap tests: an NTAG215's pages, journals in memory, and one fault at a chosen moment.
-#![allow(dead_code, unreachable_pub, reason = "each test file includes the bench and uses a part of it")]
+//! Chips, boxes and faults for the tap tests: an NTAG215's pages, an Ultralight AES, journals in memory, and one fault at
+//! a chosen moment.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "each test file includes the bench and uses a part of it"
+)]
+pub mod aes;
+
 use std::{collections::HashMap, sync::Arc};
 
 use domain::{
@@ -8,12 +16,17 @@ use domain::{
     money::{Cents, Currency},
     secrets::{BandSecrets, MasterSecret},
     wristband::{
-        BandKeys, ChipKind, CreditId, CreditKey, CreditRecord, PurseFault, PurseImage, RecordId, SpentRecord,
-        initial_pages,
-        tap::{ChipFault, KnownWallet, OpenIntent, StoreFailed, Tap, TapContext, TapOutcome, TapRequest, TapStep},
+        BandKeys, ChipKind, CreditId, CreditKey, CreditRecord, PurseFault, PurseImage, PursePages, RecordId,
+        SpentRecord, initial_pages,
+        tap::{
+            ChipFault, KnownWallet, OpenIntent, PurseChip, StoreFailed, Tap, TapContext, TapOutcome, TapRequest,
+            TapStep,
+        },
     },
 };
 use ed25519_dalek::SigningKey;
+
+pub use aes::AesChip;
 
 pub const FESTIVAL: FestivalId = FestivalId(*b"open air by lake");
 pub const UID: [u8; 7] = [0x04, 0x78, 0x2e, 0x21, 0x80, 0x1d, 0x80];
@@ -69,6 +82,28 @@ pub enum Fault {
     Refused(usize),
 }
 
+/// A chip that a tap can be tried on.
+pub trait Card: Clone + std::panic::UnwindSafe + 'static {
+    /// A new band.
+    fn issued() -> Self;
+    /// What `Tap::new` is told of it. `random` is different in every tap.
+    fn purse(random: u8) -> PurseChip;
+    /// It comes into the field.
+    fn enters(&mut self);
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, ChipFault>;
+    fn transmit_broken(&mut self, command: &[u8], moment: Moment);
+    /// The purse as it stands there.
+    fn pages(&self) -> PursePages;
+
+    fn image_under(&self, keys: &[CreditKey]) -> Result<PurseImage, PurseFault> {
+        self.pages().judge(&band(), keys)
+    }
+
+    fn image(&self) -> PurseImage {
+        self.image_under(&[trusted(&credit_key())]).unwrap()
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chip {
     pub pages: [[u8; 4]; 135],
@@ -82,16 +117,18 @@ impl Chip {
         pages[CONFIG + 2] = [0xff; 4];
         Self { pages, authenticated: false }
     }
+}
 
-    pub fn issued() -> Self {
+impl Card for Chip {
+    fn issued() -> Self {
         let mut chip = Self::blank();
-        for (page, bytes) in initial_pages(&UID, ChipKind::Ntag215, &secrets(), &FESTIVAL, &credit_key()) {
+        for (page, bytes) in initial_pages(&UID, ChipKind::Ntag215, &secrets(), &FESTIVAL, &credit_key()).unwrap() {
             chip.transmit(&[0xa2, page, bytes[0], bytes[1], bytes[2], bytes[3]]).unwrap();
         }
         chip
     }
 
-    pub fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, ChipFault> {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, ChipFault> {
         match *command {
             [0x1b, ref password @ ..] if *password == self.pages[CONFIG + 2] => {
                 self.authenticated = true;
@@ -117,13 +154,16 @@ impl Chip {
         }
     }
 
-    pub fn image_under(&self, keys: &[CreditKey]) -> Result<PurseImage, PurseFault> {
-        let (spent, credits) = (self.pages[4..18].concat(), self.pages[18..56].concat());
-        PurseImage::read(&spent.try_into().unwrap(), &credits.try_into().unwrap(), &band(), keys)
+    fn pages(&self) -> PursePages {
+        PursePages::ntag21x(&self.pages[4..56].concat()).unwrap()
     }
 
-    pub fn image(&self) -> PurseImage {
-        self.image_under(&[trusted(&credit_key())]).unwrap()
+    fn purse(_: u8) -> PurseChip {
+        PurseChip::Ntag21x
+    }
+
+    fn enters(&mut self) {
+        self.authenticated = false;
     }
 }
 
@@ -197,22 +237,23 @@ impl Till {
         }
     }
 
-    pub fn tap(&mut self, chip: &mut Chip, request: TapRequest, fault: Fault) -> Ran {
+    pub fn tap<C: Card>(&mut self, chip: &mut C, request: TapRequest, fault: Fault) -> Ran {
         let known = self.known();
         self.tap_knowing(known, chip, request, fault, &mut |_| {})
     }
 
     /// Runs one tap with at most one fault; `watch` sees the chip after every command.
-    pub fn tap_knowing(
+    pub fn tap_knowing<C: Card>(
         &mut self,
         known: KnownWallet,
-        chip: &mut Chip,
+        chip: &mut C,
         request: TapRequest,
         fault: Fault,
-        watch: &mut dyn FnMut(&Chip),
+        watch: &mut dyn FnMut(&C),
     ) -> Ran {
-        chip.authenticated = false;
-        let mut tap = Tap::new(self.ctx.clone(), known, &UID, request);
+        chip.enters();
+        let random = (self.journal.len() % 251) as u8;
+        let mut tap = Tap::new(self.ctx.clone(), known, &UID, C::purse(random), request);
         let (mut commands, mut stores, mut away) = (Vec::new(), 0, false);
         let end = loop {
             match tap.step().clone() {
@@ -289,7 +330,12 @@ pub fn done(ran: &Ran) -> (EntryRef, Cents) {
 
 /// A band with both slots of both records used, at box 1 (bar) and box 9 (desk), balance 8,500.
 pub fn used_band() -> (Chip, Till, Till) {
-    let (mut chip, mut bar, mut desk) = (Chip::issued(), Till::new(1), Till::new(9));
+    used()
+}
+
+/// The same, of any chip.
+pub fn used<C: Card>() -> (C, Till, Till) {
+    let (mut chip, mut bar, mut desk) = (C::issued(), Till::new(1), Till::new(9));
     done(&desk.tap(&mut chip, top_up(6_000, None), Fault::None));
     done(&bar.tap(&mut chip, sale(500, None), Fault::None));
     done(&bar.tap(&mut chip, sale(1_000, None), Fault::None));
@@ -300,17 +346,18 @@ pub fn used_band() -> (Chip, Till, Till) {
 /// Every record that was ever in force on the chip, by its name: what the chip really went through.
 #[derive(Clone, Default)]
 pub struct Truth {
-    last: Option<Chip>,
+    last: Option<PursePages>,
     spent: HashMap<RecordId, SpentRecord>,
     credits: HashMap<CreditId, CreditRecord>,
 }
 
 impl Truth {
-    pub fn watch(&mut self, chip: &Chip) {
-        if self.last.as_ref().is_some_and(|last| last.pages == chip.pages) {
+    pub fn watch(&mut self, chip: &impl Card) {
+        let pages = chip.pages();
+        if self.last.as_ref() == Some(&pages) {
             return;
         }
-        self.last = Some(chip.clone());
+        self.last = Some(pages);
         if let Ok(image) = chip.image_under(&[trusted(&credit_key())]) {
             self.spent.insert(image.base(), *image.record());
             self.credits.insert(image.credit_id(), *image.credit());
@@ -318,7 +365,7 @@ impl Truth {
     }
 
     /// Records in the chain that ends with the ones in force now.
-    pub fn applied(&self, chip: &Chip) -> (Vec<RecordId>, Vec<CreditId>) {
+    pub fn applied(&self, chip: &impl Card) -> (Vec<RecordId>, Vec<CreditId>) {
         let image = chip.image();
         let spent = std::iter::successors(Some(image.base()), |id| self.spent.get(id).map(|record| record.link));
         let credits =
@@ -327,7 +374,7 @@ impl Truth {
     }
 
     /// The chip, the journals and what really happened must agree; open intents must be gone.
-    pub fn agrees(&self, chip: &Chip, tills: &[&Till]) {
+    pub fn agrees(&self, chip: &impl Card, tills: &[&Till]) {
         let (image, (spent, credits)) = (chip.image(), self.applied(chip));
         let (mut debits, mut topped_up, mut given_up_spent, mut given_up_credit) = (0, 0, 0, 0);
         for till in tills {

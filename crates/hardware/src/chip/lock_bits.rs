@@ -1,4 +1,4 @@
-//! The lock bits of NTAG21x: which pages they make read-only, and which lock bits are frozen.
+//! The lock bits of NTAG21x and Ultralight AES: which pages they make read-only, and which lock bits are frozen.
 //!
 //! Source: NXP, NTAG213/215/216 product data sheet, rev. 3.2, sections 8.5.2 (static lock bytes)
 //! and 8.5.3 (dynamic lock bytes). Invariant: a bit once set stays set.

@@ -5,14 +5,17 @@
 //! Not here: what the bytes mean (`domain::wristband`), a tag pulled away at a chosen moment
 //! ([`crate::fault`]).
 
+mod card_crypto;
 mod lock_bits;
 mod ntag21x;
+mod ultralight_aes;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use thiserror::Error;
 
 pub use ntag21x::{Ntag21x, NtagType, SIGNATURE_BYTES};
+pub use ultralight_aes::{SIGNATURE_BYTES as AES_SIGNATURE_BYTES, UltralightAes};
 
 use crate::tag::{TagKind, Uid};
 
@@ -25,6 +28,8 @@ pub const NAK_WRITE_ERROR: u8 = 0x5;
 
 /// WRITE, the command that changes a page (NTAG21x data sheet, section 10.4).
 pub const WRITE: u8 = 0xA2;
+/// INCR_CNT, the command that raises a one-way counter.
+pub const INCR_CNT: u8 = 0xA5;
 
 /// What a chip sends back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +88,8 @@ impl UidOnly {
 pub enum Chip {
     /// NTAG213, 215 or 216.
     Ntag21x(Ntag21x),
+    /// MIFARE Ultralight AES.
+    UltralightAes(Box<UltralightAes>),
     /// No memory of use.
     UidOnly(UidOnly),
 }
@@ -90,6 +97,12 @@ pub enum Chip {
 impl From<Ntag21x> for Chip {
     fn from(chip: Ntag21x) -> Self {
         Self::Ntag21x(chip)
+    }
+}
+
+impl From<UltralightAes> for Chip {
+    fn from(chip: UltralightAes) -> Self {
+        Self::UltralightAes(Box::new(chip))
     }
 }
 
@@ -104,6 +117,7 @@ impl Chip {
     pub fn uid(&self) -> Uid {
         match self {
             Self::Ntag21x(chip) => chip.uid(),
+            Self::UltralightAes(chip) => chip.uid(),
             Self::UidOnly(chip) => chip.uid,
         }
     }
@@ -112,6 +126,7 @@ impl Chip {
     pub fn kind(&self) -> TagKind {
         match self {
             Self::Ntag21x(chip) => chip.ntag_type().kind(),
+            Self::UltralightAes(_) => TagKind::UltralightAes,
             Self::UidOnly(chip) => chip.kind,
         }
     }
@@ -120,35 +135,44 @@ impl Chip {
     pub fn memory(&self) -> &[u8] {
         match self {
             Self::Ntag21x(chip) => chip.memory(),
+            Self::UltralightAes(chip) => chip.memory(),
             Self::UidOnly(_) => &[],
         }
     }
 
     /// The reader's field powers the chip, and the reader selects it.
     pub fn enter_field(&mut self) {
-        if let Self::Ntag21x(chip) = self {
-            chip.enter_field();
+        match self {
+            Self::Ntag21x(chip) => chip.enter_field(),
+            Self::UltralightAes(chip) => chip.enter_field(),
+            Self::UidOnly(_) => {}
         }
     }
 
     /// Power is gone, and a password given with it.
     pub fn leave_field(&mut self) {
-        if let Self::Ntag21x(chip) = self {
-            chip.leave_field();
+        match self {
+            Self::Ntag21x(chip) => chip.leave_field(),
+            Self::UltralightAes(chip) => chip.leave_field(),
+            Self::UidOnly(_) => {}
         }
     }
 
     /// Wakes and selects the chip if it waits for that; a selected chip keeps its state.
     pub fn select(&mut self) {
-        if let Self::Ntag21x(chip) = self {
-            chip.select();
+        match self {
+            Self::Ntag21x(chip) => chip.select(),
+            Self::UltralightAes(chip) => chip.select(),
+            Self::UidOnly(_) => {}
         }
     }
 
     /// Lets the chip wait for a selection, as after a NAK.
     pub fn deselect(&mut self) {
-        if let Self::Ntag21x(chip) = self {
-            chip.deselect();
+        match self {
+            Self::Ntag21x(chip) => chip.deselect(),
+            Self::UltralightAes(chip) => chip.deselect(),
+            Self::UidOnly(_) => {}
         }
     }
 
@@ -156,15 +180,18 @@ impl Chip {
     pub fn transmit(&mut self, command: &[u8]) -> Reply {
         match self {
             Self::Ntag21x(chip) => chip.transmit(command),
+            Self::UltralightAes(chip) => chip.transmit(command),
             Self::UidOnly(_) => Reply::Silent,
         }
     }
 
     /// Carries out one command during which power fails: of a WRITE only the first `bytes` bytes
-    /// are stored; other commands change nothing.
+    /// are stored; an INCR_CNT counts with 4 of them and not with fewer; other commands change nothing.
     pub fn transmit_torn(&mut self, command: &[u8], bytes: usize) {
-        if let Self::Ntag21x(chip) = self {
-            chip.transmit_torn(command, bytes);
+        match self {
+            Self::Ntag21x(chip) => chip.transmit_torn(command, bytes),
+            Self::UltralightAes(chip) => chip.transmit_torn(command, bytes),
+            Self::UidOnly(_) => {}
         }
     }
 
@@ -173,6 +200,7 @@ impl Chip {
         let mut dump = vec![self.kind().code()];
         match self {
             Self::Ntag21x(chip) => dump.extend(chip.dump()),
+            Self::UltralightAes(chip) => dump.extend(chip.dump()),
             Self::UidOnly(chip) => dump.extend(chip.uid.as_bytes()),
         }
         dump
@@ -186,6 +214,7 @@ impl Chip {
             TagKind::Ntag213 => Ntag21x::from_dump(NtagType::Ntag213, content).map(Self::Ntag21x),
             TagKind::Ntag215 => Ntag21x::from_dump(NtagType::Ntag215, content).map(Self::Ntag21x),
             TagKind::Ntag216 => Ntag21x::from_dump(NtagType::Ntag216, content).map(Self::Ntag21x),
+            TagKind::UltralightAes => UltralightAes::from_dump(content).map(Self::from),
             TagKind::UidOnly | TagKind::UltralightC | TagKind::Other => {
                 let uid = Uid::from_bytes(content).map_err(|_| DumpError::Uid)?;
                 Ok(Self::UidOnly(UidOnly { uid, kind }))
@@ -257,6 +286,7 @@ mod tests {
             Chip::from(Ntag21x::new(NtagType::Ntag213, seven)),
             Chip::from(Ntag21x::new(NtagType::Ntag215, seven)),
             Chip::from(Ntag21x::new(NtagType::Ntag216, seven)),
+            Chip::from(UltralightAes::new(seven, [9; 16])),
             Chip::from(UidOnly::new(four)),
             Chip::from(UidOnly::unmodelled(four, TagKind::UltralightC)),
         ] {

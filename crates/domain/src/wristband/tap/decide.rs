@@ -19,7 +19,7 @@ pub(super) enum Standing {
     /// Its records are there. `c_only`: its C is, its S is left out.
     Applied { c_only: bool },
     /// What it was built on is still in force: write again.
-    Again { writes: Vec<PageWrite>, c_only: bool },
+    Again { plan: Plan, c_only: bool },
     /// Another record stands in its place.
     NotApplied,
     /// Cannot be told.
@@ -30,7 +30,7 @@ pub(super) fn standing(open: &OpenIntent, image: &PurseImage, ctx: &TapContext, 
     match &open.intent.new_credit {
         Some(new_credit) => credit_standing(open, new_credit, image, ctx, band),
         None if image.base() == open.intent.seen.base => match record_writes(open, image, ctx, band) {
-            Some(writes) => Standing::Again { writes, c_only: false },
+            Some(writes) => Standing::Again { plan: plan(writes, 0, open.intent.spent_after, image), c_only: false },
             None => Standing::Unclear,
         },
         None => match image.has_in_chain(open.intent.own, open.tap_counter) {
@@ -57,7 +57,7 @@ fn credit_standing(
             return Standing::Applied { c_only };
         }
         return match record_writes(open, image, ctx, band) {
-            Some(writes) => Standing::Again { writes, c_only: false },
+            Some(writes) => Standing::Again { plan: plan(writes, 0, open.intent.spent_after, image), c_only: false },
             None => Standing::Applied { c_only: true },
         };
     }
@@ -65,10 +65,12 @@ fn credit_standing(
         return Standing::Unclear;
     }
     let mut writes = page_writes(image.free_credit_page(), new_credit);
+    let c_writes = writes.len();
     let record = if moved { None } else { record_writes(open, image, ctx, band) };
     let c_only = record.is_none();
     writes.extend(record.unwrap_or_default());
-    Standing::Again { writes, c_only }
+    let spent_after = if c_only { image.record().spent } else { open.intent.spent_after };
+    Standing::Again { plan: plan(writes, c_writes, spent_after, image), c_only }
 }
 
 /// The very same S record again; `None` when this box cannot make its bytes any more (its number has changed).
@@ -86,16 +88,53 @@ fn record_writes(open: &OpenIntent, image: &PurseImage, ctx: &TapContext, band: 
     (RecordId::of(&bytes) == intent.own).then(|| page_writes(image.free_spent_page(), &bytes))
 }
 
-/// A new intent and the writes that carry it out.
+/// The command from which on an intent can no longer be voided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deciding {
+    /// This write.
+    Write(usize),
+    /// The first one: it destroys the C record that it replaces.
+    FirstWrite,
+    /// The increment, after all writes.
+    Increment,
+}
+
+/// What is sent to the chip for an intent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) writes: Vec<PageWrite>,
+    /// By how much the chip's counter is raised then.
+    pub(super) increment: Option<Cents>,
+    pub(super) deciding: Deciding,
+}
+
+impl Plan {
+    /// Nothing is sent.
+    pub(super) const fn nothing() -> Self {
+        Self { writes: Vec::new(), increment: None, deciding: Deciding::FirstWrite }
+    }
+}
+
+/// `c_writes`: how many of the writes are of a C record, in front of those of the S record.
+fn plan(writes: Vec<PageWrite>, c_writes: usize, spent_after: Cents, image: &PurseImage) -> Plan {
+    let increment = image.increment_to(spent_after);
+    let deciding = match (c_writes, increment) {
+        (0, Some(_)) => Deciding::Increment,
+        (0, None) => Deciding::Write(writes.len().saturating_sub(1)),
+        (1.., _) if image.map().has_one_credit_slot() => Deciding::FirstWrite,
+        (1.., _) => Deciding::Write(c_writes.saturating_sub(1)),
+    };
+    Plan { writes, increment, deciding }
+}
+
+/// A new intent and what carries it out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Draft {
     pub(super) intent: Intent,
     pub(super) amount: Cents,
     pub(super) tap_counter: u16,
     pub(super) price_revision: u32,
-    pub(super) writes: Vec<PageWrite>,
-    /// How many of them may be sent before it can no longer be voided.
-    pub(super) voidable: usize,
+    pub(super) plan: Plan,
     /// How much less the chip said was spent than the ledger knows.
     pub(super) written_forward: Cents,
 }
@@ -132,7 +171,6 @@ pub(super) fn draft(
         change.new_credit.iter().flat_map(|credit| page_writes(image.free_credit_page(), credit)).collect();
     let c_writes = writes.len();
     writes.extend(page_writes(image.free_spent_page(), &record));
-    let deciding = if c_writes > 0 { c_writes } else { writes.len() };
     let (sale, price_revision) = match request {
         TapRequest::Sale { sale, price_revision, .. } => (Some(sale.clone()), *price_revision),
         TapRequest::TopUp { .. }
@@ -159,7 +197,7 @@ pub(super) fn draft(
             own: RecordId::of(&record),
             spent_after: change.spent_after,
             new_credit: change.new_credit,
-            old_credit: None,
+            old_credit: change.new_credit.filter(|_| image.map().has_one_credit_slot()).map(|_| image.credit_bytes()),
             sale,
             fee,
             means,
@@ -167,8 +205,7 @@ pub(super) fn draft(
         amount: change.amount,
         tap_counter,
         price_revision,
-        writes,
-        voidable: deciding.saturating_sub(1),
+        plan: plan(writes, c_writes, change.spent_after, image),
         written_forward: forward.unwrap_or(Cents::ZERO),
     })
 }

@@ -1,24 +1,25 @@
 //! The tap's states and what moves it from one to the next.
 //! Invariant: one step is waited for at a time; an answer that was not asked for changes nothing.
 //! Not here: what is decided (`decide`), how entries look (`entries`).
-use alloc::{collections::VecDeque, sync::Arc, vec, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec, vec::Vec};
 
 use super::{
-    Carried, ChipFault, KnownWallet, OpenIntent, SettledAs, SettledIntent, StoreFailed, TapContext, TapOutcome,
-    TapRefusal, TapRequest, TapStep,
-    decide::{self, Draft, Standing},
+    Carried, ChipFault, KnownWallet, OpenIntent, PurseChip, SettledAs, SettledIntent, StoreFailed, TapContext,
+    TapOutcome, TapRefusal, TapRequest, TapStep,
+    approach::{Approach, Next},
+    decide::{self, Draft, Plan, Standing},
     entries,
-    job::Job,
+    job::{Job, Progress},
+    repair::Repair,
 };
 use crate::{
     id::{EntryRef, WalletId},
     journal::{Entry, IntentPurpose},
     money::Cents,
     wristband::{
-        BandKeys, PurseFault, PurseImage,
-        layout::{
-            CREDIT_READ, CREDIT_READ_LEN, READ_BACK, SPENT_READ, SPENT_READ_LEN, fast_read, password_auth, write,
-        },
+        BandKeys, PurseFault, PurseImage, PursePages,
+        layout::{PurseMap, fast_read, increment, write},
+        session::Line,
     },
 };
 
@@ -27,13 +28,14 @@ const UNFINISHED_MAX: u8 = 2;
 
 #[derive(Clone, Debug)]
 enum Wait {
-    Password,
-    SpentRead,
-    CreditRead { spent: [u8; SPENT_READ_LEN] },
+    Approach(Box<Approach>),
+    Repaired { repair: Repair, at: usize },
+    RepairReadBack(Repair),
     IntentStored(Draft),
     Written { job: Job, at: usize },
     SpentReadBack(Job),
     CreditReadBack(Job),
+    Incremented(Job),
     CommitStored(Job),
     VoidStored { intent: EntryRef, fault: ChipFault },
     EarlierStored { open: OpenIntent, how: SettledAs },
@@ -49,6 +51,7 @@ pub struct Tap {
     wallet: WalletId,
     request: TapRequest,
     open: VecDeque<OpenIntent>,
+    line: Line,
     image: Option<PurseImage>,
     settled: Vec<SettledIntent>,
     /// The earlier intent that this request turned out to be.
@@ -60,7 +63,7 @@ pub struct Tap {
 
 impl Tap {
     /// A selected chip with this full UID. Intents of other devices in `known.open` are left alone.
-    pub fn new(ctx: Arc<TapContext>, mut known: KnownWallet, uid: &[u8], request: TapRequest) -> Self {
+    pub fn new(ctx: Arc<TapContext>, mut known: KnownWallet, uid: &[u8], chip: PurseChip, request: TapRequest) -> Self {
         let band = BandKeys::new(&ctx.secrets, &ctx.festival, uid);
         let wallet = ctx.secrets.wallet(uid);
         let open = core::mem::take(&mut known.open).into_iter().filter(|i| i.entry.device == ctx.own_device).collect();
@@ -71,6 +74,7 @@ impl Tap {
             wallet,
             request,
             open,
+            line: Line::Open,
             image: None,
             settled: Vec::new(),
             answer: None,
@@ -85,10 +89,11 @@ impl Tap {
             tap.refuse(TapRefusal::Blocked);
         } else if tap.known.frozen && !reads_only {
             tap.refuse(TapRefusal::Frozen);
-        } else if reads_only {
-            tap.ask(fast_read(SPENT_READ), Wait::SpentRead);
         } else {
-            tap.ask(password_auth(tap.band.password()), Wait::Password);
+            match Approach::new(chip, &tap.band, reads_only) {
+                Ok((approach, command)) => tap.wait_for(TapStep::Chip(command), Wait::Approach(Box::new(approach))),
+                Err(refusal) => tap.refuse(refusal),
+            }
         }
         tap
     }
@@ -127,26 +132,29 @@ impl Tap {
         if !matches!(self.step, TapStep::Chip(_)) {
             return;
         }
-        match (core::mem::replace(&mut self.wait, Wait::Over), answer) {
-            (Wait::Password, Ok(pack)) if pack == self.band.pack() => self.ask(fast_read(SPENT_READ), Wait::SpentRead),
-            (Wait::Password, Ok(_) | Err(ChipFault::Nak)) => self.refuse(TapRefusal::NotOurs),
-            (Wait::SpentRead, Ok(bytes)) => match bytes.try_into() {
-                Ok(spent) => self.ask(fast_read(CREDIT_READ), Wait::CreditRead { spent }),
-                Err(_) => self.left(),
-            },
-            (Wait::CreditRead { spent }, Ok(bytes)) => match bytes.try_into() {
-                Ok(credits) => self.judge(&spent, &credits),
-                Err(_) => self.left(),
-            },
-            (Wait::SpentRead | Wait::CreditRead { .. }, Err(ChipFault::Nak)) => self.refuse(TapRefusal::Unsupported),
-            (Wait::Password | Wait::SpentRead | Wait::CreditRead { .. }, Err(ChipFault::Gone)) => self.left(),
+        let wait = core::mem::replace(&mut self.wait, Wait::Over);
+        if let Wait::Approach(approach) = wait {
+            let (approach, next) = approach.reply(answer, &self.band);
+            return self.approached(approach, next);
+        }
+        // an answer whose MAC is wrong is a damaged one: whether the chip did it is unknown
+        let answer = answer.and_then(|answer| self.line.open(answer).ok_or(ChipFault::Gone));
+        match (wait, answer) {
+            (Wait::Repaired { repair, at }, Ok(_)) => self.repair_from(repair, at.saturating_add(1)),
+            (Wait::RepairReadBack(repair), Ok(bytes)) if repair.stands(&bytes) => self.judge(repair.after),
+            (Wait::Repaired { repair, .. } | Wait::RepairReadBack(repair), _) => self.not_repaired(&repair),
             (Wait::Written { job, at }, Ok(_)) => self.write_from(job, at.saturating_add(1)),
-            (Wait::Written { job, at }, Err(fault)) => self.broke_off(job, at, fault),
-            (Wait::SpentReadBack(job), Ok(bytes)) => self.spent_read_back(job, bytes),
-            (Wait::CreditReadBack(job), Ok(bytes)) => self.credit_read_back(job, bytes),
-            (Wait::SpentReadBack(job) | Wait::CreditReadBack(job), Err(_)) => self.in_doubt(&job),
+            (Wait::Written { job, at }, Err(fault)) => self.broke_off(job, Progress::Write(at), fault),
+            (Wait::SpentReadBack(job), Ok(bytes)) => self.spent_read_back(job, &bytes),
+            (Wait::CreditReadBack(job), Ok(bytes)) => self.credit_read_back(job, &bytes),
+            (Wait::SpentReadBack(job) | Wait::CreditReadBack(job), Err(fault)) => {
+                self.broke_off(job, Progress::ReadBack, fault);
+            }
+            (Wait::Incremented(job), Ok(_)) => self.commit(job),
+            (Wait::Incremented(job), Err(fault)) => self.broke_off(job, Progress::Increment, fault),
             (
-                wait @ (Wait::IntentStored(_)
+                wait @ (Wait::Approach(_)
+                | Wait::IntentStored(_)
                 | Wait::CommitStored(_)
                 | Wait::VoidStored { .. }
                 | Wait::EarlierStored { .. }
@@ -184,23 +192,46 @@ impl Tap {
             (Wait::EarlierStored { .. }, None) => self.refuse(TapRefusal::DiskFull),
             (Wait::SuspicionStored(refusal), _) => self.refuse(refusal),
             (
-                wait @ (Wait::Password
-                | Wait::SpentRead
-                | Wait::CreditRead { .. }
+                wait @ (Wait::Approach(_)
+                | Wait::Repaired { .. }
+                | Wait::RepairReadBack(_)
                 | Wait::Written { .. }
                 | Wait::SpentReadBack(_)
                 | Wait::CreditReadBack(_)
+                | Wait::Incremented(_)
                 | Wait::Over),
                 _,
             ) => self.wait = wait,
         }
     }
 
-    fn judge(&mut self, spent: &[u8; SPENT_READ_LEN], credits: &[u8; CREDIT_READ_LEN]) {
-        match PurseImage::read(spent, credits, &self.band, &self.ctx.credit_keys) {
+    fn approached(&mut self, approach: Option<Approach>, next: Next) {
+        match (approach, next) {
+            (Some(approach), Next::Ask(command)) => {
+                self.wait_for(TapStep::Chip(command), Wait::Approach(Box::new(approach)));
+            }
+            (_, Next::Here(pages, line)) => {
+                self.line = line;
+                self.judge(pages);
+            }
+            (_, Next::Refused(refusal)) => self.refuse(refusal),
+            (_, Next::Left | Next::Ask(_)) => self.left(),
+        }
+    }
+
+    fn judge(&mut self, pages: PursePages) {
+        match pages.judge(&self.band, &self.ctx.credit_keys) {
             Ok(image) => {
                 self.image = Some(image);
                 self.go_on();
+            }
+            Err(fault @ (PurseFault::CreditTorn | PurseFault::UnknownCreditKey))
+                if !matches!(self.request, TapRequest::Balance) =>
+            {
+                match Repair::of(&pages, &self.open, &self.known, &self.band, &self.ctx) {
+                    Some(repair) => self.repair_from(repair, 0),
+                    None => self.refuse(fault.into()),
+                }
             }
             Err(fault @ (PurseFault::Tampered | PurseFault::RolledBack))
                 if !matches!(self.request, TapRequest::Balance) =>
@@ -210,6 +241,21 @@ impl Tap {
                 self.store(vec![entry], Wait::SuspicionStored(refusal));
             }
             Err(fault) => self.refuse(fault.into()),
+        }
+    }
+
+    /// Completes the write of the only C record that broke off. Who signed it has stored it, so nothing is stored here.
+    fn repair_from(&mut self, repair: Repair, at: usize) {
+        match repair.writes.get(at) {
+            Some(page) => self.ask(write(*page), Wait::Repaired { repair, at }),
+            None => self.ask(fast_read(repair.map().credit_read), Wait::RepairReadBack(repair)),
+        }
+    }
+
+    fn not_repaired(&mut self, repair: &Repair) {
+        match repair.intent {
+            Some(intent) => self.finish(TapOutcome::TapAgain { intent }),
+            None => self.left(),
         }
     }
 
@@ -240,11 +286,11 @@ impl Tap {
     fn settle(&mut self, open: OpenIntent, image: &PurseImage) {
         match decide::standing(&open, image, &self.ctx, &self.band) {
             Standing::Applied { c_only } => {
-                let job = Job::earlier(open, Vec::new(), c_only);
+                let job = Job::earlier(open, Plan::nothing(), c_only);
                 self.commit(job);
             }
-            Standing::Again { writes, c_only } => {
-                let job = Job::earlier(open, writes, c_only);
+            Standing::Again { plan, c_only } => {
+                let job = Job::earlier(open, plan, c_only);
                 self.write_from(job, 0);
             }
             Standing::NotApplied => {
@@ -296,30 +342,46 @@ impl Tap {
     }
 
     fn write_from(&mut self, mut job: Job, at: usize) {
-        if let Some(page) = job.writes.get(at) {
+        if let Some(page) = job.plan.writes.get(at) {
             return self.ask(write(*page), Wait::Written { job, at });
         }
-        if !job.foresee(self.image.as_ref(), &self.band, &self.ctx) {
-            self.in_doubt(&job);
-        } else if job.writes_spent() {
-            self.ask(fast_read(READ_BACK), Wait::SpentReadBack(job));
+        let Some(map) = self.map().filter(|_| job.foresee(self.image.as_ref(), &self.band, &self.ctx)) else {
+            return self.in_doubt(&job);
+        };
+        if job.writes_spent(map) {
+            self.ask(fast_read(map.spent_read), Wait::SpentReadBack(job));
         } else {
-            self.ask(fast_read(CREDIT_READ), Wait::CreditReadBack(job));
+            self.ask(fast_read(map.credit_read), Wait::CreditReadBack(job));
         }
     }
 
+    fn map(&self) -> Option<&'static PurseMap> {
+        self.image.as_ref().map(PurseImage::map)
+    }
+
     fn spent_read_back(&mut self, job: Job, bytes: &[u8]) {
-        if !job.spent_stands(bytes) {
-            self.in_doubt(&job);
-        } else if job.writes_credit() {
-            self.ask(fast_read(CREDIT_READ), Wait::CreditReadBack(job));
-        } else {
-            self.commit(job);
+        match self.map() {
+            Some(map) if job.spent_stands(bytes, map) && job.writes_credit(map) => {
+                self.ask(fast_read(map.credit_read), Wait::CreditReadBack(job));
+            }
+            Some(map) if job.spent_stands(bytes, map) => self.increment(job),
+            _ => self.broke_off(job, Progress::ReadBack, ChipFault::Nak),
         }
     }
 
     fn credit_read_back(&mut self, job: Job, bytes: &[u8]) {
-        if job.credit_stands(bytes) { self.commit(job) } else { self.in_doubt(&job) }
+        match self.map() {
+            Some(map) if job.credit_stands(bytes, map) => self.increment(job),
+            _ => self.broke_off(job, Progress::ReadBack, ChipFault::Nak),
+        }
+    }
+
+    /// The chip's own count is the commit, and its answer with a MAC the proof.
+    fn increment(&mut self, job: Job) {
+        match job.plan.increment {
+            Some(amount) => self.ask(increment(amount), Wait::Incremented(job)),
+            None => self.commit(job),
+        }
     }
 
     fn commit(&mut self, job: Job) {
@@ -363,9 +425,9 @@ impl Tap {
         });
     }
 
-    /// The answer to write `at` is missing: void if the deciding page was not sent, otherwise in doubt.
-    fn broke_off(&mut self, job: Job, at: usize, fault: ChipFault) {
-        if !job.can_be_voided(at) {
+    /// An answer is missing or wrong: void if the deciding command was not sent, otherwise in doubt.
+    fn broke_off(&mut self, job: Job, progress: Progress, fault: ChipFault) {
+        if !job.can_be_voided(progress) {
             return self.in_doubt(&job);
         }
         let entry = entries::void(&job.open, None, &self.ctx, self.wallet);
@@ -385,17 +447,20 @@ impl Tap {
     }
 
     fn ask(&mut self, command: Vec<u8>, wait: Wait) {
-        self.step = TapStep::Chip(command);
-        self.wait = wait;
+        let sealed = self.line.seal(command);
+        self.wait_for(TapStep::Chip(sealed), wait);
     }
 
     fn store(&mut self, entries: Vec<Entry>, wait: Wait) {
-        self.step = TapStep::Store(entries);
-        self.wait = wait;
+        self.wait_for(TapStep::Store(entries), wait);
     }
 
     fn finish(&mut self, outcome: TapOutcome) {
-        self.step = TapStep::Finished(outcome);
-        self.wait = Wait::Over;
+        self.wait_for(TapStep::Finished(outcome), Wait::Over);
+    }
+
+    fn wait_for(&mut self, step: TapStep, wait: Wait) {
+        self.step = step;
+        self.wait = wait;
     }
 }

@@ -1,16 +1,19 @@
 //! The tap: a state machine that asks for chip commands and durable writes, one at a time.
 //!
-//! select → password → read → verify → decide → store the intent → write the slots not in force, MAC last → read back →
-//! store the commit → finished. Found by exhaustive search over small worlds (design, section 5); change it only with
+//! select → password or authentication → read → verify → decide → store the intent → write the slots not in force, MAC
+//! last → read back → on a chip with a counter: increment → store the commit → finished. Found by exhaustive search over small worlds (design, section 5); change it only with
 //! the model.
 //! Invariant: nothing is written to the chip before its intent is durable; `Done` comes after the commit is; an intent
 //! whose last page may have left the reader is never voided without reading the chip again.
 //! Not here: readers, storage and time (the entries' stamps are the store's), what entries mean later (`ledger`).
+mod approach;
 mod decide;
 mod entries;
 mod job;
 mod machine;
+mod repair;
 
+pub use approach::PurseChip;
 pub use entries::{UidAccount, uid_sale_entry, uid_top_up_entry};
 pub use machine::Tap;
 
@@ -63,10 +66,22 @@ pub struct KnownWallet {
     pub credit_seq: u8,
     /// A C′ that the hub signed for this band: written before anything else is done, where it fits on the chip.
     pub offer: Option<[u8; CREDIT_RECORD_LEN]>,
+    /// C records of this band that this box knows from a signed source, to complete a write of the only C slot that
+    /// broke off elsewhere. Those of its own open intents and the offer are known without that.
+    pub credits: Vec<KnownCredit>,
     /// This box's own intents that are neither committed, void nor given up, oldest first.
     pub open: Vec<OpenIntent>,
     /// Taps of this band here that did not finish, since one did.
     pub unfinished_in_a_row: u8,
+}
+
+/// The bytes of a C record and, where they are known, those of the one that it replaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownCredit {
+    /// What is to stand on the chip.
+    pub record: [u8; CREDIT_RECORD_LEN],
+    /// What stood there before.
+    pub replaced: Option<[u8; CREDIT_RECORD_LEN]>,
 }
 
 /// An intent in doubt, as the journal has it.
@@ -232,6 +247,9 @@ pub enum TapRefusal {
     /// It has no valid record.
     #[error("the band has no valid record")]
     Unusable,
+    /// The write of its only C record broke off, and this box does not know what was to be written.
+    #[error("the band's credits are half written")]
+    CreditTorn,
     /// Blocked by the hub.
     #[error("the band is blocked")]
     Blocked,
@@ -292,6 +310,7 @@ impl TapRefusal {
             Self::NotOurs => "band.not_ours",
             Self::Tampered => "band.tampered",
             Self::Unusable => "band.unusable",
+            Self::CreditTorn => "band.credit_torn",
             Self::Blocked => "band.blocked",
             Self::Frozen => "band.frozen",
             Self::RolledBack => "band.rolled_back",
@@ -317,6 +336,7 @@ impl From<PurseFault> for TapRefusal {
             PurseFault::NotOurs => Self::NotOurs,
             PurseFault::Tampered => Self::Tampered,
             PurseFault::Unusable => Self::Unusable,
+            PurseFault::CreditTorn => Self::CreditTorn,
             PurseFault::RolledBack => Self::RolledBack,
             PurseFault::UnknownCreditKey => Self::UnknownCreditKey,
         }
