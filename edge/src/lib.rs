@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 mod correction;
 mod devices;
+pub mod drivers;
 mod edits;
 mod gate;
 mod hand_over;
