@@ -12,6 +12,7 @@ pub mod chip;
 pub mod code;
 pub mod crc_a;
 pub mod fault;
+pub mod pcsc_simulator;
 pub mod pn532_simulator;
 pub mod remote_reader;
 pub mod signal;

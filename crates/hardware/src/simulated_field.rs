@@ -41,6 +41,8 @@ struct State {
     has_air_time: bool,
     spent: Spent,
     generation: u64,
+    /// How often something was taken away.
+    departures: u64,
 }
 
 #[derive(Debug)]
@@ -66,6 +68,8 @@ pub(crate) struct Selected {
     pub(crate) uid: Uid,
     /// SAK of the last cascade level: 08h for a MIFARE Classic, 20h where there is ISO/IEC 14443-4, 00h for type 2.
     pub(crate) sak: u8,
+    /// Tells one visit from the next.
+    departures: u64,
 }
 
 impl SimulatedField {
@@ -139,18 +143,25 @@ impl SimulatedField {
             return None;
         }
         let Lying { band, .. } = state.lying.first()?;
-        let selected = band.with(|chip| {
+        let (uid, sak) = band.with(|chip| {
             // a selected chip that hears a request falls back first, and what it was told is forgotten
             chip.deselect();
             chip.select();
             let sak = if chip.kind() == TagKind::UidOnly { 0x08 } else { 0x00 };
-            Selected { uid: chip.uid(), sak }
+            (chip.uid(), sak)
         });
+        let selected = Selected { uid, sak, departures: state.departures };
         state.selected = Some(0);
         state.spent.activations = state.spent.activations.saturating_add(1);
         let air = air_time::activation(&selected.uid);
         state.pass(began, air);
         Some(selected)
+    }
+
+    /// True while nothing has been taken away since that selection.
+    pub(crate) fn still_has(&self, selected: &Selected) -> bool {
+        let state = self.lock();
+        !state.lying.is_empty() && state.departures == selected.departures
     }
 
     /// The field is switched off (and on again): no chip keeps its state.
@@ -230,6 +241,7 @@ impl State {
     }
 
     fn take_away(&mut self) {
+        self.departures = self.departures.wrapping_add(1);
         self.selected = None;
         for lying in self.lying.drain(..) {
             lying.band.with(|chip| chip.leave_field());

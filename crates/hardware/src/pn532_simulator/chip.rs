@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use crate::{chip::Reply, crc_a, fault::Exchange, simulated_field::SimulatedField};
 
-pub(super) const IN_LIST_PASSIVE_TARGET: u8 = 0x4A;
-pub(super) const IN_COMMUNICATE_THRU: u8 = 0x42;
-pub(super) const IN_DATA_EXCHANGE: u8 = 0x40;
+pub(crate) const IN_LIST_PASSIVE_TARGET: u8 = 0x4A;
+pub(crate) const IN_COMMUNICATE_THRU: u8 = 0x42;
+pub(crate) const IN_DATA_EXCHANGE: u8 = 0x40;
 
 /// CIU_RxMode (section 8.6.22); bit 7: check the CRC and leave it off.
 const RX_MODE: u16 = 0x6303;
@@ -24,7 +24,7 @@ const STATUS_CONTEXT: u8 = 0x27;
 
 /// What the chip does with a command.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Done {
+pub(crate) enum Done {
     /// The answer's parameters.
     Answer(Vec<u8>),
     /// There is no such command.
@@ -36,7 +36,7 @@ pub(super) enum Done {
 }
 
 #[derive(Debug)]
-pub(super) struct Pn532 {
+pub(crate) struct Pn532 {
     field: SimulatedField,
     registers: BTreeMap<u16, u8>,
     /// MxRtyPassiveActivation: FFh searches without end.
@@ -46,11 +46,11 @@ pub(super) struct Pn532 {
 }
 
 impl Pn532 {
-    pub(super) fn new(field: SimulatedField) -> Self {
+    pub(crate) fn new(field: SimulatedField) -> Self {
         Self { field, registers: BTreeMap::new(), retries: 0xFF, is_on: false, has_target: false }
     }
 
-    pub(super) fn carry_out(&mut self, command: &[u8]) -> Done {
+    pub(crate) fn carry_out(&mut self, command: &[u8]) -> Done {
         let Some((code, parameters)) = command.split_first() else { return Done::NoSuchCommand };
         match (*code, parameters) {
             // Diagnose; test 0 echoes
@@ -110,6 +110,14 @@ impl Pn532 {
         self.field.power_cycle();
     }
 
+    /// A reader's own firmware has selected a band: the analogue part is set up for it.
+    pub(crate) fn was_selected(&mut self) {
+        self.is_on = true;
+        self.has_target = true;
+        self.registers.insert(RX_MODE, CRC_ENABLED);
+        self.registers.insert(TX_MODE, CRC_ENABLED);
+    }
+
     fn list(&mut self, kind: u8) -> Done {
         self.is_on = true;
         // 00h: ISO/IEC 14443 type A at 106 kbit/s
@@ -121,9 +129,7 @@ impl Pn532 {
                 let sens_res = if uid.len() == 4 { 0x04 } else { 0x44 };
                 let mut answer = vec![1, 1, 0x00, sens_res, tag.sak, u8::try_from(uid.len()).unwrap_or(0)];
                 answer.extend(uid);
-                // the firmware sets the analogue part up for what it found
-                self.registers.insert(RX_MODE, CRC_ENABLED);
-                self.registers.insert(TX_MODE, CRC_ENABLED);
+                self.was_selected();
                 Done::Answer(answer)
             }
             None if self.field.is_unplugged() => Done::Unplugged,

@@ -6,7 +6,7 @@
 //! CRCs; no bytes from the host make it panic or allocate without a bound.
 //! Left out: being a target, the other modulations, power modes beyond waking up, GPIO.
 
-mod chip;
+pub(crate) mod chip;
 mod frame;
 mod line;
 

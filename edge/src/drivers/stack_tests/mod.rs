@@ -2,6 +2,8 @@
 //! a simulated reader at the other end which holds the bands.
 //! Invariant: whatever happens on the way, in the end chip and journal tell the same sum.
 //! Not here: the tap's rules (`domain`), what each simulator does (`hardware`).
+#[cfg(feature = "pcsc")]
+mod on_pcsc;
 #[cfg(feature = "pn532")]
 mod on_pn532;
 mod scenarios;
