@@ -18,7 +18,7 @@ use domain::{
     },
     till::{Basket, PriceList, Priced},
     trust::{Certificate, CertificateChain, Founding, Purpose as KeyPurpose, Roles, Scope, SignedCertificate},
-    wristband::{ChipKind, initial_pages, layout},
+    wristband::{BandKeys, ChipKind, PurseImage, initial_pages, layout},
 };
 use ed25519_dalek::SigningKey;
 use hardware::{
@@ -329,6 +329,22 @@ impl Bench {
         let (cup_deposit, now) = (cents(100), self.station.trusted_time());
         let list = PriceList { catalogue: &rules.catalogue, cup_deposit, now, time_uncertainty_s: 300 };
         domain::till::price(basket, &list).unwrap()
+    }
+
+    /// What is left on a purse by the chip's own records, and what the journal says.
+    #[cfg(any(feature = "pcsc", feature = "pn532"))]
+    pub(crate) fn balances(&self, band: &Band) -> (i64, i64) {
+        let chip = band.chip.chip();
+        let pages =
+            |(first, last): layout::PageRange| &chip.memory()[usize::from(first) * 4..(usize::from(last) + 1) * 4];
+        let (spent, credit) = (pages(layout::SPENT_READ), pages(layout::CREDIT_READ));
+        let keys = BandKeys::new(&secrets(), &founding().festival(), chip.uid().as_bytes());
+        let credit_keys = &self.station.tap_context().credit_keys;
+        let purse =
+            PurseImage::read(&spent.try_into().unwrap(), &credit.try_into().unwrap(), &keys, credit_keys).unwrap();
+        let wallet = band.wallet;
+        let booked = self.station.store.read(move |view| view.wallet(&wallet).balance).unwrap();
+        (purse.balance(Cents::ZERO).as_i64(), booked)
     }
 
     /// Asks for something and holds the band to the reader. Gives the light and what the screen shows.

@@ -1,7 +1,12 @@
 //! Reader and scanner, each on a thread of its own.
 //! Invariant: a device that fails is opened again, told on screen, and never stops the box.
 //! Not here: what a tap or a scan leads to (`tapping`, `gate`).
-use std::{path::Path, sync::Arc, thread, time::Duration};
+use std::{
+    path::Path,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use domain::trust::Roles;
 use hardware::{
@@ -11,19 +16,33 @@ use hardware::{
     virtual_scanner::VirtualScanner,
 };
 
-use crate::{gate, selling, station::Station, tapping};
+use screens::view::Device;
 
-/// Pause after a failed device was noticed; it doubles up to [`RETRY_MAX`].
+use crate::{
+    drivers::{
+        config::{self, ReaderConfig, ReaderDriver},
+        process::{Program, ReaderProcess},
+    },
+    gate, selling,
+    station::Station,
+    tapping,
+};
+
+/// Pause after a failed device was noticed; it doubles up to [`RETRY_MAX`], so that a device which is back is in use
+/// within 2 s.
 const RETRY_MIN: Duration = Duration::from_millis(50);
-const RETRY_MAX: Duration = Duration::from_secs(2);
+const RETRY_MAX: Duration = Duration::from_secs(1);
+/// A device that answered for so long has not been opened in vain.
+const LASTING: Duration = Duration::from_secs(10);
 
 /// Starts the threads that this box's roles need.
 pub(crate) fn start(station: &Arc<Station>) -> std::io::Result<Vec<thread::JoinHandle<()>>> {
     let dir = station.enrolled().dir.clone();
     let mut threads = Vec::new();
     let reading = Arc::clone(station);
-    let path = dir.join("reader.sock");
-    threads.push(thread::Builder::new().name("reader".into()).spawn(move || read_tags(&reading, &path))?);
+    let folder = dir.clone();
+    let reader = move || read_tags(&reading, &folder, &Program::own());
+    threads.push(thread::Builder::new().name("reader".into()).spawn(reader)?);
     if station.roles().has(Roles::GATE) || station.roles().has(Roles::BAR) {
         let scanning = Arc::clone(station);
         let path = dir.join("scanner.sock");
@@ -42,30 +61,54 @@ impl Patience {
     }
 }
 
-fn read_tags(station: &Station, path: &Path) {
+/// Keeps a reader open and serves what is held to it. The configuration is read again each time, so that a technician
+/// who corrects it need not restart the box.
+pub(crate) fn read_tags(station: &Station, dir: &Path, program: &Program) {
     let mut patience = Patience(RETRY_MIN);
     while !station.is_stopping() {
-        match VirtualReader::bind(path) {
-            Ok(mut reader) => {
-                patience = Patience(RETRY_MIN);
-                let error = read_until_it_fails(station, &mut reader);
-                station.reader_is(false);
-                if let Some(error) = error {
-                    tracing::warn!(%error, "the reader failed and is opened again");
-                    patience.wait();
+        let (code, detail) = match config::read(dir).reader {
+            Err(why) => ("reader.misconfigured", why),
+            Ok(wanted) => {
+                let opened = Instant::now();
+                let Some(error) = read_with(station, dir, program, &wanted) else { return };
+                if opened.elapsed() >= LASTING {
+                    patience = Patience(RETRY_MIN);
+                }
+                match error {
+                    ReaderError::Unplugged => ("reader.unplugged", error.to_string()),
+                    ReaderError::Io(why) => ("reader.failed", why),
+                    ReaderError::TagGone | ReaderError::Nak(_) | ReaderError::Malformed => {
+                        ("reader.failed", error.to_string())
+                    }
                 }
             }
-            Err(error) => {
-                tracing::warn!(%error, "no reader");
-                patience.wait();
+        };
+        tracing::warn!(detail, "{code}; tried again");
+        station.device_failed(Device::Reader, code, &detail);
+        patience.wait();
+    }
+}
+
+/// Opens the reader and serves until it fails; `None`: the box is stopping.
+fn read_with(station: &Station, dir: &Path, program: &Program, wanted: &ReaderConfig) -> Option<ReaderError> {
+    match wanted.driver {
+        ReaderDriver::Virtual => match VirtualReader::bind(&dir.join("reader.sock")) {
+            Ok(mut reader) => read_until_it_fails(station, &mut reader),
+            Err(error) => Some(ReaderError::Io(error.to_string())),
+        },
+        ReaderDriver::Pcsc | ReaderDriver::Pn532 => match ReaderProcess::start(program, wanted) {
+            Ok(mut reader) => {
+                tracing::info!(reader = reader.name(), "the reader is open");
+                read_until_it_fails(station, &mut reader)
             }
-        }
+            Err(error) => Some(error),
+        },
     }
 }
 
 /// Serves each tag once per visit, and again when the request changes while it stays.
 fn read_until_it_fails(station: &Station, reader: &mut dyn TagReader) -> Option<ReaderError> {
-    station.reader_is(true);
+    station.device_answers(Device::Reader);
     let mut served: Option<(Tag, Option<crate::tap_desk::RequestId>)> = None;
     while !station.is_stopping() {
         match reader.poll_tag() {

@@ -11,6 +11,7 @@ pub mod config;
 mod correction;
 mod cups;
 mod devices;
+pub mod drivers;
 mod edits;
 mod gate;
 mod hand_over;

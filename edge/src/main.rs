@@ -2,7 +2,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use edge::blank::Listen;
+use edge::{blank::Listen, drivers::process::ReaderArguments};
 
 #[derive(Parser)]
 #[command(version, about = "A festival box: gate, bar, top-up desk")]
@@ -39,6 +39,9 @@ enum Command {
         #[arg(long)]
         listen: Listen,
     },
+    /// Drive one reader for the daemon that started this; speaks frames over standard input.
+    #[command(hide = true)]
+    Reader(ReaderArguments),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run { dir, stop_with_stdin } => edge::run::run(&dir, stop_with_stdin),
         Command::Load { dir, file } => edge::load::load(&dir, &file).map(|number| tracing::info!(number, "in use")),
+        Command::Reader(arguments) => edge::drivers::process::serve(arguments),
         Command::Blank { dir, listen } => edge::blank::wait(&dir, &listen),
     };
     match outcome {

@@ -16,6 +16,7 @@ pub(crate) fn render(station: &Station) -> String {
     counter("scans_refused", "Tickets refused", &station.refused_scans);
     counter("taps_refused", "Taps refused", &station.refused_taps);
     counter("taps_torn", "Taps that did not end in one go", &station.torn_taps);
+    counter("device_failures", "Times that a reader, scanner or other device failed", &station.device_failures);
     counter("hub_sessions", "Sessions opened with the hub", &station.hub_sessions);
     let mut gauge = |name: &str, help: &str, value: i64| {
         let gauge: Gauge = Gauge::default();

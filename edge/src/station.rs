@@ -2,6 +2,7 @@
 //! Invariant: the newest bundle ever verified is the one in use.
 //! Not here: what happens at the gate (`gate`), at a tap (`tapping`), on the wire (`hub_link`).
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -23,7 +24,7 @@ use ed25519_dalek::SigningKey;
 use hardware::signal::{Signal, SignalLight};
 use screens::{
     Lang,
-    view::{GateVerdict, GateView, HubLink, Pairing, ScannedVoucher, TapResult},
+    view::{Device, DeviceTrouble, GateVerdict, GateView, HubLink, Pairing, ScannedVoucher, TapResult},
 };
 use serde::Serialize;
 use sync::Section;
@@ -86,7 +87,8 @@ pub(crate) struct Station {
     hub: Mutex<HubLink>,
     light: Mutex<Box<dyn SignalLight>>,
     seen_green: Mutex<Vec<EntryRef>>,
-    reader_ready: AtomicBool,
+    /// What is wrong with a device, by the device; `None`: it answers.
+    devices: Mutex<BTreeMap<Device, Option<DeviceTrouble>>>,
     changes: watch::Sender<u64>,
     stop: watch::Sender<bool>,
     change: AtomicU64,
@@ -98,6 +100,8 @@ pub(crate) struct Station {
     pub torn_taps: Counter,
     /// Sessions opened with the hub.
     pub hub_sessions: Counter,
+    /// Times that a device which had answered failed.
+    pub device_failures: Counter,
 }
 
 /// What tells how old a box's knowledge of tickets is.
@@ -205,7 +209,7 @@ impl Station {
             hub: Mutex::default(),
             light: Mutex::new(light),
             seen_green: Mutex::default(),
-            reader_ready: AtomicBool::new(false),
+            devices: Mutex::default(),
             changes: watch::channel(0).0,
             stop: watch::channel(false).0,
             change: AtomicU64::new(0),
@@ -213,6 +217,7 @@ impl Station {
             refused_taps: Counter::default(),
             torn_taps: Counter::default(),
             hub_sessions: Counter::default(),
+            device_failures: Counter::default(),
         }
     }
 
@@ -542,16 +547,33 @@ impl Station {
         GateView { last: gate.last.clone(), refused: gate.refused, ..GateView::default() }
     }
 
-    /// The reader answers, or not.
-    pub(crate) fn reader_is(&self, ready: bool) {
-        if self.reader_ready.swap(ready, Ordering::Relaxed) != ready {
+    /// The device answers.
+    pub(crate) fn device_answers(&self, device: Device) {
+        if lock(&self.devices).insert(device, None) != Some(None) {
             self.changed();
         }
     }
 
+    /// The device does not answer: the reason's code, and details for a technician.
+    pub(crate) fn device_failed(&self, device: Device, code: &str, detail: &str) {
+        let trouble = DeviceTrouble { device, code: code.into(), detail: detail.into() };
+        let before = lock(&self.devices).insert(device, Some(trouble.clone()));
+        if before == Some(None) {
+            self.device_failures.inc();
+        }
+        if before != Some(Some(trouble)) {
+            self.changed();
+        }
+    }
+
+    /// What is wrong with this box's devices.
+    pub(crate) fn device_troubles(&self) -> Vec<DeviceTrouble> {
+        lock(&self.devices).values().flatten().cloned().collect()
+    }
+
     /// Whether the reader answers.
     pub(crate) fn reader_ready(&self) -> bool {
-        self.reader_ready.load(Ordering::Relaxed)
+        lock(&self.devices).get(&Device::Reader) == Some(&None)
     }
 
     /// Something that a screen shows has changed.

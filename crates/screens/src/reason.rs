@@ -84,6 +84,8 @@ pub const REASON_CODES: &[&str] = &[
     "box.degraded",
     "box.revoked",
     "reader.unplugged",
+    "reader.failed",
+    "reader.misconfigured",
     "pairing.ticket_missing",
     "hub.double_admission",
     "hub.double_admission_todo",

@@ -65,6 +65,8 @@ pub struct BoxView {
     pub unconfirmed_paid: Vec<InDoubt>,
     /// The wristband reader.
     pub reader: Reader,
+    /// What is wrong with this box's devices.
+    pub device_troubles: Vec<DeviceTrouble>,
     /// ISO 4217 code; two decimals.
     pub currency: String,
     /// Epoch of the box's journal.
@@ -174,6 +176,27 @@ pub enum Reader {
     /// It does not; the box tries again by itself.
     #[default]
     Lost,
+}
+
+/// A device of a box.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    /// The wristband reader.
+    #[default]
+    Reader,
+}
+
+/// A device that does not do its work.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DeviceTrouble {
+    /// Which one.
+    pub device: Device,
+    /// Reason code: what it means and what to do.
+    pub code: String,
+    /// Details for a technician, as the driver words them.
+    pub detail: String,
 }
 
 /// A product on the till's grid.

@@ -11,11 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    frame::{Answer, FromBox, FromWorld},
-    link::{Link, LinkError},
-};
+use super::frame::{Answer, FromBox, FromWorld};
 use crate::{
+    link::{Link, LinkError},
     signal::Signal,
     socket,
     tag::{MAX_EXCHANGE, ReaderError, Tag, TagReader},

@@ -16,13 +16,11 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    frame::{Answer, FromBox, FromWorld},
-    link::{self, Link},
-};
+use super::frame::{Answer, FromBox, FromWorld};
 use crate::{
     chip::{Reply, SharedBand},
     fault::{Exchange, Fault, Presentation},
+    link::{self, Link},
     signal::Signal,
     socket::{self, VirtualError},
     tag::Tag,

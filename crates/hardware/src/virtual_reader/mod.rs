@@ -32,7 +32,6 @@
 mod box_side;
 mod field;
 pub mod frame;
-mod link;
 
 pub use box_side::VirtualReader;
 pub use field::{Presented, VirtualField};

@@ -12,12 +12,12 @@ use tempfile::TempDir;
 
 use super::{
     frame::{Answer, FromBox, FromWorld},
-    link::Link,
     *,
 };
 use crate::{
     chip::{Ntag21x, NtagType, SharedBand, UidOnly, WRITE},
     fault::Fault,
+    link::Link,
     signal::Signal,
     tag::{ReaderError, Tag, TagKind, TagReader, Uid},
 };

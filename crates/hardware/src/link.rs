@@ -10,8 +10,10 @@ use std::{
 
 use thiserror::Error;
 
-use super::frame::MAX_FRAME;
-use crate::socket::{is_not_yet, remaining};
+use crate::{
+    socket::{is_not_yet, remaining},
+    virtual_reader::frame::MAX_FRAME,
+};
 
 /// The other side must take a frame within this time; the socket holds some hundred frames, so that
 /// only a side that no longer reads lets it pass.
@@ -19,7 +21,7 @@ const SEND_TIMEOUT: Duration = Duration::from_millis(20);
 
 /// Why a link is of no more use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(super) enum LinkError {
+pub(crate) enum LinkError {
     /// The other side hung up.
     #[error("the other side hung up")]
     Closed,
@@ -28,20 +30,20 @@ pub(super) enum LinkError {
     Length(usize),
 }
 
-pub(super) struct Link {
+pub(crate) struct Link {
     stream: UnixStream,
     inbox: Vec<u8>,
 }
 
 impl Link {
-    pub(super) fn new(stream: UnixStream) -> io::Result<Self> {
+    pub(crate) fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_write_timeout(Some(SEND_TIMEOUT))?;
         Ok(Self { stream, inbox: Vec::new() })
     }
 
     /// The next frame, or `None` when the deadline passes first. Without a deadline it waits until
     /// the other side hangs up.
-    pub(super) fn receive(&mut self, deadline: Option<Instant>) -> Result<Option<Vec<u8>>, LinkError> {
+    pub(crate) fn receive(&mut self, deadline: Option<Instant>) -> Result<Option<Vec<u8>>, LinkError> {
         let mut piece = [0; MAX_FRAME];
         loop {
             if let Some(frame) = self.take_frame()? {
@@ -60,7 +62,7 @@ impl Link {
         }
     }
 
-    pub(super) fn send(&mut self, frame: &[u8]) -> Result<(), LinkError> {
+    pub(crate) fn send(&mut self, frame: &[u8]) -> Result<(), LinkError> {
         send(&mut self.stream, frame)
     }
 
@@ -82,7 +84,7 @@ impl Link {
 }
 
 /// Sends one frame with its length in one piece.
-pub(super) fn send(stream: &mut UnixStream, frame: &[u8]) -> Result<(), LinkError> {
+pub(crate) fn send(stream: &mut UnixStream, frame: &[u8]) -> Result<(), LinkError> {
     let too_long = LinkError::Length(frame.len());
     if frame.is_empty() || frame.len() > MAX_FRAME {
         return Err(too_long);

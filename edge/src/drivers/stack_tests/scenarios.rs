@@ -1,0 +1,192 @@
+//! What happens at a reader, whatever its library.
+use std::{collections::BTreeSet, sync::Arc, thread, time::Instant};
+
+use hardware::{
+    chip::{SharedBand, UidOnly},
+    tag::{TagKind, Uid},
+};
+
+use super::*;
+use crate::devices;
+
+/// A sale of one basket, torn at every byte of every write, and its answers lost: the band comes again, and it was charged
+/// once.
+pub(super) fn a_sale_torn_anywhere_charges_once(stack: Stack) {
+    let mut hand = Hand::new(stack);
+    let band = hand.loaded(1);
+    let mut left = LOADED;
+    let tears = (1..=5).flat_map(|write| (0..4).map(move |byte| format!("tear write {write} at byte {byte}")));
+    let others = (1..=5).flat_map(|write| {
+        ["leave before write", "leave after write", "line error at write"].map(|fault| format!("{fault} {write}"))
+    });
+    let mut outcomes = BTreeSet::new();
+    for fault in tears.chain(others).chain(["leave after command 9".to_owned()]) {
+        let id = fresh_id();
+        let torn = hand.tap(id, hand.chips(), &band, &fault);
+        assert!(!torn.ok, "{fault}: {torn:?}");
+        outcomes.insert(torn.code.clone().unwrap_or_default());
+        let (chip, _) = hand.bench.balances(&band);
+        assert!([left, left - PRICE].contains(&chip), "{fault}: {chip} of {left}");
+        let again = hand.tap(id, hand.chips(), &band, "");
+        assert!(again.ok, "{fault}, then: {again:?}");
+        left -= PRICE;
+        assert_eq!(hand.bench.balances(&band), (left, left), "{fault}");
+    }
+    let expected = ["band.pulled_away", "till.in_doubt"].map(str::to_owned);
+    assert_eq!(outcomes, BTreeSet::from(expected));
+}
+
+/// A chip that refuses a write is not charged, and the next band is served. Where it refuses the last one the box takes
+/// nobody's word for it: the band comes again.
+pub(super) fn a_refused_write_charges_nothing(stack: Stack) {
+    let mut hand = Hand::new(stack);
+    let band = hand.loaded(1);
+    for write in 1..=4 {
+        let refused = hand.tap(fresh_id(), hand.chips(), &band, &format!("nak write {write}"));
+        assert_eq!(refused.code.as_deref(), Some("band.refused_write"), "write {write}: {refused:?}");
+        assert_eq!(hand.bench.balances(&band), (LOADED, LOADED), "write {write}");
+    }
+    let id = fresh_id();
+    let last = hand.tap(id, hand.chips(), &band, "nak write 5");
+    assert_eq!(last.code.as_deref(), Some("till.in_doubt"), "{last:?}");
+    let sold = hand.tap(id, hand.chips(), &band, "");
+    assert!(sold.ok, "{sold:?}");
+    assert_eq!(hand.bench.balances(&band), (LOADED - PRICE, LOADED - PRICE));
+}
+
+/// After a torn tap another band comes: it is turned away, and the first still pays.
+pub(super) fn another_band_on_the_second_tap_is_not_charged(stack: Stack) {
+    let mut hand = Hand::new(stack);
+    let (band, other) = (hand.loaded(1), hand.loaded(2));
+    let id = fresh_id();
+    let torn = hand.tap(id, hand.chips(), &band, "leave after write 5");
+    assert_eq!(torn.code.as_deref(), Some("till.in_doubt"));
+    let wrong = hand.tap(id, hand.chips(), &other, "");
+    assert_eq!(wrong.code.as_deref(), Some("band.wrong_band"));
+    assert_eq!(hand.bench.balances(&other), (LOADED, LOADED));
+    assert!(hand.tap(id, hand.chips(), &band, "").ok);
+    assert_eq!(hand.bench.balances(&band), (LOADED - PRICE, LOADED - PRICE));
+}
+
+/// Two bands at once: the reader answers for one of them only, and the other is as it was.
+pub(super) fn of_two_bands_one_is_charged(stack: Stack) {
+    let mut hand = Hand::new(stack);
+    let (band, other) = (hand.loaded(1), hand.loaded(2));
+    hand.ask(fresh_id(), hand.chips());
+    hand.reader();
+    hand.stack.field.present(&band.chip, Vec::new());
+    hand.stack.field.present_beside(&other.chip);
+    assert!(hand.serve().ok);
+    assert_eq!(hand.bench.balances(&band), (LOADED - PRICE, LOADED - PRICE));
+    assert_eq!(hand.bench.balances(&other), (LOADED, LOADED));
+}
+
+/// A phone's number is drawn anew each time; a card with only a UID has an account; Ultralight C is refused.
+pub(super) fn what_is_no_purse_is_told_by_its_kind(stack: Stack) {
+    let mut hand = Hand::new(stack);
+    let four = |bytes: [u8; 4]| Uid::from_bytes(&bytes).unwrap();
+    let phone = SharedBand::new(UidOnly::new(four([0x08, 1, 2, 3])));
+    let card = SharedBand::new(UidOnly::new(four([0xA1, 1, 2, 3])));
+    let unknown = SharedBand::new(UidOnly::unmodelled(Uid::seven([4, 9, 9, 9, 9, 9, 9]), TagKind::Other));
+    for (chip, code) in [(phone, "band.random_uid"), (card, "till.not_enough"), (unknown, "band.unsupported")] {
+        let band = Band { wallet: hand.bench.uid_band(1).wallet, chip };
+        let refused = hand.tap(fresh_id(), hand.chips(), &band, "");
+        assert_eq!(refused.code.as_deref(), Some(code), "{refused:?}");
+    }
+}
+
+/// What a sale sends to the tag after its selection: the password, two reads, five writes, one read.
+pub(super) fn a_sale_takes_no_more_commands_than_it_must(stack: Stack) {
+    let mut hand = Hand::new(stack);
+    let band = hand.loaded(1);
+    hand.ask(fresh_id(), hand.chips());
+    hand.stack.field.take_spent();
+    hand.stack.field.present(&band.chip, Vec::new());
+    let tag = hand.next_tag();
+    let activation = hand.stack.field.take_spent();
+    assert_eq!(activation.commands, [0x60], "the kind is asked once");
+    hand.serve_tag(tag);
+    let sale = hand.stack.field.take_spent();
+    assert_eq!(sale.commands, [0x1B, 0x3A, 0x3A, 0xA2, 0xA2, 0xA2, 0xA2, 0xA2, 0x3A]);
+    assert_eq!(sale.activations, 0);
+    assert_eq!(hand.bench.balances(&band), (LOADED - PRICE, LOADED - PRICE));
+}
+
+/// The reader is pulled out in the middle of a sale, and put back: the sale is completed.
+pub(super) fn a_reader_unplugged_in_a_sale_is_back_and_completes_it(stack: Stack) {
+    let mut hand = Hand::new(stack);
+    let band = hand.loaded(1);
+    let id = fresh_id();
+    for write in [2, 5] {
+        hand.ask(id, hand.chips());
+        hand.reader();
+        hand.stack.field.present(&band.chip, vec![format!("unplug at write {write}").parse().unwrap()]);
+        let tag = hand.next_tag();
+        hand.serve_tag(tag);
+        assert!(!hand.bench.station.desk.progress().result.unwrap().ok);
+        hand.reader = None;
+        hand.stack.field.plug_in();
+    }
+    let sold = hand.tap(id, hand.chips(), &band, "");
+    assert!(sold.ok, "{sold:?}");
+    assert_eq!(hand.bench.balances(&band), (LOADED - PRICE, LOADED - PRICE));
+}
+
+/// The driver's process is killed while a band lies there: the next process sees it.
+pub(super) fn a_killed_driver_is_started_again(stack: Stack) {
+    let mut hand = Hand::new(stack);
+    let band = hand.loaded(1);
+    hand.ask(fresh_id(), hand.chips());
+    hand.stack.field.present(&band.chip, Vec::new());
+    let tag = hand.next_tag();
+    kill(hand.reader().id());
+    hand.serve_tag(tag);
+    assert_eq!(hand.bench.balances(&band), (LOADED, LOADED));
+    assert!(hand.serve().ok);
+    assert_eq!(hand.bench.balances(&band), (LOADED - PRICE, LOADED - PRICE));
+}
+
+/// The box's own loop: a reader that goes away is told on screen and counted, and in use again within 2 s of its return;
+/// so is one whose process is killed or hangs.
+pub(super) fn the_box_tells_and_recovers(
+    stack: Stack,
+    go_away: impl Fn(&Stack),
+    come_back: impl Fn(&Stack),
+    code: &str,
+) {
+    let bench = Bench::new();
+    let folder = bench.folder().to_path_buf();
+    let ReaderConfig { driver, name, port } = &stack.wanted;
+    let driver = clap::ValueEnum::to_possible_value(driver).unwrap();
+    let key = |key: &str, value: &Option<String>| value.as_ref().map(|value| format!("{key} = '{value}'\n"));
+    let lines = [Some(format!("[reader]\ndriver = '{}'\n", driver.get_name())), key("name", name), key("port", port)];
+    std::fs::write(folder.join(super::super::config::FILE), lines.into_iter().flatten().collect::<String>()).unwrap();
+    let (station, program) = (Arc::clone(&bench.station), stack.program.clone());
+    let reading = thread::spawn(move || devices::read_tags(&station, &folder, &program));
+    let is = |ready: bool, within: Duration| {
+        let deadline = Instant::now() + within;
+        while bench.station.reader_ready() != ready {
+            assert!(Instant::now() < deadline, "ready is not {ready}: {:?}", bench.station.device_troubles());
+            thread::sleep(Duration::from_millis(5));
+        }
+    };
+    is(true, BOUND);
+    for round in 1..=2 {
+        go_away(&stack);
+        is(false, RECOVERED);
+        let troubles = bench.station.device_troubles();
+        assert!(troubles.iter().any(|trouble| trouble.code == code), "{troubles:?}");
+        come_back(&stack);
+        is(true, RECOVERED);
+        assert!(bench.station.device_failures.get() >= round);
+        assert!(bench.station.device_troubles().is_empty());
+    }
+    bench.station.stop();
+    reading.join().unwrap();
+}
+
+/// Ends a process at once.
+pub(super) fn kill(process: u32) {
+    let id = rustix::process::Pid::from_raw(i32::try_from(process).unwrap()).unwrap();
+    rustix::process::kill_process(id, rustix::process::Signal::KILL).unwrap();
+}
