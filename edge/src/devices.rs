@@ -3,6 +3,7 @@
 //! Not here: what a tap or a scan leads to (`tapping`, `gate`).
 use std::{path::Path, sync::Arc, thread, time::Duration};
 
+use anyhow::Result;
 use domain::trust::Roles;
 use hardware::{
     code::{CodeScanner, ScannerError},
@@ -11,23 +12,58 @@ use hardware::{
     virtual_scanner::VirtualScanner,
 };
 
-use crate::{gate, selling, station::Station, tapping};
+use crate::{
+    drivers::{self, config::Devices},
+    gate, selling,
+    station::Station,
+    tapping,
+    turnstile::{self, Timing},
+};
 
 /// Pause after a failed device was noticed; it doubles up to [`RETRY_MAX`].
 const RETRY_MIN: Duration = Duration::from_millis(50);
-const RETRY_MAX: Duration = Duration::from_secs(2);
+const RETRY_MAX: Duration = Duration::from_secs(1);
+
+/// Reason code of a scanner that does not answer.
+const SCANNER_AWAY: &str = "scanner.away";
+/// Reason code of lamps that cannot be switched.
+const POST_FAILED: &str = "turnstile.post_failed";
 
 /// Starts the threads that this box's roles need.
-pub(crate) fn start(station: &Arc<Station>) -> std::io::Result<Vec<thread::JoinHandle<()>>> {
+pub(crate) fn start(station: &Arc<Station>, devices: Devices) -> Result<Vec<thread::JoinHandle<()>>> {
     let dir = station.enrolled().dir.clone();
     let mut threads = Vec::new();
     let reading = Arc::clone(station);
     let path = dir.join("reader.sock");
     threads.push(thread::Builder::new().name("reader".into()).spawn(move || read_tags(&reading, &path))?);
+    let scanner = devices.scanner.clone();
     if station.roles().has(Roles::GATE) || station.roles().has(Roles::BAR) {
         let scanning = Arc::clone(station);
         let path = dir.join("scanner.sock");
-        threads.push(thread::Builder::new().name("scanner".into()).spawn(move || read_codes(&scanning, &path))?);
+        let open = move || -> Result<Box<dyn CodeScanner>, ScannerError> {
+            match &scanner {
+                Some(config) => drivers::open_scanner(config),
+                None => Ok(Box::new(VirtualScanner::bind(&path).map_err(|error| ScannerError::Io(error.to_string()))?)),
+            }
+        };
+        threads.push(thread::Builder::new().name("scanner".into()).spawn(move || read_codes(&scanning, &open))?);
+    }
+    if let Some(config) = devices.turnstile.filter(|_| station.roles().has(Roles::GATE)) {
+        let served = Arc::clone(station);
+        let passage = Duration::from_millis(config.passage_ms);
+        let timing = Timing { passage, apart: config.pulse().saturating_mul(2) };
+        let open = move || drivers::open_turnstile(&config);
+        let serve = move || turnstile::serve(&served, timing, &open);
+        threads.push(thread::Builder::new().name("turnstile".into()).spawn(serve)?);
+    }
+    if let Some(config) = &devices.signal {
+        match drivers::open_post(config) {
+            Ok(light) => station.use_light(light),
+            Err(error) => {
+                tracing::warn!(%error, "no lamps");
+                station.alert_while(true, POST_FAILED);
+            }
+        }
     }
     Ok(threads)
 }
@@ -87,21 +123,24 @@ fn read_until_it_fails(station: &Station, reader: &mut dyn TagReader) -> Option<
     None
 }
 
-fn read_codes(station: &Station, path: &Path) {
+fn read_codes(station: &Station, open: &dyn Fn() -> Result<Box<dyn CodeScanner>, ScannerError>) {
     let mut patience = Patience(RETRY_MIN);
+    let mut told = false;
     while !station.is_stopping() {
-        match VirtualScanner::bind(path) {
+        let failed = match open() {
             Ok(mut scanner) => {
-                patience = Patience(RETRY_MIN);
-                if let Some(error) = scan_until_it_fails(station, &mut scanner) {
-                    tracing::warn!(%error, "the scanner failed and is opened again");
-                    patience.wait();
-                }
+                station.is_over(SCANNER_AWAY);
+                (patience, told) = (Patience(RETRY_MIN), false);
+                scan_until_it_fails(station, scanner.as_mut())
             }
-            Err(error) => {
-                tracing::warn!(%error, "no scanner");
-                patience.wait();
+            Err(error) => Some(error),
+        };
+        if let Some(error) = failed {
+            if !std::mem::replace(&mut told, true) {
+                tracing::warn!(%error, "no scanner; it is tried again");
             }
+            station.alert_while(true, SCANNER_AWAY);
+            patience.wait();
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Not here: rules (`domain`), storage (`box-store`), the wire (`sync`, `sync-quic`).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic"))]
 
+mod alerts;
 #[cfg(test)]
 mod bench;
 pub mod blank;
@@ -10,6 +11,7 @@ pub mod clock;
 pub mod config;
 mod correction;
 mod devices;
+pub mod drivers;
 mod edits;
 mod gate;
 mod hand_over;
@@ -31,5 +33,6 @@ mod station;
 mod tap_desk;
 mod tapping;
 mod training;
+mod turnstile;
 mod view;
 mod web;

@@ -30,6 +30,7 @@ use sync::Section;
 use tokio::sync::watch;
 
 use crate::{
+    alerts::Alerts,
     clock::TrustedClock,
     config::Enrolled,
     correction::LastSale,
@@ -42,6 +43,7 @@ use crate::{
     rules::Rules,
     staff_session::StaffDesk,
     tap_desk::{Purpose, RequestId, TapDesk},
+    turnstile::Door,
 };
 
 #[derive(Default)]
@@ -67,6 +69,10 @@ pub(crate) struct Station {
     pub parked: Parked,
     /// The voucher that the scanner read last, for the till's screen.
     pub scanned: Mutex<Option<ScannedVoucher>>,
+    /// What is wrong with its devices, and the like.
+    pub alerts: Alerts,
+    /// Who waits for the turnstile.
+    pub door: Door,
     training: AtomicBool,
     /// Trusted time.
     pub clock: TrustedClock,
@@ -193,6 +199,8 @@ impl Station {
             last_sale: LastSale::default(),
             parked: Parked::default(),
             scanned: Mutex::default(),
+            alerts: Alerts::default(),
+            door: Door::default(),
             training: AtomicBool::new(false),
             clock,
             started: Instant::now(),
@@ -497,6 +505,11 @@ impl Station {
         if let Err(error) = lock(&self.light).show(signal) {
             tracing::warn!(%error, "the gate's light did not show");
         }
+    }
+
+    /// These lamps show the signals from now on.
+    pub(crate) fn use_light(&self, light: Box<dyn SignalLight>) {
+        *lock(&self.light) = light;
     }
 
     /// Shows a gate verdict.

@@ -98,6 +98,7 @@ pub(crate) fn of(station: &Station) -> BoxView {
         in_doubt: stored.in_doubt,
         unconfirmed_paid: stored.unconfirmed,
         reader: if station.reader_ready() { Reader::Ready } else { Reader::Lost },
+        alerts: station.alerts.shown(),
         staff: station.staff_view(),
         currency: currency(loaded.bundle.currency()),
         epoch: stored.epoch,

@@ -10,6 +10,7 @@ pub mod bench_reader;
 pub mod chip;
 pub mod code;
 pub mod fault;
+pub mod post;
 pub mod signal;
 pub mod tag;
 pub mod turnstile;

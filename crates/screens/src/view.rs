@@ -65,6 +65,8 @@ pub struct BoxView {
     pub unconfirmed_paid: Vec<InDoubt>,
     /// The wristband reader.
     pub reader: Reader,
+    /// What is wrong with a device, or what staff should look at, until it is over.
+    pub alerts: Vec<Alert>,
     /// ISO 4217 code; two decimals.
     pub currency: String,
     /// Epoch of the box's journal.
@@ -174,6 +176,16 @@ pub enum Reader {
     /// It does not; the box tries again by itself.
     #[default]
     Lost,
+}
+
+/// Something that staff should know of, whatever page they look at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Alert {
+    /// Reason code; at most one alert for each.
+    pub code: String,
+    /// Arguments of `code`.
+    pub args: Args,
 }
 
 /// A product on the till's grid.

@@ -36,6 +36,7 @@ class StatusBar extends HTMLElement {
       view.copies >= 2 ? chip(t("status-two-copies"), "", "fresh") : chip(t("status-one-copy"), "", "ageing"),
       view.reader === "ready" ? null : chip(t("status-reader-lost"), "", "old"),
       view.trusted_time.uncertainty_s <= 60 ? null : timeChip(view),
+      (view.alerts ?? []).map((alert) => h("p", { class: "degraded", role: "alert" }, reason(alert.code, alert.args))),
       view.degraded ? h("p", { class: "degraded", role: "alert" }, reason(view.degraded)) : null,
     );
   }
