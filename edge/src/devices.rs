@@ -14,7 +14,7 @@ use hardware::{
 
 use crate::{
     drivers::{self, config::Devices},
-    gate, selling,
+    gate, printing, selling,
     station::Station,
     tapping,
     turnstile::{self, Timing},
@@ -55,6 +55,12 @@ pub(crate) fn start(station: &Arc<Station>, devices: Devices) -> Result<Vec<thre
         let open = move || drivers::open_turnstile(&config);
         let serve = move || turnstile::serve(&served, timing, &open);
         threads.push(thread::Builder::new().name("turnstile".into()).spawn(serve)?);
+    }
+    if let Some((config, jobs)) = devices.printer.zip(station.has_printer()) {
+        let served = Arc::clone(station);
+        let mut printer = drivers::open_printer(&config);
+        let serve = move || printing::serve(&served, &jobs, printer.as_mut(), config.columns.into());
+        threads.push(thread::Builder::new().name("printer".into()).spawn(serve)?);
     }
     if let Some(config) = &devices.signal {
         match drivers::open_post(config) {

@@ -40,6 +40,7 @@ use crate::{
     managers::Managers,
     metrics::Counter,
     parked::Parked,
+    printing::Printing,
     rules::Rules,
     staff_session::StaffDesk,
     tap_desk::{Purpose, RequestId, TapDesk},
@@ -71,6 +72,8 @@ pub(crate) struct Station {
     pub scanned: Mutex<Option<ScannedVoucher>>,
     /// What is wrong with its devices, and the like.
     pub alerts: Alerts,
+    /// The way to the printer of receipts.
+    pub printing: Printing,
     /// Who waits for the turnstile.
     pub door: Door,
     training: AtomicBool,
@@ -200,6 +203,7 @@ impl Station {
             parked: Parked::default(),
             scanned: Mutex::default(),
             alerts: Alerts::default(),
+            printing: Printing::default(),
             door: Door::default(),
             training: AtomicBool::new(false),
             clock,

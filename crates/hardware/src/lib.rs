@@ -11,6 +11,7 @@ pub mod chip;
 pub mod code;
 pub mod fault;
 pub mod post;
+pub mod printer;
 pub mod signal;
 pub mod tag;
 pub mod turnstile;

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeSet,
     fmt, fs, io,
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -24,6 +25,8 @@ pub struct Devices {
     pub turnstile: Option<TurnstileConfig>,
     /// Lamps and buzzer of the gate's post.
     pub signal: Option<SignalConfig>,
+    /// The printer of receipts.
+    pub printer: Option<PrinterConfig>,
 }
 
 /// A scanner of codes.
@@ -117,6 +120,23 @@ pub struct SignalConfig {
     pub buzzer: Option<u8>,
 }
 
+/// An ESC/POS printer.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct PrinterConfig {
+    /// Where it is on the network, e.g. `192.168.1.50:9100`.
+    pub address: Option<SocketAddr>,
+    /// Or its device file, e.g. `/dev/usb/lp0`.
+    pub path: Option<PathBuf>,
+    /// Characters in a row: 42 or 48 on 80 mm, 32 on 58 mm.
+    #[serde(default = "default_columns")]
+    pub columns: u8,
+}
+
+fn default_columns() -> u8 {
+    42
+}
+
 /// A keyboard layout.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
@@ -177,6 +197,11 @@ impl Devices {
             let longest = hardware::turnstile::LONGEST_PULSE.as_millis().try_into().unwrap_or(u64::MAX);
             ensure!((50..=longest).contains(&turnstile.pulse_ms), "[turnstile] pulse_ms: 50 to {longest}");
             ensure!((500..=60_000).contains(&turnstile.passage_ms), "[turnstile] passage_ms: 500 to 60000");
+        }
+        if let Some(printer) = &devices.printer {
+            let places = usize::from(printer.path.is_some()) + usize::from(printer.address.is_some());
+            ensure!(places == 1, "[printer]: give either `address` or `path`");
+            ensure!((24..=80).contains(&printer.columns), "[printer] columns: 24 to 80");
         }
         devices.check_pins()?;
         Ok(devices)
@@ -240,6 +265,8 @@ mod tests {
         assert!(said.contains("scaner") && said.contains(FILE), "{said}");
         assert!(refusal("[scanner]\nkind = \"serial\"\npath = \"/dev/x\"\nbauds = 1").contains("bauds"));
         assert!(refusal("[scanner]\nkind = \"laser\"\npath = \"/dev/x\"").contains("laser"));
+        assert!(refusal("[printer]\ncolumns = 32").contains("`address` or `path`"));
+        assert!(refusal("[printer]\naddress = \"10.0.0.9\"").contains("address"));
         assert!(refusal("[scanner]\nkind = \"serial\"").contains("`path` or `usb`"));
         assert!(refusal("[scanner]\nkind = \"serial\"\nusb = \"c2e:b6a\"").contains("c2e:b6a"));
     }

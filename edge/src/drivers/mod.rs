@@ -6,6 +6,7 @@ pub mod config;
 mod gpio;
 #[cfg(feature = "scanner")]
 mod keyboard;
+mod printer;
 #[cfg(feature = "scanner")]
 mod serial;
 #[cfg(feature = "scanner")]
@@ -13,11 +14,12 @@ mod usb;
 
 use hardware::{
     code::{CodeScanner, ScannerError},
+    printer::Printer,
     signal::{LightError, SignalLight},
     turnstile::{Turnstile, TurnstileError},
 };
 
-use self::config::{ScannerConfig, SignalConfig, TurnstileConfig};
+use self::config::{PrinterConfig, ScannerConfig, SignalConfig, TurnstileConfig};
 
 /// Opens the scanner that the file names.
 #[cfg(feature = "scanner")]
@@ -66,4 +68,9 @@ pub(crate) fn open_post(config: &SignalConfig) -> Result<Box<dyn SignalLight>, L
 #[cfg(not(feature = "gpio"))]
 pub(crate) fn open_post(_: &SignalConfig) -> Result<Box<dyn SignalLight>, LightError> {
     Err(LightError("this build of edge drives no pins (feature `gpio`)".into()))
+}
+
+/// The printer that the file names.
+pub(crate) fn open_printer(config: &PrinterConfig) -> Box<dyn Printer> {
+    Box::new(printer::EscPosPrinter::new(config))
 }
