@@ -4,7 +4,7 @@
 use box_store::Decision;
 use domain::{
     id::{EntryRef, WalletId},
-    journal::{Effect, Entry, Flags, Kind},
+    journal::{Effect, Entry, Flags},
     ledger::WalletFlags,
     money::Currency,
     till::{Priced, TillRefusal},
@@ -52,7 +52,7 @@ pub(crate) fn owe(
 #[cfg(test)]
 mod tests {
     use domain::{
-        journal::Means,
+        journal::{Kind, Means},
         money::Cents,
         till::{Basket, BasketLine},
     };

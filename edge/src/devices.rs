@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::Result;
 use domain::trust::Roles;
 use hardware::{
     code::{CodeScanner, ScannerError},
@@ -15,17 +16,18 @@ use hardware::{
     virtual_reader::VirtualReader,
     virtual_scanner::VirtualScanner,
 };
-
-use screens::view::Device;
+use screens::view::Args;
 
 use crate::{
     drivers::{
-        config::{self, ReaderConfig, ReaderDriver},
+        self,
+        config::{self, Devices, ReaderConfig, ReaderDriver},
         process::{Program, ReaderProcess},
     },
-    gate, selling,
+    gate, printing, selling,
     station::Station,
     tapping,
+    turnstile::{self, Timing},
 };
 
 /// Pause after a failed device was noticed; it doubles up to [`RETRY_MAX`], so that a device which is back is in use
@@ -35,18 +37,59 @@ const RETRY_MAX: Duration = Duration::from_secs(1);
 /// A device that answered for so long has not been opened in vain.
 const LASTING: Duration = Duration::from_secs(10);
 
+/// Reason code of devices that are not set up as they should be.
+const MISCONFIGURED: &str = "devices.misconfigured";
+/// Reason code of a scanner that does not answer.
+const SCANNER_AWAY: &str = "scanner.away";
+/// Reason code of lamps that cannot be switched.
+const POST_FAILED: &str = "turnstile.post_failed";
+
 /// Starts the threads that this box's roles need.
-pub(crate) fn start(station: &Arc<Station>) -> std::io::Result<Vec<thread::JoinHandle<()>>> {
+pub(crate) fn start(station: &Arc<Station>, devices: Devices) -> Result<Vec<thread::JoinHandle<()>>> {
     let dir = station.enrolled().dir.clone();
     let mut threads = Vec::new();
+    if let Some(why) = devices.misconfigured() {
+        tracing::error!(why, "some devices are not used");
+        station.alert(MISCONFIGURED, Args::from([("detail".into(), why.clone())]));
+    }
     let reading = Arc::clone(station);
     let folder = dir.clone();
     let reader = move || read_tags(&reading, &folder, &Program::own());
     threads.push(thread::Builder::new().name("reader".into()).spawn(reader)?);
-    if station.roles().has(Roles::GATE) || station.roles().has(Roles::BAR) {
+    let scans = station.roles().has(Roles::GATE) || station.roles().has(Roles::BAR);
+    if let Some(scanner) = devices.scanner.ok().filter(|_| scans) {
         let scanning = Arc::clone(station);
         let path = dir.join("scanner.sock");
-        threads.push(thread::Builder::new().name("scanner".into()).spawn(move || read_codes(&scanning, &path))?);
+        let open = move || -> Result<Box<dyn CodeScanner>, ScannerError> {
+            match &scanner {
+                Some(config) => drivers::open_scanner(config),
+                None => Ok(Box::new(VirtualScanner::bind(&path).map_err(|error| ScannerError::Io(error.to_string()))?)),
+            }
+        };
+        threads.push(thread::Builder::new().name("scanner".into()).spawn(move || read_codes(&scanning, &open))?);
+    }
+    if let Some(config) = devices.turnstile.ok().flatten().filter(|_| station.roles().has(Roles::GATE)) {
+        let served = Arc::clone(station);
+        let passage = Duration::from_millis(config.passage_ms);
+        let timing = Timing { passage, apart: config.pulse().saturating_mul(2) };
+        let open = move || drivers::open_turnstile(&config);
+        let serve = move || turnstile::serve(&served, timing, &open);
+        threads.push(thread::Builder::new().name("turnstile".into()).spawn(serve)?);
+    }
+    if let Some((config, jobs)) = devices.printer.ok().flatten().zip(station.has_printer()) {
+        let served = Arc::clone(station);
+        let mut printer = drivers::open_printer(&config);
+        let serve = move || printing::serve(&served, &jobs, printer.as_mut(), config.columns.into());
+        threads.push(thread::Builder::new().name("printer".into()).spawn(serve)?);
+    }
+    if let Ok(Some(config)) = &devices.signal {
+        match drivers::open_post(config) {
+            Ok(light) => station.use_light(light),
+            Err(error) => {
+                tracing::warn!(%error, "no lamps");
+                station.alert_while(true, POST_FAILED);
+            }
+        }
     }
     Ok(threads)
 }
@@ -84,7 +127,7 @@ pub(crate) fn read_tags(station: &Station, dir: &Path, program: &Program) {
             }
         };
         tracing::warn!(detail, "{code}; tried again");
-        station.device_failed(Device::Reader, code, &detail);
+        station.reader_failed(code, &detail);
         patience.wait();
     }
 }
@@ -108,7 +151,7 @@ fn read_with(station: &Station, dir: &Path, program: &Program, wanted: &ReaderCo
 
 /// Serves each tag once per visit, and again when the request changes while it stays.
 fn read_until_it_fails(station: &Station, reader: &mut dyn TagReader) -> Option<ReaderError> {
-    station.device_answers(Device::Reader);
+    station.reader_is_open();
     let mut served: Option<(Tag, Option<crate::tap_desk::RequestId>)> = None;
     while !station.is_stopping() {
         match reader.poll_tag() {
@@ -130,21 +173,24 @@ fn read_until_it_fails(station: &Station, reader: &mut dyn TagReader) -> Option<
     None
 }
 
-fn read_codes(station: &Station, path: &Path) {
+fn read_codes(station: &Station, open: &dyn Fn() -> Result<Box<dyn CodeScanner>, ScannerError>) {
     let mut patience = Patience(RETRY_MIN);
+    let mut told = false;
     while !station.is_stopping() {
-        match VirtualScanner::bind(path) {
+        let failed = match open() {
             Ok(mut scanner) => {
-                patience = Patience(RETRY_MIN);
-                if let Some(error) = scan_until_it_fails(station, &mut scanner) {
-                    tracing::warn!(%error, "the scanner failed and is opened again");
-                    patience.wait();
-                }
+                station.is_over(SCANNER_AWAY);
+                (patience, told) = (Patience(RETRY_MIN), false);
+                scan_until_it_fails(station, scanner.as_mut())
             }
-            Err(error) => {
-                tracing::warn!(%error, "no scanner");
-                patience.wait();
+            Err(error) => Some(error),
+        };
+        if let Some(error) = failed {
+            if !std::mem::replace(&mut told, true) {
+                tracing::warn!(%error, "no scanner; it is tried again");
             }
+            station.alert_while(true, SCANNER_AWAY);
+            patience.wait();
         }
     }
 }

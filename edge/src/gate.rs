@@ -8,6 +8,8 @@ pub(crate) mod passage;
 pub(crate) mod reasons;
 pub(crate) mod search;
 
+use std::time::Instant;
+
 use domain::{
     access::{self, Direction, GateRefusal},
     ticket::Scheme,
@@ -56,11 +58,11 @@ fn show(station: &Station, verdict: GateVerdict) -> GateVerdict {
 fn judge(station: &Station, passer: Passer, wish: Wish) -> GateVerdict {
     let shown = passer.shown(station.now_ms());
     let verdict = match passage::record(station, &passer, wish) {
-        Ok(Outcome { judged: Judged::Passed(passage), entry, is_paired }) => {
+        Ok(Outcome { judged: Judged::Passed(passage), entry, is_paired, is_new }) => {
             station.remember_refused(None);
             let entry = entry.map(|entry| entry.to_string()).unwrap_or_default();
             let pairing = pairing(station, &passer, &passage, is_paired);
-            GateVerdict {
+            let verdict = GateVerdict {
                 admitted: true,
                 out: passage.direction == Direction::Out,
                 product_name: station.in_its_language(&passage.product),
@@ -68,7 +70,11 @@ fn judge(station: &Station, passer: Passer, wish: Wish) -> GateVerdict {
                 marks: passage::codes(passage.marks),
                 entry,
                 ..shown
+            };
+            if is_new {
+                station.let_through(&verdict, Instant::now());
             }
+            verdict
         }
         Ok(Outcome { judged: Judged::Refused(refusal), .. }) => {
             station.remember_refused(Some(passer));

@@ -3,6 +3,7 @@
 //! Not here: rules (`domain`), storage (`box-store`), the wire (`sync`, `sync-quic`).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic"))]
 
+mod alerts;
 #[cfg(test)]
 mod bench;
 pub mod blank;
@@ -21,7 +22,9 @@ mod loaded;
 mod managers;
 mod metrics;
 mod parked;
+mod printing;
 mod read_band;
+mod receipt;
 mod refusal;
 mod rules;
 pub mod run;
@@ -33,5 +36,6 @@ mod station;
 mod tap_desk;
 mod tapping;
 mod training;
+mod turnstile;
 mod view;
 mod web;

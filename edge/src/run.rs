@@ -14,7 +14,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     clock::TrustedClock,
     config::{Enrolled, write_durably},
-    devices, hub_link, load,
+    devices,
+    drivers::config,
+    hub_link, load,
     loaded::Loaded,
     station::Station,
     web,
@@ -27,8 +29,9 @@ pub fn run(dir: &Path, stop_with_stdin: bool) -> Result<()> {
 }
 
 async fn serve(dir: &Path, stop_with_stdin: bool) -> Result<()> {
+    let drivers = config::read(dir);
     let station = Arc::new(tokio::task::block_in_place(|| open(dir))?);
-    let threads = devices::start(&station)?;
+    let threads = devices::start(&station, drivers)?;
     let link = tokio::spawn(hub_link::keep(Arc::clone(&station)));
     let loader = tokio::spawn(load::watch(Arc::clone(&station), dir.to_owned()));
     let watch = tokio::spawn(log_out_idle(Arc::clone(&station)));

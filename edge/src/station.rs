@@ -2,7 +2,6 @@
 //! Invariant: the newest bundle ever verified is the one in use.
 //! Not here: what happens at the gate (`gate`), at a tap (`tapping`), on the wire (`hub_link`).
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -24,13 +23,14 @@ use ed25519_dalek::SigningKey;
 use hardware::signal::{Signal, SignalLight};
 use screens::{
     Lang,
-    view::{Device, DeviceTrouble, GateVerdict, GateView, HubLink, Pairing, ScannedVoucher, TapResult},
+    view::{GateVerdict, GateView, HubLink, Pairing, ScannedVoucher, TapResult},
 };
 use serde::Serialize;
 use sync::Section;
 use tokio::sync::watch;
 
 use crate::{
+    alerts::Alerts,
     clock::TrustedClock,
     config::Enrolled,
     correction::LastSale,
@@ -40,9 +40,11 @@ use crate::{
     managers::Managers,
     metrics::Counter,
     parked::Parked,
+    printing::Printing,
     rules::Rules,
     staff_session::StaffDesk,
     tap_desk::{Purpose, RequestId, TapDesk},
+    turnstile::Door,
 };
 
 #[derive(Default)]
@@ -68,6 +70,12 @@ pub(crate) struct Station {
     pub parked: Parked,
     /// The voucher that the scanner read last, for the till's screen.
     pub scanned: Mutex<Option<ScannedVoucher>>,
+    /// What is wrong with its devices, and the like.
+    pub alerts: Alerts,
+    /// The way to the printer of receipts.
+    pub printing: Printing,
+    /// Who waits for the turnstile.
+    pub door: Door,
     training: AtomicBool,
     /// Trusted time.
     pub clock: TrustedClock,
@@ -87,8 +95,8 @@ pub(crate) struct Station {
     hub: Mutex<HubLink>,
     light: Mutex<Box<dyn SignalLight>>,
     seen_green: Mutex<Vec<EntryRef>>,
-    /// What is wrong with a device, by the device; `None`: it answers.
-    devices: Mutex<BTreeMap<Device, Option<DeviceTrouble>>>,
+    /// Whether the wristband reader answers.
+    pub reader_answers: AtomicBool,
     changes: watch::Sender<u64>,
     stop: watch::Sender<bool>,
     change: AtomicU64,
@@ -197,6 +205,9 @@ impl Station {
             last_sale: LastSale::default(),
             parked: Parked::default(),
             scanned: Mutex::default(),
+            alerts: Alerts::default(),
+            printing: Printing::default(),
+            door: Door::default(),
             training: AtomicBool::new(false),
             clock,
             started: Instant::now(),
@@ -209,7 +220,7 @@ impl Station {
             hub: Mutex::default(),
             light: Mutex::new(light),
             seen_green: Mutex::default(),
-            devices: Mutex::default(),
+            reader_answers: AtomicBool::new(false),
             changes: watch::channel(0).0,
             stop: watch::channel(false).0,
             change: AtomicU64::new(0),
@@ -504,6 +515,11 @@ impl Station {
         }
     }
 
+    /// These lamps show the signals from now on.
+    pub(crate) fn use_light(&self, light: Box<dyn SignalLight>) {
+        *lock(&self.light) = light;
+    }
+
     /// Shows a gate verdict.
     pub(crate) fn gate_verdict(&self, verdict: &GateVerdict) {
         let mut gate = lock(&self.gate);
@@ -545,35 +561,6 @@ impl Station {
     pub(crate) fn gate(&self) -> GateView {
         let gate = lock(&self.gate);
         GateView { last: gate.last.clone(), refused: gate.refused, ..GateView::default() }
-    }
-
-    /// The device answers.
-    pub(crate) fn device_answers(&self, device: Device) {
-        if lock(&self.devices).insert(device, None) != Some(None) {
-            self.changed();
-        }
-    }
-
-    /// The device does not answer: the reason's code, and details for a technician.
-    pub(crate) fn device_failed(&self, device: Device, code: &str, detail: &str) {
-        let trouble = DeviceTrouble { device, code: code.into(), detail: detail.into() };
-        let before = lock(&self.devices).insert(device, Some(trouble.clone()));
-        if before == Some(None) {
-            self.device_failures.inc();
-        }
-        if before != Some(Some(trouble)) {
-            self.changed();
-        }
-    }
-
-    /// What is wrong with this box's devices.
-    pub(crate) fn device_troubles(&self) -> Vec<DeviceTrouble> {
-        lock(&self.devices).values().flatten().cloned().collect()
-    }
-
-    /// Whether the reader answers.
-    pub(crate) fn reader_ready(&self) -> bool {
-        lock(&self.devices).get(&Device::Reader) == Some(&None)
     }
 
     /// Something that a screen shows has changed.

@@ -98,7 +98,7 @@ pub(crate) fn of(station: &Station) -> BoxView {
         in_doubt: stored.in_doubt,
         unconfirmed_paid: stored.unconfirmed,
         reader: if station.reader_ready() { Reader::Ready } else { Reader::Lost },
-        device_troubles: station.device_troubles(),
+        alerts: station.alerts.shown(),
         staff: station.staff_view(),
         currency: currency(loaded.bundle.currency()),
         epoch: stored.epoch,
@@ -259,6 +259,7 @@ fn shop(station: &Station, stored: &FromStore) -> ShopView {
         en: reason.en.clone(),
     };
     ShopView {
+        printer: station.printing.is_there(),
         shift: stored.shift.clone(),
         closed: stored.closed,
         training: station.is_training(),
@@ -296,7 +297,7 @@ fn roles_shown(roles: Roles) -> Vec<Role> {
 }
 
 /// ISO 4217 letters of the currencies that festivals use here; else the number.
-fn currency(currency: domain::money::Currency) -> String {
+pub(crate) fn currency(currency: domain::money::Currency) -> String {
     match currency.0 {
         978 => "EUR".into(),
         756 => "CHF".into(),

@@ -9,8 +9,22 @@ use std::{
 
 /// Not the hub: its answers carry both texts themselves.
 const FOLDERS: [&str; 3] = ["crates/domain/src", "crates/box-store/src", "edge/src"];
-const FAMILIES: [&str; 11] =
-    ["ticket.", "gate.", "zone.", "staff.", "till.", "band.", "box.", "reader.", "pairing.", "api.", "pretix_key."];
+const FAMILIES: [&str; 14] = [
+    "ticket.",
+    "gate.",
+    "zone.",
+    "staff.",
+    "till.",
+    "band.",
+    "box.",
+    "reader.",
+    "scanner.",
+    "turnstile.",
+    "printer.",
+    "pairing.",
+    "api.",
+    "pretix_key.",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()

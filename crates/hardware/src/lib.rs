@@ -14,6 +14,8 @@ pub mod crc_a;
 pub mod fault;
 pub mod pcsc_simulator;
 pub mod pn532_simulator;
+pub mod post;
+pub mod printer;
 pub mod remote_reader;
 pub mod signal;
 pub mod simulated_field;

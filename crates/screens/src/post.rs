@@ -211,6 +211,14 @@ pub struct Training {
     pub on: bool,
 }
 
+/// `/api/till/receipt`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    /// Name of the entry.
+    pub entry: String,
+}
+
 /// `/api/band/look`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

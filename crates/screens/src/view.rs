@@ -65,8 +65,8 @@ pub struct BoxView {
     pub unconfirmed_paid: Vec<InDoubt>,
     /// The wristband reader.
     pub reader: Reader,
-    /// What is wrong with this box's devices.
-    pub device_troubles: Vec<DeviceTrouble>,
+    /// What is wrong with a device, or what staff should look at, until it is over.
+    pub alerts: Vec<Alert>,
     /// ISO 4217 code; two decimals.
     pub currency: String,
     /// Epoch of the box's journal.
@@ -178,25 +178,14 @@ pub enum Reader {
     Lost,
 }
 
-/// A device of a box.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Device {
-    /// The wristband reader.
-    #[default]
-    Reader,
-}
-
-/// A device that does not do its work.
+/// Something that staff should know of, whatever page they look at.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct DeviceTrouble {
-    /// Which one.
-    pub device: Device,
-    /// Reason code: what it means and what to do.
+pub struct Alert {
+    /// Reason code; at most one alert for each.
     pub code: String,
-    /// Details for a technician, as the driver words them.
-    pub detail: String,
+    /// Arguments of `code`.
+    pub args: Args,
 }
 
 /// A product on the till's grid.

@@ -72,6 +72,8 @@ pub(super) struct Outcome {
     pub(super) entry: Option<EntryRef>,
     /// Whether a band stands for the ticket already.
     pub(super) is_paired: bool,
+    /// Recorded now, and not by the same request before.
+    pub(super) is_new: bool,
 }
 
 impl Passer {
@@ -307,7 +309,8 @@ pub(super) fn record(station: &Station, passer: &Passer, wish: Wish) -> Result<O
         }
     })?;
     let (judged, is_paired, done_before) = committed.result;
-    Ok(Outcome { judged, entry: committed.refs.first().copied().or(done_before), is_paired })
+    let recorded = committed.refs.first().copied();
+    Ok(Outcome { judged, entry: recorded.or(done_before), is_paired, is_new: recorded.is_some() })
 }
 
 fn entry(passer: &Passer, passage: &Passage, reason: String, festival: &FestivalId, currency: Currency) -> Entry {

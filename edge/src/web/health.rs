@@ -40,7 +40,7 @@ pub(super) async fn health(State(station): State<Arc<Station>>) -> Response {
         "trusted_time": view.trusted_time,
         "bundle_number": bundle_number,
         "degraded": view.degraded,
-        "device_troubles": view.device_troubles,
+        "alerts": view.alerts,
     }))
     .into_response()
 }

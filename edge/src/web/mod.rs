@@ -10,6 +10,7 @@ mod events;
 mod gate_api;
 mod health;
 mod pages;
+mod receipt_api;
 mod shift_api;
 mod staff_api;
 mod voucher_api;
@@ -58,6 +59,7 @@ pub(crate) fn router(station: Arc<Station>) -> Router {
         .route("/api/shift/closure", post(shift_api::closure))
         .route("/api/till/recent", get(correction_api::recent))
         .route("/api/till/correct", post(correction_api::correct))
+        .route("/api/till/receipt", post(receipt_api::print))
         .route("/api/till/undo", post(correction_api::undo))
         .route("/api/till/voucher", post(voucher_api::voucher))
         .route("/api/till/park", post(voucher_api::park))

@@ -36,7 +36,7 @@ class StatusBar extends HTMLElement {
       view.copies >= 2 ? chip(t("status-two-copies"), "", "fresh") : chip(t("status-one-copy"), "", "ageing"),
       view.reader === "ready" ? null : chip(t("status-reader-lost"), "", "old"),
       view.trusted_time.uncertainty_s <= 60 ? null : timeChip(view),
-      (view.device_troubles ?? []).map((trouble) => h("p", { class: "degraded", role: "alert" }, reason(trouble.code, { detail: trouble.detail }))),
+      (view.alerts ?? []).map((alert) => h("p", { class: "degraded", role: "alert" }, reason(alert.code, alert.args))),
       view.degraded ? h("p", { class: "degraded", role: "alert" }, reason(view.degraded)) : null,
     );
   }

@@ -12,6 +12,7 @@ import { drawProducts, name } from "./products.js";
 import { asked } from "./dialog.js";
 import { askPin, showStaff } from "./staff.js";
 import { correct, undo } from "./correction.js";
+import { printReceipt } from "./receipt.js";
 import { reasonButtons } from "./reasons.js";
 
 const NOT_A_BAR = { phase: "refused", result: { code: "till.not_a_bar", args: {} } };
@@ -45,6 +46,7 @@ start(
     on("cup-back", () => changed(() => basket.change((now) => (now.cupsBack += 1))));
     on("undo", undo);
     on("correct", () => correct(state.shop?.reasons ?? []));
+    on("receipt", () => printReceipt(state.till?.result));
     on("look", () => post("/api/band/look", { id: newId() }, reason));
     on("voucher", typeVoucher);
     on("park", park);
@@ -117,6 +119,7 @@ function drawShop(shop) {
   byId("marked").hidden = !shop.training && !shop.closed;
   byId("marked").textContent = t(shop.training ? "till-training-on" : "till-closed");
   byId("train").textContent = t(shop.training ? "till-training-end" : "till-train");
+  byId("receipt").hidden = !shop.printer;
   byId("undo").hidden = shop.undo_cents === null;
   if (shop.undo_cents !== null) byId("undo").textContent = t("till-undo", { amount: shop.undo_cents });
   byId("quota").textContent = money(shop.quota_left_cents, lang);

@@ -14,6 +14,8 @@ pub struct ShopView {
     pub training: bool,
     /// The last sale can be taken back with one touch.
     pub undo_cents: Option<i64>,
+    /// Receipts can be printed.
+    pub printer: bool,
     /// What is left of the operator's quota for corrections in this shift.
     pub quota_left_cents: i64,
     /// Kept beside each top-up.

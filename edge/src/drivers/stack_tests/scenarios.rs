@@ -166,7 +166,7 @@ pub(super) fn the_box_tells_and_recovers(
     let is = |ready: bool, within: Duration| {
         let deadline = Instant::now() + within;
         while bench.station.reader_ready() != ready {
-            assert!(Instant::now() < deadline, "ready is not {ready}: {:?}", bench.station.device_troubles());
+            assert!(Instant::now() < deadline, "ready is not {ready}: {:?}", bench.station.alerts.shown());
             thread::sleep(Duration::from_millis(5));
         }
     };
@@ -174,12 +174,12 @@ pub(super) fn the_box_tells_and_recovers(
     for round in 1..=2 {
         go_away(&stack);
         is(false, RECOVERED);
-        let troubles = bench.station.device_troubles();
+        let troubles = bench.station.alerts.shown();
         assert!(troubles.iter().any(|trouble| trouble.code == code), "{troubles:?}");
         come_back(&stack);
         is(true, RECOVERED);
         assert!(bench.station.device_failures.get() >= round);
-        assert!(bench.station.device_troubles().is_empty());
+        assert!(bench.station.alerts.shown().is_empty());
     }
     bench.station.stop();
     reading.join().unwrap();

@@ -1,0 +1,97 @@
+//! The real daemon, built for aarch64, on an emulated Raspberry Pi: real kernel, real pins, a scanner on its USB port.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic")]
+mod machine;
+
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use evening::world::{World, place::Post};
+use machine::Machine;
+use serde_json::json;
+
+const SOON: Duration = Duration::from_secs(30);
+/// A gate whose box is a Raspberry Pi.
+const GATE: Post = Post { name: "Gate Pi", roles: &["gate"], pairing: true };
+
+const RELAY: u8 = 17;
+const GREEN: u8 = 5;
+const RED: u8 = 13;
+
+/// Its devices; the scanner is QEMU's USB keyboard. The longest pulse, to be killed in the middle of it.
+const DEVICES: &str = r#"
+[scanner]
+kind = "keyboard"
+usb = "0627:0001"
+
+[turnstile]
+relay = 17
+pulse_ms = 3000
+passage_ms = 3000
+
+[signal]
+green = 5
+red = 13
+"#;
+
+const START: &str = "(edge run --dir /box >>/tmp/log 2>&1 & echo $! >/tmp/pid)";
+
+fn start(machine: &mut Machine) {
+    machine.run("rm -f /box/run.json").unwrap();
+    machine.run(START).unwrap();
+    machine.run_until("test -f /box/run.json", 2 * SOON).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs what tests/cross builds and tests/pi puts together: run tests/pi"]
+async fn a_ticket_scanned_on_a_pi_opens_the_turnstile_and_a_killed_box_lets_go_of_it() {
+    let made = PathBuf::from(std::env::var_os("EMULATED_PI").expect("run tests/pi"));
+    let work = tempfile::tempdir().unwrap();
+    let mut world = World::of(&[]).await.unwrap();
+    let root = work.path().join("root");
+    let enrolled = world.enrol(GATE, "pi").await.unwrap().dir.clone();
+    let mut tickets = Vec::new();
+    for _ in 0..2 {
+        tickets.push(world.hub.issue(&json!({ "category": 1, "holder": "" })).await.unwrap().text);
+    }
+    fs::create_dir_all(&root).unwrap();
+    fs::write(enrolled.join("devices.toml"), DEVICES).unwrap();
+    fs::rename(&enrolled, root.join("box")).unwrap();
+
+    tokio::task::block_in_place(|| {
+        let mut machine = Machine::boot(&made, &root, work.path()).unwrap();
+        machine.run_until("grep -l 0627 /sys/class/input/event*/device/id/vendor", SOON).unwrap();
+        start(&mut machine);
+        assert!(!machine.is_high(RELAY).unwrap(), "nobody was admitted");
+
+        // no ticket: red, and nothing opens
+        machine.scan("NOT A TICKET").unwrap();
+        machine.wait_for_pin(RED, true, SOON).unwrap();
+        assert_eq!(machine.levels().unwrap() & (1 << RELAY | 1 << GREEN), 0);
+
+        // a ticket: green, the relay is driven for its pulse and no longer
+        machine.scan(&tickets[0]).unwrap();
+        machine.wait_for_pin(RELAY, true, SOON).unwrap();
+        assert!(machine.is_high(GREEN).unwrap());
+        machine.wait_for_pin(RELAY, false, SOON).unwrap();
+
+        // killed in the middle of a pulse: the kernel lets go of the relay
+        machine.scan(&tickets[1]).unwrap();
+        machine.wait_for_pin(RELAY, true, SOON).unwrap();
+        let high_since = Instant::now();
+        machine.run("kill -9 $(cat /tmp/pid)").unwrap();
+        assert!(high_since.elapsed() < Duration::from_secs(2), "too slow a machine to tell");
+        assert!(!machine.is_high(RELAY).unwrap(), "the relay of a killed box is off");
+
+        // what was green is on its disk: the same ticket again is refused after the restart
+        start(&mut machine);
+        machine.scan(&tickets[1]).unwrap();
+        machine.wait_for_pin(RED, true, SOON).unwrap();
+        assert!(!machine.is_high(RELAY).unwrap());
+        machine.run("kill $(cat /tmp/pid)").unwrap();
+        machine.run_until("! kill -0 $(cat /tmp/pid)", SOON).unwrap();
+        println!("{}", machine.run("grep -v INFO /tmp/log").unwrap());
+    });
+}
