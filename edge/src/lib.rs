@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod bench;
 pub mod blank;
+mod chips;
 pub mod clock;
 pub mod config;
 mod correction;
