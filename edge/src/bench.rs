@@ -18,12 +18,12 @@ use domain::{
     },
     till::{Basket, PriceList, Priced},
     trust::{Certificate, CertificateChain, Founding, Purpose as KeyPurpose, Roles, Scope, SignedCertificate},
-    wristband::{BandKeys, ChipKind, PurseImage, initial_pages, layout},
+    wristband::{ChipKind, IssueStep, Issuing, tap::ChipFault},
 };
 use ed25519_dalek::SigningKey;
 use hardware::{
     bench_reader::BenchReader,
-    chip::{Chip, Ntag21x, NtagType, Reply, SharedBand, UidOnly},
+    chip::{Chip, Ntag21x, NtagType, Reply, SharedBand, UidOnly, UltralightAes},
     fault::Fault,
     signal::{NoLight, Signal},
     tag::{TagReader, Uid},
@@ -301,13 +301,46 @@ impl Bench {
     /// A band with a purse.
     pub(crate) fn purse(&self, number: u8) -> Band {
         let uid = [0x04, 0xf1, 0, 0, 0, number, 0x80];
-        let mut chip = Chip::from(Ntag21x::new(NtagType::Ntag215, uid));
+        self.issued(uid, ChipKind::Ntag215, Ntag21x::new(NtagType::Ntag215, uid).into())
+    }
+
+    /// A band with a purse on a chip with a counter.
+    pub(crate) fn aes_purse(&self, number: u8) -> Band {
+        let uid = [0x04, 0xa5, 0, 0, 0, number, 0x80];
+        self.issued(uid, ChipKind::UltralightAes, UltralightAes::new(uid, [number; 16]).into())
+    }
+
+    fn issued(&self, uid: [u8; 7], kind: ChipKind, mut chip: Chip) -> Band {
+        let festival = founding().festival();
+        let mut issuing = Issuing::new(&uid, kind, &secrets(), &festival, &key(BOX), [[1; 16], [2; 16]]);
         chip.enter_field();
-        for page in initial_pages(&uid, ChipKind::Ntag215, &secrets(), &founding().festival(), &key(BOX)) {
-            assert_eq!(chip.transmit(&layout::write(page)), Reply::Ack);
+        loop {
+            match issuing.step().clone() {
+                IssueStep::Chip(command) => match chip.transmit(&command) {
+                    Reply::Data(bytes) => issuing.reply(Ok(&bytes)),
+                    Reply::Ack => issuing.reply(Ok(&[])),
+                    Reply::Nak(_) | Reply::Silent => issuing.reply(Err(ChipFault::Nak)),
+                },
+                IssueStep::Reselect => {
+                    chip.leave_field();
+                    chip.enter_field();
+                    issuing.reselected();
+                }
+                IssueStep::Finished(end) => {
+                    end.unwrap();
+                    break;
+                }
+            }
         }
         chip.leave_field();
-        Band { chip: SharedBand::new(chip), wallet: secrets().wallet(&uid) }
+        self.band_of(chip)
+    }
+
+    /// A band of this chip.
+    pub(crate) fn band_of(&self, chip: impl Into<Chip>) -> Band {
+        let chip = SharedBand::new(chip);
+        let wallet = secrets().wallet(chip.uid().as_bytes());
+        Band { chip, wallet }
     }
 
     /// A band that has only a UID.

@@ -7,6 +7,7 @@ mod alerts;
 #[cfg(test)]
 mod bench;
 pub mod blank;
+mod chips;
 pub mod clock;
 pub mod config;
 mod correction;

@@ -13,17 +13,18 @@ use domain::{
     time::Hlc,
     trust::Roles,
     wristband::tap::{
-        ChipFault, KnownWallet, OpenIntent, StoreFailed, Tap, TapOutcome, TapRefusal, TapRequest, TapStep, UidAccount,
-        uid_sale_entry, uid_top_up_entry,
+        ChipFault, StoreFailed, Tap, TapOutcome, TapRefusal, TapRequest, TapStep, UidAccount, uid_sale_entry,
+        uid_top_up_entry,
     },
 };
 use hardware::{
     signal::Signal,
-    tag::{ReaderError, Tag, TagKind, TagReader},
+    tag::{ReaderError, Tag, TagReader},
 };
 use screens::view::{Phase, TapResult};
 
 use crate::{
+    chips::{known_wallet, profile, purse_chip},
     cups,
     gate::band,
     read_band, selling,
@@ -31,19 +32,6 @@ use crate::{
     tap_desk::{ForTicket, Purpose, TopUpOrder, Waiting},
     training,
 };
-
-/// What a kind of chip is to us; `None`: not supported.
-fn profile(tag: &Tag) -> Result<BandProfile, &'static str> {
-    if tag.uid.is_random() {
-        return Err("band.random_uid");
-    }
-    match tag.kind {
-        TagKind::UidOnly => Ok(BandProfile::Uid),
-        TagKind::Ntag213 => Ok(BandProfile::Pointer),
-        TagKind::Ntag215 | TagKind::Ntag216 => Ok(BandProfile::Ntag21x),
-        TagKind::UltralightAes | TagKind::UltralightC | TagKind::Other => Err("band.unsupported"),
-    }
-}
 
 /// Serves the tag that has just come into the field.
 pub(crate) fn serve(station: &Station, reader: &mut dyn TagReader, tag: Tag) {
@@ -359,12 +347,14 @@ fn tap(station: &Station, reader: &mut dyn TagReader, waiting: &Waiting, wallet:
         None => return refuse(station, waiting, "till.not_a_desk", Vec::new()),
     };
     let purpose = waiting.purpose.clone();
-    let known = station.store.read(move |view| fits(view, &purpose, wallet).map(|()| known_wallet(view, wallet)));
+    let closes = matches!(purpose, Purpose::ClosingRead);
+    let known =
+        station.store.read(move |view| fits(view, &purpose, wallet).map(|()| known_wallet(view, wallet, closes)));
     let mut known = match known {
         Ok(Ok(known)) => known,
         // a tap in doubt may have used its voucher itself: the chip tells
         Ok(Err(TillRefusal::VoucherUsed { .. })) if waiting.retry_of.is_some() => {
-            match station.store.read(move |view| known_wallet(view, wallet)) {
+            match station.store.read(move |view| known_wallet(view, wallet, closes)) {
                 Ok(known) => known,
                 Err(error) => return refuse(station, waiting, error.code(), Vec::new()),
             }
@@ -380,7 +370,11 @@ fn tap(station: &Station, reader: &mut dyn TagReader, waiting: &Waiting, wallet:
     if waiting.supervised {
         known.unfinished_in_a_row = 0;
     }
-    let mut tap = Tap::new(station.tap_context(), known, tag.uid.as_bytes(), request);
+    let chip = match purse_chip(tag) {
+        Ok(chip) => chip,
+        Err(code) => return refuse(station, waiting, code, Vec::new()),
+    };
+    let mut tap = Tap::new(station.tap_context(), known, tag.uid.as_bytes(), chip, request);
     // the intent that is this request: what else the tap settles on its way answers nothing
     let mut own = waiting.retry_of;
     let mut blocked_since = false;
@@ -513,33 +507,6 @@ fn tap_request(station: &Station, waiting: &Waiting) -> Option<TapRequest> {
         Purpose::Refund => TapRequest::Refund,
         Purpose::ClosingRead => TapRequest::ClosingRead,
         Purpose::Pairing(_) | Purpose::Look(_) | Purpose::PayOut => TapRequest::Balance,
-    })
-}
-
-fn known_wallet(view: &View<'_>, wallet: WalletId) -> KnownWallet {
-    let state = view.wallet(&wallet);
-    KnownWallet {
-        blocked: state.flags.has(WalletFlags::BLOCKED),
-        frozen: state.flags.has(WalletFlags::FROZEN),
-        credit_seq: state.credit_seq,
-        offer: view.offered_credit(&wallet),
-        ledger_spent: Cents::new(state.spent).unwrap_or(Cents::MAX),
-        open: view.open_intents(&wallet).iter().filter_map(open_intent).collect(),
-        unfinished_in_a_row: u8::try_from(view.unfinished_in_a_row(&wallet)).unwrap_or(u8::MAX),
-    }
-}
-
-/// An open intent as the tap's state machine takes it.
-fn open_intent(open: &box_store::OpenIntent) -> Option<OpenIntent> {
-    let Ok(Detail::Intent(intent)) = Detail::of(&open.entry) else { return None };
-    Some(OpenIntent {
-        entry: open.at,
-        intent,
-        amount: open.entry.amount,
-        tap_counter: open.entry.tap_counter,
-        handed_over: open.handed_over,
-        price_revision: open.entry.price_revision,
-        operator: open.entry.operator,
     })
 }
 

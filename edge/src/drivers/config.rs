@@ -8,11 +8,12 @@ use std::{fs, io, path::Path};
 
 use serde::de::DeserializeOwned;
 
+pub use self::table::ReaderDriver;
 use self::table::Table;
 pub(crate) use self::table::{
-    Layout, Misconfigured, PrinterConfig, ReaderConfig, ScannerConfig, ScannerKind, SignalConfig, TurnstileConfig, UsbId,
+    Layout, Misconfigured, PrinterConfig, ReaderConfig, ScannerConfig, ScannerKind, SignalConfig, TurnstileConfig,
+    UsbId,
 };
-pub use self::table::ReaderDriver;
 
 /// The file's name.
 pub(crate) const FILE: &str = "devices.toml";

@@ -42,7 +42,7 @@ pub enum ReaderDriver {
 /// A scanner of codes.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
-pub struct ScannerConfig {
+pub(crate) struct ScannerConfig {
     /// How it speaks.
     pub kind: ScannerKind,
     /// Its device file, e.g. `/dev/ttyACM0` or `/dev/input/by-id/usb-…-event-kbd`.
@@ -64,7 +64,7 @@ fn default_baud() -> u32 {
 /// How a scanner speaks.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
-pub enum ScannerKind {
+pub(crate) enum ScannerKind {
     /// A serial port, mostly over USB (CDC-ACM): one line for each code.
     Serial,
     /// As a keyboard that types each code and then Enter.
@@ -74,7 +74,7 @@ pub enum ScannerKind {
 /// A turnstile on a Raspberry Pi's pins, numbered as the processor's GPIO lines.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
-pub struct TurnstileConfig {
+pub(crate) struct TurnstileConfig {
     /// The kernel's device.
     #[serde(default = "default_chip")]
     pub chip: PathBuf,
@@ -109,7 +109,7 @@ fn default_passage_ms() -> u64 {
 
 impl TurnstileConfig {
     /// Length of a pulse.
-    pub fn pulse(&self) -> Duration {
+    pub(crate) fn pulse(&self) -> Duration {
         Duration::from_millis(self.pulse_ms)
     }
 }
@@ -117,7 +117,7 @@ impl TurnstileConfig {
 /// Lamps and buzzer on pins, numbered as for the turnstile.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
-pub struct SignalConfig {
+pub(crate) struct SignalConfig {
     /// Green lamp.
     pub green: Option<u8>,
     /// Amber lamp.
@@ -133,7 +133,7 @@ pub struct SignalConfig {
 /// An ESC/POS printer.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
-pub struct PrinterConfig {
+pub(crate) struct PrinterConfig {
     /// Where it is on the network, e.g. `192.168.1.50:9100`.
     pub address: Option<SocketAddr>,
     /// Or its device file, e.g. `/dev/usb/lp0`.
@@ -150,7 +150,7 @@ fn default_columns() -> u8 {
 /// A keyboard layout.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
-pub enum Layout {
+pub(crate) enum Layout {
     /// QWERTY as in the United States; what scanners come with.
     #[default]
     Us,
@@ -161,7 +161,7 @@ pub enum Layout {
 /// Vendor and product of a USB device, as `lsusb` prints them.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(try_from = "String")]
-pub struct UsbId {
+pub(crate) struct UsbId {
     /// Vendor.
     pub vendor: u16,
     /// Product.

@@ -1,0 +1,162 @@
+//! What a chip at the reader is to this box, and what its tap is given beside the request.
+//! Invariant: random bytes come from the operating system, fresh for each tap.
+//! Not here: the tap (`tapping`), its rules (`domain::wristband`).
+use box_store::View;
+use domain::{
+    id::WalletId,
+    journal::{BandProfile, Detail},
+    ledger::WalletFlags,
+    money::Cents,
+    wristband::tap::{KnownCredit, KnownWallet, OpenIntent, PurseChip},
+};
+use hardware::tag::{Tag, TagKind};
+
+/// What a kind of chip is to us, or why it is nothing.
+pub(crate) fn profile(tag: &Tag) -> Result<BandProfile, &'static str> {
+    if tag.uid.is_random() {
+        return Err("band.random_uid");
+    }
+    match tag.kind {
+        TagKind::UidOnly => Ok(BandProfile::Uid),
+        TagKind::Ntag213 => Ok(BandProfile::Pointer),
+        TagKind::Ntag215 | TagKind::Ntag216 => Ok(BandProfile::Ntag21x),
+        TagKind::UltralightAes => Ok(BandProfile::UltralightAes),
+        // its authentication is broken, so that anybody copies it
+        TagKind::UltralightC => Err("band.ultralight_c"),
+        TagKind::Other => Err("band.unsupported"),
+    }
+}
+
+/// How the tap talks to a chip with a purse.
+pub(crate) fn purse_chip(tag: &Tag) -> Result<PurseChip, &'static str> {
+    if tag.kind != TagKind::UltralightAes {
+        return Ok(PurseChip::Ntag21x);
+    }
+    let mut random = [0; 16];
+    match getrandom::fill(&mut random) {
+        Ok(()) => Ok(PurseChip::UltralightAes { random }),
+        Err(error) => {
+            tracing::error!(%error, "the system gives no random bytes");
+            Err("box.no_randomness")
+        }
+    }
+}
+
+/// What this box knows of a wallet. `closes`: at the end of the event, when what it gave up may be completed.
+pub(crate) fn known_wallet(view: &View<'_>, wallet: WalletId, closes: bool) -> KnownWallet {
+    let state = view.wallet(&wallet);
+    let given_up = if closes { view.given_up_intents(&wallet) } else { Vec::new() };
+    let credits = given_up
+        .iter()
+        .filter_map(open_intent)
+        .filter_map(|open| Some(KnownCredit { record: open.intent.new_credit?, replaced: open.intent.old_credit }));
+    KnownWallet {
+        blocked: state.flags.has(WalletFlags::BLOCKED),
+        frozen: state.flags.has(WalletFlags::FROZEN),
+        credit_seq: state.credit_seq,
+        offer: view.offered_credit(&wallet),
+        credits: credits.collect(),
+        ledger_spent: Cents::new(state.spent).unwrap_or(Cents::MAX),
+        open: view.open_intents(&wallet).iter().filter_map(open_intent).collect(),
+        unfinished_in_a_row: u8::try_from(view.unfinished_in_a_row(&wallet)).unwrap_or(u8::MAX),
+    }
+}
+
+/// An open intent as the tap's state machine takes it.
+fn open_intent(open: &box_store::OpenIntent) -> Option<OpenIntent> {
+    let Ok(Detail::Intent(intent)) = Detail::of(&open.entry) else { return None };
+    Some(OpenIntent {
+        entry: open.at,
+        intent,
+        amount: open.entry.amount,
+        tap_counter: open.entry.tap_counter,
+        handed_over: open.handed_over,
+        price_revision: open.entry.price_revision,
+        operator: open.entry.operator,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::journal::{Kind, Means};
+    use hardware::{chip::UidOnly, signal::Signal, tag::Uid};
+
+    use super::*;
+    use crate::{
+        bench::{Band, Bench, cents},
+        tap_desk::{Purpose, TopUpOrder},
+    };
+
+    fn top_up(amount: u32) -> Purpose {
+        Purpose::TopUp(TopUpOrder { amount: cents(amount), fee: cents(0), means: Means::Cash })
+    }
+
+    fn sale(bench: &Bench) -> Purpose {
+        let lines = vec![domain::till::BasketLine { product: 2, quantity: 1, free: false }];
+        Purpose::Sale(bench.priced(&domain::till::Basket { lines, ..Default::default() }))
+    }
+
+    fn code(bench: &Bench, band: &Band) -> Option<String> {
+        let (light, result) = bench.tap(sale(bench), band);
+        assert_eq!(light, Some(Signal::Refuse));
+        result.code
+    }
+
+    #[test]
+    fn a_band_with_a_counter_is_topped_up_sold_to_and_paid_out() {
+        let bench = Bench::new();
+        let band = bench.aes_purse(1);
+        let (light, result) = bench.tap(top_up(5_000), &band);
+        assert_eq!((light, result.balance_after_cents), (Some(Signal::Ok), Some(5_000)));
+        let (light, result) = bench.tap(sale(&bench), &band);
+        assert_eq!(light, Some(Signal::Ok));
+        let left = result.balance_after_cents.unwrap();
+        assert_eq!(left, 5_000 - result.charged_cents);
+        assert!(result.charged_cents > 0);
+        let (light, result) = bench.tap(Purpose::Refund, &band);
+        assert_eq!((light, result.charged_cents, result.balance_after_cents), (Some(Signal::Ok), left, Some(0)));
+    }
+
+    #[test]
+    fn an_increment_whose_answer_is_lost_is_in_doubt_and_settled_by_the_next_tap() {
+        for (fault, name) in [("leave after write 6", "counted"), ("tear write 6 before store", "not counted")] {
+            let bench = Bench::new();
+            let band = bench.aes_purse(1);
+            bench.tap(top_up(5_000), &band);
+            let (light, _) = bench.tap_as([5; 16], sale(&bench), &band, fault);
+            assert_eq!(light, Some(Signal::TapAgain), "{name}");
+            let (light, result) = bench.tap_as([5; 16], sale(&bench), &band, "");
+            assert_eq!(light, Some(Signal::Ok), "{name}");
+            assert_eq!(bench.entries(Kind::SALE).len(), 1, "{name}");
+            assert_eq!(result.balance_after_cents, Some(5_000 - result.charged_cents), "{name}");
+        }
+    }
+
+    #[test]
+    fn chips_that_cannot_be_trusted_are_refused_each_with_its_reason() {
+        let bench = Bench::new();
+        let four = |uid: [u8; 4]| Uid::four(uid);
+        let seven = Uid::seven([4, 9, 9, 9, 9, 9, 9]);
+        for (chip, reason) in [
+            (UidOnly::unmodelled(seven, TagKind::UltralightC), "band.ultralight_c"),
+            (UidOnly::unmodelled(seven, TagKind::Other), "band.unsupported"),
+            (UidOnly::new(four([0x08, 1, 2, 3])), "band.random_uid"),
+        ] {
+            assert_eq!(code(&bench, &bench.band_of(chip)).as_deref(), Some(reason));
+        }
+    }
+
+    #[test]
+    fn a_half_written_credit_is_completed_at_the_close_though_it_was_given_up() {
+        let bench = Bench::new();
+        let band = bench.aes_purse(1);
+        bench.tap(top_up(5_000), &band);
+        let (light, result) = bench.tap_as([5; 16], top_up(1_000), &band, "tear write 9 at byte 2");
+        assert_eq!(light, Some(Signal::TapAgain));
+        let doubt = crate::station::entry_ref(&result.entry).unwrap();
+        crate::hand_over::answer(&bench.station, doubt, false, None).unwrap();
+        assert_eq!(code(&bench, &band).as_deref(), Some("band.credit_torn"));
+        let (light, result) = bench.tap(Purpose::ClosingRead, &band);
+        assert_eq!((light, result.balance_after_cents), (Some(Signal::Ok), Some(6_000)));
+    }
+}
