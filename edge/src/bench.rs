@@ -18,7 +18,7 @@ use domain::{
     },
     till::{Basket, PriceList, Priced},
     trust::{Certificate, CertificateChain, Founding, Purpose as KeyPurpose, Roles, Scope, SignedCertificate},
-    wristband::{BandKeys, ChipKind, PurseImage, initial_pages, layout},
+    wristband::{ChipKind, initial_pages, layout},
 };
 use ed25519_dalek::SigningKey;
 use hardware::{
@@ -334,6 +334,8 @@ impl Bench {
     /// What is left on a purse by the chip's own records, and what the journal says.
     #[cfg(any(feature = "pcsc", feature = "pn532"))]
     pub(crate) fn balances(&self, band: &Band) -> (i64, i64) {
+        use domain::wristband::{BandKeys, PurseImage};
+
         let chip = band.chip.chip();
         let pages =
             |(first, last): layout::PageRange| &chip.memory()[usize::from(first) * 4..(usize::from(last) + 1) * 4];

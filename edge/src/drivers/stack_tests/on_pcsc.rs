@@ -1,6 +1,7 @@
 //! Through PCSC-Lite, its daemon and a simulated reader's driver. Each test has a daemon of its own, beside the system's.
 use std::{
     fs,
+    io::Write,
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -59,7 +60,8 @@ impl Pcsc {
 impl Drop for Pcsc {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("pcscd said: {}", self.log());
+            let said = format!("pcscd said: {}\n", self.log());
+            std::io::stderr().write_all(said.as_bytes()).ok();
         }
         self.kill_daemon();
     }
