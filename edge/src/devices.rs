@@ -225,3 +225,27 @@ fn scanned(station: &Station, text: &str) {
 fn strip_end(text: &str) -> &str {
     text.trim_end_matches(['\r', '\n'])
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::{journal::Means, money::Cents};
+    use hardware::signal::{RecordingLight, Signal};
+
+    use super::*;
+    use crate::{
+        bench::{Bench, cents},
+        tap_desk::{Purpose, TopUpOrder},
+    };
+
+    #[test]
+    fn the_lamps_of_a_place_show_what_a_tap_came_to() {
+        let bench = Bench::new();
+        let lamps = RecordingLight::default();
+        bench.station.use_light(Box::new(lamps.clone()));
+        let order = |amount| Purpose::TopUp(TopUpOrder { amount: cents(amount), fee: Cents::ZERO, means: Means::Cash });
+        let (light, _) = bench.tap(order(2_000), &bench.purse(1));
+        assert_eq!((light, lamps.shown()), (Some(Signal::Ok), vec![Signal::Ok]));
+        bench.tap(order(1_000_000), &bench.purse(2));
+        assert_eq!(lamps.shown(), [Signal::Ok, Signal::Refuse], "over the maximum");
+    }
+}

@@ -66,6 +66,8 @@ pub(crate) fn serve(station: &Station, reader: &mut dyn TagReader, tag: Tag) {
     if let Err(error) = reader.signal(light) {
         tracing::warn!(%error, "the reader's light did not show");
     }
+    // the lamps of the place, too: many readers have no light of their own
+    station.signal(light);
     station.changed();
 }
 

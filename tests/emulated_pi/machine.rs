@@ -26,6 +26,7 @@ pub(crate) struct Machine {
     qemu: Child,
     console: UnixStream,
     monitor: UnixStream,
+    uart: Option<UnixStream>,
     said: String,
     commands: u32,
 }
@@ -59,7 +60,7 @@ fn archive(root: &Path, to: &Path) -> Result<()> {
 
 impl Machine {
     /// Boots what `tests/pi` put together in `made`, with the files under `root` laid over its root; `work` takes its
-    /// sockets. The reader's UART is the socket `uart` in there.
+    /// sockets.
     pub(crate) fn boot(made: &Path, root: &Path, work: &Path) -> Result<Self> {
         let (own, initrd) = (work.join("own.cpio.gz"), work.join("initrd.gz"));
         archive(root, &own)?;
@@ -71,25 +72,25 @@ impl Machine {
             let chardev = format!("unix:{},server=on,wait=off", text(&path)?);
             Ok((path, chardev))
         };
-        let ((_, uart), (console, on_console), (monitor, on_monitor)) =
+        let ((uart, on_uart), (console, on_console), (monitor, on_monitor)) =
             (socket("uart")?, socket("console")?, socket("monitor")?);
         let (kernel, tree) = (made.join("kernel"), made.join("pi.dtb"));
         let mut command = Command::new("qemu-system-aarch64");
         command.args(["-M", "raspi3b", "-smp", "4", "-m", "1G", "-display", "none", "-no-reboot"]);
-        command.args(["-serial", &uart, "-serial", &on_console, "-monitor", &on_monitor, "-device", "usb-kbd"]);
+        command.args(["-serial", &on_uart, "-serial", &on_console, "-monitor", &on_monitor, "-device", "usb-kbd"]);
         command.args(["-kernel", text(&kernel)?, "-dtb", text(&tree)?, "-initrd", text(&initrd)?]);
         command.args(["-append", "console=ttyS1,115200 iomem=relaxed panic=-1 quiet rdinit=/init"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(work.join("qemu.log"))?);
         let mut qemu = command.spawn().context("qemu-system-aarch64")?;
-        let lines = connect(&console).and_then(|console| Ok((console, connect(&monitor)?)));
-        let (console, monitor) = match lines {
+        let lines = connect(&console).and_then(|console| Ok((console, connect(&monitor)?, connect(&uart)?)));
+        let (console, monitor, uart) = match lines {
             Ok(lines) => lines,
             Err(error) => {
                 let _ = qemu.kill().and_then(|()| qemu.wait());
                 return Err(error);
             }
         };
-        let mut machine = Self { qemu, console, monitor, said: String::new(), commands: 0 };
+        let mut machine = Self { qemu, console, monitor, uart: Some(uart), said: String::new(), commands: 0 };
         machine.wait_for("BOOTED", BOOTS_WITHIN)?;
         Ok(machine)
     }
@@ -108,6 +109,11 @@ impl Machine {
             }
         }
         Ok(())
+    }
+
+    /// The other end of the UART on pins 14 and 15, once.
+    pub(crate) fn take_uart(&mut self) -> Result<UnixStream> {
+        self.uart.take().context("the UART was taken before")
     }
 
     /// Runs a command in the machine's shell and gives what it printed.
