@@ -367,6 +367,8 @@ impl Bench {
     /// What is left on a purse by the chip's own records, and what the journal says.
     #[cfg(any(feature = "pcsc", feature = "pn532"))]
     pub(crate) fn balances(&self, band: &Band) -> (i64, i64) {
+        use domain::wristband::{BandKeys, PurseImage};
+
         let chip = band.chip.chip();
         let pages =
             |(first, last): layout::PageRange| &chip.memory()[usize::from(first) * 4..(usize::from(last) + 1) * 4];

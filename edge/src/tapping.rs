@@ -55,7 +55,8 @@ pub(crate) fn serve(station: &Station, reader: &mut dyn TagReader, tag: Tag) {
                 Purpose::Pairing(of) => pair(station, &waiting, wallet, of, profile),
                 _ if profile.has_purse() => tap(station, reader, &waiting, wallet, &tag),
                 Purpose::Look(_) => looked_at(station, &waiting, wallet, None),
-                Purpose::PayOut => paid_out(station, &waiting, wallet),
+                // an account gets by itself what it is owed
+                Purpose::PayOut => refuse_till(station, &waiting, &TillRefusal::NothingPending(Cents::ZERO)),
                 Purpose::Sale(_) | Purpose::TopUp(_) | Purpose::Refund | Purpose::ClosingRead => {
                     on_account(station, &waiting, wallet)
                 }
@@ -82,6 +83,10 @@ fn unasked(station: &Station, reader: &mut dyn TagReader, tag: &Tag) {
     if let Err(error) = reader.signal(light) {
         tracing::warn!(%error, "the reader's light did not show");
     }
+}
+
+fn refuse_till(station: &Station, waiting: &Waiting, refusal: &TillRefusal) -> Signal {
+    refuse(station, waiting, refusal.code(), refusal.arguments())
 }
 
 fn refuse(station: &Station, waiting: &Waiting, code: &str, args: Vec<(&'static str, String)>) -> Signal {
@@ -218,7 +223,7 @@ fn on_account(station: &Station, waiting: &Waiting, wallet: WalletId) -> Signal 
     let request = waiting.id;
     let committed = station.transact(move |view| {
         let account = account(view, &wallet);
-        if let Err(refusal) = fits(view, &purpose, wallet) {
+        if let Err(refusal) = fits(view, &purpose, wallet, alone) {
             return Decision::nothing(Err(refusal));
         }
         match account_entry(&purpose, wallet, &account, &policy, currency, operator) {
@@ -248,8 +253,12 @@ fn on_account(station: &Station, waiting: &Waiting, wallet: WalletId) -> Signal 
     }
 }
 
-/// Whether a sale's vouchers are unused still, and a correction is charged to the band that it is about.
-fn fits(view: &View<'_>, purpose: &Purpose, wallet: WalletId) -> Result<(), TillRefusal> {
+/// Whether anything is owed that may be paid out; whether a sale's vouchers are unused still, and a correction is charged to the band that it is about.
+fn fits(view: &View<'_>, purpose: &Purpose, wallet: WalletId, alone: bool) -> Result<(), TillRefusal> {
+    if matches!(purpose, Purpose::PayOut) {
+        let pending = view.pending(&wallet);
+        return pending.may_pay_out(pending.payable(alone), alone);
+    }
     let Purpose::Sale(priced) = purpose else { return Ok(()) };
     let marks = &priced.sale.marks;
     if let Some(corrects) = &marks.corrects {
@@ -344,14 +353,15 @@ fn pair(station: &Station, waiting: &Waiting, wallet: WalletId, of: &ForTicket, 
 // --- purses on the chip -----------------------------------------------------------------------------------------
 
 fn tap(station: &Station, reader: &mut dyn TagReader, waiting: &Waiting, wallet: WalletId, tag: &Tag) -> Signal {
-    let request = match tap_request(station, waiting) {
+    let request = match tap_request(station, waiting, wallet) {
         Some(request) => request,
         None => return refuse(station, waiting, "till.not_a_desk", Vec::new()),
     };
-    let purpose = waiting.purpose.clone();
+    let (purpose, alone) = (waiting.purpose.clone(), station.is_alone());
     let closes = matches!(purpose, Purpose::ClosingRead);
-    let known =
-        station.store.read(move |view| fits(view, &purpose, wallet).map(|()| known_wallet(view, wallet, closes)));
+    let known = station
+        .store
+        .read(move |view| fits(view, &purpose, wallet, alone).map(|()| known_wallet(view, wallet, closes)));
     let mut known = match known {
         Ok(Ok(known)) => known,
         // a tap in doubt may have used its voucher itself: the chip tells
@@ -377,6 +387,8 @@ fn tap(station: &Station, reader: &mut dyn TagReader, waiting: &Waiting, wallet:
         Err(code) => return refuse(station, waiting, code, Vec::new()),
     };
     let mut tap = Tap::new(station.tap_context(), known, tag.uid.as_bytes(), chip, request);
+    // its answer is the payout, not the record that makes it safe
+    let pays_out = matches!(waiting.purpose, Purpose::PayOut);
     // the intent that is this request: what else the tap settles on its way answers nothing
     let mut own = waiting.retry_of;
     let mut blocked_since = false;
@@ -403,7 +415,7 @@ fn tap(station: &Station, reader: &mut dyn TagReader, waiting: &Waiting, wallet:
                     let used = entries.iter().flat_map(|entry| vouchers_of(view, entry)).collect::<Vec<_>>();
                     entries.extend(used.iter().map(|voucher| selling::voucher_entry(voucher, currency, operator)));
                     let decision = Decision::write(entries, true);
-                    if begins || commits { decision.answers(request) } else { decision }
+                    if (begins || commits) && !pays_out { decision.answers(request) } else { decision }
                 });
                 match &stored {
                     Ok(committed) if !committed.result => {
@@ -493,7 +505,7 @@ fn show(station: &Station, waiting: &Waiting, outcome: TapOutcome, arrived: i64)
     }
 }
 
-fn tap_request(station: &Station, waiting: &Waiting) -> Option<TapRequest> {
+fn tap_request(station: &Station, waiting: &Waiting, wallet: WalletId) -> Option<TapRequest> {
     let retry_of = waiting.retry_of;
     Some(match &waiting.purpose {
         Purpose::Sale(priced) if priced.owed > Cents::ZERO => TapRequest::Balance,
@@ -508,7 +520,11 @@ fn tap_request(station: &Station, waiting: &Waiting) -> Option<TapRequest> {
         }
         Purpose::Refund => TapRequest::Refund,
         Purpose::ClosingRead => TapRequest::ClosingRead,
-        Purpose::Pairing(_) | Purpose::Look(_) | Purpose::PayOut => TapRequest::Balance,
+        Purpose::PayOut => {
+            let state = station.store.read(move |view| view.wallet(&wallet)).ok()?;
+            TapRequest::Supersede { key: station.credit_key()?, head: (state.head_counter, state.head_record) }
+        }
+        Purpose::Pairing(_) | Purpose::Look(_) => TapRequest::Balance,
     })
 }
 

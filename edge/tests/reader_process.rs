@@ -28,3 +28,27 @@ fn a_reader_that_does_not_open_says_why_and_ends() {
         assert!(!child.wait().unwrap().success());
     }
 }
+
+#[cfg(feature = "pn532")]
+#[test]
+fn a_driver_ends_with_whoever_started_it_even_while_its_line_is_open() {
+    use hardware::{pn532_simulator::Pn532Simulator, simulated_field::SimulatedField};
+
+    let folder = tempfile::tempdir().unwrap();
+    let simulator = Pn532Simulator::behind_pty(&folder.path().join("tty"), &SimulatedField::new()).unwrap();
+    let (mut here, there) = UnixStream::pair().unwrap();
+    here.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut shell = Command::new("sh");
+    // the second command keeps the shell from becoming the driver itself
+    shell.args(["-c", "\"$0\" reader --driver pn532 --port \"$1\"; true", env!("CARGO_BIN_EXE_edge")]);
+    shell.arg(simulator.connection_string().unwrap()).stdin(OwnedFd::from(there)).stderr(Stdio::null());
+    let mut parent = shell.spawn().unwrap();
+    drop(shell);
+    let mut head = [0; 3];
+    here.read_exact(&mut head).unwrap();
+    assert_eq!(head[2], 0x81, "it is ready");
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    // its end of the line closes: nobody holds it any more
+    here.read_to_end(&mut Vec::new()).unwrap();
+}

@@ -11,6 +11,9 @@ class Band:
         self.mac_key = aes_cmac(secrets[1], b"\1" + uid + festival)
         word = aes_cmac(secrets[2], b"\1" + uid + festival)
         self.password, self.pack = word[:4], word[4:6]
+        if len(secrets) > 3:
+            self.data_key = aes_cmac(secrets[3], b"\1" + uid + festival)
+            self.uid_key = aes_cmac(secrets[3], b"\1" + uid + festival + b"U")
 
     def spent(self, data):
         fields = Fields(data)
@@ -36,10 +39,17 @@ class Band:
 
     def purse(self, pages, keys):
         """What is in force on an NTAG215/216 with these pages (page: 4 bytes)."""
+        return self._in_force(pages, keys, 2, (8, 13), (18, 37), lambda record: True)
+
+    def counted_purse(self, pages, counter, keys):
+        """The same on an Ultralight AES whose counter 2 says `counter`."""
+        return self._in_force(pages, keys, 3, (7, 12), (17,), lambda record: record["spent"] == counter)
+
+    def _in_force(self, pages, keys, profile, spent_at, credit_at, counts):
         run = lambda first, last: b"".join(pages[page] for page in range(first, last + 1))
-        self.header(run(4, 6), 2)
-        spent = [s for s in (self.spent(run(8, 12)), self.spent(run(13, 17))) if s]
-        credit = [c for c in (self.credit(run(18, 36), keys), self.credit(run(37, 55), keys)) if c]
+        self.header(run(4, 6), profile)
+        spent = [s for s in (self.spent(run(at, at + 4)) for at in spent_at) if s and counts(s)]
+        credit = [c for c in (self.credit(run(at, at + 18), keys) for at in credit_at) if c]
         need(spent and credit, "unusable")
         need(spent[0] == spent[-1] or spent[0]["tap_counter"] != spent[-1]["tap_counter"], "tampered")
         need(credit[0] == credit[-1] or credit[0]["seq"] != credit[-1]["seq"], "tampered")
@@ -53,3 +63,27 @@ class Band:
         self.header(run(4, 6), 4)
         need(run(7, 7) == key_id(public), "key")
         signed(public, b"band", self.festival, [self.prefix, run(4, 6), run(7, 7)], run(8, 23))
+
+
+CHIPS = {2: ("ntag213", 45, 32), 3: ("ntag215", 135, 32), 4: ("ntag216", 231, 32), 7: ("ultralight_aes", 60, 48)}
+
+
+def dump(data):
+    """A chip's memory and what it counts."""
+    fields = Fields(data)
+    code = fields.uint(1)
+    if code == 1:
+        return {"chip": "uid", "uid": fields.rest()}
+    need(code in CHIPS, "chip")
+    chip, count, signature = CHIPS[code]
+    pages = {page: fields.take(4) for page in range(count)}
+    uid = pages[0][:3] + pages[1]
+    need(pages[0][3] == 0x88 ^ uid[0] ^ uid[1] ^ uid[2] and pages[2][0] == uid[3] ^ uid[4] ^ uid[5] ^ uid[6], "uid")
+    found = {"chip": chip, "uid": uid, "pages": pages, "signature": fields.take(signature)}
+    if code == 7:
+        found |= {"counters": [fields.uint(3) for _ in range(3)], "failed": fields.uint(2)}
+        found |= {"seed": fields.take(16), "drawn": fields.uint(4)}
+    else:
+        found["failed"] = fields.uint(1)
+    fields.end()
+    return found

@@ -132,7 +132,7 @@ def chain(value, found):
 
 def band_secrets(master, festival):
     of = lambda name: blake3_derive_key("festival 2026-11 " + name, master + festival)
-    return [of("wallet id"), of("chip record mac")[:16], of("chip password")[:16]]
+    return [of("wallet id"), of("chip record mac")[:16], of("chip password")[:16], of("chip aes key")[:16]]
 
 
 def wallet_id(wallet_key, uid):

@@ -3,6 +3,7 @@
 //! a new version. `WRITE_GOLDENS=1` writes those that are not there.
 //! Not here: single frames (`sync`), chips, tickets and states (`domain`).
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a failed test should panic")]
+mod chips;
 mod sample;
 
 use std::{
@@ -23,8 +24,8 @@ use sync::{
 };
 
 use sample::{
-    BOX, ENROL, box_chain, bundle, config, delta, desk_chain, edits, entry, festival, founding, journal, key, public,
-    secrets, segment, ticket_states, vector, wallet_states,
+    BOX, ENROL, box_chain, bundle, config, delta, desk_chain, edits, entry, festival, founding, journal, key,
+    new_secrets, public, secrets, segment, ticket_states, vector, wallet_states,
 };
 
 fn path(name: &str) -> PathBuf {
@@ -55,6 +56,7 @@ fn records_of_trust_are_still_written_byte_for_byte() {
     golden("founding.hex", &founding().to_bytes());
     golden("chain.hex", &box_chain().to_bytes());
     golden("bands.hex", &to_cbor(&secrets()));
+    golden("bands_aes.hex", &to_cbor(&new_secrets()));
     assert!(box_chain().verify_for(&founding(), Purpose::Device).is_ok());
 }
 
@@ -117,6 +119,14 @@ fn knowledge_is_still_written_byte_for_byte() {
         "delta_tickets.hex",
         &delta(Section::Tickets, ticket_states().map(|state| state.to_bytes()).concat()).encode(),
     );
+}
+
+#[test]
+fn the_memory_of_every_kind_of_band_is_still_written_byte_for_byte() {
+    for (name, dump) in chips::dumps() {
+        golden(name, &dump);
+        assert_eq!(hardware::chip::Chip::from_dump(&read_golden(name)).unwrap().dump(), dump);
+    }
 }
 
 #[test]

@@ -60,7 +60,8 @@ FOUND = basics.founding(golden("founding.hex"))
 FESTIVAL = FOUND["festival"]
 BOX, DESK, BUNDLE_KEY, ENROL = (ed25519_public(seed(n)) for n in (30, 21, 3, 2))
 DEVICE = basics.device_id(BOX)
-SECRETS = basics.band_secrets(seed(22), FESTIVAL)
+ALL_SECRETS = basics.band_secrets(seed(22), FESTIVAL)
+SECRETS = ALL_SECRETS[:3]  # as they were before there were chips with AES
 WALLET, OTHER_WALLET = (basics.wallet_id(SECRETS[0], uid) for uid in (UID, OTHER_UID))
 TICKET = ticket.ticket_uid(1, FESTIVAL, b"ticket no 17")
 
@@ -104,6 +105,7 @@ def a_chain_leads_from_the_box_over_the_enrol_key_to_the_root():
 @check
 def the_band_secrets_follow_from_the_master():
     assert basics.cbor(golden("bands.hex")) == SECRETS
+    assert basics.cbor(golden("bands_aes.hex")) == ALL_SECRETS
 
 
 # --- 3 Ticket --------------------------------------------------------------------------------------------------------
@@ -209,6 +211,58 @@ def a_pointer_is_signed_for_its_band():
     LAKE_BAND.pointer(pages, DESK)
     pages[20] = bytes(4)
     assert refuses(LAKE_BAND.pointer, pages, DESK)
+
+
+def dumped(name):
+    found = band.dump(golden(name))
+    return found, band.Band(ALL_SECRETS, FESTIVAL, found["uid"])
+
+
+@check
+def a_chip_without_memory_is_its_uid():
+    found, _ = dumped("dump_uid.hex")
+    same(found, chip="uid", uid=bytes.fromhex("04e70000001180"))
+
+
+@check
+def the_memory_of_a_pointer_proves_itself():
+    found, mine = dumped("dump_ntag213.hex")
+    same(found, chip="ntag213", failed=0)
+    pages = found["pages"]
+    mine.pointer(pages, DESK)
+    assert refuses(mine.pointer, pages | {23: bytes(4)}, DESK)
+    assert [pages[page].hex() for page in (41, 42)] == ["04000004", "40050000"]
+    assert (pages[43], pages[44]) == (mine.password, mine.pack + bytes(2))
+
+
+@check
+def the_memory_of_a_purse_says_what_is_left_though_a_tap_was_torn():
+    found, mine = dumped("dump_ntag215.hex")
+    pages = found["pages"]
+    spent, credit = mine.purse(pages, [DESK])
+    same(spent, tap_counter=2, spent=450, credit_seq=1, box_number=1)
+    same(credit, credits=6_000, seq=1)
+    torn = b"".join(pages[page] for page in range(13, 18))
+    assert mine.spent(torn) is None and torn[:2] == bytes([3, 0])
+    assert [pages[page].hex() for page in (131, 132)] == ["04000004", "40050000"]
+    assert (pages[133], pages[134]) == (mine.password, mine.pack + bytes(2))
+
+
+@check
+def the_memory_of_a_chip_with_a_counter_says_what_is_left_though_a_tap_was_torn():
+    found, mine = dumped("dump_ultralight_aes.hex")
+    same(found, chip="ultralight_aes", failed=0, counters=[0, 0, 450])
+    pages = found["pages"]
+    spent, credit = mine.counted_purse(pages, 450, [DESK])
+    same(spent, tap_counter=2, spent=450, credit_seq=1, box_number=1)
+    same(credit, credits=6_000, seq=1)
+    assert refuses(mine.counted_purse, pages, 0, [DESK]) and refuses(mine.counted_purse, pages, 451, [DESK])
+    assert mine.spent(b"".join(pages[page] for page in range(12, 17))) is None
+    assert refuses(mine.counted_purse, pages | {35: bytes(4)}, 450, [DESK]), "the only credit record is torn"
+    run = lambda first, last: b"".join(pages[page] for page in range(first, last + 1))
+    assert run(48, 51)[::-1] == mine.data_key and run(52, 55)[::-1] == mine.uid_key
+    assert [pages[page].hex() for page in (41, 42, 45)] == ["02000002", "44050000", "e0000000"]
+    assert run(36, 40) == bytes(20) and pages[2][2:] == bytes(2), "no lock bits"
 
 
 # --- 5 Journal -------------------------------------------------------------------------------------------------------

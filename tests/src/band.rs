@@ -1,17 +1,21 @@
 //! Wristbands of the festival: chip models initialised as the supplier does it, and what is read from them afterwards
 //! without any box. Invariant: `Band::on_chip` looks at the chip's memory alone.
 //! Not here: who wears them (`guest`).
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use domain::{
     id::{FestivalId, WalletId},
     money::Cents,
     secrets::BandSecrets,
     wire::hex,
-    wristband::{BandKeys, ChipKind, CreditKey, PurseImage, initial_pages, layout},
+    wristband::{
+        BandKeys, ChipKind, CreditKey, IssueStep, Issuing, PurseImage, PursePages,
+        layout::{self, PurseMap},
+        tap::ChipFault,
+    },
 };
 use ed25519_dalek::SigningKey;
 use hardware::{
-    chip::{Chip, Ntag21x, NtagType, Reply, SharedBand, UidOnly},
+    chip::{Chip, Ntag21x, NtagType, Reply, SharedBand, UidOnly, UltralightAes},
     tag::Uid,
 };
 
@@ -42,13 +46,48 @@ impl Supplier {
 
     /// A band with a purse in its memory: an NTAG215.
     pub fn purse(&self, number: u32) -> Result<Band> {
-        let [a, b, c, d] = number.to_be_bytes();
-        let uid = [0x04, 0xf1, a, b, c, d, 0x80];
-        let mut chip = Chip::from(Ntag21x::new(NtagType::Ntag215, uid));
+        let uid = uid_of(0xf1, number);
+        self.issued(uid, ChipKind::Ntag215, Ntag21x::new(NtagType::Ntag215, uid))
+    }
+
+    /// A band with a purse on a chip with AES and a counter: an Ultralight AES.
+    pub fn aes_purse(&self, number: u32) -> Result<Band> {
+        let uid = uid_of(0xa5, number);
+        let mut seed = [0; 16];
+        seed[..7].copy_from_slice(&uid);
+        self.issued(uid, ChipKind::UltralightAes, UltralightAes::new(uid, seed))
+    }
+
+    /// A band whose memory only proves that it is the festival's: an NTAG213.
+    pub fn pointer(&self, number: u32) -> Result<Band> {
+        let uid = uid_of(0xd3, number);
+        let band = self.issued(uid, ChipKind::Ntag213, Ntag21x::new(NtagType::Ntag213, uid))?;
+        Ok(Band { purse: false, ..band })
+    }
+
+    fn issued(&self, uid: [u8; 7], kind: ChipKind, chip: impl Into<Chip>) -> Result<Band> {
+        // the supplier's own random numbers, which need not surprise anybody on a bench
+        let random = [[1; 16], [2; 16]];
+        let mut issuing = Issuing::new(&uid, kind, &self.secrets, &self.festival, &self.key, random);
+        let mut chip = chip.into();
         chip.enter_field();
-        for page in initial_pages(&uid, ChipKind::Ntag215, &self.secrets, &self.festival, &self.key) {
-            if chip.transmit(&layout::write(page)) != Reply::Ack {
-                bail!("a new chip refuses page {}", page.0);
+        loop {
+            match issuing.step().clone() {
+                IssueStep::Chip(command) => match chip.transmit(&command) {
+                    Reply::Data(answer) => issuing.reply(Ok(&answer)),
+                    Reply::Ack => issuing.reply(Ok(&[])),
+                    Reply::Nak(_) => issuing.reply(Err(ChipFault::Nak)),
+                    Reply::Silent => issuing.reply(Err(ChipFault::Gone)),
+                },
+                IssueStep::Reselect => {
+                    chip.leave_field();
+                    chip.enter_field();
+                    issuing.reselected();
+                }
+                IssueStep::Finished(end) => {
+                    end.with_context(|| format!("a new {kind:?} is made no band"))?;
+                    break;
+                }
             }
         }
         chip.leave_field();
@@ -57,8 +96,7 @@ impl Supplier {
 
     /// A band that has only a UID.
     pub fn uid_only(&self, number: u32) -> Band {
-        let [a, b, c, d] = number.to_be_bytes();
-        let uid = [0x04, 0xe7, a, b, c, d, 0x80];
+        let uid = uid_of(0xe7, number);
         let chip = UidOnly::new(Uid::seven(uid));
         Band { chip: SharedBand::new(chip), wallet: self.secrets.wallet(&uid), purse: false }
     }
@@ -67,6 +105,11 @@ impl Supplier {
     fn keys(&self, uid: &[u8]) -> BandKeys {
         BandKeys::new(&self.secrets, &self.festival, uid)
     }
+}
+
+fn uid_of(series: u8, number: u32) -> [u8; 7] {
+    let [a, b, c, d] = number.to_be_bytes();
+    [0x04, series, a, b, c, d, 0x80]
 }
 
 impl Band {
@@ -96,14 +139,18 @@ impl Band {
             return Ok(None);
         }
         let chip = self.chip.chip();
-        let pages = |(first, last): layout::PageRange| {
-            let range = usize::from(first) * PAGE..(usize::from(last) + 1) * PAGE;
-            chip.memory().get(range).context("the chip is too small for a purse")
+        let from_header = chip.memory().get(usize::from(layout::HEADER_PAGE) * PAGE..).unwrap_or_default();
+        let bytes = |map: &PurseMap| from_header.get(..map.length()).context("the chip is too small for a purse");
+        let pages = match &chip {
+            Chip::UltralightAes(aes) => {
+                let [_, _, spent] = aes.counters();
+                let spent = Cents::new(spent).context("a counter has 24 bits")?;
+                PursePages::ultralight_aes(bytes(&layout::ULTRALIGHT_AES)?, spent)
+            }
+            Chip::Ntag21x(_) | Chip::UidOnly(_) => PursePages::ntag21x(bytes(&layout::NTAG21X)?),
         };
-        let spent = pages(layout::SPENT_READ)?.try_into()?;
-        let credit = pages(layout::CREDIT_READ)?.try_into()?;
         let keys = supplier.keys(chip.uid().as_bytes());
-        Ok(Some(PurseImage::read(&spent, &credit, &keys, credit_keys)?))
+        Ok(Some(pages.context("the purse has another length")?.judge(&keys, credit_keys)?))
     }
 
     /// What is left on the chip by its own records.
@@ -131,10 +178,13 @@ mod tests {
         assert_eq!(copy.wallet(), band.wallet());
         copy.chip.with(|chip| {
             chip.enter_field();
-            chip.transmit_torn(&layout::write((layout::SPENT_PAGES[0], [9; 4])), 2);
+            chip.transmit_torn(&layout::write((layout::NTAG21X.spent_pages[0], [9; 4])), 2);
         });
         assert_eq!(band.balance_on_chip(&supplier, &credit).unwrap(), Some(0), "the first chip is as it was");
         assert_eq!(supplier.uid_only(1).balance_on_chip(&supplier, &credit).unwrap(), None);
         assert!(supplier.purse(2).unwrap().wallet() != band.wallet());
+        let counted = supplier.aes_purse(1).unwrap();
+        assert_eq!(counted.balance_on_chip(&supplier, &credit).unwrap(), Some(0));
+        assert_eq!(supplier.pointer(1).unwrap().balance_on_chip(&supplier, &credit).unwrap(), None);
     }
 }

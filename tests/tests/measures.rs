@@ -3,13 +3,19 @@
 use std::process::Command;
 
 /// Those that need no other program; `daemon` starts hub and boxes and is measured by hand.
-const SUBJECTS: &str = "verdicts,commits,wire,checks,snapshot,documents,ingest,boot";
-const NAMES: [&str; 15] = [
+const SUBJECTS: &str = "verdicts,commits,tap,wire,checks,snapshot,documents,ingest,boot";
+const NAMES: [&str; 21] = [
     "ticket verdict, beside the box's commit",
     "ticket verdict, beside one plain row",
     "a box's commit, one sale (p50)",
     "flushes a commit",
     "bytes written a commit",
+    "commands of a sale to a purse, after selection",
+    "sale to a purse on air, computed",
+    "whole tap over a reader at hand, beside the air",
+    "our own part of it, beside two commits",
+    "whole tap over a reader in another process, beside the air",
+    "sale to an account over a reader at hand",
     "entry on the wire, sales to accounts",
     "entry on the wire, sales to purses",
     "check of an entry in a segment",

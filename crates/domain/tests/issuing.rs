@@ -54,6 +54,8 @@ fn is_closed(chip: &Chip, kind: ChipKind) -> bool {
     };
     let config = kind.config_page();
     let free = [4, 6, 8, 17, config, config + 1].map(|page| refuses(&[WRITE, page, 1, 2, 3, 4]));
+    let lock_bits =
+        kind != ChipKind::UltralightAes || (refuses(&[WRITE, 2, 0, 0, 0xff, 0]) && refuses(&[WRITE, 3, 1, 1, 1, 1]));
     let uncounted = kind != ChipKind::UltralightAes || refuses(&[INCR_CNT, 2, 1, 0, 0, 0]);
     if kind != ChipKind::UltralightAes {
         chip.leave_field();
@@ -62,7 +64,7 @@ fn is_closed(chip: &Chip, kind: ChipKind) -> bool {
         let locked = matches!(chip.transmit(&[WRITE, config, 4, 0, 0, 0xff]), Reply::Nak(_));
         return locked && free == [true; 6];
     }
-    free == [true; 6] && uncounted && chip.memory()[0x2a * 4..0x2a * 4 + 4] == [0x44, 5, 0, 0]
+    free == [true; 6] && uncounted && lock_bits && chip.memory()[0x2a * 4..0x2a * 4 + 4] == [0x44, 5, 0, 0]
 }
 
 #[test]

@@ -169,3 +169,56 @@ fn a_sale_that_is_refused_after_a_carry_says_what_arrived() {
     assert_eq!(tap.carried().map(|carried| carried.amount), Some(cents(2_000)));
     assert_eq!(chip.image().balance(cents(0)), cents(10_500));
 }
+
+/// The C that takes the place of the one on the chip, for a payout in cash.
+fn supersede(chip: &Chip) -> TapRequest {
+    let image = chip.image();
+    TapRequest::Supersede { key: credit_key(), head: (image.record().tap_counter, image.base()) }
+}
+
+#[test]
+fn after_a_payout_in_cash_no_box_can_write_what_the_hub_had_signed() {
+    let (mut chip, mut bar, mut desk) = used_band();
+    let record = offer(&chip);
+    let before = chip.image();
+    let request = supersede(&chip);
+    done(&desk.tap(&mut chip, request, Fault::None));
+    let after = chip.image();
+    assert_eq!((after.credit().credits, after.record().spent), (before.credit().credits, before.record().spent));
+    assert_eq!(after.credit().link, before.credit_id());
+    done_of(tap(&mut bar, &mut chip, record, sale(100, None), Fault::None));
+    assert_eq!(sums(&bar).0, 0, "nothing was carried");
+    let refused = tap(&mut bar, &mut chip, record, TapRequest::Carry { record }, Fault::None);
+    assert!(matches!(refused, End::Outcome(TapOutcome::Refused(TapRefusal::CreditOutdated))), "{refused:?}");
+}
+
+fn done_of(end: End) {
+    assert!(matches!(end, End::Outcome(TapOutcome::Done { .. })), "{end:?}");
+}
+
+#[test]
+fn nothing_is_paid_out_for_a_band_that_another_box_wrote_to_unheard() {
+    let (mut chip, mut bar, mut desk) = used_band();
+    let known = supersede(&chip);
+    let record = offer(&chip);
+    // the C′ reached the band at a bar that is cut off
+    done_of(tap(&mut bar, &mut chip, record, sale(100, None), Fault::None));
+    let ran = desk.tap(&mut chip, known, Fault::None);
+    assert!(matches!(ran.end, End::Outcome(TapOutcome::Refused(TapRefusal::Unheard))), "{:?}", ran.end);
+    assert_eq!(chip.image().credit_bytes(), record);
+}
+
+#[test]
+fn a_payout_torn_anywhere_leaves_the_credits_as_they_were() {
+    let (clean, _, desk) = used_band();
+    let whole = desk.clone().tap(&mut clean.clone(), supersede(&clean), Fault::None).commands.len();
+    for command in 0..whole {
+        for moment in MOMENTS {
+            let (mut chip, mut till) = (clean.clone(), desk.clone());
+            till.tap(&mut chip, supersede(&clean), Fault::Pulled(command, moment));
+            done(&till.tap(&mut chip, TapRequest::ClosingRead, Fault::None));
+            assert_eq!(chip.image().credit().credits, clean.image().credit().credits, "{command} {moment:?}");
+            assert!(till.open().is_empty());
+        }
+    }
+}

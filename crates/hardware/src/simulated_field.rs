@@ -14,7 +14,8 @@ use crate::{
     air_time,
     chip::{Reply, SharedBand},
     fault::{Exchange, Fault, Presentation},
-    tag::{TagKind, Uid},
+    signal::Signal,
+    tag::{MAX_EXCHANGE, ReaderError, Tag, TagKind, TagReader, Uid},
 };
 
 /// Commands that are remembered since they were last asked for.
@@ -223,6 +224,59 @@ impl SimulatedField {
     }
 }
 
+/// A reader without a bus, a library or a process between the box and the field: what others are measured beside.
+#[derive(Debug)]
+pub struct DirectReader {
+    field: SimulatedField,
+    reported: Option<(Selected, Tag)>,
+}
+
+impl DirectReader {
+    /// A reader of this field.
+    pub fn new(field: &SimulatedField) -> Self {
+        Self { field: field.clone(), reported: None }
+    }
+}
+
+impl TagReader for DirectReader {
+    fn poll_tag(&mut self) -> Result<Option<Tag>, ReaderError> {
+        if let Some((selected, tag)) = self.reported.take() {
+            self.reported = self.field.still_has(&selected).then_some((selected, tag));
+            return Ok(self.reported.map(|(_, tag)| tag));
+        }
+        let Some(selected) = self.field.select() else { return Ok(None) };
+        // asked for as a real driver must
+        let kind = match self.field.exchange(&[0x60]) {
+            Exchange::Reply(Reply::Data(version)) => TagKind::from_version(&version),
+            Exchange::Reply(_) | Exchange::LineError | Exchange::Left | Exchange::Unplugged => TagKind::Other,
+        };
+        let tag = Tag { uid: selected.uid, kind };
+        self.reported = Some((selected, tag));
+        Ok(Some(tag))
+    }
+
+    fn transceive(&mut self, command: &[u8]) -> Result<Vec<u8>, ReaderError> {
+        if command.len() > MAX_EXCHANGE {
+            return Err(ReaderError::Malformed);
+        }
+        if self.reported.is_none() {
+            return Err(ReaderError::TagGone);
+        }
+        match self.field.exchange(command) {
+            Exchange::Reply(Reply::Data(bytes)) => Ok(bytes),
+            Exchange::Reply(Reply::Ack) => Ok(Vec::new()),
+            Exchange::Reply(Reply::Nak(code)) => Err(ReaderError::Nak(code)),
+            Exchange::Reply(Reply::Silent) | Exchange::Left => Err(ReaderError::TagGone),
+            Exchange::LineError => Err(ReaderError::Malformed),
+            Exchange::Unplugged => Err(ReaderError::Unplugged),
+        }
+    }
+
+    fn signal(&mut self, _: Signal) -> Result<(), ReaderError> {
+        Ok(())
+    }
+}
+
 impl Shared {
     fn tell(&self, mut state: MutexGuard<'_, State>) {
         state.generation = state.generation.wrapping_add(1);
@@ -287,6 +341,22 @@ mod tests {
         assert!(spent.air > Duration::from_millis(12) && spent.air < Duration::from_millis(16), "{:?}", spent.air);
         field.take_away();
         assert_eq!(field.select(), None);
+    }
+
+    #[test]
+    fn a_direct_reader_sees_what_lies_there_until_it_leaves() {
+        let field = SimulatedField::new();
+        let mut reader = DirectReader::new(&field);
+        assert_eq!(reader.poll_tag(), Ok(None));
+        field.present(&band(1), Vec::new());
+        let tag = reader.poll_tag().unwrap().unwrap();
+        assert_eq!(tag.kind, TagKind::Ntag215);
+        assert_eq!(reader.transceive(&[WRITE, 9, 1, 2, 3, 4]), Ok(Vec::new()));
+        assert_eq!(reader.poll_tag(), Ok(Some(tag)));
+        field.present(&band(2), Vec::new());
+        assert_eq!(reader.transceive(&[0x60]), Err(ReaderError::TagGone), "a command never reaches another band");
+        assert_eq!(reader.poll_tag(), Ok(None));
+        assert_ne!(reader.poll_tag().unwrap().unwrap().uid, tag.uid);
     }
 
     #[test]

@@ -113,12 +113,9 @@ extern "C" fn wait_for_event(lun: Dword, timeout_ms: c_int) -> Response {
     let Some(reader) = reader(lun) else { return NO_SUCH_DEVICE };
     let patience = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
     match reader.wait_event(patience) {
-        Ok(_) => SUCCESS,
-        Err(_) => {
-            // pcscd asks at once whether a tag is there, and hears then that the reader is away
-            std::thread::sleep(Duration::from_millis(20));
-            SUCCESS
-        }
+        Ok(()) => SUCCESS,
+        // pcscd pauses before it asks again
+        Err(_) => COMMUNICATION_ERROR,
     }
 }
 

@@ -7,13 +7,15 @@ use std::{
     os::{fd::AsFd, unix::net::UnixStream},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// How long the reader may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Pause between two attempts to reach a reader that is away.
+const RETRY: Duration = Duration::from_millis(20);
 /// Code of an answer that says yes.
 const YES: u8 = 0;
 
@@ -76,25 +78,35 @@ impl RemoteReader {
         answered
     }
 
-    /// Waits for an event; `Ok(false)`: none came in time. An error says that the reader is away.
-    pub(crate) fn wait_event(&self, patience: Duration) -> io::Result<bool> {
-        let events = lock(&self.events).clone();
-        let mut watched = vec![PollFd::from_borrowed_fd(self.wake.0.as_fd(), PollFlags::IN)];
-        watched.extend(events.as_ref().map(|events| PollFd::from_borrowed_fd(events.as_fd(), PollFlags::IN)));
-        let timeout = Timespec::try_from(patience).map_err(io::Error::other)?;
-        if poll(&mut watched, Some(&timeout))? == 0 {
-            return Ok(false);
-        }
-        let mut bytes = [0; 64];
-        if watched.first().is_some_and(|wake| wake.revents().contains(PollFlags::IN)) {
-            (&self.wake.0).read(&mut bytes)?;
-            return Ok(false);
-        }
-        match events.as_deref().map(|mut events| events.read(&mut bytes)) {
-            Some(Ok(length)) if length > 0 => Ok(true),
-            Some(_) | None => {
-                *lock(&self.events) = None;
-                Err(io::ErrorKind::NotConnected.into())
+    /// Waits until something may have changed: a tag came or went, the reader went away or is back, somebody asked to stop
+    /// waiting, or `patience` is over.
+    pub(crate) fn wait_event(&self, patience: Duration) -> io::Result<()> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let events = lock(&self.events).clone();
+            let left = deadline.saturating_duration_since(Instant::now());
+            let wait = if events.is_some() { left } else { left.min(RETRY) };
+            let mut watched = vec![PollFd::from_borrowed_fd(self.wake.0.as_fd(), PollFlags::IN)];
+            watched.extend(events.as_ref().map(|events| PollFd::from_borrowed_fd(events.as_fd(), PollFlags::IN)));
+            let timeout = Timespec::try_from(wait).map_err(io::Error::other)?;
+            poll(&mut watched, Some(&timeout))?;
+            let mut bytes = [0; 64];
+            if watched.first().is_some_and(|wake| wake.revents().contains(PollFlags::IN)) {
+                // one or several asked: all of them are answered
+                return (&self.wake.0).read(&mut bytes).map(drop);
+            }
+            let told = watched.get(1).is_some_and(|events| !events.revents().is_empty());
+            match events.as_deref() {
+                Some(mut line) if told => {
+                    if !line.read(&mut bytes).is_ok_and(|length| length > 0) {
+                        *lock(&self.events) = None;
+                    }
+                    return Ok(());
+                }
+                // pcscd sleeps a second over a reader that is away, so it is told only once it is back
+                None if self.reach(&mut lock(&self.questions)).is_ok() => return Ok(()),
+                Some(_) | None if left.is_zero() => return Ok(()),
+                Some(_) | None => {}
             }
         }
     }

@@ -140,6 +140,7 @@ pub const REASON_CODES: &[&str] = &[
     "band.counter_exhausted",
     "band.credits_exhausted",
     "band.credit_outdated",
+    "band.unheard",
     "band.refused_write",
     "band.counter_used",
     "band.config_locked",

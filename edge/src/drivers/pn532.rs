@@ -74,9 +74,11 @@ fn lock_port(port: &Path) -> Result<File, ReaderError> {
         .write(true)
         .custom_flags(i32::try_from(flags.bits()).unwrap_or_default())
         .open(port)
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => ReaderError::Unplugged,
-            _ => ReaderError::Io(format!("{}: {error}", port.display())),
+        .map_err(|error| {
+            if error.kind() == std::io::ErrorKind::NotFound {
+                return ReaderError::Unplugged;
+            }
+            ReaderError::Io(format!("{}: {error}", port.display()))
         })?;
     flock(&file, FlockOperation::NonBlockingLockExclusive)
         .map_err(|_| ReaderError::Io(format!("{} is used by another program", port.display())))?;

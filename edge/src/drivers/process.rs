@@ -88,7 +88,7 @@ impl ReaderProcess {
     }
 
     /// The child's process id.
-    #[cfg(test)]
+    #[cfg(all(test, any(feature = "pcsc", feature = "pn532")))]
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }

@@ -6,9 +6,9 @@ use domain::{
     money::Cents,
     wire::hex,
     wristband::{
-        BandKeys, CREDIT_RECORD_LEN, ChipKind, CreditId, CreditKey, CreditRecord, PurseFault, PurseImage, RecordId,
+        BandKeys, CREDIT_RECORD_LEN, ChipKind, CreditId, CreditKey, CreditRecord, PurseFault, PursePages, RecordId,
         SPENT_RECORD_LEN, SpentRecord, check_pointer,
-        layout::{self, CREDIT_PAGES, SPENT_PAGES},
+        layout::{self, PurseMap},
     },
 };
 
@@ -29,6 +29,7 @@ pub(super) fn report(dump: &Dump, sources: &Sources) -> Result<Report, Unreadabl
         Some(ChipKind::Ntag213) => "NTAG213",
         Some(ChipKind::Ntag215) => "NTAG215",
         Some(ChipKind::Ntag216) => "NTAG216",
+        Some(ChipKind::UltralightAes) => "MIFARE Ultralight AES",
         None => "?",
     };
     facts.put("chip", "puce", "chip", Fact::Text(chip.into()));
@@ -61,8 +62,14 @@ pub(super) fn report(dump: &Dump, sources: &Sources) -> Result<Report, Unreadabl
     let band = band.map(|(band, _)| band);
     match BandProfile::from_byte(header[3]) {
         Some(BandProfile::Pointer) => pointer(&mut report, dump, band.as_ref(), sources).ok_or_else(cut)?,
-        Some(BandProfile::Ntag21x) => purse(&mut report, dump, band.as_ref(), sources).ok_or_else(cut)?,
-        Some(BandProfile::Uid | BandProfile::UltralightAes) | None => {
+        Some(BandProfile::Ntag21x) => {
+            purse(&mut report, dump, &layout::NTAG21X, band.as_ref(), sources).ok_or_else(cut)?;
+        }
+        Some(BandProfile::UltralightAes) => {
+            counted(&mut report, dump);
+            purse(&mut report, dump, &layout::ULTRALIGHT_AES, band.as_ref(), sources).ok_or_else(cut)?;
+        }
+        Some(BandProfile::Uid) | None => {
             report.bad("band.profile", "Profil inconnu.", "A profile that this tool does not know.");
         }
     }
@@ -102,15 +109,44 @@ fn pointer(report: &mut Report, dump: &Dump, band: Option<&BandKeys>, sources: &
     Some(())
 }
 
-fn purse(report: &mut Report, dump: &Dump, band: Option<&BandKeys>, sources: &Sources) -> Option<()> {
+/// The chip's counter, which says what is spent, and what a dump without it can show.
+fn counted(report: &mut Report, dump: &Dump) {
+    match dump.counter {
+        Some(counter) => {
+            report.facts.put("counter", "compteur de la puce", "chip counter", Fact::Money(counter.as_i64()))
+        }
+        None => report.note(
+            "band.no_counter",
+            "Cette copie n'a pas le compteur de la puce : le solde ne peut pas être prouvé.",
+            "This dump does not have the chip's counter: the balance cannot be proven.",
+        ),
+    }
+}
+
+/// The pages as the chip's map has them; `None` in `Some` where the counter that goes with them is missing.
+fn pages(dump: &Dump, map: &'static PurseMap) -> Option<Option<PursePages>> {
+    let bytes = dump.pages.get(usize::from(layout::HEADER_PAGE)..)?.as_flattened().get(..map.length())?;
+    Some(match (map.profile, dump.counter) {
+        (BandProfile::UltralightAes, Some(counter)) => PursePages::ultralight_aes(bytes, counter),
+        (BandProfile::UltralightAes, None) => None,
+        _ => PursePages::ntag21x(bytes),
+    })
+}
+
+fn purse(
+    report: &mut Report,
+    dump: &Dump,
+    map: &'static PurseMap,
+    band: Option<&BandKeys>,
+    sources: &Sources,
+) -> Option<()> {
     let keys = sources.credit_keys();
-    let spent_read = dump.bytes::<{ layout::SPENT_READ_LEN }>(layout::SPENT_READ.0)?;
-    let credit_read = dump.bytes::<{ layout::CREDIT_READ_LEN }>(layout::CREDIT_READ.0)?;
-    let image = band.map(|band| PurseImage::read(&spent_read, &credit_read, band, &keys));
+    let pages = pages(dump, map)?;
+    let image = band.zip(pages).map(|(band, pages)| pages.judge(band, &keys));
     let in_force = image.as_ref().and_then(|image| image.as_ref().ok()).map(|image| (image.base(), image.credit_id()));
     let mut torn = Vec::new();
     let mut slots = Vec::new();
-    for (number, page) in SPENT_PAGES.into_iter().enumerate() {
+    for (number, page) in map.spent_pages.into_iter().enumerate() {
         let bytes = dump.bytes::<SPENT_RECORD_LEN>(page)?;
         let good = band.map(|band| SpentRecord::open(&bytes, band).is_some());
         let force = in_force.map(|(base, _)| good == Some(true) && RecordId::of(&bytes) == base);
@@ -121,7 +157,7 @@ fn purse(report: &mut Report, dump: &Dump, band: Option<&BandKeys>, sources: &So
     }
     report.facts.put("spent_slots", "dépensé, place", "spent slot", Fact::List(slots));
     let mut slots = Vec::new();
-    for (number, page) in CREDIT_PAGES.into_iter().enumerate() {
+    for (number, page) in map.credit_pages.iter().copied().enumerate() {
         let bytes = dump.bytes::<CREDIT_RECORD_LEN>(page)?;
         let signer = band.map(|band| signed_by(&bytes, band, &keys));
         let force = in_force.map(|(_, id)| CreditId::of(&bytes) == id);
@@ -245,6 +281,11 @@ fn judge(report: &mut Report, fault: PurseFault) {
             "band.unusable",
             "Aucun enregistrement valable : lecture à refaire, sinon bureau des bracelets.",
             "No valid record: read it again, else go to the wristband desk.",
+        ),
+        PurseFault::CreditTorn => (
+            "band.credit_torn",
+            "Le dernier rechargement s'est interrompu : à reprendre au guichet qui l'a commencé.",
+            "The last top-up broke off: it is completed at the desk that began it.",
         ),
         PurseFault::RolledBack => (
             "band.rolled_back",

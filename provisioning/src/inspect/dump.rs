@@ -1,11 +1,11 @@
-//! Memory dumps of NTAG213, 215 and 216, as readers and phones write them.
+//! Memory dumps of NTAG213, 215, 216 and Ultralight AES, as readers and phones write them.
 //! Invariant: a page comes from one place of the input; what cannot be read is refused with its line or offset.
 //! Not here: what the pages mean (`band`).
 //!
-//! Formats: raw pages of 4 bytes (45, 135 or 231 of them), Proxmark's binary (56 bytes before the pages), one
-//! hexadecimal text, a line a page (`04: 01 02 03 04`, `[04] . 01:02:03 04`, `4/0x04 | 01 02 03 04 |`, `Page 4: …`,
+//! Formats: raw pages of 4 bytes (45, 135, 231 or 60 of them), our own (`formats.md`, section 4: the chip's code before
+//! the pages, signature and counters behind them), Proxmark's binary (56 bytes before the pages), one hexadecimal text, a line a page (`04: 01 02 03 04`, `[04] . 01:02:03 04`, `4/0x04 | 01 02 03 04 |`, `Page 4: …`,
 //! or 8 digits alone), Proxmark's JSON (`blocks`).
-use domain::wristband::ChipKind;
+use domain::{money::Cents, wristband::ChipKind};
 
 use super::Unreadable;
 
@@ -14,7 +14,17 @@ pub(super) const PAGE: usize = 4;
 /// Bytes before the pages in Proxmark's binary dumps of these chips.
 const PROXMARK_HEAD: usize = 56;
 /// Chips and their pages.
-const CHIPS: [(ChipKind, usize); 3] = [(ChipKind::Ntag213, 45), (ChipKind::Ntag215, 135), (ChipKind::Ntag216, 231)];
+const CHIPS: [(ChipKind, usize); 4] =
+    [(ChipKind::Ntag213, 45), (ChipKind::Ntag215, 135), (ChipKind::Ntag216, 231), (ChipKind::UltralightAes, 60)];
+/// Our own dumps: the code in front, and what follows the pages.
+const OWN: [(u8, ChipKind, usize); 4] = [
+    (2, ChipKind::Ntag213, 33),
+    (3, ChipKind::Ntag215, 33),
+    (4, ChipKind::Ntag216, 33),
+    (7, ChipKind::UltralightAes, 79),
+];
+/// Where the counter that says what was spent stands in what follows the pages of an Ultralight AES.
+const OWN_COUNTER: usize = 48 + 6;
 /// The pages that a purse uses; fewer are no dump of a band.
 const FEWEST: usize = 24;
 
@@ -25,6 +35,8 @@ pub(super) struct Dump {
     pub(super) pages: Vec<[u8; PAGE]>,
     /// How it was written.
     pub(super) format: &'static str,
+    /// The chip's counter of what was spent, where the format has it.
+    pub(super) counter: Option<Cents>,
 }
 
 impl Dump {
@@ -61,9 +73,26 @@ pub(super) fn looks_raw(bytes: &[u8]) -> bool {
 fn raw(bytes: &[u8]) -> Option<Dump> {
     let of = |bytes: &[u8], format| {
         let known = CHIPS.iter().any(|(_, pages)| pages.saturating_mul(PAGE) == bytes.len());
-        known.then(|| Dump { pages: bytes.as_chunks::<PAGE>().0.to_vec(), format })
+        known.then(|| Dump { pages: bytes.as_chunks::<PAGE>().0.to_vec(), format, counter: None })
     };
-    of(bytes, "raw").or_else(|| of(bytes.get(PROXMARK_HEAD..)?, "proxmark binary"))
+    let proxmark = || of(bytes.get(PROXMARK_HEAD..)?, "proxmark binary");
+    own(bytes).or_else(|| of(bytes, "raw")).or_else(proxmark)
+}
+
+/// What `Chip::dump` of the chip models writes.
+fn own(bytes: &[u8]) -> Option<Dump> {
+    let (code, rest) = bytes.split_first()?;
+    let (_, kind, tail) = OWN.iter().find(|(known, ..)| known == code)?;
+    let (_, pages) = CHIPS.iter().find(|(chip, _)| chip == kind)?;
+    let (memory, behind) = rest.split_at_checked(pages.saturating_mul(PAGE))?;
+    if behind.len() != *tail {
+        return None;
+    }
+    let counter = match (kind, behind.get(OWN_COUNTER..)?) {
+        (ChipKind::UltralightAes, [a, b, c, ..]) => Cents::new(u32::from_le_bytes([*a, *b, *c, 0])),
+        _ => None,
+    };
+    Some(Dump { pages: memory.as_chunks::<PAGE>().0.to_vec(), format: "own", counter })
 }
 
 /// Reads raw bytes as a dump, whole or cut behind page 23 or later.
@@ -82,7 +111,7 @@ pub(super) fn from_bytes(bytes: &[u8]) -> Result<Dump, Unreadable> {
     if pages.len() < FEWEST {
         return Err(Unreadable::at("band", bytes.len(), "it ends before page 24: a band's records are not in it"));
     }
-    Ok(Dump { pages: pages.to_vec(), format: "raw" })
+    Ok(Dump { pages: pages.to_vec(), format: "raw", counter: None })
 }
 
 /// Reads a text as a dump; `None` where no line of it looks like a page.

@@ -4,8 +4,8 @@ use domain::{
     money::{Cents, Currency},
     trust::Founding,
     wristband::{
-        BandKeys, ChipKind, CreditKey, CreditRecord, PurseImage, RecordId, SPENT_RECORD_LEN, SpentRecord,
-        initial_pages, layout,
+        BandKeys, ChipKind, CreditId, CreditKey, CreditRecord, PurseImage, PursePages, RecordId, SPENT_RECORD_LEN,
+        SpentRecord, initial_pages, layout,
     },
 };
 use ed25519_dalek::SigningKey;
@@ -165,7 +165,7 @@ impl Bench {
         memory[..9].copy_from_slice(&[4, 0x78, 0x2e, 0x88 ^ 4 ^ 0x78 ^ 0x2e, 0x21, 0x80, 0x1d, 0x80, 0x21 ^ 0x1d]);
         memory[12..16].copy_from_slice(&[0xe1, 0x10, 0x3e, 0]);
         let mut bench = Self { temp, memory };
-        bench.write(initial_pages(&UID, ChipKind::Ntag215, &secrets, &festival.id(), &key));
+        bench.write(initial_pages(&UID, ChipKind::Ntag215, &secrets, &festival.id(), &key).unwrap());
         let band = BandKeys::new(&secrets, &festival.id(), &UID);
         let before = bench.image(&band, &key);
         let credit = CreditRecord::sign(cents(6_000), 1, before.credit_id(), &key, band.festival(), band.wallet());
@@ -191,7 +191,7 @@ impl Bench {
         let public = key.verifying_key().to_bytes();
         let keys = [CreditKey { id: key_id(&public), public, revoked: false }];
         let dump = dump::from_bytes(&self.memory).unwrap();
-        PurseImage::read(&dump.bytes(4).unwrap(), &dump.bytes(18).unwrap(), band, &keys).unwrap()
+        PursePages::ntag21x(&dump.bytes::<208>(4).unwrap()).unwrap().judge(band, &keys).unwrap()
     }
 
     fn sources(&self) -> Sources {
@@ -245,6 +245,63 @@ fn a_torn_slot_is_named_and_the_slot_before_it_counts() {
     bench.memory[8 * 4] ^= 1;
     let report = file(&bench.memory, None, &bench.sources()).unwrap();
     assert_eq!(report.notes.iter().find(|note| note.bad).map(|note| note.code), Some("band.unusable"));
+}
+
+/// The same band on an Ultralight AES: topped up with 60.00, 4.50 spent.
+fn counted(bench: &Bench) -> Vec<u8> {
+    let festival = Festival::open(&bench.temp.path().join("f")).unwrap();
+    let secrets = festival.band_secrets().unwrap();
+    let key = files::read_key(&bench.temp.path().join("hub/keys/credit-online.key")).unwrap();
+    let band = BandKeys::new(&secrets, &festival.id(), &UID);
+    let mut memory = bench.memory[..12].to_vec();
+    memory.resize(240, 0);
+    let mut write = |pages: Vec<layout::PageWrite>| {
+        for (page, bytes) in pages {
+            memory[usize::from(page) * 4..][..4].copy_from_slice(&bytes);
+        }
+    };
+    let blank = initial_pages(&UID, ChipKind::UltralightAes, &secrets, &festival.id(), &key).unwrap();
+    write(blank);
+    let first = CreditId::default();
+    let credit = CreditRecord::sign(cents(6_000), 1, first, &key, band.festival(), band.wallet());
+    let record = SpentRecord {
+        tap_counter: 1,
+        spent: cents(450),
+        credit_seq: 1,
+        box_number: BoxNumber(3),
+        link: RecordId([0; 4]),
+    };
+    write(layout::page_writes(17, &credit));
+    write(layout::page_writes(12, &record.seal(&band)));
+    memory
+}
+
+fn with_counter(memory: &[u8], counter: u8, high: u8) -> Vec<u8> {
+    let mut tail = vec![0; 79];
+    (tail[54], tail[55]) = (counter, high);
+    [&[7], memory, &tail].concat()
+}
+
+#[test]
+fn a_band_with_a_counter_is_proven_with_its_counter_only() {
+    let bench = Bench::new();
+    let memory = counted(&bench);
+    let report = file(&with_counter(&memory, 0xc2, 1), None, &bench.sources()).unwrap();
+    assert_eq!((report.kind, report.standing()), ("band", Standing::Proven), "{:?}", report.notes);
+    assert_eq!(fact(&report, "chip"), Some(&Fact::Text("MIFARE Ultralight AES".into())));
+    assert_eq!(
+        (fact(&report, "balance"), fact(&report, "counter")),
+        (Some(&Fact::Money(5_550)), Some(&Fact::Money(450)))
+    );
+    let uncounted = file(&memory, None, &bench.sources()).unwrap();
+    assert_eq!((uncounted.standing(), fact(&uncounted, "balance")), (Standing::Unproven, None));
+    assert!(uncounted.notes.iter().any(|note| note.code == "band.no_counter"));
+    let other = file(&with_counter(&memory, 0xc3, 1), None, &bench.sources()).unwrap();
+    assert_eq!(other.notes.iter().find(|note| note.bad).map(|note| note.code), Some("band.tampered"));
+    let mut torn = memory;
+    torn[35 * 4] ^= 1;
+    let torn = file(&with_counter(&torn, 0xc2, 1), None, &bench.sources()).unwrap();
+    assert_eq!(torn.notes.iter().find(|note| note.bad).map(|note| note.code), Some("band.credit_torn"));
 }
 
 #[test]

@@ -15,7 +15,7 @@ struct Arguments {
     /// Fewer rounds, for CI.
     #[arg(long)]
     quick: bool,
-    /// These subjects only (verdicts, commits, wire, checks, snapshot, documents, ingest, boot, daemon).
+    /// These subjects only (verdicts, commits, tap, wire, checks, snapshot, documents, ingest, boot, daemon).
     #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(measure::subjects()))]
     only: Vec<String>,
     /// Writes docs/performance.md and docs/performance.svg as well.

@@ -9,6 +9,7 @@ mod ingest;
 pub mod report;
 mod segment;
 mod snapshot;
+mod tap;
 mod ticket;
 mod verify;
 
@@ -118,9 +119,10 @@ impl Size {
 type Subject = (&'static str, fn(Size) -> Result<Vec<Row>>);
 
 /// Everything that can be measured.
-const SUBJECTS: [Subject; 9] = [
+const SUBJECTS: [Subject; 10] = [
     ("verdicts", ticket::rows),
     ("commits", commit::rows),
+    ("tap", tap::rows),
     ("wire", segment::rows),
     ("checks", verify::rows),
     ("snapshot", snapshot::rows),

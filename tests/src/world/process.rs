@@ -42,6 +42,9 @@ impl Programs {
         // with this package among them, so that what both need is built once and not with two sets of features
         build.args(["build", "-p", "evening", "-p", "edge", "-p", "sync-hub", "-p", "provisioning"]);
         build.args(["--bin", "edge", "--bin", "sync-hub", "--bin", "provision"]);
+        if cfg!(feature = "appliance") {
+            build.args(["--features", "evening/appliance"]);
+        }
         // what `cargo run` tells this program about itself would make build scripts run anew
         let own = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
         for (name, _) in std::env::vars_os() {

@@ -21,7 +21,9 @@ pub fn totals_of(entry: &Entry, intent: Option<&Entry>) -> TillTotals {
             let Ok(Detail::TopUp(top_up)) = Detail::of(entry) else { return none };
             let fees = top_up.fee.as_i64();
             let by_card = if top_up.means == Means::Card { cents.saturating_add(fees) } else { 0 };
-            TillTotals { top_ups: 1, credited: cents, fees, by_card, ..none }
+            // one of nothing only takes the place of what the hub had signed (`TapRequest::Supersede`)
+            let top_ups = u32::from(cents > 0 || fees > 0);
+            TillTotals { top_ups: top_ups.into(), credited: cents, fees, by_card, ..none }
         }
         Kind::REFUND if moves(&[Effect::Debit, Effect::Repay]) => TillTotals { refunded: cents, ..none },
         Kind::CORRECTION_PLUS if moves(&[Effect::Credit, Effect::Owe]) => TillTotals { corrected_plus: cents, ..none },

@@ -20,8 +20,8 @@ use crate::{
 
 /// ACCESS of an NTAG21x: reading free, no limit of attempts. VCTID 05h stays as delivered.
 const NTAG_ACCESS: [u8; 4] = [0, 5, 0, 0];
-/// CFG0 of an Ultralight AES: SEC_MSG_ACT, and AUTH0 = 4: from there on writing needs the key.
-const AES_CFG0: [u8; 4] = [0x02, 0, 0, HEADER_PAGE];
+/// CFG0 of an Ultralight AES: SEC_MSG_ACT, and AUTH0 = 2: from there on, lock bits included, writing needs the key.
+const AES_CFG0: [u8; 4] = [0x02, 0, 0, 2];
 /// CFG1 of an Ultralight AES: reading free, counter 2 read freely and incremented with the key only, no limit of
 /// attempts.
 const AES_CFG1: [u8; 4] = [0x04, 5, 0, 0];

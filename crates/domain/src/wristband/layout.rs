@@ -5,8 +5,8 @@
 //! Purse (215, 216): pages 4–6 header, 7 zero, S slots at 8 and 13, C slots at 18 and 37, to page 55.
 //! Purse (Ultralight AES): pages 4–6 header, S slots at 7 and 12, the one C slot at 17, to page 35.
 //! Pointer (213): pages 4–6 header, 7 key id, 8–23 signature.
-//! Password or key guard writing from page 4 on, configuration included; reading is free, since records prove
-//! themselves and a till that reads does not have to show that it knows the password.
+//! The password guards writing from page 4 on, the key from the lock bits on, configuration included; reading is free,
+//! since records prove themselves and a till that reads does not have to show that it knows the password.
 //! Invariant: a page number is written here and nowhere else.
 //! Not here: what the records say (`record`), which one is in force (`purse`).
 use alloc::vec::Vec;

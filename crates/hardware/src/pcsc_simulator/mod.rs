@@ -19,6 +19,7 @@
 //! Left out: ISO/IEC 14443-4, contact cards, more than one slot.
 
 mod acr122u;
+pub mod daemon;
 mod transparent;
 
 use std::{

@@ -81,7 +81,7 @@ fn find(bytes: &[u8]) -> Found {
         [length, sum, ..] if length.wrapping_add(*sum) == 0 => (usize::from(*length), 2),
         [_, _, ..] => return Found::Skip(start + 2),
     };
-    if length < 2 || length > MAX_BUFFERED / 2 {
+    if !(2..=MAX_BUFFERED / 2).contains(&length) {
         return Found::Skip(start + 2);
     }
     let Some(data) = body.get(header..header + length + 1) else { return Found::Wait };

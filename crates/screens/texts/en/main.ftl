@@ -461,6 +461,7 @@ band-behind_ledger = The band shows less spent than the books: a memory page has
 band-counter_exhausted = This band has reached its last tap. Nothing was charged: give the guest a new band at the desk.
 band-credits_exhausted = This band has been topped up as often as it can be. No money was taken: give the guest a new band at the desk.
 band-credit_outdated = The credit from the hub does not fit what is on the band any more. Nothing changed: it will be signed again.
+band-unheard = Another box wrote to this band, and this box has not heard of it yet. Nothing was paid out: try again when this box has heard from the hub.
 band-refused_write = The band refused to be written. Nothing was charged: try again, then give the guest a new band.
 band-counter_used = This chip was a wristband before: its counter cannot be set back. It was left as it is: take a new chip.
 band-config_locked = The configuration of this chip is locked and not as a wristband needs it. It was left as it is: take a new chip.

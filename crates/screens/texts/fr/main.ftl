@@ -461,6 +461,7 @@ band-behind_ledger = Le bracelet affiche moins de dépenses que les comptes : un
 band-counter_exhausted = Ce bracelet a atteint son dernier passage. Rien n'a été débité : remettez un nouveau bracelet au guichet.
 band-credits_exhausted = Ce bracelet ne peut plus être rechargé. Aucun argent n'a été encaissé : remettez un nouveau bracelet au guichet.
 band-credit_outdated = Le crédit venu du serveur ne correspond plus au bracelet. Rien n'a changé : il sera signé de nouveau.
+band-unheard = Un autre boîtier a écrit sur ce bracelet, et celui-ci n'en a pas encore entendu parler. Rien n'a été rendu : réessayez quand ce boîtier aura des nouvelles du serveur.
 band-refused_write = Le bracelet a refusé l'écriture. Rien n'a été débité : réessayez, puis remettez un nouveau bracelet.
 band-counter_used = Cette puce a déjà été un bracelet : son compteur ne revient pas en arrière. Elle reste comme elle est : prenez une puce neuve.
 band-config_locked = La configuration de cette puce est verrouillée et ne convient pas à un bracelet. Elle reste comme elle est : prenez une puce neuve.

@@ -127,20 +127,27 @@ fn choose(names: &[CString], wanted: Option<&str>) -> Option<CString> {
 
 /// What an error of PC/SC means for a tap.
 fn failed(error: Error) -> ReaderError {
-    match error {
+    let is_of_tag = matches!(
+        error,
         Error::RemovedCard
-        | Error::ResetCard
-        | Error::NoSmartcard
-        | Error::UnresponsiveCard
-        | Error::UnpoweredCard
-        | Error::UnsupportedCard
-        | Error::NotTransacted
-        | Error::CommDataLost
-        | Error::CommError
-        | Error::ProtoMismatch => ReaderError::TagGone,
-        Error::ReaderUnavailable | Error::UnknownReader | Error::NoReadersAvailable => ReaderError::Unplugged,
-        Error::SharingViolation => ReaderError::Io("PC/SC: another program uses the reader".into()),
-        error => ReaderError::Io(format!("PC/SC: {error}")),
+            | Error::ResetCard
+            | Error::NoSmartcard
+            | Error::UnresponsiveCard
+            | Error::UnpoweredCard
+            | Error::UnsupportedCard
+            | Error::NotTransacted
+            | Error::CommDataLost
+            | Error::CommError
+            | Error::ProtoMismatch
+    );
+    if is_of_tag {
+        ReaderError::TagGone
+    } else if matches!(error, Error::ReaderUnavailable | Error::UnknownReader | Error::NoReadersAvailable) {
+        ReaderError::Unplugged
+    } else if error == Error::SharingViolation {
+        ReaderError::Io("PC/SC: another program uses the reader".into())
+    } else {
+        ReaderError::Io(format!("PC/SC: {error}"))
     }
 }
 

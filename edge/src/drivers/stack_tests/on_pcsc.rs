@@ -1,72 +1,41 @@
 //! Through PCSC-Lite, its daemon and a simulated reader's driver. Each test has a daemon of its own, beside the system's.
-use std::{
-    fs,
-    path::Path,
-    process::{Child, Command, Stdio},
-};
+use std::{cell::RefCell, io::Write};
 
 use hardware::{
-    pcsc_simulator::{PcscSimulator, ReaderModel},
+    pcsc_simulator::{
+        PcscSimulator, ReaderModel,
+        daemon::{Pcscd, SOCKET_VARIABLE},
+    },
     signal::Signal,
 };
 
 use super::{super::config::ReaderDriver, scenarios::*, *};
 
-/// Where pcscd listens, in its own view of the file system.
-const RUN: &str = "/run";
-
-/// A reader, the daemon that drives it, and the folder that the daemon takes for `/run`.
+/// A reader, the daemon that drives it, and the folder they live in.
 struct Pcsc {
     simulator: PcscSimulator,
-    daemon: std::cell::RefCell<Option<Child>>,
+    daemon: RefCell<Option<Pcscd>>,
+    conf: String,
     folder: tempfile::TempDir,
 }
 
 impl Pcsc {
     fn start_daemon(&self) {
-        let script = format!("mount --bind \"$0\" {RUN} && exec pcscd --foreground --info --config \"$1\"");
-        let log = fs::File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
-        let daemon = Command::new("unshare")
-            // whoever is not root is it in a name space of his own
-            .args(["--mount", "--map-root-user", "sh", "-c", &script])
-            .arg(self.folder.path().join("run"))
-            .arg(self.folder.path().join("conf"))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        *self.daemon.borrow_mut() = Some(daemon);
-        let deadline = Instant::now() + BOUND;
-        while std::os::unix::net::UnixStream::connect(socket(self.folder.path())).is_err() {
-            assert!(Instant::now() < deadline, "pcscd does not start: {}", self.log());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        *self.daemon.borrow_mut() = Some(Pcscd::start(self.folder.path(), &self.conf).unwrap());
     }
 
     fn kill_daemon(&self) {
-        if let Some(mut daemon) = self.daemon.borrow_mut().take() {
-            daemon.kill().unwrap();
-            daemon.wait().unwrap();
-        }
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        *self.daemon.borrow_mut() = None;
     }
 }
 
 impl Drop for Pcsc {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("pcscd said: {}", self.log());
+        let said = self.daemon.borrow().as_ref().map(Pcscd::log);
+        if let Some(said) = said.filter(|_| std::thread::panicking()) {
+            std::io::stderr().write_all(said.as_bytes()).ok();
         }
-        self.kill_daemon();
     }
-}
-
-fn socket(folder: &Path) -> PathBuf {
-    folder.join("run/pcscd/pcscd.comm")
 }
 
 /// The driver as cargo builds it beside this test.
@@ -77,15 +46,12 @@ fn driver() -> PathBuf {
 fn stack_of(model: ReaderModel, name: &str) -> Stack {
     let (field, folder) = (SimulatedField::new(), tempfile::tempdir().unwrap());
     let simulator = PcscSimulator::bind(&folder.path().join("reader"), model, &field).unwrap();
-    for place in ["run/pcscd", "conf"] {
-        fs::create_dir_all(folder.path().join(place)).unwrap();
-    }
-    fs::write(folder.path().join("conf/reader"), simulator.reader_conf(name, &driver(), 1)).unwrap();
+    let conf = simulator.reader_conf(name, &driver(), 1);
     let wanted = ReaderConfig { driver: ReaderDriver::Pcsc, name: Some(name.into()), port: None };
-    let socket = socket(folder.path()).to_str().unwrap().to_owned();
-    let program = Program { path: edge(), environment: vec![("PCSCLITE_CSOCK_NAME".into(), socket)] };
-    let pcsc = Pcsc { simulator, daemon: None.into(), folder };
-    pcsc.start_daemon();
+    let daemon = Pcscd::start(folder.path(), &conf).unwrap();
+    let environment = vec![(SOCKET_VARIABLE.into(), daemon.socket().to_str().unwrap().to_owned())];
+    let program = Program { path: edge(), environment };
+    let pcsc = Pcsc { simulator, daemon: RefCell::new(Some(daemon)), conf, folder };
     Stack { field, wanted, program, keep: Box::new(pcsc) }
 }
 

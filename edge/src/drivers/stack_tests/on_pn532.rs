@@ -67,6 +67,33 @@ fn an_unplugged_pn532_is_told_and_recovered() {
     the_box_tells_and_recovers(stack(), away, back, "reader.unplugged");
 }
 
+/// The driver's process of this stack.
+fn driver(stack: &Stack) -> Option<u32> {
+    let port = stack.wanted.port.clone().unwrap();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    processes.filter_map(|process| process.file_name().to_str()?.parse().ok()).find(|process: &u32| {
+        let command = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&command).contains(&port)
+    })
+}
+
+#[test]
+fn a_driver_that_is_killed_is_told_and_started_again() {
+    let away = |stack: &Stack| kill(driver(stack).unwrap());
+    the_box_tells_and_recovers(stack(), away, |_| {}, "reader.failed");
+}
+
+#[test]
+fn a_driver_that_hangs_is_told_ended_and_started_again() {
+    let stopped = std::cell::Cell::new(0);
+    let away = |stack: &Stack| {
+        stopped.set(driver(stack).unwrap());
+        signal(stopped.get(), rustix::process::Signal::STOP);
+    };
+    let back = |_: &Stack| assert!(!std::path::Path::new(&format!("/proc/{}", stopped.get())).exists());
+    the_box_tells_and_recovers(stack(), away, back, "reader.failed");
+}
+
 /// Whatever the line does to the command that writes, the guest pays once, and libnfc's abort costs a process only.
 #[test]
 fn a_line_that_fails_in_a_sale_charges_once() {

@@ -187,6 +187,11 @@ pub(super) fn the_box_tells_and_recovers(
 
 /// Ends a process at once.
 pub(super) fn kill(process: u32) {
+    signal(process, rustix::process::Signal::KILL);
+}
+
+/// Sends a process a signal.
+pub(super) fn signal(process: u32, signal: rustix::process::Signal) {
     let id = rustix::process::Pid::from_raw(i32::try_from(process).unwrap()).unwrap();
-    rustix::process::kill_process(id, rustix::process::Signal::KILL).unwrap();
+    rustix::process::kill_process(id, signal).unwrap();
 }

@@ -3,6 +3,8 @@
 //! Not here: the order of commands (`machine`).
 use alloc::vec::Vec;
 
+use ed25519_dalek::SigningKey;
+
 use super::{KnownWallet, OpenIntent, TapContext, TapRefusal, TapRequest};
 use crate::{
     journal::{Intent, IntentPurpose, Means},
@@ -176,6 +178,7 @@ pub(super) fn draft(
         TapRequest::TopUp { .. }
         | TapRequest::Carry { .. }
         | TapRequest::Refund
+        | TapRequest::Supersede { .. }
         | TapRequest::ClosingRead
         | TapRequest::Balance => (None, 0),
     };
@@ -184,6 +187,7 @@ pub(super) fn draft(
         TapRequest::Sale { .. }
         | TapRequest::Carry { .. }
         | TapRequest::Refund
+        | TapRequest::Supersede { .. }
         | TapRequest::ClosingRead
         | TapRequest::Balance => (Cents::ZERO, Means::None),
     };
@@ -231,13 +235,8 @@ fn change(
             if *amount == Cents::ZERO {
                 return Err(TapRefusal::NothingToMove);
             }
-            let over = TapRefusal::OverMaximum { maximum: ctx.maximum_balance };
-            let seq = image.credit().seq.max(known.credit_seq).checked_add(1).ok_or(TapRefusal::CreditsExhausted)?;
-            let credits = credits.plus(*amount).ok_or(over)?;
-            let record = CreditRecord::sign(credits, seq, image.credit_id(), key, band.festival(), band.wallet());
-            let public = key.verifying_key().to_bytes();
-            checked_credit(&record, balance, *amount, ctx, |known| known.public == public)?;
-            Ok(Change { purpose: IntentPurpose::TopUp, amount: *amount, spent_after: spent, new_credit: Some(record) })
+            let new_credit = Some(next_credit(*amount, key, balance, known, image, ctx, band)?);
+            Ok(Change { purpose: IntentPurpose::TopUp, amount: *amount, spent_after: spent, new_credit })
         }
         TapRequest::Carry { record } => {
             let new = CreditRecord::read(record);
@@ -251,6 +250,16 @@ fn change(
             })?;
             Ok(Change { purpose: IntentPurpose::Carry, amount, spent_after: spent, new_credit: Some(*record) })
         }
+        TapRequest::Supersede { key, head } => {
+            let record = image.record();
+            let untouched = record.tap_counter == 0 && head.0 == 0;
+            // a C beyond the S in force was written by somebody who did not come to its S
+            if image.credit().seq != record.credit_seq || !untouched && *head != (record.tap_counter, image.base()) {
+                return Err(TapRefusal::Unheard);
+            }
+            let new_credit = Some(next_credit(Cents::ZERO, key, balance, known, image, ctx, band)?);
+            Ok(Change { purpose: IntentPurpose::TopUp, amount: Cents::ZERO, spent_after: spent, new_credit })
+        }
         TapRequest::Refund if balance == Cents::ZERO => Err(TapRefusal::NothingToMove),
         TapRequest::Refund => {
             Ok(Change { purpose: IntentPurpose::Refund, amount: balance, spent_after: credits, new_credit: None })
@@ -262,6 +271,25 @@ fn change(
             new_credit: None,
         }),
     }
+}
+
+/// The C that a desk puts in the place of the one on the chip, with `amount` more.
+fn next_credit(
+    amount: Cents,
+    key: &SigningKey,
+    balance: Cents,
+    known: &KnownWallet,
+    image: &PurseImage,
+    ctx: &TapContext,
+    band: &BandKeys,
+) -> Result<[u8; CREDIT_RECORD_LEN], TapRefusal> {
+    let over = TapRefusal::OverMaximum { maximum: ctx.maximum_balance };
+    let seq = image.credit().seq.max(known.credit_seq).checked_add(1).ok_or(TapRefusal::CreditsExhausted)?;
+    let credits = image.credit().credits.plus(amount).ok_or(over)?;
+    let record = CreditRecord::sign(credits, seq, image.credit_id(), key, band.festival(), band.wallet());
+    let public = key.verifying_key().to_bytes();
+    checked_credit(&record, balance, amount, ctx, |known| known.public == public)?;
+    Ok(record)
 }
 
 /// A C that every box will take, and a balance within the festival's maximum.

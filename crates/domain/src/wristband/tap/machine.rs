@@ -326,7 +326,7 @@ impl Tap {
     /// The C′ on offer, where it replaces exactly the C that is on the chip; asked once.
     fn offered(&mut self, image: &PurseImage) -> Option<Draft> {
         let record = self.known.offer.take()?;
-        if matches!(self.request, TapRequest::Carry { .. }) {
+        if matches!(self.request, TapRequest::Carry { .. } | TapRequest::Supersede { .. }) {
             return None;
         }
         decide::draft(&TapRequest::Carry { record }, &self.known, image, &self.ctx, &self.band).ok()

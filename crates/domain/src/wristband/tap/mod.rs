@@ -23,7 +23,7 @@ use ed25519_dalek::SigningKey;
 use thiserror::Error;
 
 pub use super::CreditKey;
-use super::{CREDIT_RECORD_LEN, PurseFault};
+use super::{CREDIT_RECORD_LEN, PurseFault, RecordId};
 use crate::{
     id::{BoxNumber, DeviceId, EntryRef, FestivalId},
     journal::{Entry, Intent, IntentPurpose, Means, Sale},
@@ -137,6 +137,14 @@ pub enum TapRequest {
     },
     /// Pay out all that is left.
     Refund,
+    /// A new C of the same credits, so that no C′ signed before can be written any more: what it was to bring may then
+    /// be paid out in cash. Refused where the chip shows more than this box has heard of.
+    Supersede {
+        /// Signs the new C record.
+        key: SigningKey,
+        /// Tap counter and name of the newest record that this box has heard of.
+        head: (u16, RecordId),
+    },
     /// A record of price 0, so that earlier intents settle.
     ClosingRead,
     /// Read only: settles nothing, writes nothing, needs no password.
@@ -279,6 +287,9 @@ pub enum TapRefusal {
         /// What is asked.
         price: Cents,
     },
+    /// Somebody else wrote to the band, and this box has not heard of it.
+    #[error("the band was written to elsewhere, and this box has not heard of it")]
+    Unheard,
     /// The top-up would go beyond the festival's maximum.
     #[error("the band would hold more than {maximum}")]
     OverMaximum {
@@ -319,6 +330,7 @@ impl TapRefusal {
             Self::CreditsExhausted => "band.credits_exhausted",
             Self::CreditOutdated => "band.credit_outdated",
             Self::RefusedWrite => "band.refused_write",
+            Self::Unheard => "band.unheard",
             Self::NotEnough { .. } => "till.not_enough",
             Self::OverMaximum { .. } => "till.over_maximum",
             Self::NothingToMove => "till.nothing_to_move",
@@ -352,7 +364,7 @@ impl TapRequest {
             Self::Carry { record } => open.intent.new_credit == Some(*record),
             Self::Refund => open.intent.purpose == IntentPurpose::Refund,
             Self::ClosingRead => open.intent.purpose == IntentPurpose::ClosingRead,
-            Self::Balance => false,
+            Self::Balance | Self::Supersede { .. } => false,
         }
     }
 
@@ -360,7 +372,7 @@ impl TapRequest {
     fn is_retry_of(&self, intent: EntryRef) -> bool {
         match self {
             Self::Sale { retry_of, .. } | Self::TopUp { retry_of, .. } => *retry_of == Some(intent),
-            Self::Carry { .. } | Self::Refund | Self::ClosingRead | Self::Balance => false,
+            Self::Carry { .. } | Self::Refund | Self::Supersede { .. } | Self::ClosingRead | Self::Balance => false,
         }
     }
 }
