@@ -228,8 +228,13 @@ fn strip_end(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use domain::{journal::Means, money::Cents};
-    use hardware::signal::{RecordingLight, Signal};
+    use hardware::{
+        code::ScannedCode,
+        signal::{RecordingLight, Signal},
+    };
 
     use super::*;
     use crate::{
@@ -247,5 +252,48 @@ mod tests {
         assert_eq!((light, lamps.shown()), (Some(Signal::Ok), vec![Signal::Ok]));
         bench.tap(order(1_000_000), &bench.purse(2));
         assert_eq!(lamps.shown(), [Signal::Ok, Signal::Refuse], "over the maximum");
+    }
+
+    /// A scanner that reads these codes and is then unplugged.
+    struct Codes(Vec<String>);
+
+    impl CodeScanner for Codes {
+        fn next_code(&mut self, _: Duration) -> Result<Option<ScannedCode>, ScannerError> {
+            match self.0.pop() {
+                Some(code) => ScannedCode::from_bytes(code.as_bytes()).map(Some),
+                None => Err(ScannerError::Unplugged),
+            }
+        }
+    }
+
+    #[test]
+    fn a_scanner_that_was_away_is_told_and_reads_again_within_two_seconds() {
+        let bench = Bench::gate(&[], |_, _| ());
+        let tickets = Mutex::new(vec![bench.ticket(2, 1), bench.ticket(1, 1)]);
+        let (opened, plugged_in) = (Mutex::new(0u32), Mutex::new(None));
+        let open = || -> Result<Box<dyn CodeScanner>, ScannerError> {
+            let mut opened = opened.lock().unwrap();
+            *opened += 1;
+            let away = bench.station.alerts.shown().iter().any(|alert| alert.code == SCANNER_AWAY);
+            assert_eq!(away, *opened > 1, "told from the first failure");
+            match *opened {
+                2..=7 => Err(ScannerError::Unplugged),
+                // it is back right after a look: the next look comes at the latest then
+                8 => {
+                    *plugged_in.lock().unwrap() = Some(Instant::now());
+                    Err(ScannerError::Unplugged)
+                }
+                10.. => {
+                    bench.station.stop();
+                    Err(ScannerError::Unplugged)
+                }
+                _ => Ok(Box::new(Codes(tickets.lock().unwrap().pop().into_iter().collect()))),
+            }
+        };
+        read_codes(&bench.station, &open);
+        let admitted = bench.entries(domain::journal::Kind::ADMISSION);
+        assert_eq!(admitted.len(), 2, "one before and one after");
+        // opened, read, and one more pause after it was unplugged again
+        assert!(plugged_in.lock().unwrap().unwrap().elapsed() < Duration::from_secs(2) + RETRY_MIN * 2);
     }
 }

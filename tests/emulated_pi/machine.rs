@@ -15,11 +15,13 @@ use anyhow::{Context, Result, bail, ensure};
 
 const BOOTS_WITHIN: Duration = Duration::from_secs(120);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
-/// The processor's register that holds the levels of pins 0 to 31 (BCM2835 ARM peripherals, section 6.1, GPLEV0), at
-/// the address where a Pi 3 has it.
-const LEVELS: &str = "xp /1xw 0x3f200034";
-/// Between two keys of the scanner. The emulated keyboard holds few of them.
-const KEY_PAUSE: Duration = Duration::from_millis(35);
+/// The processor's registers from GPFSEL0 to GPLEV0, at the address where a Pi 3 has them (BCM2835 ARM peripherals,
+/// section 6.1): what ten pins each are for, three bits a pin, and 13 words later the levels of pins 0 to 31.
+const REGISTERS: &str = "xp /14xw 0x3f200000";
+const LEVELS: usize = 13;
+const OUTPUT: u32 = 0b001;
+/// Between two keys of the scanner: the emulated keyboard keeps 16 changes, and is asked for one about every 8 ms.
+const KEY_PAUSE: Duration = Duration::from_millis(60);
 
 /// A running machine.
 pub(crate) struct Machine {
@@ -157,23 +159,27 @@ impl Machine {
         Ok(said)
     }
 
-    /// Levels of pins 0 to 31, bit by bit.
-    pub(crate) fn levels(&mut self) -> Result<u32> {
-        let said = self.monitor(LEVELS)?;
-        let value = said.split(": 0x").nth(1).and_then(|rest| rest.get(..8));
-        u32::from_str_radix(value.with_context(|| format!("no value in {said:?}"))?, 16).context("a register's value")
+    /// Whether a pin is driven high: an output, and high. A released pin drives nothing, whatever level is left on it.
+    pub(crate) fn is_driven(&mut self, pin: u8) -> Result<bool> {
+        let said = self.monitor(REGISTERS)?;
+        let words: Vec<u32> =
+            said.split_whitespace().filter_map(|word| u32::from_str_radix(word.strip_prefix("0x")?, 16).ok()).collect();
+        // the command itself has an address, the answer 14 words
+        let words = words.get(words.len().saturating_sub(LEVELS + 1)..).unwrap_or_default();
+        let (Some(function), Some(levels)) = (words.get(usize::from(pin / 10)), words.get(LEVELS)) else {
+            bail!("no registers in {said:?}");
+        };
+        Ok(function >> (3 * (pin % 10)) & 0b111 == OUTPUT && levels >> pin & 1 == 1)
     }
 
-    /// Whether a pin is high.
-    pub(crate) fn is_high(&mut self, pin: u8) -> Result<bool> {
-        Ok(self.levels()? >> pin & 1 == 1)
-    }
-
-    /// Waits until a pin has this level.
-    pub(crate) fn wait_for_pin(&mut self, pin: u8, high: bool, within: Duration) -> Result<()> {
+    /// Waits until a pin is driven high, or no longer is.
+    pub(crate) fn wait_for_pin(&mut self, pin: u8, driven: bool, within: Duration) -> Result<()> {
         let end = Instant::now() + within;
-        while self.is_high(pin)? != high {
-            ensure!(Instant::now() < end, "pin {pin} did not become {}", if high { "high" } else { "low" });
+        while self.is_driven(pin)? != driven {
+            if Instant::now() >= end {
+                let level = if driven { "driven" } else { "released" };
+                bail!("pin {pin} is not {level}; the box said: {}", self.run("tail -n 30 /tmp/log")?);
+            }
         }
         Ok(())
     }
