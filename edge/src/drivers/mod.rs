@@ -44,10 +44,10 @@ pub(crate) fn open_scanner(config: &ScannerConfig) -> Result<Box<dyn CodeScanner
 /// A device file that could not be used; one that is not there is unplugged.
 #[cfg(feature = "scanner")]
 fn failed(path: &std::path::Path, error: &std::io::Error) -> ScannerError {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => ScannerError::Unplugged,
-        _ => ScannerError::Io(format!("{}: {error}", path.display())),
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return ScannerError::Unplugged;
     }
+    ScannerError::Io(format!("{}: {error}", path.display()))
 }
 
 /// This build drives no scanners.

@@ -50,15 +50,13 @@ impl KeyboardScanner {
             _ => ScannerError::Io(error.to_string()),
         })?;
         for event in events {
-            let code = match event.destructure() {
-                EventSummary::Key(_, key, 0) => self.decoder.key(key, Move::Up, now),
-                EventSummary::Key(_, key, _) => self.decoder.key(key, Move::Down, now),
-                EventSummary::Synchronization(_, SynchronizationCode::SYN_DROPPED, _) => {
-                    self.decoder.lost();
-                    None
-                }
-                _ => None,
-            };
+            let event = event.destructure();
+            if matches!(event, EventSummary::Synchronization(_, SynchronizationCode::SYN_DROPPED, _)) {
+                self.decoder.lost();
+            }
+            let EventSummary::Key(_, key, value) = event else { continue };
+            let moved = if value == 0 { Move::Up } else { Move::Down };
+            let code = self.decoder.key(key, moved, now);
             self.ready.extend(code);
         }
         Ok(())
