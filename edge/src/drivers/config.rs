@@ -10,9 +10,10 @@ use serde::de::DeserializeOwned;
 
 pub use self::table::ReaderDriver;
 use self::table::Table;
+#[cfg(any(test, feature = "scanner"))]
+pub(crate) use self::table::{Layout, ScannerKind, UsbId};
 pub(crate) use self::table::{
-    Layout, Misconfigured, PrinterConfig, ReaderConfig, ScannerConfig, ScannerKind, SignalConfig, TurnstileConfig,
-    UsbId,
+    Misconfigured, PrinterConfig, ReaderConfig, ScannerConfig, SignalConfig, TurnstileConfig,
 };
 
 /// The file's name.
