@@ -369,14 +369,20 @@ impl Bench {
     pub(crate) fn balances(&self, band: &Band) -> (i64, i64) {
         use domain::wristband::{
             BandKeys, PursePages,
-            layout::{HEADER_PAGE, NTAG21X},
+            layout::{HEADER_PAGE, NTAG21X, ULTRALIGHT_AES},
         };
 
         let chip = band.chip.chip();
-        let pages = &chip.memory()[usize::from(HEADER_PAGE) * 4..][..NTAG21X.length()];
+        let memory = &chip.memory()[usize::from(HEADER_PAGE) * 4..];
+        let pages = match &chip {
+            Chip::UltralightAes(aes) => {
+                PursePages::ultralight_aes(&memory[..ULTRALIGHT_AES.length()], cents(aes.counters()[2]))
+            }
+            Chip::Ntag21x(_) | Chip::UidOnly(_) => PursePages::ntag21x(&memory[..NTAG21X.length()]),
+        };
         let keys = BandKeys::new(&secrets(), &founding().festival(), chip.uid().as_bytes());
         let credit_keys = &self.station.tap_context().credit_keys;
-        let purse = PursePages::ntag21x(pages).unwrap().judge(&keys, credit_keys).unwrap();
+        let purse = pages.unwrap().judge(&keys, credit_keys).unwrap();
         let wallet = band.wallet;
         let booked = self.station.store.read(move |view| view.wallet(&wallet).balance).unwrap();
         (purse.balance(Cents::ZERO).as_i64(), booked)

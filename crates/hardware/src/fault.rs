@@ -1,11 +1,11 @@
 //! What goes wrong while a band is presented, said in words that tests, the demo and people share:
 //! `leave before write 3`, `leave after write 3`, `tear write 3 at byte 2`, `tear write 6 after store`,
-//! `leave before command 5`, `nak write 2`, `line error at command 4`, `unplug at command 2`.
+//! `leave before command 5`, `nak write 2`, `line error at command 4`, `unplug at command 2`, `slow write 2 by 300 ms`.
 //!
 //! Invariant: commands and writes are counted from 1, from the moment the band is presented; a write is
 //! a command too, and so is an increment of a counter a write. Not here: what a box does about it.
 
-use std::{fmt, num::NonZeroU32, str::FromStr};
+use std::{fmt, num::NonZeroU32, str::FromStr, thread, time::Duration};
 
 use thiserror::Error;
 
@@ -16,6 +16,8 @@ use crate::{
 
 /// The most faults of one presentation.
 pub const MAX_FAULTS: usize = 32;
+/// The most milliseconds that a command is made slower by.
+pub const MAX_SLOW_MS: u16 = 1_000;
 
 /// When a fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +56,13 @@ pub enum Fault {
     LineError(Moment),
     /// The reader is unplugged and the command never reaches the tag.
     Unplug(Moment),
+    /// The tag takes so much longer for the command, 1 to [`MAX_SLOW_MS`]; another fault may strike it as well.
+    Slow {
+        /// Which command.
+        at: Moment,
+        /// How much longer.
+        ms: u16,
+    },
 }
 
 impl fmt::Display for Moment {
@@ -77,6 +86,7 @@ impl fmt::Display for Fault {
             Self::Nak(moment) => write!(f, "nak {moment}"),
             Self::LineError(moment) => write!(f, "line error at {moment}"),
             Self::Unplug(moment) => write!(f, "unplug at {moment}"),
+            Self::Slow { at, ms } => write!(f, "slow {at} by {ms} ms"),
         }
     }
 }
@@ -93,6 +103,9 @@ pub enum FaultError {
     /// A page has 4 bytes, and a tear leaves at least one of them old.
     #[error("“{0}” tears at a byte which is not 0 to 3")]
     Byte(String),
+    /// Longer than anybody holds a band.
+    #[error("“{0}” is slower than 1 to {MAX_SLOW_MS} ms")]
+    Slow(String),
     /// More than [`MAX_FAULTS`].
     #[error("{0} faults at once, at most {MAX_FAULTS} are taken")]
     TooMany(usize),
@@ -130,6 +143,11 @@ impl FromStr for Fault {
             }
             ["nak", what, count] => moment(what, count).map(Self::Nak),
             ["line", "error", "at", what, count] => moment(what, count).map(Self::LineError),
+            ["slow", what, count, "by", ms, "ms"] => match ms.parse() {
+                Ok(ms @ 1..=MAX_SLOW_MS) => Ok(Self::Slow { at: moment(what, count)?, ms }),
+                Ok(_) => Err(FaultError::Slow(shown())),
+                Err(_) => Err(unknown()),
+            },
             ["unplug", "at", what, count] => moment(what, count).map(Self::Unplug),
             _ => Err(unknown()),
         }
@@ -199,9 +217,15 @@ impl Presentation {
             | Fault::LineError(moment)
             | Fault::Unplug(moment) => strikes(*moment),
             Fault::Tear { write, .. } | Fault::TearStore { write, .. } => strikes(Moment::Write(*write)),
+            Fault::Slow { .. } => false,
         });
+        let slow = self.faults.iter().filter_map(|fault| match fault {
+            Fault::Slow { at, ms } if strikes(*at) => Some(u64::from(*ms)),
+            _ => None,
+        });
+        thread::sleep(Duration::from_millis(slow.sum()));
         match struck {
-            None => match chip.transmit(command) {
+            None | Some(Fault::Slow { .. }) => match chip.transmit(command) {
                 Reply::Data(bytes) if bytes.len() > MAX_EXCHANGE => Exchange::LineError,
                 reply @ (Reply::Data(_) | Reply::Ack | Reply::Nak(_) | Reply::Silent) => Exchange::Reply(reply),
             },
@@ -283,6 +307,7 @@ mod tests {
             "line error at command 4",
             "unplug at command 2",
             "unplug at write 4294967295",
+            "slow command 3 by 200 ms",
         ] {
             let fault: Fault = text.parse().unwrap();
             assert_eq!(fault.to_string(), text);
@@ -305,6 +330,8 @@ mod tests {
         }
         let zero = "nak write 0".parse::<Fault>();
         assert_eq!(zero, Err(FaultError::Zero("nak write 0".to_owned())));
+        let slow = "slow write 1 by 1001 ms".parse::<Fault>();
+        assert!(matches!(slow, Err(FaultError::Slow(_))));
         let byte = "tear write 1 at byte 4".parse::<Fault>();
         assert!(matches!(byte, Err(FaultError::Byte(_))));
     }
@@ -376,6 +403,15 @@ mod tests {
         assert_eq!(stopped, (8, Exchange::LineError));
         assert_eq!(page(&chip, 8), [8; 4]);
         assert_eq!(chip.transmit(&[WRITE, 9, 1, 1, 1, 1]), Reply::Ack);
+    }
+
+    #[test]
+    fn a_slow_command_takes_longer_and_is_carried_out() {
+        let mut chip = chip();
+        let began = std::time::Instant::now();
+        assert_eq!(five_writes(&mut chip, "slow write 2 by 30 ms; slow write 4 by 20 ms").0, 0);
+        assert!(began.elapsed() >= Duration::from_millis(50));
+        assert_eq!(page(&chip, 12), [12; 4]);
     }
 
     #[test]

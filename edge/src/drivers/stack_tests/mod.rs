@@ -79,7 +79,11 @@ impl Hand {
 
     /// A band with money.
     fn loaded(&mut self, number: u8) -> Band {
-        let band = self.bench.purse(number);
+        self.topped_up(self.bench.purse(number))
+    }
+
+    /// The same band with money on it.
+    fn topped_up(&mut self, band: Band) -> Band {
         let amount = cents(u32::try_from(LOADED).unwrap());
         let order = TopUpOrder { amount, fee: cents(0), means: domain::journal::Means::Cash };
         let topped_up = self.tap(fresh_id(), Purpose::TopUp(order), &band, "");

@@ -73,6 +73,21 @@ fn a_sale_torn_anywhere_charges_once_through_an_acr122u() {
 }
 
 #[test]
+fn an_aes_sale_torn_anywhere_charges_once_through_an_acr122u() {
+    an_aes_sale_torn_anywhere_charges_once(acr122u());
+}
+
+#[test]
+fn an_aes_sale_takes_no_more_commands_than_it_must_through_an_acr122u() {
+    an_aes_sale_takes_no_more_commands_than_it_must(acr122u());
+}
+
+#[test]
+fn an_aes_sale_torn_anywhere_charges_once_through_a_transparent_session() {
+    an_aes_sale_torn_anywhere_charges_once(acr1252u());
+}
+
+#[test]
 fn a_sale_torn_anywhere_charges_once_through_a_transparent_session() {
     a_sale_torn_anywhere_charges_once(acr1252u());
 }

@@ -22,6 +22,16 @@ fn line(stack: &Stack) -> &Pn532Simulator {
 }
 
 #[test]
+fn an_aes_sale_torn_anywhere_charges_once_through_libnfc() {
+    an_aes_sale_torn_anywhere_charges_once(stack());
+}
+
+#[test]
+fn an_aes_sale_takes_no_more_commands_than_it_must_through_libnfc() {
+    an_aes_sale_takes_no_more_commands_than_it_must(stack());
+}
+
+#[test]
 fn a_sale_torn_anywhere_charges_once_through_libnfc() {
     a_sale_torn_anywhere_charges_once(stack());
 }

@@ -36,6 +36,46 @@ pub(super) fn a_sale_torn_anywhere_charges_once(stack: Stack) {
     assert_eq!(outcomes, BTreeSet::from(expected));
 }
 
+/// The same on a chip with AES: its sixth write is the increment, which commits.
+pub(super) fn an_aes_sale_torn_anywhere_charges_once(stack: Stack) {
+    let mut hand = Hand::new(stack);
+    let band = hand.bench.aes_purse(1);
+    let band = hand.topped_up(band);
+    let mut left = LOADED;
+    let tears = (1..=5).flat_map(|write| (0..4).map(move |byte| format!("tear write {write} at byte {byte}")));
+    let others = (1..=6).flat_map(|write| {
+        ["leave before write", "leave after write", "line error at write"].map(|fault| format!("{fault} {write}"))
+    });
+    let stores = ["before", "after"].map(|when| format!("tear write 6 {when} store"));
+    for fault in tears.chain(others).chain(stores) {
+        let id = fresh_id();
+        let torn = hand.tap(id, hand.chips(), &band, &fault);
+        assert!(!torn.ok, "{fault}: {torn:?}");
+        let (chip, _) = hand.bench.balances(&band);
+        assert!([left, left - PRICE].contains(&chip), "{fault}: {chip} of {left}");
+        let again = hand.tap(id, hand.chips(), &band, "");
+        assert!(again.ok, "{fault}, then: {again:?}");
+        left -= PRICE;
+        assert_eq!(hand.bench.balances(&band), (left, left), "{fault}");
+    }
+}
+
+/// What a sale sends to a chip with AES after its selection: two steps of authentication, the counter, one read, five
+/// writes, one read, the increment.
+pub(super) fn an_aes_sale_takes_no_more_commands_than_it_must(stack: Stack) {
+    let mut hand = Hand::new(stack);
+    let band = hand.bench.aes_purse(1);
+    let band = hand.topped_up(band);
+    hand.ask(fresh_id(), hand.chips());
+    hand.stack.field.present(&band.chip, Vec::new());
+    let tag = hand.next_tag();
+    hand.stack.field.take_spent();
+    hand.serve_tag(tag);
+    let sale = hand.stack.field.take_spent();
+    assert_eq!(sale.commands, [0x1A, 0xAF, 0x39, 0x3A, 0xA2, 0xA2, 0xA2, 0xA2, 0xA2, 0x3A, 0xA5]);
+    assert_eq!(hand.bench.balances(&band), (LOADED - PRICE, LOADED - PRICE));
+}
+
 /// A chip that refuses a write is not charged, and the next band is served. Where it refuses the last one the box takes
 /// nobody's word for it: the band comes again.
 pub(super) fn a_refused_write_charges_nothing(stack: Stack) {
