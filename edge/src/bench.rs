@@ -367,16 +367,16 @@ impl Bench {
     /// What is left on a purse by the chip's own records, and what the journal says.
     #[cfg(any(feature = "pcsc", feature = "pn532"))]
     pub(crate) fn balances(&self, band: &Band) -> (i64, i64) {
-        use domain::wristband::{BandKeys, PurseImage};
+        use domain::wristband::{
+            BandKeys, PursePages,
+            layout::{HEADER_PAGE, NTAG21X},
+        };
 
         let chip = band.chip.chip();
-        let pages =
-            |(first, last): layout::PageRange| &chip.memory()[usize::from(first) * 4..(usize::from(last) + 1) * 4];
-        let (spent, credit) = (pages(layout::SPENT_READ), pages(layout::CREDIT_READ));
+        let pages = &chip.memory()[usize::from(HEADER_PAGE) * 4..][..NTAG21X.length()];
         let keys = BandKeys::new(&secrets(), &founding().festival(), chip.uid().as_bytes());
         let credit_keys = &self.station.tap_context().credit_keys;
-        let purse =
-            PurseImage::read(&spent.try_into().unwrap(), &credit.try_into().unwrap(), &keys, credit_keys).unwrap();
+        let purse = PursePages::ntag21x(pages).unwrap().judge(&keys, credit_keys).unwrap();
         let wallet = band.wallet;
         let booked = self.station.store.read(move |view| view.wallet(&wallet).balance).unwrap();
         (purse.balance(Cents::ZERO).as_i64(), booked)

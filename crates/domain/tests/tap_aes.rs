@@ -176,8 +176,8 @@ fn a_top_up_names_the_record_that_it_destroys() {
     let (mut chip, _, mut desk) = used::<AesChip>();
     let old = chip.image().credit_bytes();
     done(&desk.tap(&mut chip, top_up(100, None), Fault::None));
-    let intents = desk.journal.iter().filter(|e| e.kind == Kind::INTENT);
-    let Ok(Detail::Intent(intent)) = Detail::of(intents.last().unwrap()) else { panic!("an intent") };
+    let intent = desk.journal.iter().rfind(|e| e.kind == Kind::INTENT);
+    let Ok(Detail::Intent(intent)) = Detail::of(intent.unwrap()) else { panic!("an intent") };
     assert_eq!(intent.old_credit, Some(old));
     assert_eq!(intent.new_credit, Some(chip.image().credit_bytes()));
 }

@@ -24,7 +24,7 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use super::type2::{self, Found, RawReader};
 
 /// Pause between two looks at the field, on top of what a look takes.
-const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(2);
 /// How long the chip may take for a command to a tag; it gives up by itself after 51 ms.
 const ANSWER: Duration = Duration::from_millis(250);
 const TYPE_A: Modulation = Modulation { modulation_type: ModulationType::Iso14443a, baud_rate: BaudRate::Baud106 };

@@ -74,7 +74,11 @@ async fn one_guest(demo: &Demo, number: usize, chance: &mut Chance) -> Result<()
     let paper = Paper { text: issued.text, refused_with: None, id: Some(issued.id) };
     let band_number = u32::try_from(FIRST_BAND.saturating_add(number))?;
     let supplier = &world.supplier;
-    let band = if number % 6 == 5 { supplier.uid_only(band_number) } else { supplier.purse(band_number)? };
+    let band = match number % 6 {
+        5 => supplier.uid_only(band_number),
+        2 => supplier.aes_purse(band_number)?,
+        _ => supplier.purse(band_number)?,
+    };
     let mut guest = Guest::new(number, paper, band);
     {
         let (gate, _turn) = turn(demo, if number.is_multiple_of(2) { GATE_A.name } else { GATE_B.name }).await?;

@@ -59,7 +59,11 @@ fn wishes(count: usize) -> Vec<(Value, Option<&'static str>)> {
 
 fn band(supplier: &Supplier, number: usize) -> Result<Band> {
     let id = u32::try_from(number)?;
-    if number % 7 == 3 { Ok(supplier.uid_only(id)) } else { supplier.purse(id) }
+    match number % 7 {
+        3 => Ok(supplier.uid_only(id)),
+        5 => supplier.aes_purse(id),
+        _ => supplier.purse(id),
+    }
 }
 
 /// Everybody, with ticket and band.

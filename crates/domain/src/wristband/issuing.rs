@@ -179,7 +179,7 @@ impl Issuing {
                 return self.finish(Err(IssueRefusal::ConfigLocked));
             }
             self.writes.retain(|(page, _)| *page < first);
-        } else if self.locks.iter().any(|lock| stands(lock)) {
+        } else if self.locks.iter().any(&stands) {
             // the keys are locked and the configuration not yet: an issue broke off there
             self.writes.retain(|(page, _)| reads_back(self.kind, *page));
         }

@@ -51,13 +51,12 @@ impl KeyboardScanner {
         })?;
         for event in events {
             let event = event.destructure();
-            if matches!(event, EventSummary::Synchronization(_, SynchronizationCode::SYN_DROPPED, _)) {
+            if let EventSummary::Key(_, key, value) = event {
+                let moved = if value == 0 { Move::Up } else { Move::Down };
+                self.ready.extend(self.decoder.key(key, moved, now));
+            } else if matches!(event, EventSummary::Synchronization(_, SynchronizationCode::SYN_DROPPED, _)) {
                 self.decoder.lost();
             }
-            let EventSummary::Key(_, key, value) = event else { continue };
-            let moved = if value == 0 { Move::Up } else { Move::Down };
-            let code = self.decoder.key(key, moved, now);
-            self.ready.extend(code);
         }
         Ok(())
     }

@@ -16,28 +16,32 @@ use hardware::{
     simulated_field::SimulatedField,
 };
 
-use super::{BOUND, Row, Till};
+use super::{BOUND, Purse, Row, Till};
 use crate::world::process::Programs;
 
-pub(super) fn rows(till: &Till, taps: usize) -> Result<Vec<Row>> {
-    Ok(vec![through_libnfc(till, taps)?, through_pcsc(till, taps)?])
+pub(super) fn rows(till: &Till, purse: Purse, taps: usize) -> Result<Vec<Row>> {
+    Ok(vec![through_libnfc(till, purse, taps)?, through_pcsc(till, purse, taps)?])
 }
 
-fn through_libnfc(till: &Till, taps: usize) -> Result<Row> {
+fn through_libnfc(till: &Till, purse: Purse, taps: usize) -> Result<Row> {
     let (folder, field) = (tempfile::tempdir()?, SimulatedField::new());
     let simulator = Pn532Simulator::behind_pty(&folder.path().join("tty"), &field)?;
     let port = simulator.connection_string().context("a port")?;
     let mut driver = Driver::start(&["--driver", "pn532", "--port", &port], None)?;
-    Ok(till.sales(&field, &mut driver.reader, taps)?.row("whole tap through libnfc and a PN532, beside the air"))
+    Ok(till
+        .sales(purse, &field, &mut driver.reader, taps)?
+        .row(&format!("{}: whole tap, libnfc and a PN532", purse.name())))
 }
 
-fn through_pcsc(till: &Till, taps: usize) -> Result<Row> {
+fn through_pcsc(till: &Till, purse: Purse, taps: usize) -> Result<Row> {
     let (folder, field) = (tempfile::tempdir()?, SimulatedField::new());
     let simulator = PcscSimulator::bind(&folder.path().join("reader"), ReaderModel::Acr122u, &field)?;
     let conf = simulator.reader_conf("ACS ACR122U PICC Interface", &ifd_handler()?, 1);
     let daemon = Pcscd::start(folder.path(), &conf)?;
     let mut driver = Driver::start(&["--driver", "pcsc"], Some(&daemon.socket()))?;
-    Ok(till.sales(&field, &mut driver.reader, taps)?.row("whole tap through PC/SC and an ACR122U, beside the air"))
+    Ok(till
+        .sales(purse, &field, &mut driver.reader, taps)?
+        .row(&format!("{}: whole tap, PC/SC and an ACR122U", purse.name())))
 }
 
 /// pcscd's driver, as cargo builds it beside this program.

@@ -1,6 +1,8 @@
 //! The tap's states and what moves it from one to the next.
 //! Invariant: one step is waited for at a time; an answer that was not asked for changes nothing.
-//! Not here: what is decided (`decide`), how entries look (`entries`).
+//! Not here: what is decided (`decide`), how it is written (`writing`), how entries look (`entries`).
+mod writing;
+
 use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec, vec::Vec};
 
 use super::{
@@ -16,11 +18,7 @@ use crate::{
     id::{EntryRef, WalletId},
     journal::{Entry, IntentPurpose},
     money::Cents,
-    wristband::{
-        BandKeys, PurseFault, PurseImage, PursePages,
-        layout::{PurseMap, fast_read, increment, write},
-        session::Line,
-    },
+    wristband::{BandKeys, PurseFault, PurseImage, PursePages, session::Line},
 };
 
 /// Unfinished taps in a row after which a sale needs a supervisor.
@@ -244,21 +242,6 @@ impl Tap {
         }
     }
 
-    /// Completes the write of the only C record that broke off. Who signed it has stored it, so nothing is stored here.
-    fn repair_from(&mut self, repair: Repair, at: usize) {
-        match repair.writes.get(at) {
-            Some(page) => self.ask(write(*page), Wait::Repaired { repair, at }),
-            None => self.ask(fast_read(repair.map().credit_read), Wait::RepairReadBack(repair)),
-        }
-    }
-
-    fn not_repaired(&mut self, repair: &Repair) {
-        match repair.intent {
-            Some(intent) => self.finish(TapOutcome::TapAgain { intent }),
-            None => self.left(),
-        }
-    }
-
     /// Settles the next intent in doubt; when there is none left, does what was asked for.
     fn go_on(&mut self) {
         let Some(image) = self.image.clone() else {
@@ -341,58 +324,6 @@ impl Tap {
         self.write_from(Job::new(draft, entry, &self.ctx), 0);
     }
 
-    fn write_from(&mut self, mut job: Job, at: usize) {
-        if let Some(page) = job.plan.writes.get(at) {
-            return self.ask(write(*page), Wait::Written { job, at });
-        }
-        let Some(map) = self.map().filter(|_| job.foresee(self.image.as_ref(), &self.band, &self.ctx)) else {
-            return self.in_doubt(&job);
-        };
-        if job.writes_spent(map) {
-            self.ask(fast_read(map.spent_read), Wait::SpentReadBack(job));
-        } else {
-            self.ask(fast_read(map.credit_read), Wait::CreditReadBack(job));
-        }
-    }
-
-    fn map(&self) -> Option<&'static PurseMap> {
-        self.image.as_ref().map(PurseImage::map)
-    }
-
-    fn spent_read_back(&mut self, job: Job, bytes: &[u8]) {
-        match self.map() {
-            Some(map) if job.spent_stands(bytes, map) && job.writes_credit(map) => {
-                self.ask(fast_read(map.credit_read), Wait::CreditReadBack(job));
-            }
-            Some(map) if job.spent_stands(bytes, map) => self.increment(job),
-            _ => self.broke_off(job, Progress::ReadBack, ChipFault::Nak),
-        }
-    }
-
-    fn credit_read_back(&mut self, job: Job, bytes: &[u8]) {
-        match self.map() {
-            Some(map) if job.credit_stands(bytes, map) => self.increment(job),
-            _ => self.broke_off(job, Progress::ReadBack, ChipFault::Nak),
-        }
-    }
-
-    /// The chip's own count is the commit, and its answer with a MAC the proof.
-    fn increment(&mut self, job: Job) {
-        match job.plan.increment {
-            Some(amount) => self.ask(increment(amount), Wait::Incremented(job)),
-            None => self.commit(job),
-        }
-    }
-
-    fn commit(&mut self, job: Job) {
-        let mut stored = vec![entries::commit(&job.open, job.c_only, &self.ctx, self.wallet)];
-        if job.written_forward > Cents::ZERO {
-            let (amount, intent) = (job.written_forward, Some(job.open.entry));
-            stored.push(entries::suspicion("band.behind_ledger", amount, intent, &self.ctx, self.wallet));
-        }
-        self.store(stored, Wait::CommitStored(job));
-    }
-
     fn committed(&mut self, job: Job, entry: EntryRef) {
         if let Some(image) = job.after {
             self.image = Some(image);
@@ -423,15 +354,6 @@ impl Tap {
             paid_back: of(&[IntentPurpose::Refund]),
             finished_earlier: self.settled.iter().map(|earlier| earlier.open.entry).collect(),
         });
-    }
-
-    /// An answer is missing or wrong: void if the deciding command was not sent, otherwise in doubt.
-    fn broke_off(&mut self, job: Job, progress: Progress, fault: ChipFault) {
-        if !job.can_be_voided(progress) {
-            return self.in_doubt(&job);
-        }
-        let entry = entries::void(&job.open, None, &self.ctx, self.wallet);
-        self.store(vec![entry], Wait::VoidStored { intent: job.open.entry, fault });
     }
 
     fn in_doubt(&mut self, job: &Job) {
