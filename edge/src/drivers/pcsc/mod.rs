@@ -42,6 +42,8 @@ pub(in crate::drivers) struct PcscReader {
     reported: Option<Tag>,
     /// The reported tag answers commands.
     is_selected: bool,
+    /// The last try to select failed.
+    needs_reset: bool,
 }
 
 impl PcscReader {
@@ -64,6 +66,7 @@ impl PcscReader {
             visit: None,
             reported: None,
             is_selected: false,
+            needs_reset: false,
         };
         Ok((reader, shown))
     }
@@ -80,7 +83,8 @@ impl PcscReader {
             return Err(ReaderError::Unplugged);
         }
         watched.sync_current_state();
-        Ok((state.contains(State::PRESENT) && !state.contains(State::MUTE)).then(|| watched.event_count()))
+        // a tag that did not answer the daemon's first try (`MUTE`) is tried again for as long as it lies there
+        Ok(state.contains(State::PRESENT).then(|| watched.event_count()))
     }
 
     fn transmit(&mut self, apdu: &[u8]) -> Result<Vec<u8>, ReaderError> {
@@ -104,7 +108,7 @@ impl PcscReader {
             }
         };
         // a tag that was there before this process may be in any state
-        if !is_first || self.visit.is_none() {
+        if !is_first || self.visit.is_none() || self.needs_reset {
             card.reconnect(ShareMode::Exclusive, Protocols::ANY, Disposition::ResetCard)?;
         }
         self.card = Some(card);
@@ -178,11 +182,12 @@ impl RawReader for PcscReader {
         });
         match selected {
             Ok(found) => {
-                self.is_selected = true;
+                (self.is_selected, self.needs_reset) = (true, false);
                 Ok(Some(found))
             }
             Err(ReaderError::TagGone | ReaderError::Malformed | ReaderError::Nak(_)) => {
-                self.card = None;
+                // it may have left and come back faster than the daemon looks: then only a reset wakes it
+                (self.card, self.needs_reset) = (None, true);
                 Ok(None)
             }
             Err(error) => Err(error),
