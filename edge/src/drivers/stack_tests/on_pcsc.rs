@@ -162,8 +162,8 @@ fn the_readers_own_beep_is_off_and_its_light_shows_the_outcome() {
 fn of_several_readers_the_named_one_is_used() {
     let stack = acr122u();
     let wanted = ReaderConfig { name: Some("Omnikey".into()), ..stack.wanted.clone() };
-    let missing = ReaderProcess::start(&stack.program, &wanted).map(|_| ());
+    let missing = stack.program.start(&wanted).map(|_| ());
     assert_eq!(missing, Err(ReaderError::Unplugged));
     let first = ReaderConfig { name: None, ..stack.wanted.clone() };
-    assert!(ReaderProcess::start(&stack.program, &first).unwrap().name().contains("ACR122U"));
+    assert!(stack.program.start(&first).unwrap().name().contains("ACR122U"));
 }
