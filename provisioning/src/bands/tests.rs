@@ -28,11 +28,15 @@ use crate::Failure;
 const FESTIVAL: FestivalId = FestivalId([1; 16]);
 const NOW: u64 = 1_800_000_000;
 const PLAN: Plan = Plan { kinds: Kinds::Any, again: false, spare: false, count: None };
-const OUR_MASTER: u8 = 2;
+const ANOTHER_FESTIVAL: FestivalId = FestivalId([9; 16]);
 
-fn supplies_of(master: u8) -> Supplies {
-    let secrets = MasterSecret([master; 32]).band_secrets(&FESTIVAL);
-    Supplies { festival: FESTIVAL, secrets, credit_key: SigningKey::from_bytes(&[3; 32]) }
+fn supplies() -> Supplies {
+    supplies_of(FESTIVAL)
+}
+
+fn supplies_of(festival: FestivalId) -> Supplies {
+    let secrets = MasterSecret([2; 32]).band_secrets(&festival);
+    Supplies { festival, secrets, credit_key: SigningKey::from_bytes(&[3; 32]) }
 }
 
 fn uid(number: u8) -> [u8; 7] {
@@ -58,13 +62,13 @@ struct Bench {
 
 impl Bench {
     fn new(plan: Plan) -> Self {
-        Self::of(plan, OUR_MASTER)
+        Self::of(plan, FESTIVAL)
     }
 
-    fn of(plan: Plan, master: u8) -> Self {
+    fn of(plan: Plan, festival: FestivalId) -> Self {
         let temp = tempfile::tempdir().unwrap();
         let list = BandList::open(&temp.path().join("bands.csv")).unwrap();
-        Self { desk: IssuingDesk::new(supplies_of(master), plan, list), reader: BenchReader::new(), temp }
+        Self { desk: IssuingDesk::new(supplies_of(festival), plan, list), reader: BenchReader::new(), temp }
     }
 
     /// The same list after the program was started again.
@@ -72,7 +76,7 @@ impl Bench {
         let Self { temp, desk, .. } = self;
         drop(desk);
         let list = BandList::open(&temp.path().join("bands.csv")).unwrap();
-        Self { desk: IssuingDesk::new(supplies_of(OUR_MASTER), plan, list), reader: BenchReader::new(), temp }
+        Self { desk: IssuingDesk::new(supplies(), plan, list), reader: BenchReader::new(), temp }
     }
 
     fn path(&self) -> PathBuf {
@@ -116,7 +120,7 @@ fn every_kind_of_chip_becomes_a_band_and_is_listed_without_its_uid() {
     assert_eq!(bench.lights(), [Signal::Ok; 5]);
     let kinds = ["ntag213", "ntag215", "ntag216", "ultralight_aes", "uid"];
     for ((line, kind), number) in bench.lines().iter().zip(kinds).zip(1..) {
-        let wallet = supplies_of(OUR_MASTER).secrets.wallet(&uid(number)).to_hex();
+        let wallet = supplies().secrets.wallet(&uid(number)).to_hex();
         assert_eq!(*line, format!("{wallet},{kind},issued,,2027-01-15 08:00:00 UTC"));
     }
     let text = fs::read_to_string(bench.path()).unwrap().to_lowercase();
@@ -229,7 +233,7 @@ fn bad_chips_are_refused_each_with_its_reason_and_listed_once() {
     let mut bench = Bench::new(PLAN);
     let somebody_elses: Vec<SharedBand> = blanks().map(SharedBand::new).into();
     for band in &somebody_elses {
-        assert_eq!(Bench::of(PLAN, 99).lay(band, ""), Event::Issued);
+        assert_eq!(Bench::of(PLAN, ANOTHER_FESTIVAL).lay(band, ""), Event::Issued);
     }
     let mut locked = blanks()[1].clone();
     locked.enter_field();
@@ -281,7 +285,7 @@ fn a_random_uid_and_a_kind_that_was_not_asked_for_are_refused_and_not_listed() {
 #[test]
 fn a_band_with_money_is_never_made_anew() {
     for (at, credit_page) in [(1, layout::NTAG21X.credit_pages[1]), (3, layout::ULTRALIGHT_AES.credit_pages[0])] {
-        let supplies = supplies_of(OUR_MASTER);
+        let supplies = supplies();
         let band = SharedBand::new(blanks()[at].clone());
         let keys = BandKeys::new(&supplies.secrets, &FESTIVAL, band.uid().as_bytes());
         let amount = Cents::new(500).unwrap();
@@ -301,7 +305,7 @@ fn a_band_with_money_is_never_made_anew() {
             });
         } else {
             // before its lock: the header stands, the key is not asked for yet
-            assert_eq!(bench.lay(&band, "leave after write 36"), refused(IssueRefusal::Left));
+            assert_eq!(bench.lay(&band, "leave after write 41"), refused(IssueRefusal::Left));
             band.with(|chip| {
                 chip.enter_field();
                 for page in layout::page_writes(credit_page, &record) {
