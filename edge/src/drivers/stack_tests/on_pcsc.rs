@@ -99,6 +99,12 @@ fn what_is_no_purse_is_told_by_its_kind_through_pcsc() {
 }
 
 #[test]
+fn a_tag_put_to_sleep_has_forgotten_its_password_and_is_selected_anew_through_pcsc() {
+    a_tag_put_to_sleep_has_forgotten_its_password_and_is_selected_anew(acr122u());
+    a_tag_put_to_sleep_has_forgotten_its_password_and_is_selected_anew(acr1252u());
+}
+
+#[test]
 fn a_sale_takes_no_more_commands_than_it_must_through_pcsc() {
     a_sale_takes_no_more_commands_than_it_must(acr122u());
     a_sale_takes_no_more_commands_than_it_must(acr1252u());
