@@ -22,7 +22,7 @@ use crate::{
     drivers::{
         self,
         config::{self, Devices, ReaderConfig, ReaderDriver},
-        process::{Program, ReaderProcess},
+        process::Program,
     },
     gate, printing, selling,
     station::Station,
@@ -139,7 +139,7 @@ fn read_with(station: &Station, dir: &Path, program: &Program, wanted: &ReaderCo
             Ok(mut reader) => read_until_it_fails(station, &mut reader),
             Err(error) => Some(ReaderError::Io(error.to_string())),
         },
-        ReaderDriver::Pcsc | ReaderDriver::Pn532 => match ReaderProcess::start(program, wanted) {
+        ReaderDriver::Pcsc | ReaderDriver::Pn532 => match program.start(wanted) {
             Ok(mut reader) => {
                 tracing::info!(reader = reader.name(), "the reader is open");
                 read_until_it_fails(station, &mut reader)

@@ -122,6 +122,19 @@ pub enum Failure {
         /// Its own code, if it gave one.
         reason: String,
     },
+    /// A line of a list of bands is not as it was written.
+    DamagedList {
+        /// Which list.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+    },
+    /// Another run writes to the list.
+    ListInUse(PathBuf),
+    /// Not the name of a reader.
+    ReaderName(String),
+    /// The wristband reader cannot be used.
+    ReaderAway(String),
     /// A fault of the tool itself.
     Internal(String),
 }
@@ -164,6 +177,10 @@ impl Failure {
             Self::Protocol(_) => "box.not_understood",
             Self::Unreachable { .. } => "http.unreachable",
             Self::Answer { .. } => "http.refused",
+            Self::DamagedList { .. } => "bands.list_damaged",
+            Self::ListInUse(_) => "bands.list_in_use",
+            Self::ReaderName(_) => "reader.name",
+            Self::ReaderAway(_) => "reader.away",
             Self::Internal(_) => "internal",
         }
     }
@@ -172,7 +189,7 @@ impl Failure {
     /// 5 a rule says no.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Bundle { .. } | Self::Unreadable(_) => 1,
+            Self::Bundle { .. } | Self::Unreadable(_) | Self::DamagedList { .. } => 1,
             Self::Name(_)
             | Self::Place(_)
             | Self::Person(_)
@@ -183,7 +200,8 @@ impl Failure {
             | Self::PretixKey { .. }
             | Self::NoHub
             | Self::NoRole
-            | Self::ManyHubs(_) => 2,
+            | Self::ManyHubs(_)
+            | Self::ReaderName(_) => 2,
             Self::AlreadyThere(_)
             | Self::Missing(_)
             | Self::File { .. }
@@ -191,12 +209,17 @@ impl Failure {
             | Self::Randomness(_)
             | Self::Tls(_)
             | Self::Internal(_) => 3,
-            Self::Line { .. } | Self::Protocol(_) | Self::Unreachable { .. } | Self::Answer { .. } => 4,
+            Self::Line { .. }
+            | Self::Protocol(_)
+            | Self::Unreachable { .. }
+            | Self::Answer { .. }
+            | Self::ReaderAway(_) => 4,
             Self::NoRoot(_)
             | Self::BeyondKey(_)
             | Self::NumbersUsedUp { .. }
             | Self::AlreadyEnrolled { .. }
             | Self::JournalLost { .. }
+            | Self::ListInUse(_)
             | Self::BoxRefused(_) => 5,
         }
     }
@@ -297,6 +320,19 @@ impl Failure {
             Self::Answer { url, status, reason } => {
                 format!("{url} answered {status} ({reason}). Check the key or token, then the daemon's log.")
             }
+            Self::DamagedList { path, line } => format!(
+                "Line {line} of {} is not as this tool writes it. Nothing was changed. Take the copy from the backup, or go on with a new list: bands that are whole are told by their chips.",
+                path.display()
+            ),
+            Self::ListInUse(path) => {
+                format!("Another run writes to {}. End it, or give each reader a list of its own.", path.display())
+            }
+            Self::ReaderName(name) => {
+                format!("{name:?} is no reader. Write pcsc, pcsc:NAME, pn532:CONNSTRING or virtual:SOCKET.")
+            }
+            Self::ReaderAway(reason) => format!(
+                "The reader cannot be used ({reason}). What was issued is on the list. Plug the reader in, then start again with the same list."
+            ),
             Self::Internal(reason) => format!("A fault of the tool itself ({reason}). Please report it."),
         }
     }
@@ -402,6 +438,20 @@ impl Failure {
             Self::Answer { url, status, reason } => {
                 format!("{url} a répondu {status} ({reason}). Vérifiez la clé ou le jeton, puis le journal du service.")
             }
+            Self::DamagedList { path, line } => format!(
+                "La ligne {line} de {} n'est pas telle que cet outil l'écrit. Rien n'a changé. Reprenez la copie de la sauvegarde, ou continuez avec une nouvelle liste : un bracelet fini se reconnaît à sa puce.",
+                path.display()
+            ),
+            Self::ListInUse(path) => format!(
+                "Une autre exécution écrit dans {}. Arrêtez-la, ou donnez à chaque lecteur sa propre liste.",
+                path.display()
+            ),
+            Self::ReaderName(name) => {
+                format!("{name:?} n'est pas un lecteur. Écrivez pcsc, pcsc:NOM, pn532:CONNEXION ou virtual:SOCKET.")
+            }
+            Self::ReaderAway(reason) => format!(
+                "Le lecteur est inutilisable ({reason}). Ce qui est fait est sur la liste. Branchez le lecteur, puis recommencez avec la même liste."
+            ),
             Self::Internal(reason) => format!("Une faute de l'outil lui-même ({reason}). Merci de la signaler."),
         }
     }

@@ -69,7 +69,8 @@ fn draft(path: &Path, bytes: &[u8]) -> Result<PathBuf, Failure> {
     Ok(draft)
 }
 
-fn sync_folder(path: &Path) -> Result<(), Failure> {
+/// The folder of a file, down to the disk: a new name in it survives a power cut.
+pub(crate) fn sync_folder(path: &Path) -> Result<(), Failure> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

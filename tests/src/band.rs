@@ -101,6 +101,12 @@ impl Supplier {
         Band { chip: SharedBand::new(chip), wallet: self.secrets.wallet(&uid), purse: false }
     }
 
+    /// A band that somebody else issued, with a purse on its chip.
+    pub fn purse_on(&self, chip: SharedBand) -> Band {
+        let wallet = self.secrets.wallet(chip.uid().as_bytes());
+        Band { chip, wallet, purse: true }
+    }
+
     /// Keys of a band, as a box derives them.
     fn keys(&self, uid: &[u8]) -> BandKeys {
         BandKeys::new(&self.secrets, &self.festival, uid)

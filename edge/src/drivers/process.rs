@@ -1,30 +1,22 @@
 //! A reader in a process of its own: this program, started again, with the socket to its parent as standard input.
 //! Invariant: the child is gone when its handle is dropped, and when its parent is gone, however it went; it starts with
 //! few descriptors open, whatever its parent has open (libnfc aborts on one of 1024 or more).
-//! Not here: the protocol (`hardware::remote_reader`), when a reader is started again (`devices`).
+//! Not here: the protocol and the parent's handle (`hardware::remote_reader`), when a reader is started again (`devices`).
 use std::{
     io,
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::net::UnixStream,
-    },
+    os::{fd::AsFd, unix::net::UnixStream},
     path::PathBuf,
-    process::{Child, Command, Stdio},
-    time::Duration,
+    process::Command,
 };
 
 use anyhow::{Context, Result};
 use clap::Args;
 use hardware::{
-    remote_reader::{self, RemoteReader},
-    signal::Signal,
-    tag::{ReaderError, Tag, TagReader},
+    remote_reader::{self, ReaderProcess},
+    tag::{ReaderError, TagReader},
 };
 
 use super::config::{ReaderConfig, ReaderDriver};
-
-/// How long a driver may take to open its reader, start of the process included.
-const OPEN: Duration = Duration::from_millis(1_500);
 
 /// `edge reader`: what to open.
 #[derive(Args, Debug)]
@@ -54,81 +46,16 @@ impl Program {
     pub(crate) fn own() -> Self {
         Self { path: "/proc/self/exe".into(), environment: Vec::new() }
     }
-}
 
-/// A reader whose driver runs in a child process.
-pub(crate) struct ReaderProcess {
-    remote: RemoteReader,
-    child: Child,
-}
-
-impl ReaderProcess {
     /// Starts the driver and waits until its reader is open.
-    pub(crate) fn start(program: &Program, config: &ReaderConfig) -> Result<Self, ReaderError> {
-        let failed = |error: io::Error| ReaderError::Io(format!("its process does not start: {error}"));
-        let (here, there) = UnixStream::pair().map_err(failed)?;
-        let mut command = Command::new(&program.path);
+    pub(crate) fn start(&self, config: &ReaderConfig) -> Result<ReaderProcess, ReaderError> {
+        let mut command = Command::new(&self.path);
         let driver = clap::ValueEnum::to_possible_value(&config.driver).ok_or(ReaderError::Unplugged)?;
         command.args(["reader", "--driver", driver.get_name()]);
         command.args(config.name.iter().flat_map(|name| ["--name", name]));
         command.args(config.port.iter().flat_map(|port| ["--port", port]));
-        command.envs(program.environment.iter().map(|(name, value)| (name, value)));
-        let child = command.stdin(OwnedFd::from(there)).stdout(Stdio::null()).spawn().map_err(failed)?;
-        // the command holds the other end too; without this a child that died would not be noticed
-        drop(command);
-        let mut child = Gone(Some(child));
-        let remote = RemoteReader::connect(here, OPEN)?;
-        let child = child.0.take().ok_or(ReaderError::Unplugged)?;
-        Ok(Self { remote, child })
-    }
-
-    /// What the reader calls itself.
-    pub(crate) fn name(&self) -> &str {
-        self.remote.name()
-    }
-
-    /// The child's process id.
-    #[cfg(all(test, any(feature = "pcsc", feature = "pn532")))]
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-}
-
-/// A child that is ended unless it is taken out.
-struct Gone(Option<Child>);
-
-impl Drop for Gone {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
-            end(child);
-        }
-    }
-}
-
-impl Drop for ReaderProcess {
-    fn drop(&mut self) {
-        end(&mut self.child);
-    }
-}
-
-/// Ends a child that may be stuck in a foreign library.
-fn end(child: &mut Child) {
-    // one that has ended already needs neither
-    let _ = child.kill();
-    let _ = child.wait();
-}
-
-impl TagReader for ReaderProcess {
-    fn poll_tag(&mut self) -> Result<Option<Tag>, ReaderError> {
-        self.remote.poll_tag()
-    }
-
-    fn transceive(&mut self, command: &[u8]) -> Result<Vec<u8>, ReaderError> {
-        self.remote.transceive(command)
-    }
-
-    fn signal(&mut self, signal: Signal) -> Result<(), ReaderError> {
-        self.remote.signal(signal)
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        ReaderProcess::start(command)
     }
 }
 

@@ -6,10 +6,10 @@ use provisioning::{Lang, boxes::Role, inspect::Kind};
 
 const EXIT_CODES: &str = "Exit codes:
   0  done; a checked thing is good; an inspected ticket has a valid signature; nothing in an inspected file is wrong
-  1  a checked box, a bundle, an inspected ticket or file is not good, or cannot be read
+  1  a checked box, a list of bands, a bundle, an inspected ticket or file is not good, or cannot be read
   2  the command line cannot be understood
   3  a file or folder is missing, damaged, unusable or already there
-  4  a box or hub does not answer, or not as it should
+  4  a box, hub or reader does not answer, or not as it should
   5  a rule says no (already enrolled, beyond the key's rights, no number left, the box refuses)
 
 With --json, one JSON object goes to standard output; after a failure it is {\"error\": CODE, \"message\": TEXT}.";
@@ -63,6 +63,8 @@ pub(crate) enum Command {
     /// People who work at the festival.
     #[command(subcommand)]
     Staff(StaffCommand),
+    /// Makes blank chips wristbands, one after the other, with a reader on this host.
+    Bands(Bands),
     /// The support desk's magnifying glass.
     #[command(subcommand)]
     Inspect(InspectCommand),
@@ -318,6 +320,65 @@ pub(crate) struct StaffNew {
     /// File with the PIN, 4 to 12 digits; at least 6 for a manager are wise.
     #[arg(long)]
     pub(crate) pin_file: PathBuf,
+}
+
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub(crate) struct Bands {
+    #[command(subcommand)]
+    pub(crate) command: Option<BandsCommand>,
+    #[command(flatten)]
+    pub(crate) issue: Option<BandsIssue>,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum BandsCommand {
+    /// Says what is on a list: bands, spare ones, bad chips by reason.
+    Check {
+        /// The list.
+        #[arg(long)]
+        list: PathBuf,
+    },
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+pub(crate) enum KindName {
+    Any,
+    Uid,
+    Ntag21x,
+    #[value(name = "ultralight_aes")]
+    UltralightAes,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct BandsIssue {
+    /// The festival's folder, with its master secret.
+    #[arg(long)]
+    pub(crate) festival: PathBuf,
+    /// The hub's folder, whose key for online credits signs a band's first record; otherwise `hub` beside the festival's.
+    #[arg(long)]
+    pub(crate) hub: Option<PathBuf>,
+    /// The reader: pcsc, pcsc:NAME, pn532:CONNSTRING or virtual:SOCKET.
+    #[arg(long)]
+    pub(crate) reader: String,
+    /// The list that each chip is written down on (CSV); it is gone on with if it is there.
+    #[arg(long)]
+    pub(crate) list: PathBuf,
+    /// How many bands in this run; otherwise until Ctrl-C.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) count: Option<u32>,
+    /// Which chips are taken.
+    #[arg(long, value_enum, default_value_t = KindName::Any)]
+    pub(crate) kind: KindName,
+    /// Makes bands anew that are on the list, as long as nobody has used them.
+    #[arg(long)]
+    pub(crate) again: bool,
+    /// Lists them as spare bands, for whoever loses his own.
+    #[arg(long)]
+    pub(crate) spare: bool,
+    /// The program that drives the reader; otherwise `edge` beside this one.
+    #[arg(long)]
+    pub(crate) edge: Option<PathBuf>,
 }
 
 #[derive(Subcommand, Debug)]

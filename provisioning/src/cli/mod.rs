@@ -9,11 +9,12 @@ use provisioning::{Failure, Lang, inspect::Place};
 use serde_json::{Value, json};
 
 use args::{
-    Arguments, BoxCommand, Command, EnrolKeyCommand, FestivalCommand, HubCommand, InspectCommand, StaffCommand,
-    TicketKeyCommand,
+    Arguments, BandsCommand, BoxCommand, Command, EnrolKeyCommand, FestivalCommand, HubCommand, InspectCommand,
+    StaffCommand, TicketKeyCommand,
 };
 
 pub(crate) mod args;
+mod bands;
 mod boxes;
 mod festival;
 mod inspect;
@@ -49,6 +50,11 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Command::Box(BoxCommand::Enrol(plan)) => boxes::enrol(*plan, lang),
         Command::Box(BoxCommand::Check(check)) => boxes::check(&check, lang),
         Command::Box(BoxCommand::Revoke(revoke)) => boxes::revoke(&revoke, lang),
+        Command::Bands(bands) => match (bands.command, bands.issue) {
+            (Some(BandsCommand::Check { list }), _) => bands::check(&list, lang),
+            (None, Some(issue)) => bands::issue(&issue, lang),
+            (None, None) => Err(Failure::Internal("neither a command nor its arguments".into())),
+        },
         Command::Inspect(InspectCommand::Ticket(inspect)) => ticket::inspect(&inspect, lang),
         Command::Inspect(InspectCommand::File(inspect)) => inspect::file(&inspect, lang),
     };

@@ -26,9 +26,10 @@
 //!
 //! Invariant: an answer is awaited for a bounded time, and after the first one that fails to come
 //! the connection is of no more use, so that a late answer is never taken for another.
-//! Not here: starting and ending processes (`edge::drivers`).
+//! Not here: when a process is started, and which program it is (`edge::drivers`, `provisioning`).
 
 mod frame;
+mod process;
 mod serving;
 
 use std::{
@@ -38,6 +39,7 @@ use std::{
 };
 
 use frame::{Answer, Question};
+pub use process::ReaderProcess;
 pub use serving::serve;
 
 use crate::{

@@ -17,15 +17,13 @@ use std::{
 use domain::till::{Basket, BasketLine};
 use hardware::{
     fault::Fault,
+    remote_reader::ReaderProcess,
     simulated_field::SimulatedField,
     tag::{ReaderError, Tag, TagReader},
 };
 use screens::view::TapResult;
 
-use super::{
-    config::ReaderConfig,
-    process::{Program, ReaderProcess},
-};
+use super::{config::ReaderConfig, process::Program};
 use crate::{
     bench::{Band, Bench, cents},
     station::fresh_id,
@@ -96,7 +94,7 @@ impl Hand {
     fn reader(&mut self) -> &mut ReaderProcess {
         let deadline = Instant::now() + RECOVERED;
         while self.reader.is_none() {
-            match ReaderProcess::start(&self.stack.program, &self.stack.wanted) {
+            match self.stack.program.start(&self.stack.wanted) {
                 Ok(reader) => self.reader = Some(reader),
                 Err(error) => {
                     assert!(Instant::now() < deadline, "{error}");

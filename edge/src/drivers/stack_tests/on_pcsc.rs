@@ -114,6 +114,12 @@ fn what_is_no_purse_is_told_by_its_kind_through_pcsc() {
 }
 
 #[test]
+fn a_tag_put_to_sleep_has_forgotten_its_password_and_is_selected_anew_through_pcsc() {
+    a_tag_put_to_sleep_has_forgotten_its_password_and_is_selected_anew(acr122u());
+    a_tag_put_to_sleep_has_forgotten_its_password_and_is_selected_anew(acr1252u());
+}
+
+#[test]
 fn a_sale_takes_no_more_commands_than_it_must_through_pcsc() {
     a_sale_takes_no_more_commands_than_it_must(acr122u());
     a_sale_takes_no_more_commands_than_it_must(acr1252u());
@@ -177,8 +183,8 @@ fn the_readers_own_beep_is_off_and_its_light_shows_the_outcome() {
 fn of_several_readers_the_named_one_is_used() {
     let stack = acr122u();
     let wanted = ReaderConfig { name: Some("Omnikey".into()), ..stack.wanted.clone() };
-    let missing = ReaderProcess::start(&stack.program, &wanted).map(|_| ());
+    let missing = stack.program.start(&wanted).map(|_| ());
     assert_eq!(missing, Err(ReaderError::Unplugged));
     let first = ReaderConfig { name: None, ..stack.wanted.clone() };
-    assert!(ReaderProcess::start(&stack.program, &first).unwrap().name().contains("ACR122U"));
+    assert!(stack.program.start(&first).unwrap().name().contains("ACR122U"));
 }

@@ -147,10 +147,15 @@ fn a_line_that_fails_in_a_sale_charges_once() {
 }
 
 #[test]
+fn a_tag_put_to_sleep_has_forgotten_its_password_and_is_selected_anew_through_libnfc() {
+    a_tag_put_to_sleep_has_forgotten_its_password_and_is_selected_anew(stack());
+}
+
+#[test]
 fn a_port_that_another_driver_holds_is_not_shared() {
     let mut hand = Hand::new(stack());
     hand.reader();
-    let second = ReaderProcess::start(&hand.stack.program, &hand.stack.wanted).map(|_| ());
+    let second = hand.stack.program.start(&hand.stack.wanted).map(|_| ());
     let Err(ReaderError::Io(why)) = second else { panic!("two drivers on one port: {second:?}") };
     assert!(why.contains("another program"), "{why}");
     hand.reader = None;

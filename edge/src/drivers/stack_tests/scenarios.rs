@@ -2,7 +2,7 @@
 use std::{collections::BTreeSet, sync::Arc, thread, time::Instant};
 
 use hardware::{
-    chip::{SharedBand, UidOnly},
+    chip::{Ntag21x, NtagType, Reply, SharedBand, UidOnly},
     tag::{TagKind, Uid},
 };
 
@@ -133,6 +133,28 @@ pub(super) fn what_is_no_purse_is_told_by_its_kind(stack: Stack) {
         let refused = hand.tap(fresh_id(), hand.chips(), &band, "");
         assert_eq!(refused.code.as_deref(), Some(code), "{refused:?}");
     }
+}
+
+/// HLTA ends what a password opened, and the next look selects the same tag anew: how bands are issued.
+pub(super) fn a_tag_put_to_sleep_has_forgotten_its_password_and_is_selected_anew(stack: Stack) {
+    let mut hand = Hand::new(stack);
+    let chip = SharedBand::new(Ntag21x::new(NtagType::Ntag215, [4, 1, 2, 3, 4, 5, 6]));
+    chip.with(|chip| {
+        chip.enter_field();
+        assert_eq!(chip.transmit(&[0xA2, 0x83, 4, 0, 0, 4]), Reply::Ack, "a password from page 4 on");
+        chip.leave_field();
+    });
+    hand.reader();
+    hand.stack.field.present(&chip, Vec::new());
+    let tag = hand.next_tag();
+    let (password, write) = ([0x1B, 0xFF, 0xFF, 0xFF, 0xFF], [0xA2, 9, 1, 2, 3, 4]);
+    assert_eq!(hand.reader().transceive(&password), Ok(vec![0, 0]));
+    assert_eq!(hand.reader().transceive(&write), Ok(Vec::new()));
+    assert_eq!(hand.reader().transceive(&[0x50, 0x00]), Err(ReaderError::TagGone));
+    assert_eq!(hand.reader().poll_tag(), Ok(Some(tag)), "no visit ends with it");
+    assert!(matches!(hand.reader().transceive(&write), Err(ReaderError::Nak(_))));
+    assert_eq!(hand.reader().poll_tag(), Ok(Some(tag)));
+    assert_eq!(hand.reader().transceive(&password), Ok(vec![0, 0]));
 }
 
 /// What a sale sends to the tag after its selection: the password, two reads, five writes, one read.
