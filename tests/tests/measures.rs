@@ -4,22 +4,27 @@ use std::process::Command;
 
 /// Those that need no other program; `daemon` starts hub and boxes and is measured by hand.
 const SUBJECTS: &str = "verdicts,commits,tap,wire,checks,snapshot,documents,ingest,boot";
-const NAMES: [&str; 21] = [
+const NAMES: [&str; 26] = [
     "ticket verdict, beside the box's commit",
     "ticket verdict, beside one plain row",
     "a box's commit, one sale (p50)",
     "flushes a commit",
     "bytes written a commit",
-    "commands of a sale to a purse, after selection",
-    "sale to a purse on air, computed",
-    "whole tap over a reader at hand, beside the air",
-    "our own part of it, beside two commits",
-    "whole tap over a reader in another process, beside the air",
+    "NTAG215: commands of a sale",
+    "NTAG215: sale on air, computed",
+    "NTAG215: whole tap, reader at hand",
+    "NTAG215: our own part of it",
+    "NTAG215: whole tap, reader in another process",
+    "Ultralight AES: commands of a sale",
+    "Ultralight AES: sale on air, computed",
+    "Ultralight AES: whole tap, reader at hand",
+    "Ultralight AES: our own part of it",
+    "Ultralight AES: whole tap, reader in another process",
     "sale to an account over a reader at hand",
     "entry on the wire, sales to accounts",
     "entry on the wire, sales to purses",
     "check of an entry in a segment",
-    "ticket snapshot read, checked and opened",
+    "ticket snapshot mapped, checked and opened",
     "look-up in the ticket snapshot",
     "an event's edits verified and merged",
     "hub ingest, 10000 entries a transaction",
@@ -36,7 +41,9 @@ fn a_quick_run_yields_every_figure_as_json() {
         .expect("cargo measure");
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     let rows: Vec<serde_json::Value> = serde_json::from_slice(&run.stdout).expect("json");
-    let names: Vec<&str> = rows.iter().map(|row| row["name"].as_str().expect("a name")).collect();
+    let names = rows.iter().map(|row| row["name"].as_str().expect("a name"));
+    // not every machine's disk counts what it does
+    let names: Vec<&str> = names.filter(|name| !name.ends_with("counted by the disk")).collect();
     assert_eq!(names, NAMES);
     for row in &rows {
         assert!(row["measured"].as_f64().is_some_and(|measured| measured > 0.0), "{row}");

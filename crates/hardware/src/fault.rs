@@ -219,11 +219,16 @@ impl Presentation {
             Fault::Tear { write, .. } | Fault::TearStore { write, .. } => strikes(Moment::Write(*write)),
             Fault::Slow { .. } => false,
         });
-        let slow = self.faults.iter().filter_map(|fault| match fault {
-            Fault::Slow { at, ms } if strikes(*at) => Some(u64::from(*ms)),
-            _ => None,
+        let slow = self.faults.iter().map(|fault| {
+            if let Fault::Slow { at, ms } = fault
+                && strikes(*at)
+            {
+                *ms
+            } else {
+                0
+            }
         });
-        thread::sleep(Duration::from_millis(slow.sum()));
+        thread::sleep(Duration::from_millis(slow.map(u64::from).sum()));
         match struck {
             None | Some(Fault::Slow { .. }) => match chip.transmit(command) {
                 Reply::Data(bytes) if bytes.len() > MAX_EXCHANGE => Exchange::LineError,

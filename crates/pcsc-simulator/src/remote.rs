@@ -12,10 +12,6 @@ use std::{
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// pcscd looks for itself at least so often, as it does with readers that cannot tell: under load one change in some
-/// thousands came to it unheard.
-const LOOK: Duration = Duration::from_millis(250);
-
 /// How long the reader may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Pause between two attempts to reach a reader that is away.
@@ -85,7 +81,7 @@ impl RemoteReader {
     /// Waits until something may have changed: a tag came or went, the reader went away or is back, somebody asked to stop
     /// waiting, or `patience` is over.
     pub(crate) fn wait_event(&self, patience: Duration) -> io::Result<()> {
-        let deadline = Instant::now() + patience.min(LOOK);
+        let deadline = Instant::now() + patience;
         loop {
             let events = lock(&self.events).clone();
             let left = deadline.saturating_duration_since(Instant::now());

@@ -80,11 +80,10 @@ pub(super) fn rows(size: Size) -> Result<Vec<Row>> {
     let taps = (size.rounds / 10).clamp(10, 100);
     let till = Till::new()?;
     let field = SimulatedField::new();
-    let mut rows = Vec::new();
+    let (mut rows, commit) = (Vec::new(), till.two_commits(taps)?);
     for purse in Purse::ALL {
         let (name, reader) = (purse.name(), &mut DirectReader::new(&field));
         let direct = till.sales(purse, &field, reader, taps)?;
-        let commit = till.two_commits(taps)?;
         let own_ms = direct.whole_ms - direct.air_ms();
         let commands = direct.spent.commands.len() as f64 - 1.0;
         rows.extend([

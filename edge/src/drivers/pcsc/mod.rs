@@ -97,6 +97,15 @@ impl PcscReader {
         }
     }
 
+    /// Ends the connection and leaves the tag as it is. A reset, as the library would ask for, that fails because the tag
+    /// has left makes the daemon note its absence without telling its own watch: should the tag be back before that looks
+    /// again, it would stay absent for as long as it lies there.
+    fn let_go(&mut self) {
+        if let Some(card) = self.card.take() {
+            leave(card);
+        }
+    }
+
     /// Connects to a tag, or makes the reader select again the one that is connected.
     fn connect(&mut self) -> Result<(), Error> {
         let is_first = self.card.is_none();
@@ -113,6 +122,13 @@ impl PcscReader {
         }
         self.card = Some(card);
         Ok(())
+    }
+}
+
+/// Disconnects without a word to the tag.
+fn leave(card: Card) {
+    if let Err((_, error)) = card.disconnect(Disposition::LeaveCard) {
+        tracing::debug!(%error, "the connection had ended already");
     }
 }
 
@@ -187,7 +203,8 @@ impl RawReader for PcscReader {
             }
             Err(ReaderError::TagGone | ReaderError::Malformed | ReaderError::Nak(_)) => {
                 // it may have left and come back faster than the daemon looks: then only a reset wakes it
-                (self.card, self.needs_reset) = (None, true);
+                self.let_go();
+                self.needs_reset = true;
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -207,7 +224,7 @@ impl TagReader for PcscReader {
         let before = self.reported.take();
         let patience = if before.is_some() && !self.is_selected { Duration::ZERO } else { LOOK };
         let Some(visit) = self.look(patience)? else {
-            self.card = None;
+            self.let_go();
             self.visit = Some(0);
             return Ok(None);
         };
@@ -217,7 +234,7 @@ impl TagReader for PcscReader {
             Some(tag) if is_same_visit => self.select()?.is_some_and(|found| found.uid == tag.uid).then_some(tag),
             // it went away and came back, or another one came
             Some(_) => {
-                self.card = None;
+                self.let_go();
                 None
             }
             None => match self.select()? {
@@ -248,6 +265,7 @@ impl TagReader for PcscReader {
         let [watched] = &self.watched;
         let direct = self.context.connect(watched.name(), ShareMode::Direct, Protocols::UNDEFINED).map_err(failed)?;
         self.lamp.show(&direct, signal);
+        leave(direct);
         Ok(())
     }
 }
