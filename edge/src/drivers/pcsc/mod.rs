@@ -20,6 +20,9 @@ use super::type2::{self, Found, RawReader};
 
 /// How long one look waits for a change.
 const LOOK: Duration = Duration::from_millis(30);
+/// After how many looks at an empty field it is looked at by force, once a tag was lost: 0.3 s and more, since whoever
+/// forces it just when a tag arrives disturbs that one.
+const PROBES: [u8; 4] = [10, 20, 40, 80];
 /// More than the longest answer with what each dialect puts around it.
 const ANSWER: usize = MAX_EXCHANGE + 64;
 /// GET DATA: the UID (PC/SC part 3, section 3.2.2.1.3).
@@ -44,6 +47,8 @@ pub(in crate::drivers) struct PcscReader {
     is_selected: bool,
     /// The last try to select failed.
     needs_reset: bool,
+    /// Looks at an empty field since a tag was lost.
+    empty_looks: Option<u8>,
 }
 
 impl PcscReader {
@@ -67,6 +72,7 @@ impl PcscReader {
             reported: None,
             is_selected: false,
             needs_reset: false,
+            empty_looks: None,
         };
         Ok((reader, shown))
     }
@@ -97,12 +103,27 @@ impl PcscReader {
         }
     }
 
-    /// Ends the connection and leaves the tag as it is. A reset, as the library would ask for, that fails because the tag
-    /// has left makes the daemon note its absence without telling its own watch: should the tag be back before that looks
-    /// again, it would stay absent for as long as it lies there.
+    /// Ends the connection and leaves the tag as it is: the library would ask for a reset.
     fn let_go(&mut self) {
         if let Some(card) = self.card.take() {
             leave(card);
+        }
+    }
+
+    /// Powers up whatever lies there although the daemon says that nothing does. A reset that fails because the tag has
+    /// just left makes the daemon note its absence without telling its own watch: should the tag be back before that looks
+    /// again, it would stay absent for as long as it lies there.
+    fn probe(&mut self) {
+        let Some(looks) = self.empty_looks.map(|looks| looks.saturating_add(1)) else { return };
+        self.empty_looks = PROBES.last().filter(|last| looks < **last).map(|_| looks);
+        if !PROBES.contains(&looks) {
+            return;
+        }
+        let [watched] = &self.watched;
+        if let Ok(mut direct) = self.context.connect(watched.name(), ShareMode::Direct, Protocols::UNDEFINED) {
+            let woken = direct.reconnect(ShareMode::Shared, Protocols::ANY, Disposition::UnpowerCard);
+            tracing::debug!(is_there = woken.is_ok(), "looked at an empty field by force");
+            leave(direct);
         }
     }
 
@@ -198,13 +219,13 @@ impl RawReader for PcscReader {
         });
         match selected {
             Ok(found) => {
-                (self.is_selected, self.needs_reset) = (true, false);
+                (self.is_selected, self.needs_reset, self.empty_looks) = (true, false, None);
                 Ok(Some(found))
             }
             Err(ReaderError::TagGone | ReaderError::Malformed | ReaderError::Nak(_)) => {
                 // it may have left and come back faster than the daemon looks: then only a reset wakes it
                 self.let_go();
-                self.needs_reset = true;
+                (self.needs_reset, self.empty_looks) = (true, Some(0));
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -224,6 +245,7 @@ impl TagReader for PcscReader {
         let before = self.reported.take();
         let patience = if before.is_some() && !self.is_selected { Duration::ZERO } else { LOOK };
         let Some(visit) = self.look(patience)? else {
+            self.probe();
             self.let_go();
             self.visit = Some(0);
             return Ok(None);
