@@ -123,7 +123,7 @@ mod tests {
     }
 
     /// Families of texts that a module picks by a value of the view: `tOf("phase", phase)`.
-    const FAMILIES: [(&str, &[&str]); 18] = [
+    const FAMILIES: [(&str, &[&str]); 19] = [
         ("found", &["fresh", "inside", "used", "revoked", "blocked"]),
         ("movement", &["sale", "top_up", "refund", "correction", "pending", "other"]),
         ("age", &["tickets", "wallets", "revocations", "bundle"]),
@@ -181,6 +181,7 @@ mod tests {
         ("key-state", &["issues", "has_issued", "next", "waiting", "retired"]),
         ("light", &["ok", "warn", "refuse", "tap_again", "dark"]),
         ("pull", &["never", "before_password", "last_page", "after_last_page"]),
+        ("band_kind", &["purse", "aes_purse", "pointer", "uid_only"]),
         ("ticket_kind", &["valid", "used", "revoked", "forged", "pretix", "other_zone"]),
         ("wire", &["linked", "waiting", "cut", "off"]),
     ];

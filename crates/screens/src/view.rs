@@ -18,8 +18,8 @@ mod staff;
 mod zones;
 
 pub use demo::{
-    DemoBand, DemoBox, DemoHub, DemoLight, DemoPrice, DemoTicket, DemoView, HeldBand, Light, Shown, StoryLine,
-    TicketKind, TourStep,
+    BandKind, DemoBand, DemoBox, DemoHub, DemoLight, DemoPrice, DemoTicket, DemoView, HeldBand, Light, Shown,
+    StoryLine, TicketKind, TourStep,
 };
 pub use documents::{DocumentView, EditBody, EditView, FieldConflict, FieldProblem, FieldStatement, SettleBody};
 pub use found::{FoundGuest, FoundGuests, FoundState};

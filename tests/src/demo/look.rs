@@ -73,6 +73,7 @@ async fn look(demo: &Demo, before: &DemoView) -> DemoView {
         let held = |shown: &&DemoBox| shown.held.as_ref().is_some_and(|held| held.band == worn.number);
         shown_bands.push(DemoBand {
             number: worn.number,
+            kind: worn.kind,
             purse: worn.band.has_purse(),
             copy_of: worn.copy_of,
             chip_cents: purse.as_ref().map(|purse| purse.balance(domain::money::Cents::ZERO).as_i64()),

@@ -14,7 +14,11 @@ use axum::{
     routing::{get, post},
 };
 use futures_util::{Stream, stream};
-use screens::{Lang, Refusal, post::DemoPrices, view::TicketKind};
+use screens::{
+    Lang, Refusal,
+    post::DemoPrices,
+    view::{BandKind, TicketKind},
+};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -55,7 +59,7 @@ struct NewTicket {
 #[derive(Deserialize)]
 struct NewBand {
     #[serde(default)]
-    purse: bool,
+    kind: BandKind,
     copy_of: Option<u32>,
 }
 
@@ -145,10 +149,10 @@ async fn new_ticket(State(demo): State<Arc<Demo>>, body: Asked<NewTicket>) -> Do
 }
 
 async fn new_band(State(demo): State<Arc<Demo>>, body: Asked<NewBand>) -> Done {
-    let NewBand { purse, copy_of } = asked(body)?;
+    let NewBand { kind, copy_of } = asked(body)?;
     let number = match copy_of {
         Some(original) => demo.shelf.copy_band(original)?,
-        None => demo.shelf.add_band(&demo.world, purse)?,
+        None => demo.shelf.add_band(&demo.world, kind)?,
     };
     Ok(Json(json!({ "number": number })))
 }

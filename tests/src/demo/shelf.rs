@@ -5,7 +5,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, ensure};
-use screens::view::{Shown, TicketKind};
+use screens::view::{BandKind, Shown, TicketKind};
 use serde_json::json;
 
 use crate::{
@@ -37,6 +37,7 @@ pub(super) struct Ticket {
 #[derive(Clone)]
 pub(super) struct Worn {
     pub(super) number: u32,
+    pub(super) kind: BandKind,
     pub(super) band: Band,
     pub(super) copy_of: Option<u32>,
     /// Where a tap of it was torn, by the place's name, and whether it was settled there later.
@@ -65,10 +66,11 @@ impl Shelf {
             shelf.add_ticket(world, kind).await?;
         }
         for _ in 0..2 {
-            shelf.add_band(world, true)?;
+            shelf.add_band(world, BandKind::Purse)?;
         }
-        let plain = shelf.add_band(world, false)?;
+        let plain = shelf.add_band(world, BandKind::UidOnly)?;
         shelf.copy_band(plain)?;
+        shelf.add_band(world, BandKind::AesPurse)?;
         Ok(shelf)
     }
 
@@ -107,24 +109,30 @@ impl Shelf {
     }
 
     /// A further band; gives its number.
-    pub(super) fn add_band(&self, world: &World, purse: bool) -> Result<u32> {
+    pub(super) fn add_band(&self, world: &World, kind: BandKind) -> Result<u32> {
         let mut things = self.things();
         ensure!(things.bands.len() < MOST, "the shelf is full");
         let number = next(things.bands.iter().map(|worn| worn.number));
         let at_supplier = FIRST_BAND.saturating_add(number);
         let supplier = &world.supplier;
-        let band = if purse { supplier.purse(at_supplier)? } else { supplier.uid_only(at_supplier) };
-        things.bands.push(Worn { number, band, copy_of: None, torn_at: None, mended: false });
+        let band = match kind {
+            BandKind::Purse => supplier.purse(at_supplier)?,
+            BandKind::AesPurse => supplier.aes_purse(at_supplier)?,
+            BandKind::Pointer => supplier.pointer(at_supplier)?,
+            BandKind::UidOnly => supplier.uid_only(at_supplier),
+        };
+        things.bands.push(Worn { number, kind, band, copy_of: None, torn_at: None, mended: false });
         Ok(number)
     }
 
     /// A copy of a band as it is now; gives the copy's number.
     pub(super) fn copy_band(&self, original: u32) -> Result<u32> {
-        let copied = self.band(original)?.band.copied();
+        let original_band = self.band(original)?;
+        let (kind, copied) = (original_band.kind, original_band.band.copied());
         let mut things = self.things();
         ensure!(things.bands.len() < MOST, "the shelf is full");
         let number = next(things.bands.iter().map(|worn| worn.number));
-        things.bands.push(Worn { number, band: copied, copy_of: Some(original), torn_at: None, mended: false });
+        things.bands.push(Worn { number, kind, band: copied, copy_of: Some(original), torn_at: None, mended: false });
         Ok(number)
     }
 

@@ -50,7 +50,7 @@ export function drawShelf(demo, act) {
   refill(byId("tickets"), ...demo.tickets.map(ticket));
   refill(byId("bands"), ...demo.bands.map(band));
   refill(byId("more-tickets"), more("ticket", t("demo-more_ticket"), () => ask("tickets", { kind: "valid" })));
-  refill(byId("more-bands"), more("purse", t("demo-more_purse"), () => ask("bands", { purse: true })), copyButton());
+  refill(byId("more-bands"), moreBands(), copyButton());
 }
 
 function thing(kind, number, words, { label, title, state }) {
@@ -81,16 +81,29 @@ function ticket({ number, kind, shown }) {
   return thing("ticket", number, words, { label: kind, title: `${name}, ${tOf("ticket_kind", kind)}${last ? `, ${last.place}` : ""}${why}`, state: last ? (last.admitted ? "admitted" : "refused") : "new" });
 }
 
-function band({ number, purse, copy_of, chip_cents, hub_cents, at }) {
+function band({ number, kind, purse, copy_of, chip_cents, hub_cents, at }) {
   const name = t("demo-band", { number });
-  const sort = copy_of !== null ? t("demo-copy_of", { number: copy_of }) : t(purse ? "demo-purse" : "demo-uid_only");
+  const sort = copy_of !== null ? t("demo-copy_of", { number: copy_of }) : tOf("band_kind", kind);
   const holds = purse ? (chip_cents === null ? t("demo-unreadable") : money(chip_cents, lang)) : hub_cents === null ? t("demo-unknown_balance") : money(hub_cents, lang);
   const where = at ?? t(purse ? "demo-on_chip" : "demo-at_hub");
-  return thing("band", number, [h("b", {}, name), h("span", {}, sort), h("small", { class: "said" }, h("b", { class: "balance" }, holds), ` ${where}`)], { label: copy_of !== null ? "copy" : purse ? "purse" : "uid", title: `${name}, ${sort}, ${holds} ${where}`, state: at ? "held" : "free" });
+  return thing("band", number, [h("b", {}, name), h("span", {}, sort), h("small", { class: "said" }, h("b", { class: "balance" }, holds), ` ${where}`)], { label: copy_of !== null ? "copy" : kind, title: `${name}, ${sort}, ${holds} ${where}`, state: at ? "held" : "free" });
 }
 
 function more(focus, words, onclick) {
   return h("button", { type: "button", class: "more", "data-focus": `more-${focus}`, onclick }, words);
+}
+
+/** A new band, of the kind that is chosen. */
+function moreBands() {
+  const kinds = ["purse", "aes_purse", "pointer", "uid_only"];
+  const options = kinds.map((kind) => h("option", { value: kind }, tOf("band_kind", kind)));
+  const first = h("option", { value: "", selected: true }, t("demo-more_purse"));
+  const chosen = ({ target }) => {
+    const kind = target.value;
+    target.value = "";
+    if (kind) ask("bands", { kind });
+  };
+  return h("select", { class: "more", "data-focus": "more-bands", "aria-label": t("demo-more_purse"), onchange: chosen }, first, options);
 }
 
 /** A copy of the band in the hand. */

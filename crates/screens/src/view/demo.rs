@@ -165,13 +165,30 @@ pub struct Shown {
     pub code: String,
 }
 
+/// What kind of chip a wristband has; its text is `band_kind-<this>`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BandKind {
+    /// NTAG215: a purse in its memory.
+    #[default]
+    Purse,
+    /// Ultralight AES: a purse with a counter.
+    AesPurse,
+    /// NTAG213: proves that it is the festival's; the money is in the ledger.
+    Pointer,
+    /// Nothing but a number.
+    UidOnly,
+}
+
 /// A wristband on the shelf.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DemoBand {
     /// Its number on the shelf.
     pub number: u32,
-    /// Its money is in its memory; otherwise it is nothing but a number.
+    /// What kind it is.
+    pub kind: BandKind,
+    /// Its money is in its memory; otherwise it is in the ledger.
     pub purse: bool,
     /// The band it was copied from.
     pub copy_of: Option<u32>,
