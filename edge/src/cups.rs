@@ -98,6 +98,17 @@ mod tests {
     }
 
     #[test]
+    fn asked_again_after_a_restart_the_answer_still_says_that_the_guest_got_something() {
+        let bench = Bench::new();
+        let band = bench.purse(1);
+        // nobody but the journal knows of it
+        owe(&bench.station, [7; 16], band.wallet, &basket(&bench)).unwrap();
+        let known = bench.station.request_in_journal([7; 16], &Purpose::Sale(basket(&bench)));
+        let Some(crate::station::KnownRequest::Answered(result)) = known else { panic!("it is not known") };
+        assert_eq!(result.charged_cents, -200);
+    }
+
+    #[test]
     fn cups_alone_need_no_goods() {
         let bench = Bench::new();
         let band = bench.uid_band(1);

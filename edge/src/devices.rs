@@ -254,6 +254,25 @@ mod tests {
         assert_eq!(lamps.shown(), [Signal::Ok, Signal::Refuse], "over the maximum");
     }
 
+    #[test]
+    fn a_box_whose_devices_are_set_up_wrongly_starts_and_says_what_is_wrong() {
+        let bench = Bench::new();
+        let wrong = "[printer]\ncolumns = 3\n[reader]\ndriver = 'acr'";
+        std::fs::write(bench.folder().join(config::FILE), wrong).unwrap();
+        let threads = start(&bench.station, config::read(bench.folder())).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let told = |code: &str, detail: &str| {
+            bench.station.alerts.shown().iter().any(|alert| alert.code == code && alert.args["detail"].contains(detail))
+        };
+        while !(told(MISCONFIGURED, "[printer]") && told("reader.misconfigured", "acr")) {
+            assert!(Instant::now() < deadline, "{:?}", bench.station.alerts.shown());
+            thread::sleep(Duration::from_millis(2));
+        }
+        assert!(!bench.station.reader_ready());
+        bench.station.stop();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    }
+
     /// A scanner that reads these codes and is then unplugged.
     struct Codes(Vec<String>);
 

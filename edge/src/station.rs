@@ -474,10 +474,14 @@ impl Station {
         if let Some(told) = told {
             return Some(KnownRequest::Answered(told));
         }
+        let gives = matches!(entry.effect, Effect::Credit | Effect::Owe);
         let charged = match purpose {
-            Purpose::Sale(_) | Purpose::Refund | Purpose::PayOut => entry.amount.as_i64(),
-            Purpose::TopUp(_) => 0i64.saturating_sub(entry.amount.as_i64()),
             Purpose::ClosingRead | Purpose::Pairing(_) | Purpose::Look(_) => 0,
+            // a top-up, or a sale with more deposit back than goods
+            Purpose::Sale(_) | Purpose::TopUp(_) | Purpose::Refund | Purpose::PayOut if gives => {
+                0i64.saturating_sub(entry.amount.as_i64())
+            }
+            Purpose::Sale(_) | Purpose::TopUp(_) | Purpose::Refund | Purpose::PayOut => entry.amount.as_i64(),
         };
         Some(KnownRequest::Answered(TapResult {
             id: domain::wire::hex(&id),

@@ -61,6 +61,7 @@ impl PcscReader {
         let lamp = Lamp::of(&shown);
         if let Ok(direct) = context.connect(&name, ShareMode::Direct, Protocols::UNDEFINED) {
             lamp.keep_quiet(&direct);
+            leave(direct);
         }
         let reader = Self {
             context,
@@ -115,7 +116,8 @@ impl PcscReader {
     /// again, it would stay absent for as long as it lies there.
     fn probe(&mut self) {
         let Some(looks) = self.empty_looks.map(|looks| looks.saturating_add(1)) else { return };
-        self.empty_looks = PROBES.last().filter(|last| looks < **last).map(|_| looks);
+        let [.., last] = PROBES;
+        self.empty_looks = (looks < last).then_some(looks);
         if !PROBES.contains(&looks) {
             return;
         }

@@ -1,0 +1,211 @@
+//! A band whose money is on its chip: the tap, step by step between reader and store.
+//! Invariant: the light is green only after the commit is on disk.
+//! Not here: the tap's rules (`domain::wristband`), what every tap has in common (`tapping`).
+use box_store::{Decision, View};
+use domain::{
+    id::WalletId,
+    journal::{Detail, Effect, Entry, Kind, VoucherUse},
+    ledger::WalletFlags,
+    money::Cents,
+    till::TillRefusal,
+    wristband::tap::{ChipFault, StoreFailed, Tap, TapOutcome, TapRefusal, TapRequest, TapStep},
+};
+use hardware::{
+    signal::Signal,
+    tag::{ReaderError, Tag, TagReader},
+};
+use screens::view::{Phase, TapResult};
+
+use super::{fits, looked_at, owed, paid_out, paid_with, refuse, refuse_with, wrong_band};
+use crate::{
+    chips::{known_wallet, purse_chip},
+    selling,
+    station::Station,
+    tap_desk::{Purpose, TopUpOrder, Waiting},
+};
+
+/// Does what was asked for.
+pub(super) fn tap(
+    station: &Station,
+    reader: &mut dyn TagReader,
+    waiting: &Waiting,
+    wallet: WalletId,
+    tag: &Tag,
+) -> Signal {
+    let request = match tap_request(station, waiting, wallet) {
+        Some(request) => request,
+        None => return refuse(station, waiting, "till.not_a_desk", Vec::new()),
+    };
+    let (purpose, alone) = (waiting.purpose.clone(), station.is_alone());
+    let closes = matches!(purpose, Purpose::ClosingRead);
+    let known = station
+        .store
+        .read(move |view| fits(view, &purpose, wallet, alone).map(|()| known_wallet(view, wallet, closes)));
+    let mut known = match known {
+        Ok(Ok(known)) => known,
+        // a tap in doubt may have used its voucher itself: the chip tells
+        Ok(Err(TillRefusal::VoucherUsed { .. })) if waiting.retry_of.is_some() => {
+            match station.store.read(move |view| known_wallet(view, wallet, closes)) {
+                Ok(known) => known,
+                Err(error) => return refuse(station, waiting, error.code(), Vec::new()),
+            }
+        }
+        Ok(Err(refusal)) => return refuse(station, waiting, refusal.code(), refusal.arguments()),
+        Err(error) => return refuse(station, waiting, error.code(), Vec::new()),
+    };
+    if let Some(intent) = waiting.retry_of
+        && !known.open.iter().any(|open| open.entry == intent)
+    {
+        return wrong_band(station, waiting);
+    }
+    if waiting.supervised {
+        known.unfinished_in_a_row = 0;
+    }
+    let chip = match purse_chip(tag) {
+        Ok(chip) => chip,
+        Err(code) => return refuse(station, waiting, code, Vec::new()),
+    };
+    let mut tap = Tap::new(station.tap_context(), known, tag.uid.as_bytes(), chip, request);
+    // its answer is the payout, not the record that makes it safe
+    let pays_out = matches!(waiting.purpose, Purpose::PayOut);
+    // the intent that is this request: what else the tap settles on its way answers nothing
+    let mut own = waiting.retry_of;
+    let mut blocked_since = false;
+    let outcome = loop {
+        match tap.step() {
+            TapStep::Chip(command) => match reader.transceive(command) {
+                Ok(reply) => tap.reply(Ok(&reply)),
+                Err(ReaderError::Nak(_)) => tap.reply(Err(ChipFault::Nak)),
+                Err(_) => tap.reply(Err(ChipFault::Gone)),
+            },
+            TapStep::Store(entries) => {
+                let (entries, request) = (entries.clone(), waiting.id);
+                let begins = entries.iter().any(|entry| entry.kind == Kind::INTENT);
+                let moves = |entry: &Entry| matches!(entry.effect, Effect::Debit | Effect::Credit);
+                let commits =
+                    entries.iter().any(|entry| entry.refers_to.is_some() && entry.refers_to == own && moves(entry));
+                let (currency, operator) = (station.bundle().bundle.currency(), station.operator());
+                let stored = station.transact(move |view| {
+                    // What the hub said since the band was read holds: nothing new begins on a band that is blocked now.
+                    if begins && view.wallet(&wallet).flags.has(WalletFlags::BLOCKED) {
+                        return Decision::nothing(false);
+                    }
+                    let mut entries = entries;
+                    let used = entries.iter().flat_map(|entry| vouchers_of(view, entry)).collect::<Vec<_>>();
+                    entries.extend(used.iter().map(|voucher| selling::voucher_entry(voucher, currency, operator)));
+                    let decision = Decision::write(entries, true);
+                    if (begins || commits) && !pays_out { decision.answers(request) } else { decision }
+                });
+                match &stored {
+                    Ok(committed) if !committed.result => {
+                        blocked_since = true;
+                        tap.stored(Err(StoreFailed));
+                    }
+                    Ok(committed) => {
+                        own = if begins { committed.refs.first().copied() } else { own };
+                        tap.stored(Ok(&committed.refs));
+                    }
+                    Err(_) => tap.stored(Err(StoreFailed)),
+                }
+            }
+            TapStep::Finished(outcome) => break outcome.clone(),
+        }
+    };
+    if blocked_since {
+        return refuse(station, waiting, "band.blocked", Vec::new());
+    }
+    if waiting.retry_of.is_some_and(|intent| tap.settled().iter().any(|settled| settled.open.entry == intent)) {
+        station.desk.settled(waiting.id);
+    }
+    let arrived = tap.carried().map_or(0, |carried| carried.amount.as_i64());
+    match (&waiting.purpose, &outcome) {
+        (Purpose::Look(_), TapOutcome::Done { balance_after, .. }) => {
+            looked_at(station, waiting, wallet, Some(*balance_after))
+        }
+        (Purpose::PayOut, TapOutcome::Done { .. }) => paid_out(station, waiting, wallet),
+        (Purpose::Sale(priced), TapOutcome::Done { balance_after, .. }) if priced.owed > Cents::ZERO => {
+            owed(station, waiting, wallet, priced, *balance_after)
+        }
+        _ => show(station, waiting, outcome, arrived),
+    }
+}
+
+/// The vouchers that a sale's commit uses up: its intent names them.
+fn vouchers_of(view: &View<'_>, entry: &Entry) -> Vec<VoucherUse> {
+    let intent = entry.refers_to.filter(|_| entry.kind == Kind::SALE).and_then(|intent| view.entry(intent));
+    match intent.as_ref().map(Detail::of) {
+        Some(Ok(Detail::Intent(intent))) => intent.sale.map(|sale| sale.marks.vouchers).unwrap_or_default(),
+        _ => Vec::new(),
+    }
+}
+
+/// `arrived`: what the hub owed and this tap has put on the band beside what was asked for.
+fn show(station: &Station, waiting: &Waiting, outcome: TapOutcome, arrived: i64) -> Signal {
+    match outcome {
+        TapOutcome::Done { entry, balance_after, charged, credited, paid_back, .. } => {
+            let charged = charged.as_i64().saturating_add(paid_back.as_i64()).saturating_sub(credited.as_i64());
+            paid_with(station, waiting, charged, balance_after.as_i64(), entry, arrived)
+        }
+        TapOutcome::TapAgain { intent } => {
+            station.torn_taps.inc();
+            let result = TapResult {
+                id: domain::wire::hex(&waiting.id),
+                code: Some("till.in_doubt".into()),
+                entry: intent.to_string(),
+                ..TapResult::default()
+            };
+            station.desk.tap_again(waiting.id, Some(intent), Phase::TapAgain, result);
+            Signal::TapAgain
+        }
+        TapOutcome::NothingHappened { .. } => {
+            station.torn_taps.inc();
+            let result = TapResult {
+                id: domain::wire::hex(&waiting.id),
+                code: Some("band.pulled_away".into()),
+                ..TapResult::default()
+            };
+            station.desk.tap_again(waiting.id, None, Phase::TapAgain, result);
+            Signal::TapAgain
+        }
+        TapOutcome::Refused(refusal) => {
+            let phase_is_supervisor = matches!(refusal, TapRefusal::Supervisor);
+            let args = arguments(&refusal);
+            let light = refuse_with(station, waiting, refusal.code(), args, arrived);
+            if phase_is_supervisor { Signal::Warn } else { light }
+        }
+    }
+}
+
+fn tap_request(station: &Station, waiting: &Waiting, wallet: WalletId) -> Option<TapRequest> {
+    let retry_of = waiting.retry_of;
+    Some(match &waiting.purpose {
+        Purpose::Sale(priced) if priced.owed > Cents::ZERO => TapRequest::Balance,
+        Purpose::Sale(priced) => TapRequest::Sale {
+            sale: priced.sale.clone(),
+            amount: priced.amount,
+            price_revision: priced.price_revision,
+            retry_of,
+        },
+        Purpose::TopUp(TopUpOrder { amount, fee, means }) => {
+            TapRequest::TopUp { amount: *amount, key: station.credit_key()?, fee: *fee, means: *means, retry_of }
+        }
+        Purpose::Refund => TapRequest::Refund,
+        Purpose::ClosingRead => TapRequest::ClosingRead,
+        Purpose::PayOut => {
+            let state = station.store.read(move |view| view.wallet(&wallet)).ok()?;
+            TapRequest::Supersede { key: station.credit_key()?, head: (state.head_counter, state.head_record) }
+        }
+        Purpose::Pairing(_) | Purpose::Look(_) => TapRequest::Balance,
+    })
+}
+
+/// What goes into the refusal's text: name and value (amounts in cents).
+fn arguments(refusal: &TapRefusal) -> Vec<(&'static str, String)> {
+    if let TapRefusal::NotEnough { balance, price } = refusal {
+        vec![("balance", balance.get().to_string()), ("price", price.get().to_string())]
+    } else if let TapRefusal::OverMaximum { maximum } = refusal {
+        vec![("maximum", maximum.get().to_string())]
+    } else {
+        Vec::new()
+    }
+}
