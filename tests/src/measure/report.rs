@@ -82,12 +82,17 @@ fn why(name: &str) -> &'static str {
     match name {
         "ticket verdict, beside one plain row" => {
             "the box's commit writes five pages where a plain row writes two (entry, total, subject, hour and their \
-             index); of the verdict's time the flush is half, the signature check a fifth, the box's own signature a \
-             tenth, the statements of look-up and fold the rest"
+             index). In a profile of 2026-11-22 most of the verdict waited for the flush; then came the ticket's \
+             signature, the box's own, and the statements of look-up and fold"
         }
         "hub ingest, 100000 entries a transaction" => {
-            "of the hub's time the sums of wallets and journals, kept so that nobody folds again, take 44 %, the rows \
-             themselves 32 %, hashes and signatures 5 %; the plain rows add up nothing"
+            "the plain rows add up nothing. In a profile of 2026-11-22 44 % of the hub's time went into the sums of \
+             wallets and journals, kept so that nobody folds again, and 32 % into the rows themselves"
+        }
+        "NTAG215: whole tap, libnfc and a PN532" | "NTAG215: whole tap, PC/SC and an ACR122U" => {
+            "the rows beside it tell the parts: two durable commits (our own part), the frames to the driver's process, \
+             and what is left over is the way of nine commands through the library and its simulated line. The longer \
+             tap of an Ultralight AES holds with the same milliseconds"
         }
         "ticket snapshot mapped, checked and opened" => {
             "all of it is the hash of every byte, once at load; opening the map alone takes microseconds"

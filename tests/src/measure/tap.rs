@@ -73,6 +73,9 @@ const BESIDE_AIR: f64 = 1.10;
 const OWN_MS: f64 = 5.0;
 const PRICE: u32 = 1;
 const LOADED: u32 = 20_000;
+/// From one band's leaving to the next one's coming: pcscd switches a field off and on while it forgets a tag, and no
+/// hand is faster.
+const BETWEEN_BANDS: Duration = Duration::from_millis(100);
 /// A reader that shows nothing for so long is broken.
 const BOUND: Duration = Duration::from_secs(10);
 
@@ -178,6 +181,7 @@ impl Till {
         let mut spent = Spent::default();
         for _ in 0..taps {
             until(reader, false)?;
+            thread::sleep(BETWEEN_BANDS);
             field.take_spent();
             let began = Instant::now();
             field.present(&band.chip, Vec::new());

@@ -249,10 +249,12 @@ impl TagReader for PcscReader {
         let Some(visit) = self.look(patience)? else {
             self.probe();
             self.let_go();
-            self.visit = Some(0);
+            (self.visit, self.needs_reset) = (Some(0), false);
             return Ok(None);
         };
         let is_same_visit = self.visit == Some(visit);
+        // the daemon powers up what it saw arriving
+        self.needs_reset &= is_same_visit;
         let now = match before {
             Some(tag) if is_same_visit && self.is_selected => Some(tag),
             Some(tag) if is_same_visit => self.select()?.is_some_and(|found| found.uid == tag.uid).then_some(tag),
