@@ -144,6 +144,8 @@ impl Settled {
         let none = Consequence::default();
         let charges = matches!(self.purpose, IntentPurpose::Sale | IntentPurpose::Refund);
         match self.verdict {
+            // served on "tap again", and its own box found another record in its place
+            Verdict::Void if charges && self.handed_over => Consequence { loss: self.amount, ..none },
             Verdict::Committed | Verdict::Void => none,
             Verdict::Applied if charges && !self.handed_over => {
                 Consequence { applied: self.amount, owed: self.amount, ..none }

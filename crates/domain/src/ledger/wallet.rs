@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     id::{EntryRef, WalletId},
-    journal::{Block, BlockedKind, Detail, Effect, Intent, IntentPurpose, Kind},
+    journal::{Block, BlockedKind, Detail, Effect, Entry, Intent, IntentPurpose, Kind},
     wristband::{CreditId, RecordId},
 };
 
@@ -104,8 +104,22 @@ fn empties(e: &WalletEntry) -> bool {
     e.is_evidence() && e.entry.effect == Effect::Block && matches!(&e.detail, Detail::Block(block) if emptying(block))
 }
 
-/// One chip record: its tap counter and name.
-type RecordKey = (u16, RecordId);
+/// One chip record. What raises credits is known by its C: the S behind it is the same, byte for byte, as that of a
+/// closing read which completed a C that the same desk had given up.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum RecordKey {
+    Spent(u16, RecordId),
+    Credit(CreditId),
+}
+
+impl RecordKey {
+    fn of(entry: &Entry, intent: &Intent) -> Self {
+        match &intent.new_credit {
+            Some(record) => Self::Credit(settle::credit_id(record)),
+            None => Self::Spent(entry.tap_counter, intent.own),
+        }
+    }
+}
 
 struct Folding<'a> {
     wallet: WalletId,
@@ -223,7 +237,7 @@ impl<'a> Folding<'a> {
     fn is_new(&mut self, e: &WalletEntry, closed: Option<&WalletEntry>) -> bool {
         let in_force = e.standing != Standing::Disputed;
         if let Some((i, intent)) = closed.and_then(|i| i.intent().map(|intent| (i, intent))) {
-            return self.counted.insert((i.entry.tap_counter, intent.own)) || in_force;
+            return self.counted.insert(RecordKey::of(&i.entry, intent)) || in_force;
         }
         let mut body = e.at.device.0.to_vec();
         body.extend(e.entry.to_bytes());
@@ -234,12 +248,12 @@ impl<'a> Folding<'a> {
         let consequence = settled.consequence();
         let revoked = e.standing == Standing::BeyondRevocation;
         match settled.verdict {
-            Verdict::Committed | Verdict::Void => return,
-            Verdict::NotApplied if !revoked => return book(&mut self.sums.losses, consequence.loss),
-            Verdict::NotApplied | Verdict::Doubt if revoked => return,
-            Verdict::Applied | Verdict::NotApplied | Verdict::Doubt => {}
+            Verdict::Committed => return,
+            Verdict::Void | Verdict::NotApplied if !revoked => return book(&mut self.sums.losses, consequence.loss),
+            Verdict::Void | Verdict::NotApplied | Verdict::Doubt if revoked => return,
+            Verdict::Applied | Verdict::Void | Verdict::NotApplied | Verdict::Doubt => {}
         }
-        if !self.counted.insert((e.entry.tap_counter, intent.own)) {
+        if !self.counted.insert(RecordKey::of(&e.entry, intent)) {
             return;
         }
         if settled.verdict == Verdict::Doubt && settled.written_off {

@@ -1,0 +1,210 @@
+//! The reference: what must be true, worked out from what people and chips did, not from the ledger.
+//!
+//! It sees cash, goods, chips and people passing; of entries it knows only that a box was told "stored". For every
+//! guest: money paid in − money paid out = goods received − losses named + what is on the chip + what is still owed.
+//! Invariant: shares no code with `domain::ledger`.
+//! Not here: what boxes and hub made of it (`world` asks them and hands the answers in).
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use domain::{
+    id::{EntryRef, TicketUid},
+    journal::EntryHash,
+    wristband::{CreditId, RecordId},
+};
+
+/// Something that was to happen to a chip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Planned {
+    /// Goods for money on the chip.
+    Sale,
+    /// Cash for a higher C.
+    TopUp,
+    /// What the hub owed, for a higher C.
+    Carry,
+    /// Cash out.
+    Refund,
+    /// Nothing moves.
+    Nothing,
+}
+
+/// What is known of one band and its guest.
+#[derive(Clone, Debug, Default)]
+pub struct BandFacts {
+    /// Every S record that was ever in force on its chip, with the one before it.
+    pub records: BTreeMap<RecordId, RecordId>,
+    /// Every C that was ever in force on its chip.
+    pub credits: BTreeSet<CreditId>,
+    plans: HashMap<RecordId, (Planned, i64)>,
+    credit_plans: HashMap<CreditId, (Planned, i64)>,
+    /// Goods that the guest carried away, in cents.
+    pub goods: i64,
+    /// Cash that the guest got.
+    pub cash_out: i64,
+    /// Money that the guest paid without a chip being written: accounts, online.
+    pub paid_elsewhere: i64,
+    /// Somebody copied or set back the chip.
+    pub copied: bool,
+    /// Entries about it were lost with a disk, forged or withheld: only bounds can be checked.
+    pub disturbed: i64,
+    /// Whether anything like that happened at all.
+    pub is_disturbed: bool,
+}
+
+impl BandFacts {
+    /// An intent was stored: if its record ever is in force on the chip, this much moved.
+    pub fn planned(&mut self, own: RecordId, credit: Option<CreditId>, what: Planned, amount: i64) {
+        match credit {
+            Some(credit) => drop(self.credit_plans.insert(credit, (what, amount))),
+            None => drop(self.plans.insert(own, (what, amount))),
+        }
+    }
+
+    /// Cash that went onto the chip.
+    pub fn put_on(&self) -> i64 {
+        let of = |id: &CreditId| self.credit_plans.get(id).filter(|(what, _)| *what == Planned::TopUp);
+        self.credits.iter().filter_map(of).map(|(_, amount)| amount).sum()
+    }
+
+    /// What was charged to the chip for goods.
+    pub fn charged(&self) -> i64 {
+        let of = |id: &RecordId| self.plans.get(id).filter(|(what, _)| *what == Planned::Sale);
+        self.records.keys().filter_map(of).map(|(_, amount)| amount).sum()
+    }
+
+    /// Whether two records that moved money follow the same one: the chip was copied or set back and spent twice.
+    pub fn spent_twice(&self, sold: &BTreeSet<RecordId>) -> bool {
+        let mut followers: BTreeMap<RecordId, usize> = BTreeMap::new();
+        for (record, before) in self.records.iter().filter(|(record, _)| sold.contains(record)) {
+            let _ = record;
+            let count = followers.entry(*before).or_default();
+            *count = count.saturating_add(1);
+        }
+        followers.values().any(|count| *count > 1)
+    }
+
+    /// What the guest paid in less what the guest got in cash, goods (less what was lost to them), and what is left:
+    /// 0 where no cent was created or lost; positive where the guest is short.
+    pub fn unexplained(&self, left: i64, owed: i64, lost: i64) -> i64 {
+        let paid = self.put_on().saturating_add(self.paid_elsewhere).saturating_sub(self.cash_out);
+        let has = self.goods.saturating_sub(lost).saturating_add(left).saturating_add(owed);
+        paid.saturating_sub(has)
+    }
+}
+
+/// Somebody passed a gate.
+#[derive(Clone, Copy, Debug)]
+pub struct Passed {
+    /// Who.
+    pub ticket: TicketUid,
+    /// Into or out of which zone.
+    pub zone: u16,
+    /// In, or out.
+    pub inwards: bool,
+    /// Which gate.
+    pub gate: usize,
+    /// Its entry.
+    pub at: EntryRef,
+    /// The first publication that has it, once there is one.
+    pub published: Option<u64>,
+}
+
+/// All that people saw.
+#[derive(Clone, Debug, Default)]
+pub struct Reference {
+    /// By band of the world.
+    pub bands: Vec<BandFacts>,
+    /// Green lights of entries, which must be at the hub in the end.
+    pub acknowledged: Vec<(EntryRef, EntryHash)>,
+    /// Everybody who passed.
+    pub passed: Vec<Passed>,
+    /// What each gate has been told of, by publication.
+    pub told: Vec<u64>,
+}
+
+impl Reference {
+    /// Whether this gate may let the ticket in, as far as it can know: its own admissions, and those that it was told.
+    pub fn may_enter(&self, ticket: TicketUid, zone: u16, gate: usize, once: bool) -> bool {
+        let told = self.told.get(gate).copied().unwrap_or(0);
+        let known = self.passed.iter().filter(|p| p.ticket == ticket && p.zone == zone).filter(|p| {
+            p.gate == gate || p.published.is_some_and(|number| number <= told)
+        });
+        let (mut ins, mut outs) = (0_u32, 0_u32);
+        for passed in known {
+            if passed.inwards {
+                ins += 1;
+            } else {
+                outs += 1;
+            }
+        }
+        if once { ins == 0 } else { ins <= outs }
+    }
+
+    /// Tickets and zones that more people are inside with than one, or entered once too often.
+    pub fn doubles(&self, once_zone: u16) -> BTreeSet<(TicketUid, u16)> {
+        let mut counts: BTreeMap<(TicketUid, u16), (u32, u32)> = BTreeMap::new();
+        for passed in &self.passed {
+            let (ins, outs) = counts.entry((passed.ticket, passed.zone)).or_default();
+            if passed.inwards {
+                *ins += 1;
+            } else {
+                *outs += 1;
+            }
+        }
+        let double = |(zone, ins, outs): (u16, u32, u32)| {
+            if zone == once_zone { ins > 1 } else { ins > outs.saturating_add(1) }
+        };
+        counts.into_iter().filter(|((_, zone), (ins, outs))| double((*zone, *ins, *outs))).map(|(who, _)| who).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::id::DeviceId;
+
+    use super::*;
+
+    fn passed(gate: usize, inwards: bool, published: Option<u64>) -> Passed {
+        let at = EntryRef { device: DeviceId([1; 16]), epoch: 0, seq: 0 };
+        Passed { ticket: TicketUid([1; 16]), zone: 0, inwards, gate, at, published }
+    }
+
+    #[test]
+    fn a_guest_who_paid_for_what_is_there_is_square_and_a_cent_more_or_less_shows() {
+        let mut facts = BandFacts::default();
+        facts.planned(RecordId([0; 4]), Some(CreditId([1; 4])), Planned::TopUp, 1_000);
+        facts.planned(RecordId([2; 4]), None, Planned::Sale, 300);
+        facts.credits.insert(CreditId([1; 4]));
+        facts.records.insert(RecordId([2; 4]), RecordId([1; 4]));
+        facts.goods = 300;
+        assert_eq!((facts.put_on(), facts.charged()), (1_000, 300));
+        assert_eq!(facts.unexplained(700, 0, 0), 0);
+        assert_eq!(facts.unexplained(699, 0, 0), 1);
+        facts.goods = 0;
+        assert_eq!(facts.unexplained(700, 300, 0), 0, "paid and not served: owed");
+    }
+
+    #[test]
+    fn a_gate_that_was_told_must_refuse_and_one_that_was_not_need_not() {
+        let mut reference = Reference { told: vec![0, 0], passed: vec![passed(0, true, Some(5))], ..Reference::default() };
+        let ticket = TicketUid([1; 16]);
+        assert!(!reference.may_enter(ticket, 0, 0, true));
+        assert!(reference.may_enter(ticket, 0, 1, true));
+        reference.told[1] = 5;
+        assert!(!reference.may_enter(ticket, 0, 1, true));
+        assert!(!reference.may_enter(ticket, 0, 1, false));
+        reference.passed.push(passed(1, false, None));
+        assert!(reference.may_enter(ticket, 0, 1, false));
+    }
+
+    #[test]
+    fn a_ticket_that_let_two_in_is_a_double() {
+        let reference =
+            Reference { passed: vec![passed(0, true, None), passed(1, true, None)], ..Reference::default() };
+        assert_eq!(reference.doubles(0).len(), 1);
+        assert_eq!(reference.doubles(7).len(), 1, "two inside at once");
+        let mut left = reference;
+        left.passed.push(passed(1, false, None));
+        assert_eq!(left.doubles(7).len(), 0);
+        assert_eq!(left.doubles(0).len(), 1);
+    }
+}

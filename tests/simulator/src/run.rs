@@ -1,0 +1,183 @@
+//! Runs worlds on all processors, sums up, and replays what failed as short as it fails.
+//! Invariant: the trace is that of all worlds in the order of their numbers, whatever thread played them.
+//! Not here: a world (`world`).
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::Instant,
+};
+
+use anyhow::Result;
+
+use crate::{
+    Arguments,
+    dice::Dice,
+    festival::Festival,
+    tally::{Control, Tally},
+    world::{STEPS, World},
+};
+
+/// Worlds that failed and are shown.
+const SHOWN: usize = 3;
+
+/// The name of a control on the command line.
+pub fn control(name: &str) -> Result<Control, String> {
+    match name {
+        "confirmed-only" => Ok(Control::ConfirmedOnly),
+        "last-writer" => Ok(Control::LastWriter),
+        _ => Err("there is `confirmed-only` and `last-writer`".into()),
+    }
+}
+
+struct Played {
+    tally: Tally,
+    trace: [u8; 32],
+    story: Vec<String>,
+}
+
+fn play(festival: &Festival, seed: u64, clocks: u64, control: Control, steps: usize, tells: bool) -> Played {
+    let played = catch_unwind(AssertUnwindSafe(|| {
+        let mut world = World::new(festival, seed, clocks, control, tells);
+        world.live(steps);
+        world.end();
+        Played { trace: world.traced(), tally: world.tally, story: world.story.unwrap_or_default() }
+    }));
+    played.unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().cloned();
+        let said = said.or_else(|| panic.downcast_ref::<&str>().map(|said| (*said).to_owned())).unwrap_or_default();
+        let tally = Tally { broken: vec![format!("panic: {said}")], ..Tally::default() };
+        Played { tally, trace: [0; 32], story: Vec::new() }
+    })
+}
+
+/// The seed of world `number` of a run.
+fn world_seed(seed: u64, number: u64) -> u64 {
+    Dice::part(seed, number).draw()
+}
+
+/// See the module. Gives whether every promise held.
+pub fn run(arguments: &Arguments) -> Result<bool> {
+    let festival = Festival::found()?;
+    let control = arguments.control.unwrap_or_default();
+    if let Some(world) = arguments.world {
+        let played = play(&festival, world, 1, control, arguments.steps.unwrap_or(STEPS), true);
+        played.story.iter().for_each(|line| println!("{line}"));
+        played.tally.broken.iter().for_each(|line| println!("BROKEN  {line}"));
+        println!("{} taps, trace {}", played.tally.taps, short(&played.trace));
+        return Ok(played.tally.holds());
+    }
+    let began = Instant::now();
+    let threads = arguments.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)).max(1);
+    let (next, made, stop) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+    let results = Mutex::new((Vec::new(), Tally::default(), Vec::new()));
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let seed = world_seed(arguments.seed, number);
+                    let mut played = play(&festival, seed, 1, control, STEPS, false);
+                    if number % 16 == 0 && control == Control::None {
+                        // no money rule reads a clock: other clocks, the same evening
+                        let other = play(&festival, seed, 2, control, STEPS, false);
+                        if other.trace != played.trace {
+                            played.tally.broken.push("other clocks, another evening".into());
+                        }
+                    }
+                    let so_far = made.fetch_add(played.tally.taps, Ordering::Relaxed) + played.tally.taps;
+                    let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+                    if !played.tally.holds() {
+                        results.2.push((number, seed, played.tally.broken.clone()));
+                    }
+                    results.0.push((number, played.trace));
+                    results.1.add(&played.tally);
+                    if so_far >= arguments.taps || results.2.len() >= 50 && control == Control::None {
+                        stop.store(true, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    let (mut traces, tally, mut failed) = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    traces.sort_unstable();
+    let mut trace = blake3::Hasher::new();
+    traces.iter().for_each(|(_, one)| {
+        trace.update(one);
+    });
+    let seconds = began.elapsed().as_secs_f64();
+    failed.sort();
+    for (number, seed, broken) in failed.iter().take(SHOWN) {
+        tell(&festival, *number, *seed, broken, control);
+    }
+    report(arguments, &tally, traces.len(), trace.finalize().as_bytes(), seconds);
+    Ok(tally.holds())
+}
+
+/// The fewest steps after which the world still fails, and how to see it.
+fn tell(festival: &Festival, number: u64, seed: u64, broken: &[String], control: Control) {
+    let fails = |steps| !play(festival, seed, 1, control, steps, false).tally.holds();
+    let (mut holds, mut steps) = (0, STEPS);
+    while holds + 1 < steps {
+        let middle = holds.midpoint(steps);
+        if fails(middle) {
+            steps = middle;
+        } else {
+            holds = middle;
+        }
+    }
+    eprintln!("world {number} breaks a promise:");
+    broken.iter().take(4).for_each(|line| eprintln!("  {line}"));
+    let also = if control == Control::None { String::new() } else { format!(" --control {}", name(control)) };
+    eprintln!("  its story: cargo simulate -- --world {seed} --steps {steps}{also}");
+}
+
+fn name(control: Control) -> &'static str {
+    match control {
+        Control::None => "none",
+        Control::ConfirmedOnly => "confirmed-only",
+        Control::LastWriter => "last-writer",
+    }
+}
+
+fn short(trace: &[u8; 32]) -> String {
+    domain::wire::hex(trace.get(..8).unwrap_or_default())
+}
+
+fn report(arguments: &Arguments, tally: &Tally, worlds: usize, trace: &[u8; 32], seconds: f64) {
+    let sum = |of: &std::collections::BTreeMap<&'static str, u64>| of.values().sum::<u64>();
+    if arguments.json {
+        let json = serde_json::json!({
+            "seed": arguments.seed,
+            "worlds": worlds,
+            "taps": tally.taps,
+            "purse_taps": tally.purse_taps,
+            "scans": tally.scans,
+            "refused": tally.refused,
+            "tears": tally.tears,
+            "power_cuts": tally.power_cuts,
+            "partitions": tally.partitions,
+            "lost_boxes": tally.lost_boxes,
+            "restored_disks": tally.restored,
+            "frauds": sum(&tally.frauds),
+            "frauds_named": sum(&tally.named),
+            "frauds_by_kind": tally.frauds,
+            "unexplained_cents": tally.unexplained,
+            "lost_acknowledged": tally.lost_acknowledged,
+            "promises_broken": tally.broken.len(),
+            "trace": short(trace),
+            "seconds": (seconds * 10.0).round() / 10.0,
+        });
+        println!("{json}");
+    } else {
+        println!("{} taps in {worlds} worlds, {seconds:.1} s, trace {}", tally.taps, short(trace));
+        println!("{} tears, {} power cuts, {} partitions", tally.tears, tally.power_cuts, tally.partitions);
+        for (what, count) in &tally.frauds {
+            println!("{what}: {count}, named {}", tally.named.get(what).copied().unwrap_or(0));
+        }
+        println!("unexplained {} cents, {} green lights lost", tally.unexplained, tally.lost_acknowledged);
+    }
+}

@@ -1,0 +1,88 @@
+//! Counts of a world and of a run, and what is broken on purpose.
+//! Not here: who prints them (`main`).
+use std::collections::BTreeMap;
+
+/// A rule that the run leaves out, to show that money is lost without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Control {
+    /// None: the product as it is.
+    #[default]
+    None,
+    /// Taps that did not finish are forgotten: only confirmed writes count.
+    ConfirmedOnly,
+    /// Accounts are merged by whoever stamped last.
+    LastWriter,
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Taps and scans.
+    pub taps: u64,
+    /// Of them, taps of a purse.
+    pub purse_taps: u64,
+    /// Of them, scans of a ticket.
+    pub scans: u64,
+    /// Refused by the rules.
+    pub refused: u64,
+    /// Bands that left or refused in a tap.
+    pub tears: u64,
+    /// Boxes that lost power.
+    pub power_cuts: u64,
+    /// Cuts of the network.
+    pub partitions: u64,
+    /// Boxes that went on in a new epoch.
+    pub epochs: u64,
+    /// Goods handed over on "tap again".
+    pub handed_over: u64,
+    /// Boxes lost with their disk.
+    pub lost_boxes: u64,
+    /// Disks set back to an older image.
+    pub restored: u64,
+    /// Frauds that must be found, by what.
+    pub frauds: BTreeMap<&'static str, u64>,
+    /// Those that were.
+    pub named: BTreeMap<&'static str, u64>,
+    /// Cents that nobody can explain.
+    pub unexplained: i64,
+    /// Green lights whose entry the hub does not have.
+    pub lost_acknowledged: u64,
+    /// Promises broken, in words.
+    pub broken: Vec<String>,
+}
+
+impl Tally {
+    /// Adds another world's.
+    pub fn add(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.taps, other.taps),
+            (&mut self.purse_taps, other.purse_taps),
+            (&mut self.scans, other.scans),
+            (&mut self.refused, other.refused),
+            (&mut self.tears, other.tears),
+            (&mut self.power_cuts, other.power_cuts),
+            (&mut self.partitions, other.partitions),
+            (&mut self.epochs, other.epochs),
+            (&mut self.handed_over, other.handed_over),
+            (&mut self.lost_boxes, other.lost_boxes),
+            (&mut self.restored, other.restored),
+            (&mut self.lost_acknowledged, other.lost_acknowledged),
+        ];
+        for (sum, more) in pairs {
+            *sum = sum.saturating_add(more);
+        }
+        self.unexplained = self.unexplained.saturating_add(other.unexplained.abs());
+        for (sums, more) in [(&mut self.frauds, &other.frauds), (&mut self.named, &other.named)] {
+            for (what, count) in more {
+                let sum = sums.entry(what).or_default();
+                *sum = sum.saturating_add(*count);
+            }
+        }
+        self.broken.extend(other.broken.iter().take(3).cloned());
+    }
+
+    /// Whether every promise held.
+    pub fn holds(&self) -> bool {
+        self.broken.is_empty() && self.unexplained == 0 && self.lost_acknowledged == 0 && self.frauds == self.named
+    }
+}

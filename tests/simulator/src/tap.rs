@@ -1,0 +1,230 @@
+//! One tap in a world: the real state machine between a chip and a keeper, with at most one thing going wrong.
+//! Not here: which tap, and what people do after it (`world`).
+use std::sync::Arc;
+
+use domain::{
+    id::{EntryRef, WalletId},
+    journal::{Detail, Entry, IntentPurpose, Kind},
+    wristband::{
+        CreditId,
+        tap::{ChipFault, KnownWallet, PurseChip, SettledIntent, StoreFailed, Tap, TapContext, TapOutcome, TapRequest, TapStep},
+    },
+};
+use hardware::chip::Reply;
+
+use crate::{
+    chip::Band,
+    dice::Dice,
+    festival::Keeping,
+    keeper::Keeper,
+    reference::{BandFacts, Planned},
+};
+
+/// More commands than any tap sends.
+const ENDLESS: usize = 400;
+
+/// When something happens in one command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// The chip never hears it.
+    Before,
+    /// It stores this many bytes of the page.
+    Torn(usize),
+    /// It does it, the answer is lost.
+    After,
+}
+
+/// What goes wrong; commands and stores are counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing.
+    None,
+    /// The band leaves in this command.
+    Leaves(usize, Moment),
+    /// The chip refuses this command.
+    Refuses(usize),
+    /// The box loses power in this command.
+    PowerCut(usize, Moment),
+    /// The box loses power in this store, before or after it is durable.
+    PowerCutStoring(usize, bool),
+    /// This store fails: the disk is full.
+    DiskFull(usize),
+}
+
+impl Fault {
+    /// One at random.
+    pub fn any(dice: &mut Dice) -> Self {
+        let moment = match dice.below(5) {
+            0 => Moment::Before,
+            1 => Moment::After,
+            bytes => Moment::Torn(bytes - 1),
+        };
+        // the writes are in the middle of a tap, and what they meet matters most
+        let at = if dice.one_in(2) { dice.below(34) } else { 3 + dice.below(9) };
+        match dice.below(10) {
+            0 => Self::PowerCutStoring(dice.below(3), dice.one_in(2)),
+            1 => Self::DiskFull(dice.below(3)),
+            2 => Self::Refuses(at),
+            3 | 4 => Self::PowerCut(at, moment),
+            _ => Self::Leaves(at, moment),
+        }
+    }
+}
+
+/// How a tap ended.
+pub enum End {
+    /// As the machine says, with what it settled of earlier taps.
+    Outcome(TapOutcome, Vec<SettledIntent>),
+    /// The box has no power.
+    PowerCut,
+}
+
+/// What a tap needs beside chip and keeper.
+pub struct Given<'a> {
+    /// Of this box.
+    pub context: Arc<TapContext>,
+    /// What for.
+    pub request: TapRequest,
+    /// What the box knows.
+    pub known: KnownWallet,
+    /// What goes wrong.
+    pub fault: Fault,
+    /// Random bytes for the chip's handshake.
+    pub random: [u8; 16],
+    /// A lying box writes another amount into its commits.
+    pub lies: Option<u32>,
+    /// Whether the fault struck.
+    pub struck: &'a mut bool,
+}
+
+/// Runs it.
+pub fn run(given: Given<'_>, band: &mut Band, facts: &mut BandFacts, keeper: &mut dyn Keeper) -> End {
+    let chip = match band.stocked.keeping {
+        Keeping::Aes => PurseChip::UltralightAes { random: given.random },
+        Keeping::Ntag | Keeping::Account => PurseChip::Ntag21x,
+    };
+    let uid = band.stocked.uid.clone();
+    if let Some(offer) = given.known.offer {
+        band.sealed(offer);
+    }
+    band.chip.enter_field();
+    let mut tap = Tap::new(given.context, given.known, &uid, chip, given.request);
+    let (mut commands, mut stores, mut away) = (0, 0, false);
+    let end = loop {
+        match tap.step().clone() {
+            TapStep::Finished(outcome) => break End::Outcome(outcome, tap.settled().to_vec()),
+            TapStep::Chip(command) => {
+                let at = commands;
+                commands += 1;
+                assert!(at < ENDLESS, "the tap does not end");
+                match given.fault {
+                    Fault::PowerCut(n, moment) if n == at => {
+                        *given.struck = true;
+                        broken(band, &command, moment);
+                        band.watch(facts);
+                        break End::PowerCut;
+                    }
+                    Fault::Leaves(n, moment) if n == at => {
+                        *given.struck = true;
+                        broken(band, &command, moment);
+                        away = true;
+                    }
+                    Fault::Refuses(n) if n == at => {
+                        *given.struck = true;
+                        tap.reply(Err(ChipFault::Nak));
+                        continue;
+                    }
+                    _ => {}
+                }
+                let answer = if away { Reply::Silent } else { band.chip.transmit(&command) };
+                band.watch(facts);
+                match answer {
+                    Reply::Data(bytes) => tap.reply(Ok(&bytes)),
+                    Reply::Ack => tap.reply(Ok(&[])),
+                    Reply::Nak(_) => tap.reply(Err(ChipFault::Nak)),
+                    Reply::Silent => tap.reply(Err(ChipFault::Gone)),
+                }
+            }
+            TapStep::Store(entries) => {
+                let at = stores;
+                stores += 1;
+                if given.fault == Fault::PowerCutStoring(at, false) {
+                    *given.struck = true;
+                    break End::PowerCut;
+                }
+                if given.fault == Fault::DiskFull(at) {
+                    *given.struck = true;
+                    tap.stored(Err(StoreFailed));
+                    continue;
+                }
+                let entries = match given.lies {
+                    Some(by) => entries.into_iter().map(|entry| lie(entry, by)).collect(),
+                    None => entries,
+                };
+                let noted = entries.clone();
+                let stored = keeper.append(entries);
+                if let Ok(refs) = &stored {
+                    noted.iter().zip(refs).for_each(|(entry, _)| note(entry, band, facts));
+                }
+                if given.fault == Fault::PowerCutStoring(at, true) {
+                    *given.struck = true;
+                    break End::PowerCut;
+                }
+                match stored {
+                    Ok(refs) => tap.stored(Ok(&refs)),
+                    // the box died under the tap
+                    Err(_) => break End::PowerCut,
+                }
+            }
+        }
+    };
+    band.chip.leave_field();
+    end
+}
+
+fn broken(band: &mut Band, command: &[u8], moment: Moment) {
+    match moment {
+        Moment::Before => {}
+        Moment::After => drop(band.chip.transmit(command)),
+        Moment::Torn(bytes) => band.chip.transmit_torn(command, bytes),
+    }
+}
+
+fn lie(mut entry: Entry, by: u32) -> Entry {
+    if entry.refers_to.is_some() && entry.kind == Kind::SALE {
+        entry.amount = domain::money::Cents::new(entry.amount.get() / by.max(2)).unwrap_or(entry.amount);
+    }
+    entry
+}
+
+/// The reference hears what is planned for the chip.
+fn note(entry: &Entry, band: &mut Band, facts: &mut BandFacts) {
+    if entry.kind != Kind::INTENT {
+        return;
+    }
+    let Ok(Detail::Intent(intent)) = Detail::of(entry) else { return };
+    let what = match intent.purpose {
+        IntentPurpose::Sale => Planned::Sale,
+        IntentPurpose::TopUp => Planned::TopUp,
+        IntentPurpose::Carry => Planned::Carry,
+        IntentPurpose::Refund => Planned::Refund,
+        IntentPurpose::ClosingRead => Planned::Nothing,
+    };
+    if let Some(record) = intent.new_credit {
+        band.sealed(record);
+    }
+    facts.planned(intent.own, intent.new_credit.map(|record| CreditId::of(&record)), what, entry.amount.as_i64());
+}
+
+/// The wallet and intent of an end in doubt.
+pub fn doubt(end: &End) -> Option<EntryRef> {
+    match end {
+        End::Outcome(TapOutcome::TapAgain { intent }, _) => Some(*intent),
+        End::Outcome(..) | End::PowerCut => None,
+    }
+}
+
+/// A wallet's id, for messages.
+pub fn short(wallet: &WalletId) -> String {
+    wallet.to_hex().get(..6).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,300 @@
+//! One festival of a few boxes and guests, small enough for millions of them: what happens next is thrown, what must be
+//! true is the reference's.
+//! Invariant: a function of (seed, steps, control); same seed, same trace.
+//! Not here: what people do at a box (`people`), the network (`network`), the end (`quiet`).
+use std::{collections::BTreeMap, sync::Arc};
+
+use domain::{
+    id::{BoxNumber, DeviceId, EntryRef},
+    wristband::tap::TapContext,
+};
+use ed25519_dalek::SigningKey;
+
+use crate::{
+    chip::Band,
+    dice::Dice,
+    festival::{Festival, Role, desk_key, device, rights},
+    hub::Hub,
+    keeper::{InMemory, Keeper},
+    network::Network,
+    reference::{BandFacts, Reference},
+    tally::{Control, Tally},
+};
+
+/// Steps of a world, unless a replay stops sooner.
+pub const STEPS: usize = 420;
+
+/// A box and the people at it.
+pub struct Place {
+    /// Whose.
+    pub device: DeviceId,
+    /// What it does.
+    pub role: Role,
+    /// Its disk.
+    pub keeper: Box<dyn Keeper>,
+    /// A second copy of its disk that writes as well: it lies.
+    pub twin: Option<Box<dyn Keeper>>,
+    /// An older image of its disk.
+    pub old: Option<Box<dyn Keeper>>,
+    /// For taps.
+    pub context: Arc<TapContext>,
+    /// Signs credits, at a desk.
+    pub desk_key: Option<SigningKey>,
+    /// Until which step it is cut off.
+    pub offline_until: usize,
+    /// It never comes back.
+    pub lost: bool,
+    /// It lies: the seed decides how.
+    pub lying: bool,
+    /// It was stolen and revoked.
+    pub revoked: bool,
+    /// It keeps back the entry at this place for ever.
+    pub withheld: Option<EntryRef>,
+    /// Sales that wait for a second tap: by band, what staff remember.
+    pub orders: BTreeMap<usize, Order>,
+    /// Next box number of its range.
+    pub next_number: u16,
+    /// How far off its clock is, in milliseconds.
+    pub clock_off: i64,
+}
+
+/// What a bartender remembers of a tap that did not finish.
+#[derive(Clone, Copy, Debug)]
+pub struct Order {
+    /// The intent in doubt, where the screen shows one.
+    pub intent: Option<EntryRef>,
+    /// How much.
+    pub amount: u32,
+    /// Sale or top-up.
+    pub top_up: bool,
+}
+
+/// A fraud that was committed and must be found, by its kind and whom it is named on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fraud {
+    /// What happened.
+    pub what: &'static str,
+    /// The kind of conflict that names it.
+    pub named_as: domain::ledger::ConflictKind,
+    /// On what.
+    pub subject: [u8; 16],
+}
+
+/// How much of the odd things a world has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weather {
+    /// One tap in so many meets a fault.
+    pub fault_one_in: usize,
+    /// Percent of steps in which a box is cut off.
+    pub cut_percent: usize,
+    /// Whether people and boxes cheat, and boxes are lost or restored.
+    pub foul: bool,
+}
+
+/// See the module.
+pub struct World<'f> {
+    /// What it shares with others.
+    pub festival: &'f Festival,
+    /// Its chance.
+    pub dice: Dice,
+    /// Its boxes.
+    pub places: Vec<Place>,
+    /// Its hub.
+    pub hub: Hub<'f>,
+    /// Its bands.
+    pub bands: Vec<Band>,
+    /// Its tickets: indices into those sold.
+    pub tickets: Vec<usize>,
+    /// What is under way.
+    pub network: Network,
+    /// What people saw.
+    pub reference: Reference,
+    /// Counts.
+    pub tally: Tally,
+    /// What the run breaks on purpose.
+    pub control: Control,
+    /// Frauds that must be found.
+    pub frauds: Vec<Fraud>,
+    /// How it is.
+    pub weather: Weather,
+    /// The step it is at.
+    pub step: usize,
+    /// A line for each thing that happens, on a replay.
+    pub story: Option<Vec<String>>,
+    trace: blake3::Hasher,
+}
+
+impl<'f> World<'f> {
+    /// A new one. `clocks` seeds how wrong the clocks are, and must change nothing.
+    pub fn new(festival: &'f Festival, seed: u64, clocks: u64, control: Control, tells: bool) -> Self {
+        let mut dice = Dice::new(seed);
+        let mut clock_dice = Dice::new(clocks);
+        let mut bands: Vec<Band> = Vec::new();
+        let count = 4 + dice.below(5);
+        let first = dice.below(festival.bands.len());
+        for n in 0..count {
+            bands.push(Band::new(&festival.bands[(first + n) % festival.bands.len()]));
+        }
+        let mut roles = vec![Role::Bar, Role::Desk, Role::Gate];
+        roles.extend((0..1 + dice.below(3)).map(|_| Role::Bar));
+        roles.extend(dice.one_in(2).then_some(Role::Desk));
+        roles.extend((0..1 + dice.below(2)).map(|_| Role::Gate));
+        let mut hub = Hub::new(festival, bands.iter().map(|band| (band.wallet(), band.has_purse())).collect());
+        let mut desks = 0;
+        let mut places = Vec::new();
+        for (n, role) in roles.into_iter().enumerate() {
+            let (of, number) = (device(n as u8 + 1), BoxNumber((n as u16 + 1) * 20));
+            hub.enrol(of, 0, number, rights(Some(role)));
+            let key = (role == Role::Desk).then(|| desk_key(desks));
+            desks += u8::from(role == Role::Desk);
+            places.push(Place {
+                device: of,
+                role,
+                keeper: Box::new(InMemory::new(festival, of, number)),
+                twin: None,
+                old: None,
+                context: festival.tap_context(of, number),
+                desk_key: key,
+                offline_until: 0,
+                lost: false,
+                lying: false,
+                revoked: false,
+                withheld: None,
+                orders: BTreeMap::new(),
+                next_number: number.0 + 1,
+                clock_off: wrong(&mut clock_dice),
+            });
+        }
+        let weather = Weather {
+            fault_one_in: [2, 4, 10][dice.below(3)],
+            cut_percent: [0, 3, 8][dice.below(3)],
+            foul: dice.percent(40),
+        };
+        let first = dice.below(festival.tickets.len());
+        let tickets = (0..4 + dice.below(5)).map(|n| (first + n) % festival.tickets.len()).collect();
+        let reference = Reference {
+            bands: vec![BandFacts::default(); bands.len()],
+            told: vec![0; places.len()],
+            ..Reference::default()
+        };
+        let mut world = Self {
+            festival,
+            dice,
+            places,
+            hub,
+            bands,
+            tickets,
+            network: Network::default(),
+            reference,
+            tally: Tally::default(),
+            control,
+            frauds: Vec::new(),
+            weather,
+            step: 0,
+            story: tells.then(Vec::new),
+            trace: blake3::Hasher::new(),
+        };
+        for n in 0..world.bands.len() {
+            let (band, facts) = (&mut world.bands[n], &mut world.reference.bands[n]);
+            band.watch(facts);
+        }
+        world
+    }
+
+    /// Lets `steps` steps happen.
+    pub fn live(&mut self, steps: usize) {
+        let mut clock_dice = Dice::new(self.dice.clone().draw());
+        while self.step < steps {
+            self.step += 1;
+            self.deliver();
+            if self.dice.one_in(60) {
+                let at = self.dice.below(self.places.len());
+                self.places[at].clock_off = wrong(&mut clock_dice);
+            }
+            self.run_clocks();
+            if self.dice.percent(self.weather.cut_percent) {
+                self.cut();
+            }
+            if self.weather.foul && self.dice.one_in(40) {
+                self.misdeed();
+            }
+            if self.dice.percent(18) {
+                self.exchange();
+            } else {
+                self.somebody_comes();
+            }
+        }
+    }
+
+    /// Clocks go on, each from where it is, and some are years off.
+    pub fn run_clocks(&mut self) {
+        let now = 1_800_000_000_000_i64 + (self.step as i64) * 20_000;
+        for place in &mut self.places {
+            let shown = u64::try_from(now.saturating_add(place.clock_off).max(0)).unwrap_or(0);
+            place.keeper.set_clock(shown);
+            if let Some(twin) = &mut place.twin {
+                twin.set_clock(shown);
+            }
+        }
+    }
+
+    fn cut(&mut self) {
+        let length = 20 + self.dice.below(120);
+        self.tally.partitions += 1;
+        // one box, or half of them at once
+        let whole = self.dice.one_in(3);
+        let at = self.dice.below(self.places.len());
+        for n in 0..self.places.len() {
+            if n == at || whole && n % 2 == at % 2 {
+                self.places[n].offline_until = self.places[n].offline_until.max(self.step + length);
+            }
+        }
+        self.note(|| format!("cut off for {length} steps: {}", if whole { "half of the boxes" } else { "one box" }));
+    }
+
+    /// Whether a box hears the hub now.
+    pub fn is_online(&self, at: usize) -> bool {
+        let place = &self.places[at];
+        !place.lost && place.offline_until <= self.step
+    }
+
+    /// Goes into the trace, and into the story where one is told.
+    pub fn note(&mut self, line: impl FnOnce() -> String) {
+        if let Some(story) = &mut self.story {
+            let step = self.step;
+            story.push(format!("{step:>4}  {}", line()));
+        }
+    }
+
+    /// Numbers that describe what happened: the same in every run of the seed, whatever the clocks say.
+    pub fn trace(&mut self, numbers: &[u64]) {
+        numbers.iter().for_each(|number| {
+            self.trace.update(&number.to_le_bytes());
+        });
+    }
+
+    /// The trace so far.
+    pub fn traced(&self) -> [u8; 32] {
+        *self.trace.finalize().as_bytes()
+    }
+
+    /// The name of a place in stories.
+    pub fn name(&self, at: usize) -> String {
+        let role = match self.places[at].role {
+            Role::Bar => "bar",
+            Role::Desk => "desk",
+            Role::Gate => "gate",
+        };
+        format!("{role} {at}")
+    }
+}
+
+/// Mostly right, sometimes up to ten years off.
+fn wrong(dice: &mut Dice) -> i64 {
+    const TEN_YEARS_MS: i64 = 315_576_000_000;
+    match dice.below(3) {
+        0 => 0,
+        1 => i64::from(dice.amount(0, 600_000)) - 300_000,
+        _ => (dice.draw() % (2 * TEN_YEARS_MS as u64)) as i64 - TEN_YEARS_MS,
+    }
+}
