@@ -180,6 +180,12 @@ impl<'f> Hub<'f> {
         journal.is_some_and(|journal| journal.branches.has(Head { seq: at.seq, hash }))
     }
 
+    /// Whether any entry stands at this place.
+    pub fn has_place(&self, at: EntryRef) -> bool {
+        let journal = self.journals.get(&(at.device, at.epoch));
+        journal.is_some_and(|journal| journal.waiting.contains_key(&at.seq))
+    }
+
     /// How many of a box's entries are on the line that is here, from the first on.
     pub fn in_common(&self, sent: &[Sent]) -> usize {
         let Some(first) = sent.first() else { return 0 };
@@ -238,10 +244,11 @@ impl<'f> Hub<'f> {
         let mut heads = Vec::new();
         for id in &ids {
             let Some(journal) = self.journals.get_mut(id) else { continue };
+            journal.standings = None;
+            journal.cutoff = Cutoff::All;
             let Some(hash) = journal.line.last().copied() else { continue };
             let seq = (journal.line.len() as u32).saturating_sub(1);
             journal.cutoff = Cutoff::Behind(Head { seq, hash });
-            journal.standings = None;
             heads.push(PreviousHead { epoch: id.1, seq, hash });
         }
         let revocation = Revocation { heads, reason: "stolen".into() };

@@ -410,7 +410,8 @@ impl World<'_> {
         use domain::access::{Direction, Person};
         let direction = if inwards { Direction::In } else { Direction::Out };
         let verdict = gate.judge(Person::Ticket(&ticket), &known, direction);
-        let may = self.reference.may_enter(ticket.uid, zone, at, zone == ONCE_ZONE);
+        // presence goes by counting (decision 0012): only where one enters once is there a verdict for certain
+        let may = zone != ONCE_ZONE || self.reference.may_enter(ticket.uid, zone, at);
         let Ok(passage) = verdict else {
             self.tally.refused += 1;
             if !inwards {

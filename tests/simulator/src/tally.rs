@@ -37,6 +37,8 @@ pub struct Tally {
     pub handed_over: u64,
     /// Boxes lost with their disk.
     pub lost_boxes: u64,
+    /// Bands whose only C stayed half written: the guest gets another band.
+    pub swapped: u64,
     /// Disks set back to an older image.
     pub restored: u64,
     /// Frauds that must be found, by what.
@@ -66,6 +68,7 @@ impl Tally {
             (&mut self.handed_over, other.handed_over),
             (&mut self.lost_boxes, other.lost_boxes),
             (&mut self.restored, other.restored),
+            (&mut self.swapped, other.swapped),
             (&mut self.lost_acknowledged, other.lost_acknowledged),
         ];
         for (sum, more) in pairs {
