@@ -81,7 +81,8 @@ fn write(station: &Station, entry: EntryRef, handed_over: bool, supervisor: u32)
         let decision = Decision::write(entries, Ok(()));
         if unconfirmed { decision.confirming([entry]) } else { decision }
     });
-    if station.desk.waiting().is_some_and(|waiting| waiting.retry_of == Some(entry)) && !handed_over {
+    // either way this order is over: the next tap of the band settles it, and asks for nothing new
+    if station.desk.waiting().is_some_and(|waiting| waiting.retry_of == Some(entry)) {
         station.desk.cancel();
     }
     station.changed();

@@ -54,6 +54,7 @@ pub const REASON_CODES: &[&str] = &[
     "till.not_this_band",
     "till.supervisor",
     "till.in_doubt",
+    "till.earlier_in_doubt",
     "till.given_up",
     "till.timeout",
     "till.cancelled",

@@ -3,8 +3,8 @@
 //! Not here: the tap's rules (`domain::wristband`), what every tap has in common (`tapping`).
 use box_store::{Decision, View};
 use domain::{
-    id::WalletId,
-    journal::{Detail, Effect, Entry, Kind, VoucherUse},
+    id::{EntryRef, WalletId},
+    journal::{Detail, Effect, Entry, IntentPurpose, Kind, VoucherUse},
     ledger::WalletFlags,
     money::Cents,
     till::TillRefusal,
@@ -81,6 +81,8 @@ pub(super) fn tap(
             TapStep::Store(entries) => {
                 let (entries, request) = (entries.clone(), waiting.id);
                 let begins = entries.iter().any(|entry| entry.kind == Kind::INTENT);
+                // a C′ that is carried on the way is not what was asked for
+                let begins_own = entries.iter().any(is_asked_for);
                 let moves = |entry: &Entry| matches!(entry.effect, Effect::Debit | Effect::Credit);
                 let commits =
                     entries.iter().any(|entry| entry.refers_to.is_some() && entry.refers_to == own && moves(entry));
@@ -94,7 +96,7 @@ pub(super) fn tap(
                     let used = entries.iter().flat_map(|entry| vouchers_of(view, entry)).collect::<Vec<_>>();
                     entries.extend(used.iter().map(|voucher| selling::voucher_entry(voucher, currency, operator)));
                     let decision = Decision::write(entries, true);
-                    if (begins || commits) && !pays_out { decision.answers(request) } else { decision }
+                    if (begins_own || commits) && !pays_out { decision.answers(request) } else { decision }
                 });
                 match &stored {
                     Ok(committed) if !committed.result => {
@@ -102,7 +104,7 @@ pub(super) fn tap(
                         tap.stored(Err(StoreFailed));
                     }
                     Ok(committed) => {
-                        own = if begins { committed.refs.first().copied() } else { own };
+                        own = if begins_own { committed.refs.first().copied() } else { own };
                         tap.stored(Ok(&committed.refs));
                     }
                     Err(_) => tap.stored(Err(StoreFailed)),
@@ -126,8 +128,13 @@ pub(super) fn tap(
         (Purpose::Sale(priced), TapOutcome::Done { balance_after, .. }) if priced.owed > Cents::ZERO => {
             owed(station, waiting, wallet, priced, *balance_after)
         }
-        _ => show(station, waiting, outcome, arrived),
+        _ => show(station, waiting, outcome, arrived, own),
     }
+}
+
+/// Whether it is the intent of a request, and not of a C′ that the hub signed.
+fn is_asked_for(entry: &Entry) -> bool {
+    matches!(Detail::of(entry), Ok(Detail::Intent(intent)) if intent.purpose != IntentPurpose::Carry)
 }
 
 /// The vouchers that a sale's commit uses up: its intent names them.
@@ -139,8 +146,15 @@ fn vouchers_of(view: &View<'_>, entry: &Entry) -> Vec<VoucherUse> {
     }
 }
 
-/// `arrived`: what the hub owed and this tap has put on the band beside what was asked for.
-fn show(station: &Station, waiting: &Waiting, outcome: TapOutcome, arrived: i64) -> Signal {
+/// `arrived`: what the hub owed and this tap has put on the band beside what was asked for; `own`: the intent that is
+/// this request, if it came so far.
+fn show(
+    station: &Station,
+    waiting: &Waiting,
+    outcome: TapOutcome,
+    arrived: i64,
+    own: Option<EntryRef>,
+) -> Signal {
     match outcome {
         TapOutcome::Done { entry, balance_after, charged, credited, paid_back, .. } => {
             let charged = charged.as_i64().saturating_add(paid_back.as_i64()).saturating_sub(credited.as_i64());
@@ -148,13 +162,16 @@ fn show(station: &Station, waiting: &Waiting, outcome: TapOutcome, arrived: i64)
         }
         TapOutcome::TapAgain { intent } => {
             station.torn_taps.inc();
+            // where an earlier tap is still in doubt, this request has not begun: nothing of it may be handed over, and
+            // what settles the other one does not answer it
+            let own = own.filter(|own| *own == intent);
             let result = TapResult {
                 id: domain::wire::hex(&waiting.id),
-                code: Some("till.in_doubt".into()),
-                entry: intent.to_string(),
+                code: Some(if own.is_some() { "till.in_doubt" } else { "till.earlier_in_doubt" }.into()),
+                entry: own.map(|own| own.to_string()).unwrap_or_default(),
                 ..TapResult::default()
             };
-            station.desk.tap_again(waiting.id, Some(intent), Phase::TapAgain, result);
+            station.desk.tap_again(waiting.id, own, Phase::TapAgain, result);
             Signal::TapAgain
         }
         TapOutcome::NothingHappened { .. } => {
@@ -207,5 +224,37 @@ fn arguments(refusal: &TapRefusal) -> Vec<(&'static str, String)> {
         vec![("maximum", maximum.get().to_string())]
     } else {
         Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{
+        journal::Means,
+        till::{Basket, BasketLine},
+    };
+
+    use super::*;
+    use crate::bench::{Bench, cents};
+
+    fn chips(bench: &Bench, quantity: u32) -> Purpose {
+        let lines = vec![BasketLine { product: 2, quantity, free: false }];
+        Purpose::Sale(bench.priced(&Basket { lines, ..Basket::default() }))
+    }
+
+    #[test]
+    fn an_order_is_not_answered_by_an_earlier_one_whose_doubt_it_met_and_offers_nothing_to_hand_over() {
+        let bench = Bench::new();
+        let band = bench.purse(1);
+        bench.tap(Purpose::TopUp(TopUpOrder { amount: cents(9_000), fee: cents(0), means: Means::Cash }), &band);
+        // nothing of the first sale reached the chip but its box cannot know
+        let (_, first) = bench.tap_as([5; 16], chips(&bench, 3), &band, "tear write 5 before store");
+        assert_eq!(first.code.as_deref(), Some("till.in_doubt"));
+        bench.station.desk.cancel();
+        let (_, met) = bench.tap_as([6; 16], chips(&bench, 1), &band, "tear write 3 before store");
+        assert_eq!((met.code.as_deref(), met.entry.as_str()), (Some("till.earlier_in_doubt"), ""));
+        let (light, second) = bench.tap_as([6; 16], chips(&bench, 1), &band, "");
+        assert_eq!((light, second.charged_cents), (Some(Signal::Ok), 400));
+        assert_eq!(bench.entries(Kind::SALE).len(), 2, "the first is written again and paid, the second, too");
     }
 }

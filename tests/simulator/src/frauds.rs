@@ -123,7 +123,7 @@ impl World<'_> {
             self.disturb(&sent.entry);
         }
         for passed in self.reference.passed.iter_mut().filter(|passed| is_gone(&passed.at)) {
-            passed.gate = usize::MAX; // this gate does not remember it
+            passed.gate = usize::MAX; // this gate does not remember it, and may write another entry at its place
         }
         let hub = &self.hub;
         self.reference.acknowledged.retain(|(at, hash)| !is_gone(at) || hub.has(*at, *hash));

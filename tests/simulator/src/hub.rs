@@ -180,12 +180,6 @@ impl<'f> Hub<'f> {
         journal.is_some_and(|journal| journal.branches.has(Head { seq: at.seq, hash }))
     }
 
-    /// Whether any entry stands at this place.
-    pub fn has_place(&self, at: EntryRef) -> bool {
-        let journal = self.journals.get(&(at.device, at.epoch));
-        journal.is_some_and(|journal| journal.waiting.contains_key(&at.seq))
-    }
-
     /// How many of a box's entries are on the line that is here, from the first on.
     pub fn in_common(&self, sent: &[Sent]) -> usize {
         let Some(first) = sent.first() else { return 0 };

@@ -158,7 +158,8 @@ impl World<'_> {
             End::Outcome(outcome, settled) => {
                 self.note(|| format!("{name}: band {band}: {outcome:?} (fault {fault:?})"));
                 self.trace(&[2, at as u64, band as u64, code(&outcome), amount.into()]);
-                let done_order = self.ends(at, band, &outcome, amount, top_up, twin_writes);
+                let began = Began { epoch: heads.0.0, entries: heads.1 as u32, asked: again.and_then(|order| order.intent) };
+                let done_order = self.ends(at, band, &outcome, (amount, top_up), twin_writes, began);
                 for settled in settled {
                     let was_asked = again.and_then(|order| order.intent) == Some(settled.open.entry);
                     if settled.how == SettledAs::Committed && was_asked && done_order {
@@ -173,7 +174,15 @@ impl World<'_> {
     }
 
     /// What the screen says, and what changes hands. Gives whether what was asked for is done.
-    fn ends(&mut self, at: usize, band: usize, outcome: &TapOutcome, amount: u32, top_up: bool, twin: bool) -> bool {
+    fn ends(
+        &mut self,
+        at: usize,
+        band: usize,
+        outcome: &TapOutcome,
+        (amount, top_up): (u32, bool),
+        twin: bool,
+        began: Began,
+    ) -> bool {
         match outcome {
             TapOutcome::Done { entry, charged, paid_back, .. } => {
                 let facts = &mut self.reference.bands[band];
@@ -196,7 +205,10 @@ impl World<'_> {
                         IntentPurpose::TopUp => Some(true),
                         IntentPurpose::Carry | IntentPurpose::Refund | IntentPurpose::ClosingRead => None,
                     };
-                    if let Some(top_up) = top_up {
+                    // what is in doubt from another order answers nothing
+                    let is_own = began.asked == Some(*intent)
+                        || (intent.epoch, intent.seq) >= (began.epoch, began.entries);
+                    if let Some(top_up) = top_up.filter(|_| is_own) {
                         let order = Order { intent: Some(*intent), amount, top_up };
                         self.places[at].orders.insert(band, order);
                     }
@@ -217,8 +229,11 @@ impl World<'_> {
     /// The box has power again: it asks about what nobody saw go green.
     pub fn comes_back(&mut self, at: usize, twin: bool) {
         let open = self.keeper(at, twin).open_intents();
-        for (intent, wallet, _) in open {
+        for (intent, wallet, handed_over) in open {
             let Some(band) = self.bands.iter().position(|band| band.wallet() == wallet) else { continue };
+            if handed_over {
+                continue; // whose order is over
+            }
             let Some(entry) = self.keeper(at, twin).entry(intent) else { continue };
             if let Ok(Detail::Intent(intended)) = Detail::of(&entry)
                 && matches!(intended.purpose, IntentPurpose::Sale | IntentPurpose::TopUp)
@@ -436,7 +451,10 @@ impl World<'_> {
         let Ok(refs) = self.places[at].keeper.append(vec![entry]) else { return };
         let Some(stored) = refs.first().copied() else { return };
         self.trace(&[4, at as u64, sold as u64, u64::from(inwards)]);
-        self.reference.passed.push(Passed { ticket: ticket.uid, zone, inwards, gate: at, at: stored, published: None });
+        let found = self.places[at].keeper.sent_from(stored.epoch, stored.seq);
+        let hash = found.first().map_or([0; 32], |sent| sent.hash);
+        let passed = Passed { ticket: ticket.uid, zone, inwards, gate: at, at: stored, hash, published: None };
+        self.reference.passed.push(passed);
         self.acknowledged(at, false, stored);
         let name = self.name(at);
         self.note(|| format!("{name}: ticket {sold} {}", if inwards { "in" } else { "out" }));
@@ -469,6 +487,14 @@ impl World<'_> {
             self.reference.acknowledged.push((entry, sent.hash));
         }
     }
+}
+
+/// How a tap began: how long the journal was, and which intent it was a second try of.
+#[derive(Clone, Copy)]
+struct Began {
+    epoch: u32,
+    entries: u32,
+    asked: Option<EntryRef>,
 }
 
 fn code(outcome: &TapOutcome) -> u64 {

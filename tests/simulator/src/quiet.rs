@@ -120,16 +120,26 @@ impl World<'_> {
             self.disturb(&sent.entry);
         }
         for at in 0..self.places.len() {
-            if !self.places[at].lost {
+            if !self.places[at].lost && !self.places[at].revoked {
                 continue;
             }
-            // what a lost box had in doubt stays in doubt
+            // what a lost or stolen box had in doubt stays in doubt
             for (intent, ..) in self.places[at].keeper.open_intents() {
                 if let Some(entry) = self.places[at].keeper.entry(intent) {
                     self.disturb(&entry);
                 }
             }
         }
+        let beyond: Vec<Sent> = self
+            .places
+            .iter()
+            .filter(|place| place.revoked)
+            .flat_map(|place| {
+                let of = |epoch| place.keeper.sent_from(epoch, self.hub.revoked_from(place.device, epoch));
+                (0..=place.keeper.epoch().0).flat_map(of).collect::<Vec<_>>()
+            })
+            .collect();
+        beyond.iter().for_each(|sent| self.disturb(&sent.entry));
         let is_missing: BTreeSet<_> = missing.iter().map(|sent| (sent.at, sent.hash)).collect();
         let expected: Vec<DeviceId> = self
             .places
@@ -215,7 +225,7 @@ impl World<'_> {
 
     fn check_gates(&mut self) {
         let hub = &self.hub;
-        self.reference.passed.retain(|passed| hub.has_place(passed.at));
+        self.reference.passed.retain(|passed| hub.has(passed.at, passed.hash));
         for (ticket, _) in self.reference.doubles(ONCE_ZONE) {
             let named_as = ConflictKind::DoubleAdmission;
             self.frauds.push(Fraud { what: "screenshot", named_as, subject: ticket.0 });
@@ -377,6 +387,17 @@ impl World<'_> {
             }
         }
     }
+}
+
+/// What a system would think that a purse holds which counts confirmed writes only.
+fn confirmed(wallet: WalletId, entries: &[domain::ledger::WalletEntry]) -> i64 {
+    use domain::journal::Effect;
+    let moved = entries.iter().filter(|e| e.entry.subject == wallet.into()).map(|e| match e.entry.effect {
+        Effect::Credit | Effect::Repay => e.entry.amount.as_i64(),
+        Effect::Debit => -e.entry.amount.as_i64(),
+        _ => 0,
+    });
+    moved.sum()
 }
 
 /// S records that an entry says were written: commits, by the intent that they end.

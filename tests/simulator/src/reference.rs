@@ -104,6 +104,8 @@ pub struct Passed {
     pub gate: usize,
     /// Its entry.
     pub at: EntryRef,
+    /// The entry's hash.
+    pub hash: EntryHash,
     /// The first publication that has it, once there is one.
     pub published: Option<u64>,
 }
@@ -156,7 +158,7 @@ mod tests {
 
     fn passed(gate: usize, inwards: bool, published: Option<u64>) -> Passed {
         let at = EntryRef { device: DeviceId([1; 16]), epoch: 0, seq: 0 };
-        Passed { ticket: TicketUid([1; 16]), zone: 0, inwards, gate, at, published }
+        Passed { ticket: TicketUid([1; 16]), zone: 0, inwards, gate, at, hash: [0; 32], published }
     }
 
     #[test]

@@ -160,7 +160,8 @@ impl WalletState {
         state.flags = state
             .flags
             .with_if(WalletFlags::FROZEN, sums.unknown > 0)
-            .with_if(WalletFlags::OVERSPENT, state.balance < 0);
+            // what is in doubt is off the balance already, and may yet turn out not to have been taken
+            .with_if(WalletFlags::OVERSPENT, state.balance.saturating_add(i64::from(state.in_doubt)) < 0);
         state
     }
 

@@ -37,6 +37,7 @@ on("band.unusable", "unknown");
 on("band.credit_torn", "care");
 on("band.frozen", "unknown");
 on("till.in_doubt", "care");
+on("till.earlier_in_doubt", "care");
 on("band.wrong_band", "care");
 on("till.not_this_band", "care");
 on("till.given_up", "care");

@@ -59,6 +59,7 @@ till-quota = This desk may credit only { $quota } more. Nothing was credited: ca
 till-not_this_band = This sale belongs to another wristband. Nothing was charged: tap the wristband that was used first.
 till-supervisor = Two taps of this wristband were not finished. Nothing more is charged: call a supervisor.
 till-in_doubt = The tap was cut off and it is not known whether it was paid. Do not hand over yet: tap the same wristband again.
+till-earlier_in_doubt = An earlier tap of this wristband is not settled yet. Nothing was charged for this order: tap the same wristband again.
 till-given_up = It cannot be told whether this tap was paid. The books settle it later: do not charge it again, and call a supervisor.
 till-timeout = Nobody tapped. Nothing was charged: press Pay again.
 till-cancelled = The sale was cancelled. Nothing was charged: the basket is still there.

@@ -59,6 +59,7 @@ till-quota = Ce guichet ne peut plus créditer que { $quota }. Rien n'a été cr
 till-not_this_band = Cette vente appartient à un autre bracelet. Rien n'a été débité : présentez le bracelet utilisé au début.
 till-supervisor = Deux passages de ce bracelet n'ont pas abouti. Rien d'autre n'est débité : appelez un responsable.
 till-in_doubt = Le passage a été coupé, on ne sait pas s'il a été payé. Ne servez pas encore : présentez de nouveau le même bracelet.
+till-earlier_in_doubt = Un passage antérieur de ce bracelet n'est pas encore réglé. Rien n'a été débité pour cette commande : présentez de nouveau le même bracelet.
 till-given_up = On ne peut pas savoir si ce passage a été payé. Les comptes le règlent plus tard : ne débitez pas une seconde fois et appelez un responsable.
 till-timeout = Aucun bracelet présenté. Rien n'a été débité : touchez de nouveau Payer.
 till-cancelled = La vente a été annulée. Rien n'a été débité : le panier est toujours là.
