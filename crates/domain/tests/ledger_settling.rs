@@ -495,3 +495,37 @@ fn a_band_that_spends_what_a_cut_off_desk_put_on_it_overspends_nothing() {
     let found = domain::ledger::wallet_conflicts(&fold, &account, |_| domain::id::BoxNumber(7));
     assert_eq!(found.iter().map(|c| (c.code(), c.amount)).collect::<Vec<_>>(), [("overspend", Some(300))]);
 }
+
+#[test]
+fn a_top_up_that_was_given_up_and_completed_by_a_closing_read_is_counted() {
+    // the closing read writes the S that the top-up would have written, byte for byte
+    let mut world = funded();
+    let open = world.tap(DESK, IntentPurpose::TopUp, 500, 0, End::CreditOnly);
+    world.give_up(DESK, open);
+    let read = world.closing_read();
+    let own = |world: &World, at: EntryRef| {
+        let found = world.entries.iter().find(|e| e.at == at).unwrap();
+        if let Detail::Intent(intent) = &found.detail { intent.clone() } else { panic!("an intent") }
+    };
+    let same = own(&world, open).own;
+    for e in world.entries.iter_mut().filter(|e| e.at == read) {
+        let Detail::Intent(intent) = &mut e.detail else { panic!("an intent") };
+        intent.own = same;
+        e.entry.part = Detail::Intent(intent.clone()).to_bytes();
+    }
+    assert_eq!(verdict(&world, open), Verdict::Applied);
+    let fold = fold_wallet(WALLET, &world.entries);
+    assert_eq!((fold.accounts.top_ups, fold.state.balance, fold.state.in_doubt), (1500, 1500, 0));
+}
+
+#[test]
+fn goods_handed_over_on_a_sale_that_its_own_box_then_voids_are_a_loss() {
+    let mut world = funded();
+    let open = world.sale(BAR_A, 300, End::Lost);
+    world.refer(BAR_A, Kind::HANDED_OVER, Effect::None, open);
+    world.sale(BAR_B, 100, End::Committed);
+    world.refer(BAR_A, Kind::VOID, Effect::Release, open);
+    assert_eq!(verdict(&world, open), Verdict::Void);
+    let fold = fold_wallet(WALLET, &world.entries);
+    assert_eq!((fold.accounts.losses, fold.state.balance, fold.state.in_doubt), (300, 900, 0));
+}

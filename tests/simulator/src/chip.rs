@@ -20,33 +20,33 @@ use crate::{
 };
 
 /// See the module.
-pub struct Band {
+pub(crate) struct Band {
     /// As it was made.
-    pub stocked: Stocked,
+    pub(crate) stocked: Stocked,
     /// Its chip now.
-    pub chip: Chip,
+    pub(crate) chip: Chip,
     /// A dump that somebody made.
-    pub dump: Option<Chip>,
+    pub(crate) dump: Option<Chip>,
     known: HashMap<CreditId, [u8; CREDIT_RECORD_LEN]>,
     last: (Vec<u8>, u32),
 }
 
 /// What is in force on a chip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InForce {
+pub(crate) struct InForce {
     /// The S record.
-    pub record: RecordId,
+    pub(crate) record: RecordId,
     /// The one before.
-    pub before: RecordId,
+    pub(crate) before: RecordId,
     /// What it says was spent.
-    pub spent: u32,
+    pub(crate) spent: u32,
     /// The C record; `None` while the only slot is half written.
-    pub credit: Option<(CreditId, u32)>,
+    pub(crate) credit: Option<(CreditId, u32)>,
 }
 
 impl Band {
     /// Fresh from the stock.
-    pub fn new(stocked: &Stocked) -> Self {
+    pub(crate) fn new(stocked: &Stocked) -> Self {
         let mut band = Self {
             chip: stocked.chip.clone(),
             stocked: stocked.clone(),
@@ -63,17 +63,17 @@ impl Band {
     }
 
     /// Its account.
-    pub fn wallet(&self) -> WalletId {
+    pub(crate) fn wallet(&self) -> WalletId {
         self.stocked.wallet
     }
 
     /// Whether its money is on the chip.
-    pub fn has_purse(&self) -> bool {
+    pub(crate) fn has_purse(&self) -> bool {
         self.stocked.keeping != Keeping::Account
     }
 
     /// A C record was signed for it.
-    pub fn sealed(&mut self, record: [u8; CREDIT_RECORD_LEN]) {
+    pub(crate) fn sealed(&mut self, record: [u8; CREDIT_RECORD_LEN]) {
         self.known.insert(CreditId::of(&record), record);
     }
 
@@ -103,7 +103,7 @@ impl Band {
     }
 
     /// Looks at the chip if it changed, and notes what is in force.
-    pub fn watch(&mut self, facts: &mut BandFacts) {
+    pub(crate) fn watch(&mut self, facts: &mut BandFacts) {
         let counter = self.counter();
         let Some((_, bytes)) = self.purse() else { return };
         if self.last.1 == counter && self.last.0 == bytes {
@@ -117,7 +117,7 @@ impl Band {
     }
 
     /// What is in force; `None` where no S record is.
-    pub fn in_force(&self) -> Option<InForce> {
+    pub(crate) fn in_force(&self) -> Option<InForce> {
         let (map, bytes) = self.purse()?;
         let slot = |first: u8| {
             let at = usize::from(first - layout::HEADER_PAGE) * 4;
@@ -144,7 +144,7 @@ impl Band {
     }
 
     /// What is left on the chip; `None` for accounts and half-written credits.
-    pub fn left(&self) -> Option<i64> {
+    pub(crate) fn left(&self) -> Option<i64> {
         let now = self.in_force()?;
         Some(i64::from(now.credit?.1).saturating_sub(i64::from(now.spent)))
     }

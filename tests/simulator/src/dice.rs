@@ -3,23 +3,23 @@
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 #[derive(Clone, Debug)]
-pub struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
     /// From a seed.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// Another generator for part `part` of the same seed.
-    pub fn part(seed: u64, part: u64) -> Self {
+    pub(crate) fn part(seed: u64, part: u64) -> Self {
         let mut dice = Self(seed ^ part.wrapping_mul(0xd6e8_feb8_6659_fd93));
         dice.draw();
         dice
     }
 
     /// The next 64 bits.
-    pub fn draw(&mut self) -> u64 {
+    pub(crate) fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -28,28 +28,28 @@ impl Dice {
     }
 
     /// A number below `end`; 0 where `end` is 0.
-    pub fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.draw() % (end.max(1) as u64)).unwrap_or(0)
     }
 
     /// An amount from `low` to below `high`.
-    pub fn amount(&mut self, low: u32, high: u32) -> u32 {
+    pub(crate) fn amount(&mut self, low: u32, high: u32) -> u32 {
         let width = high.saturating_sub(low).max(1);
         low.saturating_add(u32::try_from(self.draw() % u64::from(width)).unwrap_or(0))
     }
 
     /// True once in `n` on average.
-    pub fn one_in(&mut self, n: usize) -> bool {
+    pub(crate) fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
     /// True in `percent` of the cases.
-    pub fn percent(&mut self, percent: usize) -> bool {
+    pub(crate) fn percent(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
     /// 16 bytes.
-    pub fn bytes(&mut self) -> [u8; 16] {
+    pub(crate) fn bytes(&mut self) -> [u8; 16] {
         let mut out = [0; 16];
         let (a, b) = (self.draw().to_le_bytes(), self.draw().to_le_bytes());
         out.iter_mut().zip(a.into_iter().chain(b)).for_each(|(to, from)| *to = from);

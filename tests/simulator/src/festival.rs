@@ -6,11 +6,11 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use domain::{
     bundle::{Bundle, BundleBody, Category, Policy},
-    id::{BoxNumber, DeviceId, FestivalId, TicketUid, WalletId, key_id},
+    id::{BoxNumber, DeviceId, FestivalId, WalletId, key_id},
     ledger::Rights,
     money::{Cents, Currency},
     secrets::{BandSecrets, MasterSecret},
-    ticket::{Verifier, TicketKey, own::OwnTicket},
+    ticket::{TicketKey, Verifier, own::OwnTicket},
     trust::{Founding, Purpose, Roles, Scope},
     wristband::{
         BandKeys, ChipKind, CreditKey, IssueStep, Issuing,
@@ -29,13 +29,13 @@ const STOCK: u8 = 8;
 /// Tickets sold.
 const SOLD: u8 = 24;
 /// A zone that is entered once, and one that may be left and entered again.
-pub const ONCE_ZONE: u16 = 0;
+pub(crate) const ONCE_ZONE: u16 = 0;
 /// See [`ONCE_ZONE`].
-pub const RE_ENTRY_ZONE: u16 = 1;
+pub(crate) const RE_ENTRY_ZONE: u16 = 1;
 
 /// What a box does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub(crate) enum Role {
     /// Sells.
     Bar,
     /// Puts money on bands and pays it out.
@@ -46,7 +46,7 @@ pub enum Role {
 
 /// How a band keeps money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keeping {
+pub(crate) enum Keeping {
     /// NTAG215, on the chip.
     Ntag,
     /// Ultralight AES, on the chip.
@@ -57,54 +57,52 @@ pub enum Keeping {
 
 /// A band as the supplier made it.
 #[derive(Clone)]
-pub struct Stocked {
+pub(crate) struct Stocked {
     /// Fresh chip.
-    pub chip: Chip,
+    pub(crate) chip: Chip,
     /// Where its money is.
-    pub keeping: Keeping,
+    pub(crate) keeping: Keeping,
     /// Its account.
-    pub wallet: WalletId,
+    pub(crate) wallet: WalletId,
     /// Its keys.
-    pub keys: BandKeys,
+    pub(crate) keys: BandKeys,
     /// Its identifier.
-    pub uid: Vec<u8>,
+    pub(crate) uid: Vec<u8>,
 }
 
 /// A ticket as it was sold.
 #[derive(Clone)]
-pub struct Sold {
+pub(crate) struct Sold {
     /// What the QR says.
-    pub text: String,
-    /// Who it is.
-    pub uid: TicketUid,
+    pub(crate) text: String,
 }
 
 /// Everything that worlds share.
-pub struct Festival {
+pub(crate) struct Festival {
     /// Its id.
-    pub id: FestivalId,
+    pub(crate) id: FestivalId,
     /// Its currency.
-    pub currency: Currency,
+    pub(crate) currency: Currency,
     /// Masters of the bands' keys.
-    pub secrets: BandSecrets,
+    pub(crate) secrets: BandSecrets,
     /// Bands in stock.
-    pub bands: Vec<Stocked>,
+    pub(crate) bands: Vec<Stocked>,
     /// Tickets sold.
-    pub tickets: Vec<Sold>,
+    pub(crate) tickets: Vec<Sold>,
     /// Credit keys that count.
-    pub credit_keys: Vec<CreditKey>,
+    pub(crate) credit_keys: Vec<CreditKey>,
     /// The hub's key for C′.
-    pub online_key: SigningKey,
+    pub(crate) online_key: SigningKey,
     /// Genuine tickets.
-    pub verifier: Verifier,
+    pub(crate) verifier: Verifier,
     /// The bundle that boxes hold.
-    pub bundle: Bundle,
+    pub(crate) bundle: Bundle,
     /// Rules of the zones.
-    pub zones: ZoneRules,
+    pub(crate) zones: ZoneRules,
 }
 
 /// The key of desk `n`.
-pub fn desk_key(n: u8) -> SigningKey {
+pub(crate) fn desk_key(n: u8) -> SigningKey {
     SigningKey::from_bytes(&[0x40 | n; 32])
 }
 
@@ -114,12 +112,12 @@ fn trusted(key: &SigningKey) -> CreditKey {
 }
 
 /// The device of box `n`.
-pub fn device(n: u8) -> DeviceId {
+pub(crate) fn device(n: u8) -> DeviceId {
     DeviceId([n; 16])
 }
 
 /// What box certificates of a role allow.
-pub fn rights(role: Option<Role>) -> Rights {
+pub(crate) fn rights(role: Option<Role>) -> Rights {
     let (purpose, roles) = match role {
         None => (Purpose::Hub, Roles::default()),
         Some(Role::Bar) => (Purpose::Device, Roles::BAR),
@@ -131,7 +129,7 @@ pub fn rights(role: Option<Role>) -> Rights {
 
 impl Festival {
     /// Founds it, issues its bands and sells its tickets.
-    pub fn found() -> Result<Self> {
+    pub(crate) fn found() -> Result<Self> {
         let root = SigningKey::from_bytes(&[1; 32]);
         let founding = Founding {
             version: 1,
@@ -150,7 +148,10 @@ impl Festival {
         credit_keys.extend((0..3).map(|n| trusted(&desk_key(n))));
         let mut bands = Vec::new();
         for n in 0..STOCK {
-            for keeping in [Keeping::Ntag, Keeping::Aes, Keeping::Account] {
+            for (series, keeping) in
+                [Keeping::Ntag, Keeping::Account, Keeping::Aes, Keeping::Account].into_iter().enumerate()
+            {
+                let n = n * 4 + series as u8;
                 bands.push(issued(n, keeping, &secrets, id, &supplier)?);
             }
         }
@@ -177,7 +178,7 @@ impl Festival {
     }
 
     /// What a box that bears this number is told of taps.
-    pub fn tap_context(&self, of: DeviceId, box_number: BoxNumber) -> Arc<TapContext> {
+    pub(crate) fn tap_context(&self, of: DeviceId, box_number: BoxNumber) -> Arc<TapContext> {
         Arc::new(TapContext {
             festival: self.id,
             currency: self.currency,
@@ -188,11 +189,6 @@ impl Festival {
             operator: 7,
             own_device: of,
         })
-    }
-
-    /// What one island may take of one account.
-    pub fn offline_limit(&self) -> Cents {
-        self.bundle.body.policy.offline_limit
     }
 }
 
@@ -242,7 +238,7 @@ fn body(founding: &Founding) -> Result<BundleBody> {
 fn sold(n: u8, festival: FestivalId, key: &SigningKey) -> Sold {
     let ticket_id = [n; 12];
     let ticket = OwnTicket { ticket_id, category: 1, zones: 3, valid_from: 0, valid_until: 0, holder_check: 0 };
-    Sold { text: ticket.sign(&festival, key), uid: domain::ticket::uid_of_own(&festival, &ticket_id) }
+    Sold { text: ticket.sign(&festival, key) }
 }
 
 fn issued(

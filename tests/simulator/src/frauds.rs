@@ -16,7 +16,7 @@ use crate::{
 
 impl World<'_> {
     /// Something foul happens, where it can.
-    pub fn misdeed(&mut self) {
+    pub(crate) fn misdeed(&mut self) {
         let at = self.dice.below(self.places.len());
         let band = self.dice.below(self.bands.len());
         match self.dice.below(8) {
@@ -74,8 +74,9 @@ impl World<'_> {
         let of = UidAccount { wallet, currency: self.festival.currency, operator: 7 };
         let amount = Cents::new(self.dice.amount(1_000, 20_000)).unwrap_or(Cents::ZERO);
         let entry = uid_top_up_entry(&of, amount, Cents::ZERO, Means::Cash);
-        if let Ok(refs) = self.places[at].keeper.append(vec![entry]) {
+        if let Ok(refs) = self.places[at].keeper.append(vec![entry], &[]) {
             self.places[at].keeper.confirm(&refs);
+            self.places[at].remembered.extend(refs);
             self.places[at].lying = true;
             let named_as = ConflictKind::ForbiddenEntry;
             self.frauds.push(Fraud { what: "minted", named_as, subject: wallet.0 });
@@ -85,7 +86,7 @@ impl World<'_> {
     }
 
     /// A lying bar wrote another amount into its commit than its intent had.
-    pub fn lied(&mut self, band: usize) {
+    pub(crate) fn lied(&mut self, band: usize) {
         self.reference.bands[band].is_disturbed = true;
         let subject = self.bands[band].wallet().0;
         self.frauds.push(Fraud { what: "other_amount", named_as: ConflictKind::ForbiddenEntry, subject });
@@ -154,7 +155,7 @@ impl World<'_> {
     }
 
     /// An entry about a band that the hub may never see: only bounds hold for that band.
-    pub fn disturb(&mut self, entry: &domain::journal::Entry) {
+    pub(crate) fn disturb(&mut self, entry: &domain::journal::Entry) {
         let found = self.bands.iter().position(|band| entry.subject == band.wallet().into());
         if let Some(facts) = found.and_then(|band| self.reference.bands.get_mut(band)) {
             facts.is_disturbed = true;

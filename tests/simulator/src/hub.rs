@@ -9,8 +9,8 @@ use std::{
 use domain::{
     id::{BoxNumber, DeviceId, EntryRef, TicketUid, WalletId},
     journal::{
-        BandProfile, Detail, Effect, Entry, EntryHash, Head, Kind, OnlineCredit, OnlineTopUp, PreviousHead, Revocation,
-        ZERO_HASH, link,
+        Detail, Effect, Entry, EntryHash, Head, Kind, OnlineCredit, OnlineTopUp, PreviousHead, Revocation, ZERO_HASH,
+        link,
     },
     ledger::{
         Branches, Conflict, ConflictKind, Cutoff, Owed, Reason, Rights, Standing, TicketEntry, TicketState, Totals,
@@ -25,35 +25,35 @@ use domain::{
 use crate::festival::{Festival, device, rights};
 
 /// The hub's own device number.
-pub const HUB: u8 = 200;
+pub(crate) const HUB: u8 = 200;
 
 /// One entry on its way, with its place in the chain.
 #[derive(Clone)]
-pub struct Sent {
+pub(crate) struct Sent {
     /// Where it stands.
-    pub at: EntryRef,
+    pub(crate) at: EntryRef,
     /// Hash before it.
-    pub prev: EntryHash,
+    pub(crate) prev: EntryHash,
     /// Its own.
-    pub hash: EntryHash,
+    pub(crate) hash: EntryHash,
     /// What it says.
-    pub entry: Rc<Entry>,
+    pub(crate) entry: Rc<Entry>,
 }
 
 /// What boxes are told, as of one moment.
-pub struct Publication {
+pub(crate) struct Publication {
     /// Rises by one.
-    pub number: u64,
+    pub(crate) number: u64,
     /// Every wallet known.
-    pub wallets: BTreeMap<WalletId, WalletState>,
+    pub(crate) wallets: BTreeMap<WalletId, WalletState>,
     /// Every ticket known.
-    pub tickets: BTreeMap<TicketUid, TicketState>,
+    pub(crate) tickets: BTreeMap<TicketUid, TicketState>,
     /// C′ to carry.
-    pub offers: BTreeMap<WalletId, [u8; CREDIT_RECORD_LEN]>,
+    pub(crate) offers: BTreeMap<WalletId, [u8; CREDIT_RECORD_LEN]>,
     /// What of each journal is in it: the hashes of its line from the genesis on.
-    pub lines: BTreeMap<(DeviceId, u32), Rc<Vec<EntryHash>>>,
+    pub(crate) lines: BTreeMap<(DeviceId, u32), Rc<Vec<EntryHash>>>,
     /// Everything of journals with several branches.
-    pub branches: BTreeMap<(DeviceId, u32), BTreeSet<(u32, EntryHash)>>,
+    pub(crate) branches: BTreeMap<(DeviceId, u32), BTreeSet<(u32, EntryHash)>>,
 }
 
 struct Journal {
@@ -74,7 +74,7 @@ struct Journal {
 type JournalId = (DeviceId, u32);
 
 /// See the module.
-pub struct Hub<'f> {
+pub(crate) struct Hub<'f> {
     festival: &'f Festival,
     journals: BTreeMap<JournalId, Journal>,
     about: BTreeMap<[u8; 16], BTreeSet<(JournalId, u32, EntryHash)>>,
@@ -87,12 +87,12 @@ pub struct Hub<'f> {
     published: Option<Rc<Publication>>,
     hlc: Hlc,
     /// The control that merges by last writer: what each account is by the last stamp.
-    pub last_writer: BTreeMap<WalletId, (Hlc, i64)>,
+    pub(crate) last_writer: BTreeMap<WalletId, (Hlc, i64)>,
 }
 
 impl<'f> Hub<'f> {
     /// A hub that knows the bands and tickets of a world: which wallets are purses.
-    pub fn new(festival: &'f Festival, keeping: BTreeMap<WalletId, bool>) -> Self {
+    pub(crate) fn new(festival: &'f Festival, keeping: BTreeMap<WalletId, bool>) -> Self {
         let mut hub = Self {
             festival,
             journals: BTreeMap::new(),
@@ -112,7 +112,7 @@ impl<'f> Hub<'f> {
     }
 
     /// A journal may come: its certificate and number are known from its genesis.
-    pub fn enrol(&mut self, of: DeviceId, epoch: u32, box_number: BoxNumber, rights: Rights) {
+    pub(crate) fn enrol(&mut self, of: DeviceId, epoch: u32, box_number: BoxNumber, rights: Rights) {
         let journal = Journal {
             rights,
             box_number,
@@ -129,7 +129,7 @@ impl<'f> Hub<'f> {
     }
 
     /// Takes entries in whatever order and number of copies.
-    pub fn take(&mut self, sent: &[Sent]) {
+    pub(crate) fn take(&mut self, sent: &[Sent]) {
         for one in sent {
             let id = (one.at.device, one.at.epoch);
             let Some(journal) = self.journals.get_mut(&id) else { continue };
@@ -175,13 +175,13 @@ impl<'f> Hub<'f> {
     }
 
     /// Whether this very entry is here.
-    pub fn has(&self, at: EntryRef, hash: EntryHash) -> bool {
+    pub(crate) fn has(&self, at: EntryRef, hash: EntryHash) -> bool {
         let journal = self.journals.get(&(at.device, at.epoch));
         journal.is_some_and(|journal| journal.branches.has(Head { seq: at.seq, hash }))
     }
 
     /// How many of a box's entries are on the line that is here, from the first on.
-    pub fn in_common(&self, sent: &[Sent]) -> usize {
+    pub(crate) fn in_common(&self, sent: &[Sent]) -> usize {
         let Some(first) = sent.first() else { return 0 };
         let line = self.journals.get(&(first.at.device, first.at.epoch)).map(|journal| Rc::clone(&journal.line));
         let line = line.unwrap_or_default();
@@ -189,7 +189,7 @@ impl<'f> Hub<'f> {
     }
 
     /// Everything from the first fork of a journal on.
-    pub fn on_forked_ground(&self) -> Vec<Sent> {
+    pub(crate) fn on_forked_ground(&self) -> Vec<Sent> {
         let mut found = Vec::new();
         for (id, journal) in &self.journals {
             if let Some(from) = journal.branches.first_fork() {
@@ -197,11 +197,6 @@ impl<'f> Hub<'f> {
             }
         }
         found
-    }
-
-    /// How many entries of a journal are here without a gap.
-    pub fn contiguous(&self, of: DeviceId, epoch: u32) -> u32 {
-        self.journals.get(&(of, epoch)).map_or(0, |journal| journal.line.len() as u32)
     }
 
     fn act(&mut self, kind: Kind, effect: Effect, subject: [u8; 16], change: impl FnOnce(&mut Entry)) -> EntryRef {
@@ -218,7 +213,7 @@ impl<'f> Hub<'f> {
     }
 
     /// Money that a guest paid in on the web.
-    pub fn online_top_up(&mut self, wallet: WalletId, amount: Cents, key: [u8; 16]) {
+    pub(crate) fn online_top_up(&mut self, wallet: WalletId, amount: Cents, key: [u8; 16]) {
         let purse = self.keeping.get(&wallet).copied().unwrap_or(false);
         let effect = if purse { Effect::Owe } else { Effect::Credit };
         let part = Detail::OnlineTopUp(OnlineTopUp { reference: "paid".into() }).to_bytes();
@@ -228,12 +223,12 @@ impl<'f> Hub<'f> {
     }
 
     /// At the event's close: nobody will ever tell what became of this intent.
-    pub fn write_off(&mut self, wallet: WalletId, intent: EntryRef) {
+    pub(crate) fn write_off(&mut self, wallet: WalletId, intent: EntryRef) {
         self.act(Kind::WRITTEN_OFF, Effect::None, wallet.0, |entry| entry.refers_to = Some(intent));
     }
 
     /// Revokes a box: what it wrote beyond what is here now counts nothing.
-    pub fn revoke(&mut self, of: DeviceId) {
+    pub(crate) fn revoke(&mut self, of: DeviceId) {
         let ids: Vec<JournalId> = self.journals.keys().filter(|id| id.0 == of).copied().collect();
         let mut heads = Vec::new();
         for id in &ids {
@@ -265,7 +260,7 @@ impl<'f> Hub<'f> {
     }
 
     /// Every entry of a wallet as the ledger takes them.
-    pub fn wallet_entries(&mut self, wallet: WalletId) -> Vec<WalletEntry> {
+    pub(crate) fn wallet_entries(&mut self, wallet: WalletId) -> Vec<WalletEntry> {
         let found = self.entries_about(wallet.0);
         found.into_iter().map(|(at, entry, standing, _)| WalletEntry::new(at, (*entry).clone(), standing)).collect()
     }
@@ -279,7 +274,7 @@ impl<'f> Hub<'f> {
     }
 
     /// Folds what changed, signs what is due, and gives what boxes may now be told.
-    pub fn publish(&mut self) -> Rc<Publication> {
+    pub(crate) fn publish(&mut self) -> Rc<Publication> {
         for _ in 0..2 {
             let dirty = std::mem::take(&mut self.dirty_wallets);
             let mut due = Vec::new();
@@ -344,12 +339,12 @@ impl<'f> Hub<'f> {
     }
 
     /// What a wallet came to at the last publication.
-    pub fn wallet(&self, wallet: &WalletId) -> Option<&(WalletFold, Owed)> {
+    pub(crate) fn wallet(&self, wallet: &WalletId) -> Option<&(WalletFold, Owed)> {
         self.wallets.get(wallet)
     }
 
     /// Everything that people must look at.
-    pub fn conflicts(&mut self) -> Vec<Conflict> {
+    pub(crate) fn conflicts(&mut self) -> Vec<Conflict> {
         let mut found = Vec::new();
         let numbers: BTreeMap<JournalId, BoxNumber> =
             self.journals.iter().map(|(id, journal)| (*id, journal.box_number)).collect();
@@ -375,12 +370,12 @@ impl<'f> Hub<'f> {
     }
 
     /// The festival's sums against what is on the chips.
-    pub fn totals(&self, chips: &BTreeMap<WalletId, Cents>) -> Totals {
+    pub(crate) fn totals(&self, chips: &BTreeMap<WalletId, Cents>) -> Totals {
         Totals::against_chips(self.wallets.values().map(|(fold, _)| WalletSum::from(fold)), chips)
     }
 
     /// The same set, handed over anew in another order, must mean the same.
-    pub fn refolded(&self, order: impl FnOnce(&mut Vec<Sent>)) -> Hub<'f> {
+    pub(crate) fn refolded(&self, order: impl FnOnce(&mut Vec<Sent>)) -> Hub<'f> {
         let mut all = Vec::new();
         for (id, journal) in self.journals.iter().filter(|(id, _)| id.0 != device(HUB)) {
             all.extend(journal.sent(*id));
@@ -413,7 +408,7 @@ impl<'f> Hub<'f> {
     }
 
     /// All wallets' states.
-    pub fn states(&self) -> BTreeMap<WalletId, WalletState> {
+    pub(crate) fn states(&self) -> BTreeMap<WalletId, WalletState> {
         self.wallets.iter().map(|(wallet, (fold, _))| (*wallet, fold.state)).collect()
     }
 }
@@ -430,22 +425,14 @@ impl Journal {
         }
     }
 
-    fn standing(
-        &mut self,
-        seq: u32,
-        hash: EntryHash,
-        entry: &Entry,
-        of: DeviceId,
-        festival: &Festival,
-    ) -> Standing {
+    fn standing(&mut self, seq: u32, hash: EntryHash, entry: &Entry, of: DeviceId, festival: &Festival) -> Standing {
         if let Err(forbidden) = self.rights.judge(entry, of, festival.currency) {
             return Standing::SetAside(Reason::Forbidden(forbidden));
         }
         if !self.forked && self.cutoff == Cutoff::None {
             return Standing::InForce;
         }
-        let standings =
-            self.standings.get_or_insert_with(|| self.branches.standings(&self.countersigned, self.cutoff));
+        let standings = self.standings.get_or_insert_with(|| self.branches.standings(&self.countersigned, self.cutoff));
         standings.get(&(seq, hash)).copied().unwrap_or(Standing::InForce)
     }
 
@@ -464,10 +451,9 @@ impl Journal {
     }
 }
 
-
 impl Hub<'_> {
     /// The first place of a journal that lies beyond its revocation.
-    pub fn revoked_from(&self, of: DeviceId, epoch: u32) -> u32 {
+    pub(crate) fn revoked_from(&self, of: DeviceId, epoch: u32) -> u32 {
         match self.journals.get(&(of, epoch)).map(|journal| journal.cutoff) {
             Some(Cutoff::Behind(head)) => head.seq.saturating_add(1),
             Some(Cutoff::None | Cutoff::All) | None => 0,

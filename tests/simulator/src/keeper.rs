@@ -1,5 +1,5 @@
 //! What a box keeps: its journal and what it believes. Two kinds: in memory, for millions of taps, and the real store
-//! on a disk that loses power (`disk`).
+//! on a disk that loses power (`store`).
 //! Invariant: what `append` gave a place survives every `restart`.
 //! Not here: taps (`tap`), who asks (`world`).
 use std::{
@@ -26,12 +26,12 @@ use crate::{
 
 /// The entries are not on disk.
 #[derive(Debug)]
-pub struct NotStored;
+pub(crate) struct NotStored;
 
 /// See the module.
-pub trait Keeper {
-    /// Appends one commit; durable when it answers.
-    fn append(&mut self, entries: Vec<Entry>) -> Result<Vec<EntryRef>, NotStored>;
+pub(crate) trait Keeper {
+    /// Appends one commit, and notes with it whose green light was seen; durable when it answers.
+    fn append(&mut self, entries: Vec<Entry>, seen: &[EntryRef]) -> Result<Vec<EntryRef>, NotStored>;
     /// What a tap is told of a wallet.
     fn known(&self, wallet: WalletId, closes: bool) -> KnownWallet;
     /// What this box believes of a wallet.
@@ -62,6 +62,20 @@ pub trait Keeper {
     fn set_clock(&mut self, unix_ms: u64);
     /// A copy of its disk as it is now, for a restored or a forged box.
     fn image(&self) -> Option<Box<dyn Keeper>>;
+    /// Whether its power has failed.
+    fn is_dead(&self) -> bool {
+        false
+    }
+    /// From now on the power stays.
+    fn calm(&mut self) {}
+    /// The power comes back. Gives what it then finds damaged.
+    fn restart(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+    /// The hash of an own entry.
+    fn hash(&self, at: EntryRef) -> Option<EntryHash>;
+    /// How many entries the epoch has.
+    fn length(&self) -> u32;
 }
 
 #[derive(Clone)]
@@ -87,7 +101,7 @@ struct Intended {
 
 /// A box's disk without SQLite: the same rules, folded by the same ledger.
 #[derive(Clone)]
-pub struct InMemory {
+pub(crate) struct InMemory {
     device: DeviceId,
     festival: domain::id::FestivalId,
     currency: domain::money::Currency,
@@ -105,7 +119,7 @@ pub struct InMemory {
 
 impl InMemory {
     /// A new box.
-    pub fn new(festival: &Festival, device: DeviceId, box_number: BoxNumber) -> Self {
+    pub(crate) fn new(festival: &Festival, device: DeviceId, box_number: BoxNumber) -> Self {
         let mut keeper = Self {
             device,
             festival: festival.id,
@@ -238,7 +252,8 @@ fn shows_green(entry: &Entry) -> bool {
 }
 
 impl Keeper for InMemory {
-    fn append(&mut self, entries: Vec<Entry>) -> Result<Vec<EntryRef>, NotStored> {
+    fn append(&mut self, entries: Vec<Entry>, seen: &[EntryRef]) -> Result<Vec<EntryRef>, NotStored> {
+        self.confirm(seen);
         let last = entries.len().saturating_sub(1);
         Ok(entries.into_iter().enumerate().map(|(n, entry)| self.push(entry, n == last)).collect())
     }
@@ -246,9 +261,9 @@ impl Keeper for InMemory {
     fn known(&self, wallet: WalletId, closes: bool) -> KnownWallet {
         let state = self.wallet(wallet);
         let given_up = if closes { self.intents_of(wallet, State::GivenUp) } else { Vec::new() };
-        let credits = given_up.into_iter().filter_map(|open| {
-            Some(KnownCredit { record: open.intent.new_credit?, replaced: open.intent.old_credit })
-        });
+        let credits = given_up
+            .into_iter()
+            .filter_map(|open| Some(KnownCredit { record: open.intent.new_credit?, replaced: open.intent.old_credit }));
         KnownWallet {
             blocked: state.flags.has(WalletFlags::BLOCKED),
             frozen: state.flags.has(WalletFlags::FROZEN),
@@ -363,7 +378,8 @@ impl Keeper for InMemory {
             let Some(line) = publication.lines.get(&(self.device, epoch as u32)) else { continue };
             let common = stored.iter().zip(line.iter()).take_while(|(own, theirs)| own.hash == **theirs).count();
             let branches = publication.branches.get(&(self.device, epoch as u32));
-            let is_there = |(seq, own): &(usize, &Stored)| branches.is_some_and(|all| all.contains(&(*seq as u32, own.hash)));
+            let is_there =
+                |(seq, own): &(usize, &Stored)| branches.is_some_and(|all| all.contains(&(*seq as u32, own.hash)));
             let on_branch = stored.iter().enumerate().skip(common).take_while(is_there).count();
             if let Some(covered) = self.covered.get_mut(epoch) {
                 *covered = (common + on_branch) as u32;
@@ -415,5 +431,13 @@ impl Keeper for InMemory {
 
     fn image(&self) -> Option<Box<dyn Keeper>> {
         Some(Box::new(self.clone()))
+    }
+
+    fn hash(&self, at: EntryRef) -> Option<EntryHash> {
+        self.stored(at).map(|stored| stored.hash)
+    }
+
+    fn length(&self) -> u32 {
+        self.epochs.last().map_or(0, |(_, stored)| stored.len() as u32)
     }
 }

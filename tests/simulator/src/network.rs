@@ -18,13 +18,13 @@ enum Message {
 
 /// See the module.
 #[derive(Default)]
-pub struct Network {
+pub(crate) struct Network {
     under_way: VecDeque<(usize, usize, Message)>,
 }
 
 impl World<'_> {
     /// Boxes that hear the hub send what they have, and the hub tells them what it made of it.
-    pub fn exchange(&mut self) {
+    pub(crate) fn exchange(&mut self) {
         for at in 0..self.places.len() {
             if self.is_online(at) {
                 self.send_up(at);
@@ -40,10 +40,10 @@ impl World<'_> {
     }
 
     /// The hub folds and publishes; the reference notes who is in it.
-    pub fn publish(&mut self) -> Rc<Publication> {
+    pub(crate) fn publish(&mut self) -> Rc<Publication> {
         let publication = self.hub.publish();
         for passed in self.reference.passed.iter_mut().filter(|passed| passed.published.is_none()) {
-            if self.hub.contiguous(passed.at.device, passed.at.epoch) > passed.at.seq {
+            if self.hub.has(passed.at, passed.hash) {
                 passed.published = Some(publication.number);
             }
         }
@@ -87,7 +87,7 @@ impl World<'_> {
     }
 
     /// Hands over what is due and whose line is there.
-    pub fn deliver(&mut self) {
+    pub(crate) fn deliver(&mut self) {
         let mut waiting = VecDeque::new();
         while let Some((due, at, message)) = self.network.under_way.pop_front() {
             if due > self.step || !self.is_online(at) {
@@ -103,7 +103,7 @@ impl World<'_> {
     }
 
     /// A box hears the hub. One that finds a head of its own which it lacks goes on in a new epoch.
-    pub fn tell(&mut self, at: usize, publication: &Rc<Publication>) {
+    pub(crate) fn tell(&mut self, at: usize, publication: &Rc<Publication>) {
         let lies = self.places[at].twin.is_some();
         let newer = self.places[at].keeper.learn(publication);
         self.reference.told[at] = self.places[at].keeper.heard();
@@ -113,7 +113,7 @@ impl World<'_> {
     }
 
     /// Goes on in a new epoch under a new number.
-    pub fn next_epoch(&mut self, at: usize) {
+    pub(crate) fn next_epoch(&mut self, at: usize) {
         let place = &mut self.places[at];
         let number = domain::id::BoxNumber(place.next_number);
         place.next_number += 1;
@@ -128,7 +128,7 @@ impl World<'_> {
     }
 
     /// Everybody is connected and nothing is under way any more.
-    pub fn heal(&mut self) {
+    pub(crate) fn heal(&mut self) {
         for place in &mut self.places {
             place.offline_until = 0;
         }

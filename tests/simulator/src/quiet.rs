@@ -24,7 +24,9 @@ const ROUNDS: usize = 5;
 
 impl World<'_> {
     /// Settles what can be settled and checks every promise.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
+        self.places.iter_mut().for_each(|place| place.keeper.calm());
+        self.power_comes_back();
         self.heal();
         self.settle_doubts();
         for _ in 0..ROUNDS {
@@ -66,9 +68,8 @@ impl World<'_> {
 
     /// Every purse is read at the desks, until one of them can write its closing record.
     fn read_bands(&mut self) {
-        let desks: Vec<usize> = (0..self.places.len())
-            .filter(|at| self.places[*at].role == Role::Desk && !self.places[*at].lost)
-            .collect();
+        let desks: Vec<usize> =
+            (0..self.places.len()).filter(|at| self.places[*at].role == Role::Desk && !self.places[*at].lost).collect();
         for band in 0..self.bands.len() {
             if self.bands[band].has_purse() {
                 for desk in &desks {
@@ -144,7 +145,7 @@ impl World<'_> {
         let expected: Vec<DeviceId> = self
             .places
             .iter()
-            .filter(|place| place.lost || place.withheld.is_some())
+            .filter(|place| place.lost && !place.damaged || place.withheld.is_some())
             .map(|place| place.device)
             .collect();
         self.reference.acknowledged.retain(|of| !expected.contains(&of.0.device) || !is_missing.contains(of));
@@ -168,13 +169,21 @@ impl World<'_> {
             let left = self.bands[n].left();
             // who writes a dump back from before a top-up destroys money of his own, which no sum can bring back
             let destroyed = facts.copied && left.is_some_and(|left| left < fold.accounts.balance());
-            if purse && !destroyed && let Some(cents) = left.and_then(|left| u32::try_from(left).ok()).and_then(Cents::new) {
+            if purse
+                && !destroyed
+                && let Some(cents) = left.and_then(|left| u32::try_from(left).ok()).and_then(Cents::new)
+            {
                 chips.insert(wallet, cents);
             }
             let (balance, lost) = (fold.accounts.balance(), fold.accounts.losses);
             if self.control == Control::LastWriter && !purse {
                 let last = self.hub.last_writer.get(&wallet).map_or(0, |(_, after)| *after);
                 self.tally.unexplained += (last - balance).abs();
+                continue;
+            }
+            if self.control == Control::ConfirmedOnly && purse {
+                let confirmed = confirmed(wallet, &self.hub.wallet_entries(wallet));
+                self.tally.unexplained += left.map_or(0, |left| (left - confirmed).abs());
                 continue;
             }
             if facts.is_disturbed || facts.copied {
@@ -215,11 +224,18 @@ impl World<'_> {
             return;
         }
         if fold.accounts.in_doubt() != 0 {
-            self.tally.broken.push(format!("band {n} ends in doubt over {}: {:?}", fold.accounts.in_doubt(), fold.settled));
+            self.tally.broken.push(format!(
+                "band {n} ends in doubt over {}: {:?}",
+                fold.accounts.in_doubt(),
+                fold.settled
+            ));
         }
         let balance = fold.accounts.balance();
         if purse && left.is_some_and(|left| left != balance) {
-            self.tally.broken.push(format!("band {n} holds {left:?}, the hub says {balance}: {:?} {:?}", fold.settled, fold.accounts));
+            self.tally.broken.push(format!(
+                "band {n} holds {left:?}, the hub says {balance}: {:?} {:?}",
+                fold.settled, fold.accounts
+            ));
         }
     }
 
@@ -326,7 +342,9 @@ impl World<'_> {
                     let n = self.bands.iter().position(|band| band.wallet() == wallet);
                     let facts = n.map(|n| &self.reference.bands[n]);
                     let by_nature = match conflict.kind {
-                        ConflictKind::Loss => self.hub.wallet(&wallet).is_some_and(|(fold, _)| fold.accounts.losses > 0),
+                        ConflictKind::Loss => {
+                            self.hub.wallet(&wallet).is_some_and(|(fold, _)| fold.accounts.losses > 0)
+                        }
                         ConflictKind::Overspend => n.is_some_and(|n| !self.bands[n].has_purse()),
                         ConflictKind::ForbiddenEntry => self.places.iter().any(|place| place.lying),
                         _ => false,
@@ -355,6 +373,9 @@ impl World<'_> {
 
     /// Boxes that heard everything believe what the hub does.
     fn check_boxes(&mut self) {
+        if !self.hears {
+            return;
+        }
         let publication = self.publish();
         for at in 0..self.places.len() {
             let place = &self.places[at];

@@ -12,70 +12,53 @@ use domain::{
     wristband::{CreditId, RecordId},
 };
 
-/// Something that was to happen to a chip.
+/// What a C is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Planned {
-    /// Goods for money on the chip.
-    Sale,
+pub(crate) enum Planned {
     /// Cash for a higher C.
     TopUp,
     /// What the hub owed, for a higher C.
     Carry,
-    /// Cash out.
-    Refund,
-    /// Nothing moves.
-    Nothing,
 }
 
 /// What is known of one band and its guest.
 #[derive(Clone, Debug, Default)]
-pub struct BandFacts {
+pub(crate) struct BandFacts {
     /// Every S record that was ever in force on its chip, with the one before it.
-    pub records: BTreeMap<RecordId, RecordId>,
+    pub(crate) records: BTreeMap<RecordId, RecordId>,
     /// Every C that was ever in force on its chip.
-    pub credits: BTreeSet<CreditId>,
-    plans: HashMap<RecordId, (Planned, i64)>,
+    pub(crate) credits: BTreeSet<CreditId>,
     credit_plans: HashMap<CreditId, (Planned, i64)>,
     /// Goods that the guest carried away, in cents.
-    pub goods: i64,
+    pub(crate) goods: i64,
     /// Cash that the guest got.
-    pub cash_out: i64,
+    pub(crate) cash_out: i64,
     /// Money that the guest paid without a chip being written: accounts, online.
-    pub paid_elsewhere: i64,
+    pub(crate) paid_elsewhere: i64,
     /// Somebody copied or set back the chip.
-    pub copied: bool,
+    pub(crate) copied: bool,
     /// Entries about it were lost with a disk, forged or withheld: only bounds can be checked.
-    pub disturbed: i64,
+    pub(crate) disturbed: i64,
     /// Whether anything like that happened at all.
-    pub is_disturbed: bool,
+    pub(crate) is_disturbed: bool,
 }
 
 impl BandFacts {
-    /// An intent was stored: if its record ever is in force on the chip, this much moved.
-    pub fn planned(&mut self, own: RecordId, credit: Option<CreditId>, what: Planned, amount: i64) {
-        match credit {
-            Some(credit) => drop(self.credit_plans.insert(credit, (what, amount))),
-            None => drop(self.plans.insert(own, (what, amount))),
-        }
+    /// A C was signed: if it is ever in force on the chip, this much was put on.
+    pub(crate) fn planned(&mut self, credit: CreditId, what: Planned, amount: i64) {
+        self.credit_plans.insert(credit, (what, amount));
     }
 
     /// Cash that went onto the chip.
-    pub fn put_on(&self) -> i64 {
+    pub(crate) fn put_on(&self) -> i64 {
         let of = |id: &CreditId| self.credit_plans.get(id).filter(|(what, _)| *what == Planned::TopUp);
         self.credits.iter().filter_map(of).map(|(_, amount)| amount).sum()
     }
 
-    /// What was charged to the chip for goods.
-    pub fn charged(&self) -> i64 {
-        let of = |id: &RecordId| self.plans.get(id).filter(|(what, _)| *what == Planned::Sale);
-        self.records.keys().filter_map(of).map(|(_, amount)| amount).sum()
-    }
-
     /// Whether two records that moved money follow the same one: the chip was copied or set back and spent twice.
-    pub fn spent_twice(&self, sold: &BTreeSet<RecordId>) -> bool {
+    pub(crate) fn spent_twice(&self, sold: &BTreeSet<RecordId>) -> bool {
         let mut followers: BTreeMap<RecordId, usize> = BTreeMap::new();
-        for (record, before) in self.records.iter().filter(|(record, _)| sold.contains(record)) {
-            let _ = record;
+        for (_, before) in self.records.iter().filter(|(record, _)| sold.contains(record)) {
             let count = followers.entry(*before).or_default();
             *count = count.saturating_add(1);
         }
@@ -84,7 +67,7 @@ impl BandFacts {
 
     /// What the guest paid in less what the guest got in cash, goods (less what was lost to them), and what is left:
     /// 0 where no cent was created or lost; positive where the guest is short.
-    pub fn unexplained(&self, left: i64, owed: i64, lost: i64) -> i64 {
+    pub(crate) fn unexplained(&self, left: i64, owed: i64, lost: i64) -> i64 {
         let paid = self.put_on().saturating_add(self.paid_elsewhere).saturating_sub(self.cash_out);
         let has = self.goods.saturating_sub(lost).saturating_add(left).saturating_add(owed);
         paid.saturating_sub(has)
@@ -93,47 +76,47 @@ impl BandFacts {
 
 /// Somebody passed a gate.
 #[derive(Clone, Copy, Debug)]
-pub struct Passed {
+pub(crate) struct Passed {
     /// Who.
-    pub ticket: TicketUid,
+    pub(crate) ticket: TicketUid,
     /// Into or out of which zone.
-    pub zone: u16,
+    pub(crate) zone: u16,
     /// In, or out.
-    pub inwards: bool,
+    pub(crate) inwards: bool,
     /// Which gate.
-    pub gate: usize,
+    pub(crate) gate: usize,
     /// Its entry.
-    pub at: EntryRef,
+    pub(crate) at: EntryRef,
     /// The entry's hash.
-    pub hash: EntryHash,
+    pub(crate) hash: EntryHash,
     /// The first publication that has it, once there is one.
-    pub published: Option<u64>,
+    pub(crate) published: Option<u64>,
 }
 
 /// All that people saw.
 #[derive(Clone, Debug, Default)]
-pub struct Reference {
+pub(crate) struct Reference {
     /// By band of the world.
-    pub bands: Vec<BandFacts>,
+    pub(crate) bands: Vec<BandFacts>,
     /// Green lights of entries, which must be at the hub in the end.
-    pub acknowledged: Vec<(EntryRef, EntryHash)>,
+    pub(crate) acknowledged: Vec<(EntryRef, EntryHash)>,
     /// Everybody who passed.
-    pub passed: Vec<Passed>,
+    pub(crate) passed: Vec<Passed>,
     /// What each gate has been told of, by publication.
-    pub told: Vec<u64>,
+    pub(crate) told: Vec<u64>,
 }
 
 impl Reference {
     /// Whether this gate may let the ticket into a zone that is entered once, as far as it can know: it did not itself,
     /// and was not told that another one did.
-    pub fn may_enter(&self, ticket: TicketUid, zone: u16, gate: usize) -> bool {
+    pub(crate) fn may_enter(&self, ticket: TicketUid, zone: u16, gate: usize) -> bool {
         let told = self.told.get(gate).copied().unwrap_or(0);
         let knows = |p: &Passed| p.gate == gate || p.published.is_some_and(|number| number <= told);
         !self.passed.iter().any(|p| p.ticket == ticket && p.zone == zone && p.inwards && knows(p))
     }
 
     /// Tickets and zones that more people are inside with than one, or entered once too often.
-    pub fn doubles(&self, once_zone: u16) -> BTreeSet<(TicketUid, u16)> {
+    pub(crate) fn doubles(&self, once_zone: u16) -> BTreeSet<(TicketUid, u16)> {
         let mut counts: BTreeMap<(TicketUid, u16), (u32, u32)> = BTreeMap::new();
         for passed in &self.passed {
             let (ins, outs) = counts.entry((passed.ticket, passed.zone)).or_default();
@@ -164,12 +147,11 @@ mod tests {
     #[test]
     fn a_guest_who_paid_for_what_is_there_is_square_and_a_cent_more_or_less_shows() {
         let mut facts = BandFacts::default();
-        facts.planned(RecordId([0; 4]), Some(CreditId([1; 4])), Planned::TopUp, 1_000);
-        facts.planned(RecordId([2; 4]), None, Planned::Sale, 300);
+        facts.planned(CreditId([1; 4]), Planned::TopUp, 1_000);
         facts.credits.insert(CreditId([1; 4]));
         facts.records.insert(RecordId([2; 4]), RecordId([1; 4]));
         facts.goods = 300;
-        assert_eq!((facts.put_on(), facts.charged()), (1_000, 300));
+        assert_eq!(facts.put_on(), 1_000);
         assert_eq!(facts.unexplained(700, 0, 0), 0);
         assert_eq!(facts.unexplained(699, 0, 0), 1);
         facts.goods = 0;
@@ -178,7 +160,8 @@ mod tests {
 
     #[test]
     fn a_gate_that_was_told_must_refuse_and_one_that_was_not_need_not() {
-        let mut reference = Reference { told: vec![0, 0], passed: vec![passed(0, true, Some(5))], ..Reference::default() };
+        let mut reference =
+            Reference { told: vec![0, 0], passed: vec![passed(0, true, Some(5))], ..Reference::default() };
         let ticket = TicketUid([1; 16]);
         assert!(!reference.may_enter(ticket, 0, 0));
         assert!(reference.may_enter(ticket, 0, 1));

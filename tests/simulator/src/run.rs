@@ -16,20 +16,43 @@ use anyhow::Result;
 use crate::{
     Arguments,
     dice::Dice,
+    disk::Medium,
     festival::Festival,
     tally::{Control, Tally},
-    world::{STEPS, World},
+    world::{STEPS, Shelf, World},
 };
 
 /// Worlds that failed and are shown.
 const SHOWN: usize = 3;
 
 /// The name of a control on the command line.
-pub fn control(name: &str) -> Result<Control, String> {
+pub(crate) fn control(name: &str) -> Result<Control, String> {
     match name {
         "confirmed-only" => Ok(Control::ConfirmedOnly),
         "last-writer" => Ok(Control::LastWriter),
-        _ => Err("there is `confirmed-only` and `last-writer`".into()),
+        "lying-disk" => Ok(Control::LyingDisk),
+        "synchronous-normal" => Ok(Control::SynchronousNormal),
+        _ => Err("there is `confirmed-only`, `last-writer`, `lying-disk` and `synchronous-normal`".into()),
+    }
+}
+
+/// How worlds are played.
+#[derive(Clone, Copy)]
+struct How {
+    shelf: Shelf,
+    control: Control,
+}
+
+impl How {
+    fn of(arguments: &Arguments) -> Self {
+        let control = arguments.control.unwrap_or_default();
+        let shelf = match control {
+            Control::LyingDisk => Shelf::Disk(Medium::Lies),
+            Control::SynchronousNormal => Shelf::Disk(Medium::FlushesLate),
+            _ if arguments.disks => Shelf::Disk(Medium::Honest),
+            Control::None | Control::ConfirmedOnly | Control::LastWriter => Shelf::Memory,
+        };
+        Self { shelf, control }
     }
 }
 
@@ -39,18 +62,22 @@ struct Played {
     story: Vec<String>,
 }
 
-fn play(festival: &Festival, seed: u64, clocks: u64, control: Control, steps: usize, tells: bool) -> Played {
+fn play(festival: &Festival, seed: u64, clocks: u64, how: How, steps: usize, tells: bool) -> Played {
     let played = catch_unwind(AssertUnwindSafe(|| {
-        let mut world = World::new(festival, seed, clocks, control, tells);
+        let mut world = World::new(festival, seed, clocks, how.shelf, how.control, tells)?;
         world.live(steps);
         world.end();
-        Played { trace: world.traced(), tally: world.tally, story: world.story.unwrap_or_default() }
+        anyhow::Ok(Played { trace: world.traced(), tally: world.tally, story: world.story.unwrap_or_default() })
     }));
+    let failed = |said: String| {
+        let tally = Tally { broken: vec![said], ..Tally::default() };
+        Played { tally, trace: [0; 32], story: Vec::new() }
+    };
+    let played = played.map(|played| played.unwrap_or_else(|error| failed(format!("{error:#}"))));
     played.unwrap_or_else(|panic| {
         let said = panic.downcast_ref::<String>().cloned();
         let said = said.or_else(|| panic.downcast_ref::<&str>().map(|said| (*said).to_owned())).unwrap_or_default();
-        let tally = Tally { broken: vec![format!("panic: {said}")], ..Tally::default() };
-        Played { tally, trace: [0; 32], story: Vec::new() }
+        failed(format!("panic: {said}"))
     })
 }
 
@@ -60,11 +87,15 @@ fn world_seed(seed: u64, number: u64) -> u64 {
 }
 
 /// See the module. Gives whether every promise held.
-pub fn run(arguments: &Arguments) -> Result<bool> {
+pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     let festival = Festival::found()?;
-    let control = arguments.control.unwrap_or_default();
+    let how = How::of(arguments);
+    let control = how.control;
+    if how.shelf != Shelf::Memory {
+        crate::disk::install()?;
+    }
     if let Some(world) = arguments.world {
-        let played = play(&festival, world, 1, control, arguments.steps.unwrap_or(STEPS), true);
+        let played = play(&festival, world, 1, how, arguments.steps.unwrap_or(STEPS), true);
         played.story.iter().for_each(|line| println!("{line}"));
         played.tally.broken.iter().for_each(|line| println!("BROKEN  {line}"));
         println!("{} taps, trace {}", played.tally.taps, short(&played.trace));
@@ -80,10 +111,10 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
                 while !stop.load(Ordering::Relaxed) {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     let seed = world_seed(arguments.seed, number);
-                    let mut played = play(&festival, seed, 1, control, STEPS, false);
-                    if number % 16 == 0 && control == Control::None {
+                    let mut played = play(&festival, seed, 1, how, STEPS, false);
+                    if number % 16 == 0 && control == Control::None && how.shelf == Shelf::Memory {
                         // no money rule reads a clock: other clocks, the same evening
-                        let other = play(&festival, seed, 2, control, STEPS, false);
+                        let other = play(&festival, seed, 2, how, STEPS, false);
                         if other.trace != played.trace {
                             played.tally.broken.push("other clocks, another evening".into());
                         }
@@ -111,15 +142,15 @@ pub fn run(arguments: &Arguments) -> Result<bool> {
     let seconds = began.elapsed().as_secs_f64();
     failed.sort();
     for (number, seed, broken) in failed.iter().take(SHOWN) {
-        tell(&festival, *number, *seed, broken, control);
+        tell(&festival, *number, *seed, broken, how);
     }
     report(arguments, &tally, traces.len(), trace.finalize().as_bytes(), seconds);
     Ok(tally.holds())
 }
 
 /// The fewest steps after which the world still fails, and how to see it.
-fn tell(festival: &Festival, number: u64, seed: u64, broken: &[String], control: Control) {
-    let fails = |steps| !play(festival, seed, 1, control, steps, false).tally.holds();
+fn tell(festival: &Festival, number: u64, seed: u64, broken: &[String], how: How) {
+    let fails = |steps| !play(festival, seed, 1, how, steps, false).tally.holds();
     let (mut holds, mut steps) = (0, STEPS);
     while holds + 1 < steps {
         let middle = holds.midpoint(steps);
@@ -131,7 +162,10 @@ fn tell(festival: &Festival, number: u64, seed: u64, broken: &[String], control:
     }
     eprintln!("world {number} breaks a promise:");
     broken.iter().take(4).for_each(|line| eprintln!("  {line}"));
-    let also = if control == Control::None { String::new() } else { format!(" --control {}", name(control)) };
+    let mut also = if how.shelf == Shelf::Memory { String::new() } else { " --disks".to_owned() };
+    if how.control != Control::None {
+        also.push_str(&format!(" --control {}", name(how.control)));
+    }
     eprintln!("  its story: cargo simulate -- --world {seed} --steps {steps}{also}");
 }
 
@@ -140,6 +174,8 @@ fn name(control: Control) -> &'static str {
         Control::None => "none",
         Control::ConfirmedOnly => "confirmed-only",
         Control::LastWriter => "last-writer",
+        Control::LyingDisk => "lying-disk",
+        Control::SynchronousNormal => "synchronous-normal",
     }
 }
 
@@ -162,6 +198,7 @@ fn report(arguments: &Arguments, tally: &Tally, worlds: usize, trace: &[u8; 32],
             "partitions": tally.partitions,
             "lost_boxes": tally.lost_boxes,
             "restored_disks": tally.restored,
+            "damaged_disks": tally.damaged,
             "frauds": sum(&tally.frauds),
             "frauds_named": sum(&tally.named),
             "frauds_by_kind": tally.frauds,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// A rule that the run leaves out, to show that money is lost without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Control {
+pub(crate) enum Control {
     /// None: the product as it is.
     #[default]
     None,
@@ -12,50 +12,56 @@ pub enum Control {
     ConfirmedOnly,
     /// Accounts are merged by whoever stamped last.
     LastWriter,
+    /// The medium says that it flushed and did not.
+    LyingDisk,
+    /// SQLite runs with `synchronous = NORMAL`.
+    SynchronousNormal,
 }
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Taps and scans.
-    pub taps: u64,
+    pub(crate) taps: u64,
     /// Of them, taps of a purse.
-    pub purse_taps: u64,
+    pub(crate) purse_taps: u64,
     /// Of them, scans of a ticket.
-    pub scans: u64,
+    pub(crate) scans: u64,
     /// Refused by the rules.
-    pub refused: u64,
+    pub(crate) refused: u64,
     /// Bands that left or refused in a tap.
-    pub tears: u64,
+    pub(crate) tears: u64,
     /// Boxes that lost power.
-    pub power_cuts: u64,
+    pub(crate) power_cuts: u64,
     /// Cuts of the network.
-    pub partitions: u64,
+    pub(crate) partitions: u64,
     /// Boxes that went on in a new epoch.
-    pub epochs: u64,
+    pub(crate) epochs: u64,
     /// Goods handed over on "tap again".
-    pub handed_over: u64,
+    pub(crate) handed_over: u64,
     /// Boxes lost with their disk.
-    pub lost_boxes: u64,
+    pub(crate) lost_boxes: u64,
     /// Bands whose only C stayed half written: the guest gets another band.
-    pub swapped: u64,
+    pub(crate) swapped: u64,
+    /// Disks found damaged after a power cut.
+    pub(crate) damaged: u64,
     /// Disks set back to an older image.
-    pub restored: u64,
+    pub(crate) restored: u64,
     /// Frauds that must be found, by what.
-    pub frauds: BTreeMap<&'static str, u64>,
+    pub(crate) frauds: BTreeMap<&'static str, u64>,
     /// Those that were.
-    pub named: BTreeMap<&'static str, u64>,
+    pub(crate) named: BTreeMap<&'static str, u64>,
     /// Cents that nobody can explain.
-    pub unexplained: i64,
+    pub(crate) unexplained: i64,
     /// Green lights whose entry the hub does not have.
-    pub lost_acknowledged: u64,
+    pub(crate) lost_acknowledged: u64,
     /// Promises broken, in words.
-    pub broken: Vec<String>,
+    pub(crate) broken: Vec<String>,
 }
 
 impl Tally {
     /// Adds another world's.
-    pub fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         let pairs = [
             (&mut self.taps, other.taps),
             (&mut self.purse_taps, other.purse_taps),
@@ -69,6 +75,7 @@ impl Tally {
             (&mut self.lost_boxes, other.lost_boxes),
             (&mut self.restored, other.restored),
             (&mut self.swapped, other.swapped),
+            (&mut self.damaged, other.damaged),
             (&mut self.lost_acknowledged, other.lost_acknowledged),
         ];
         for (sum, more) in pairs {
@@ -85,7 +92,7 @@ impl Tally {
     }
 
     /// Whether every promise held.
-    pub fn holds(&self) -> bool {
+    pub(crate) fn holds(&self) -> bool {
         self.broken.is_empty() && self.unexplained == 0 && self.lost_acknowledged == 0 && self.frauds == self.named
     }
 }

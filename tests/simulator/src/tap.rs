@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use domain::{
-    id::{EntryRef, WalletId},
+    id::WalletId,
     journal::{Detail, Entry, IntentPurpose, Kind},
     wristband::{
         CreditId,
-        tap::{ChipFault, KnownWallet, PurseChip, SettledIntent, StoreFailed, Tap, TapContext, TapOutcome, TapRequest, TapStep},
+        tap::{
+            ChipFault, KnownWallet, PurseChip, SettledIntent, StoreFailed, Tap, TapContext, TapOutcome, TapRequest,
+            TapStep,
+        },
     },
 };
 use hardware::chip::Reply;
@@ -25,7 +28,7 @@ const ENDLESS: usize = 400;
 
 /// When something happens in one command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
+pub(crate) enum Moment {
     /// The chip never hears it.
     Before,
     /// It stores this many bytes of the page.
@@ -36,7 +39,7 @@ pub enum Moment {
 
 /// What goes wrong; commands and stores are counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// Nothing.
     None,
     /// The band leaves in this command.
@@ -53,7 +56,7 @@ pub enum Fault {
 
 impl Fault {
     /// One at random.
-    pub fn any(dice: &mut Dice) -> Self {
+    pub(crate) fn any(dice: &mut Dice) -> Self {
         let moment = match dice.below(5) {
             0 => Moment::Before,
             1 => Moment::After,
@@ -72,7 +75,7 @@ impl Fault {
 }
 
 /// How a tap ended.
-pub enum End {
+pub(crate) enum End {
     /// As the machine says, with what it settled of earlier taps.
     Outcome(TapOutcome, Vec<SettledIntent>),
     /// The box has no power.
@@ -80,25 +83,25 @@ pub enum End {
 }
 
 /// What a tap needs beside chip and keeper.
-pub struct Given<'a> {
+pub(crate) struct Given<'a> {
     /// Of this box.
-    pub context: Arc<TapContext>,
+    pub(crate) context: Arc<TapContext>,
     /// What for.
-    pub request: TapRequest,
+    pub(crate) request: TapRequest,
     /// What the box knows.
-    pub known: KnownWallet,
+    pub(crate) known: KnownWallet,
     /// What goes wrong.
-    pub fault: Fault,
+    pub(crate) fault: Fault,
     /// Random bytes for the chip's handshake.
-    pub random: [u8; 16],
+    pub(crate) random: [u8; 16],
     /// A lying box writes another amount into its commits.
-    pub lies: Option<u32>,
+    pub(crate) lies: Option<u32>,
     /// Whether the fault struck.
-    pub struck: &'a mut bool,
+    pub(crate) struck: &'a mut bool,
 }
 
 /// Runs it.
-pub fn run(given: Given<'_>, band: &mut Band, facts: &mut BandFacts, keeper: &mut dyn Keeper) -> End {
+pub(crate) fn run(given: Given<'_>, band: &mut Band, facts: &mut BandFacts, keeper: &mut dyn Keeper) -> End {
     let chip = match band.stocked.keeping {
         Keeping::Aes => PurseChip::UltralightAes { random: given.random },
         Keeping::Ntag | Keeping::Account => PurseChip::Ntag21x,
@@ -161,11 +164,9 @@ pub fn run(given: Given<'_>, band: &mut Band, facts: &mut BandFacts, keeper: &mu
                     Some(by) => entries.into_iter().map(|entry| lie(entry, by)).collect(),
                     None => entries,
                 };
-                let noted = entries.clone();
-                let stored = keeper.append(entries);
-                if let Ok(refs) = &stored {
-                    noted.iter().zip(refs).for_each(|(entry, _)| note(entry, band, facts));
-                }
+                // also what was not answered may be on disk
+                entries.iter().for_each(|entry| note(entry, band, facts));
+                let stored = keeper.append(entries, &[]);
                 if given.fault == Fault::PowerCutStoring(at, true) {
                     *given.struck = true;
                     break End::PowerCut;
@@ -203,28 +204,13 @@ fn note(entry: &Entry, band: &mut Band, facts: &mut BandFacts) {
         return;
     }
     let Ok(Detail::Intent(intent)) = Detail::of(entry) else { return };
-    let what = match intent.purpose {
-        IntentPurpose::Sale => Planned::Sale,
-        IntentPurpose::TopUp => Planned::TopUp,
-        IntentPurpose::Carry => Planned::Carry,
-        IntentPurpose::Refund => Planned::Refund,
-        IntentPurpose::ClosingRead => Planned::Nothing,
-    };
-    if let Some(record) = intent.new_credit {
-        band.sealed(record);
-    }
-    facts.planned(intent.own, intent.new_credit.map(|record| CreditId::of(&record)), what, entry.amount.as_i64());
-}
-
-/// The wallet and intent of an end in doubt.
-pub fn doubt(end: &End) -> Option<EntryRef> {
-    match end {
-        End::Outcome(TapOutcome::TapAgain { intent }, _) => Some(*intent),
-        End::Outcome(..) | End::PowerCut => None,
-    }
+    let Some(record) = intent.new_credit else { return };
+    band.sealed(record);
+    let what = if intent.purpose == IntentPurpose::TopUp { Planned::TopUp } else { Planned::Carry };
+    facts.planned(CreditId::of(&record), what, entry.amount.as_i64());
 }
 
 /// A wallet's id, for messages.
-pub fn short(wallet: &WalletId) -> String {
+pub(crate) fn short(wallet: &WalletId) -> String {
     wallet.to_hex().get(..6).unwrap_or_default().to_owned()
 }

@@ -2,10 +2,15 @@
 //! true is the reference's.
 //! Invariant: a function of (seed, steps, control); same seed, same trace.
 //! Not here: what people do at a box (`people`), the network (`network`), the end (`quiet`).
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
+use anyhow::Result;
 use domain::{
     id::{BoxNumber, DeviceId, EntryRef},
+    ticket::Ticket,
     wristband::tap::TapContext,
 };
 use ed25519_dalek::SigningKey;
@@ -13,120 +18,149 @@ use ed25519_dalek::SigningKey;
 use crate::{
     chip::Band,
     dice::Dice,
+    disk::Medium,
     festival::{Festival, Role, desk_key, device, rights},
     hub::Hub,
     keeper::{InMemory, Keeper},
     network::Network,
     reference::{BandFacts, Reference},
+    store::{OnDisk, device_on_disk},
     tally::{Control, Tally},
 };
 
 /// Steps of a world, unless a replay stops sooner.
-pub const STEPS: usize = 420;
+pub(crate) const STEPS: usize = 420;
+
+/// Operations between two power cuts of a disk, at most.
+const CUT_EVERY: u64 = 110;
+
+/// Where boxes keep their journals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shelf {
+    /// In memory, folded by the ledger alone.
+    Memory,
+    /// In their real store, on a disk that loses power.
+    Disk(Medium),
+}
 
 /// A box and the people at it.
-pub struct Place {
+pub(crate) struct Place {
     /// Whose.
-    pub device: DeviceId,
+    pub(crate) device: DeviceId,
     /// What it does.
-    pub role: Role,
+    pub(crate) role: Role,
     /// Its disk.
-    pub keeper: Box<dyn Keeper>,
+    pub(crate) keeper: Box<dyn Keeper>,
     /// A second copy of its disk that writes as well: it lies.
-    pub twin: Option<Box<dyn Keeper>>,
+    pub(crate) twin: Option<Box<dyn Keeper>>,
     /// An older image of its disk.
-    pub old: Option<Box<dyn Keeper>>,
+    pub(crate) old: Option<Box<dyn Keeper>>,
     /// For taps.
-    pub context: Arc<TapContext>,
+    pub(crate) context: Arc<TapContext>,
     /// Signs credits, at a desk.
-    pub desk_key: Option<SigningKey>,
+    pub(crate) desk_key: Option<SigningKey>,
     /// Until which step it is cut off.
-    pub offline_until: usize,
+    pub(crate) offline_until: usize,
     /// It never comes back.
-    pub lost: bool,
+    pub(crate) lost: bool,
     /// It lies: the seed decides how.
-    pub lying: bool,
+    pub(crate) lying: bool,
+    /// Its disk was found damaged after a power cut.
+    pub(crate) damaged: bool,
+    /// Green lights that its staff saw.
+    pub(crate) remembered: BTreeSet<EntryRef>,
     /// It was stolen and revoked.
-    pub revoked: bool,
+    pub(crate) revoked: bool,
     /// It keeps back the entry at this place for ever.
-    pub withheld: Option<EntryRef>,
+    pub(crate) withheld: Option<EntryRef>,
     /// Sales that wait for a second tap: by band, what staff remember.
-    pub orders: BTreeMap<usize, Order>,
+    pub(crate) orders: BTreeMap<usize, Order>,
     /// Next box number of its range.
-    pub next_number: u16,
+    pub(crate) next_number: u16,
     /// How far off its clock is, in milliseconds.
-    pub clock_off: i64,
+    pub(crate) clock_off: i64,
 }
 
 /// What a bartender remembers of a tap that did not finish.
 #[derive(Clone, Copy, Debug)]
-pub struct Order {
+pub(crate) struct Order {
     /// The intent in doubt, where the screen shows one.
-    pub intent: Option<EntryRef>,
+    pub(crate) intent: Option<EntryRef>,
     /// How much.
-    pub amount: u32,
+    pub(crate) amount: u32,
     /// Sale or top-up.
-    pub top_up: bool,
+    pub(crate) top_up: bool,
 }
 
 /// A fraud that was committed and must be found, by its kind and whom it is named on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Fraud {
+pub(crate) struct Fraud {
     /// What happened.
-    pub what: &'static str,
+    pub(crate) what: &'static str,
     /// The kind of conflict that names it.
-    pub named_as: domain::ledger::ConflictKind,
+    pub(crate) named_as: domain::ledger::ConflictKind,
     /// On what.
-    pub subject: [u8; 16],
+    pub(crate) subject: [u8; 16],
 }
 
 /// How much of the odd things a world has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Weather {
+pub(crate) struct Weather {
     /// One tap in so many meets a fault.
-    pub fault_one_in: usize,
+    pub(crate) fault_one_in: usize,
     /// Percent of steps in which a box is cut off.
-    pub cut_percent: usize,
+    pub(crate) cut_percent: usize,
     /// Whether people and boxes cheat, and boxes are lost or restored.
-    pub foul: bool,
+    pub(crate) foul: bool,
 }
 
 /// See the module.
-pub struct World<'f> {
+pub(crate) struct World<'f> {
     /// What it shares with others.
-    pub festival: &'f Festival,
+    pub(crate) festival: &'f Festival,
     /// Its chance.
-    pub dice: Dice,
+    pub(crate) dice: Dice,
     /// Its boxes.
-    pub places: Vec<Place>,
+    pub(crate) places: Vec<Place>,
     /// Its hub.
-    pub hub: Hub<'f>,
+    pub(crate) hub: Hub<'f>,
     /// Its bands.
-    pub bands: Vec<Band>,
+    pub(crate) bands: Vec<Band>,
     /// Its tickets: indices into those sold.
-    pub tickets: Vec<usize>,
+    pub(crate) tickets: Vec<usize>,
+    /// Those that a gate has read.
+    pub(crate) genuine: BTreeMap<usize, Ticket>,
     /// What is under way.
-    pub network: Network,
+    pub(crate) network: Network,
     /// What people saw.
-    pub reference: Reference,
+    pub(crate) reference: Reference,
     /// Counts.
-    pub tally: Tally,
+    pub(crate) tally: Tally,
     /// What the run breaks on purpose.
-    pub control: Control,
+    pub(crate) control: Control,
     /// Frauds that must be found.
-    pub frauds: Vec<Fraud>,
+    pub(crate) frauds: Vec<Fraud>,
     /// How it is.
-    pub weather: Weather,
+    pub(crate) weather: Weather,
     /// The step it is at.
-    pub step: usize,
+    pub(crate) step: usize,
+    /// Whether the boxes hear the hub: those on disks only speak.
+    pub(crate) hears: bool,
     /// A line for each thing that happens, on a replay.
-    pub story: Option<Vec<String>>,
+    pub(crate) story: Option<Vec<String>>,
     trace: blake3::Hasher,
 }
 
 impl<'f> World<'f> {
     /// A new one. `clocks` seeds how wrong the clocks are, and must change nothing.
-    pub fn new(festival: &'f Festival, seed: u64, clocks: u64, control: Control, tells: bool) -> Self {
+    pub(crate) fn new(
+        festival: &'f Festival,
+        seed: u64,
+        clocks: u64,
+        shelf: Shelf,
+        control: Control,
+        tells: bool,
+    ) -> Result<Self> {
         let mut dice = Dice::new(seed);
         let mut clock_dice = Dice::new(clocks);
         let mut bands: Vec<Band> = Vec::new();
@@ -143,14 +177,25 @@ impl<'f> World<'f> {
         let mut desks = 0;
         let mut places = Vec::new();
         for (n, role) in roles.into_iter().enumerate() {
-            let (of, number) = (device(n as u8 + 1), BoxNumber((n as u16 + 1) * 20));
+            let number = BoxNumber((n as u16 + 1) * 20);
+            let (of, keeper): (DeviceId, Box<dyn Keeper>) = match shelf {
+                Shelf::Memory => {
+                    let of = device(n as u8 + 1);
+                    (of, Box::new(InMemory::new(festival, of, number)))
+                }
+                Shelf::Disk(medium) => {
+                    let (n, dice) = (n as u8 + 1, Dice::part(seed, n as u64));
+                    let keeper = OnDisk::new(festival, n, number, medium, dice, CUT_EVERY)?;
+                    (device_on_disk(n), Box::new(keeper))
+                }
+            };
             hub.enrol(of, 0, number, rights(Some(role)));
             let key = (role == Role::Desk).then(|| desk_key(desks));
             desks += u8::from(role == Role::Desk);
             places.push(Place {
                 device: of,
                 role,
-                keeper: Box::new(InMemory::new(festival, of, number)),
+                keeper,
                 twin: None,
                 old: None,
                 context: festival.tap_context(of, number),
@@ -159,6 +204,8 @@ impl<'f> World<'f> {
                 lost: false,
                 lying: false,
                 revoked: false,
+                damaged: false,
+                remembered: BTreeSet::new(),
                 withheld: None,
                 orders: BTreeMap::new(),
                 next_number: number.0 + 1,
@@ -184,6 +231,7 @@ impl<'f> World<'f> {
             hub,
             bands,
             tickets,
+            genuine: BTreeMap::new(),
             network: Network::default(),
             reference,
             tally: Tally::default(),
@@ -191,6 +239,7 @@ impl<'f> World<'f> {
             frauds: Vec::new(),
             weather,
             step: 0,
+            hears: shelf == Shelf::Memory,
             story: tells.then(Vec::new),
             trace: blake3::Hasher::new(),
         };
@@ -198,11 +247,11 @@ impl<'f> World<'f> {
             let (band, facts) = (&mut world.bands[n], &mut world.reference.bands[n]);
             band.watch(facts);
         }
-        world
+        Ok(world)
     }
 
     /// Lets `steps` steps happen.
-    pub fn live(&mut self, steps: usize) {
+    pub(crate) fn live(&mut self, steps: usize) {
         let mut clock_dice = Dice::new(self.dice.clone().draw());
         while self.step < steps {
             self.step += 1;
@@ -212,6 +261,7 @@ impl<'f> World<'f> {
                 self.places[at].clock_off = wrong(&mut clock_dice);
             }
             self.run_clocks();
+            self.power_comes_back();
             if self.dice.percent(self.weather.cut_percent) {
                 self.cut();
             }
@@ -227,13 +277,22 @@ impl<'f> World<'f> {
     }
 
     /// Clocks go on, each from where it is, and some are years off.
-    pub fn run_clocks(&mut self) {
+    pub(crate) fn run_clocks(&mut self) {
         let now = 1_800_000_000_000_i64 + (self.step as i64) * 20_000;
         for place in &mut self.places {
             let shown = u64::try_from(now.saturating_add(place.clock_off).max(0)).unwrap_or(0);
             place.keeper.set_clock(shown);
             if let Some(twin) = &mut place.twin {
                 twin.set_clock(shown);
+            }
+        }
+    }
+
+    /// Boxes whose power failed on their own.
+    pub(crate) fn power_comes_back(&mut self) {
+        for at in 0..self.places.len() {
+            if self.places[at].keeper.is_dead() && !self.places[at].lost {
+                self.power_failed(at);
             }
         }
     }
@@ -253,13 +312,13 @@ impl<'f> World<'f> {
     }
 
     /// Whether a box hears the hub now.
-    pub fn is_online(&self, at: usize) -> bool {
+    pub(crate) fn is_online(&self, at: usize) -> bool {
         let place = &self.places[at];
         !place.lost && place.offline_until <= self.step
     }
 
     /// Goes into the trace, and into the story where one is told.
-    pub fn note(&mut self, line: impl FnOnce() -> String) {
+    pub(crate) fn note(&mut self, line: impl FnOnce() -> String) {
         if let Some(story) = &mut self.story {
             let step = self.step;
             story.push(format!("{step:>4}  {}", line()));
@@ -267,19 +326,19 @@ impl<'f> World<'f> {
     }
 
     /// Numbers that describe what happened: the same in every run of the seed, whatever the clocks say.
-    pub fn trace(&mut self, numbers: &[u64]) {
+    pub(crate) fn trace(&mut self, numbers: &[u64]) {
         numbers.iter().for_each(|number| {
             self.trace.update(&number.to_le_bytes());
         });
     }
 
     /// The trace so far.
-    pub fn traced(&self) -> [u8; 32] {
+    pub(crate) fn traced(&self) -> [u8; 32] {
         *self.trace.finalize().as_bytes()
     }
 
     /// The name of a place in stories.
-    pub fn name(&self, at: usize) -> String {
+    pub(crate) fn name(&self, at: usize) -> String {
         let role = match self.places[at].role {
             Role::Bar => "bar",
             Role::Desk => "desk",

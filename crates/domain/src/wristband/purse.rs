@@ -119,9 +119,19 @@ impl PursePages {
 
     /// What is in force on the band.
     pub fn judge(&self, band: &BandKeys, keys: &[CreditKey]) -> Result<PurseImage, PurseFault> {
+        self.judge_beside(band, keys, None)
+    }
+
+    /// The same where this C was found valid before, and counts: its signature is not checked twice in one tap.
+    fn judge_beside(
+        &self,
+        band: &BandKeys,
+        keys: &[CreditKey],
+        valid: Option<&[u8; CREDIT_RECORD_LEN]>,
+    ) -> Result<PurseImage, PurseFault> {
         check_header(&self.slot::<HEADER_LEN>(HEADER_PAGE), self.map.profile, band.festival())?;
         let (s_slot, record, other) = self.spent_in_force(band)?;
-        let (c_slot, credit) = credit_in_force(&self.credit_slots(), band, keys)?;
+        let (c_slot, credit) = credit_in_force(&self.credit_slots(), band, keys, valid)?;
         if credit.seq < record.credit_seq {
             let mut others = self.credit_slots().into_iter().enumerate().filter(|(slot, _)| *slot != c_slot);
             let unknown = others.any(|(_, slot)| has_unknown_key(&slot, keys));
@@ -193,7 +203,8 @@ impl PurseImage {
         band: &BandKeys,
         keys: &[CreditKey],
     ) -> Result<Self, PurseFault> {
-        self.pages.after(writes, self.pages.counter.map(|_| spent)).judge(band, keys)
+        let after = self.pages.after(writes, self.pages.counter.map(|_| spent));
+        after.judge_beside(band, keys, Some(&self.credit_bytes()))
     }
 
     /// The S record in force.
@@ -298,12 +309,16 @@ fn credit_in_force(
     slots: &[[u8; CREDIT_RECORD_LEN]],
     band: &BandKeys,
     keys: &[CreditKey],
+    valid: Option<&[u8; CREDIT_RECORD_LEN]>,
 ) -> Result<(usize, CreditRecord), PurseFault> {
     let signer = |slot: &[u8; CREDIT_RECORD_LEN]| {
         let record = CreditRecord::read(slot);
-        let named = keys.iter().filter(|key| key.id == record.key);
+        let mut named = keys.iter().filter(|key| key.id == record.key);
+        if Some(slot) == valid {
+            return named.find(|key| !key.revoked).map(|key| (record, key));
+        }
         let signed = |key: &&CreditKey| CreditRecord::verify(slot, &key.public, band.festival(), band.wallet()).is_ok();
-        named.into_iter().find(signed).map(|key| (record, key))
+        named.find(signed).map(|key| (record, key))
     };
     let mut order: Vec<usize> = (0..slots.len()).collect();
     order.sort_by_key(|at| slots.get(*at).map(|slot| core::cmp::Reverse(CreditRecord::read(slot).seq)));

@@ -1,0 +1,274 @@
+//! A box's disk with its real store: SQLite, its writer, its checks at the start, over a disk that loses power.
+//! Invariant: everything a keeper answers is what `box_store` says.
+//! Not here: the same rules without SQLite (`keeper`), what the power does (`disk`).
+use std::{path::PathBuf, rc::Rc, sync::Arc};
+
+use anyhow::{Context, Result, ensure};
+use box_store::{Decision, Store, StoreConfig, View};
+use domain::{
+    id::{BoxNumber, DeviceId, EntryRef, TicketUid, WalletId, device_id},
+    journal::{Detail, Entry, link},
+    ledger::{TicketState, WalletFlags, WalletState},
+    money::Cents,
+    wristband::tap::{KnownCredit, KnownWallet, OpenIntent},
+};
+use ed25519_dalek::SigningKey;
+
+use crate::{
+    dice::Dice,
+    disk::{Disk, Medium},
+    festival::Festival,
+    hub::{Publication, Sent},
+    keeper::{Keeper, NotStored},
+};
+
+/// Most entries in one segment that is read back.
+const SEGMENT: usize = 400;
+
+/// See the module.
+pub(crate) struct OnDisk {
+    folder: PathBuf,
+    config: StoreConfig,
+    disk: Arc<Disk>,
+    store: Option<Store>,
+    dice: Dice,
+    /// Operations between two cuts, at most.
+    cut_every: u64,
+    wall_ms: u64,
+    /// What was wrong at a start, or with a journal.
+    pub(crate) damage: Vec<String>,
+}
+
+impl Drop for OnDisk {
+    fn drop(&mut self) {
+        self.store = None;
+        self.disk.forget();
+        if let Err(error) = std::fs::remove_dir_all(&self.folder) {
+            eprintln!("simulate: a box's folder stays: {error}");
+        }
+    }
+}
+
+/// Where boxes' folders are made: in memory where the machine has such a place.
+fn place() -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    if memory.is_dir() { memory } else { std::env::temp_dir() }
+}
+
+impl OnDisk {
+    /// A new box whose power fails about every `cut_every` operations on the disk.
+    pub(crate) fn new(
+        festival: &Festival,
+        n: u8,
+        box_number: BoxNumber,
+        medium: Medium,
+        dice: Dice,
+        cut_every: u64,
+    ) -> Result<Self> {
+        let mut dice = dice;
+        let name = format!("simulate-{}-{:016x}", std::process::id(), dice.draw());
+        let folder = place().join(name);
+        std::fs::create_dir(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        let disk = Disk::watch(&folder, medium);
+        let config = StoreConfig {
+            path: folder.join("box.db"),
+            festival: festival.id,
+            identity: identity(n),
+            box_number,
+            chain: Vec::new(),
+            software: "simulated".into(),
+        };
+        let mut keeper = Self { folder, config, disk, store: None, dice, cut_every, wall_ms: 0, damage: Vec::new() };
+        keeper.start()?;
+        Ok(keeper)
+    }
+
+    fn start(&mut self) -> Result<()> {
+        let (store, report) = box_store::open(self.config.clone(), self.wall_ms)?;
+        ensure!(report.degraded.is_none(), "{:?}", report.degraded);
+        self.store = Some(store);
+        if self.cut_every > 0 {
+            self.disk.fail_after(1 + self.dice.draw() % self.cut_every);
+        }
+        Ok(())
+    }
+
+    fn read<T: Default + Send + 'static>(&self, look: impl FnOnce(&View<'_>) -> T + Send + 'static) -> T {
+        let found = self.store.as_ref().map(|store| store.read(look));
+        found.and_then(Result::ok).unwrap_or_default()
+    }
+}
+
+/// The key of box `n`, which a test may know.
+pub(crate) fn identity(n: u8) -> SigningKey {
+    SigningKey::from_bytes(&[0x80 | n; 32])
+}
+
+/// The device of box `n`.
+pub(crate) fn device_on_disk(n: u8) -> DeviceId {
+    device_id(&identity(n).verifying_key().to_bytes())
+}
+
+fn open_intent(open: &box_store::OpenIntent) -> Option<OpenIntent> {
+    let Ok(Detail::Intent(intent)) = Detail::of(&open.entry) else { return None };
+    Some(OpenIntent {
+        entry: open.at,
+        intent,
+        amount: open.entry.amount,
+        tap_counter: open.entry.tap_counter,
+        handed_over: open.handed_over,
+        price_revision: open.entry.price_revision,
+        operator: open.entry.operator,
+    })
+}
+
+impl Keeper for OnDisk {
+    fn append(&mut self, entries: Vec<Entry>, seen: &[EntryRef]) -> Result<Vec<EntryRef>, NotStored> {
+        let (store, seen) = (self.store.as_ref().ok_or(NotStored)?, seen.to_vec());
+        let decision = move |_: &View<'_>| Decision::write(entries, ()).confirming(seen);
+        let committed = store.transact(decision).map_err(|_| NotStored)?;
+        Ok(committed.refs)
+    }
+
+    fn known(&self, wallet: WalletId, closes: bool) -> KnownWallet {
+        self.read(move |view| {
+            let state = view.wallet(&wallet);
+            let given_up = if closes { view.given_up_intents(&wallet) } else { Vec::new() };
+            let credits = given_up.iter().filter_map(open_intent).filter_map(|open| {
+                Some(KnownCredit { record: open.intent.new_credit?, replaced: open.intent.old_credit })
+            });
+            KnownWallet {
+                blocked: state.flags.has(WalletFlags::BLOCKED),
+                frozen: state.flags.has(WalletFlags::FROZEN),
+                credit_seq: state.credit_seq,
+                offer: view.offered_credit(&wallet),
+                credits: credits.collect(),
+                ledger_spent: Cents::new(state.spent).unwrap_or(Cents::MAX),
+                open: view.open_intents(&wallet).iter().filter_map(open_intent).collect(),
+                unfinished_in_a_row: u8::try_from(view.unfinished_in_a_row(&wallet)).unwrap_or(u8::MAX),
+            }
+        })
+    }
+
+    fn wallet(&self, wallet: WalletId) -> WalletState {
+        self.read(move |view| Some(view.wallet(&wallet))).unwrap_or_else(|| WalletState::empty(wallet))
+    }
+
+    fn uncovered(&self, wallet: WalletId) -> i64 {
+        self.read(move |view| view.uncovered_debits(&wallet))
+    }
+
+    fn ticket(&self, ticket: TicketUid) -> TicketState {
+        self.read(move |view| Some(view.ticket(&ticket))).unwrap_or_else(|| TicketState::empty(ticket))
+    }
+
+    fn open_intents(&self) -> Vec<(EntryRef, WalletId, bool)> {
+        let open = self.read(|view| view.all_open_intents());
+        open.into_iter().map(|open| (open.at, WalletId(open.entry.subject.0), open.handed_over)).collect()
+    }
+
+    fn entry(&self, at: EntryRef) -> Option<Entry> {
+        self.read(move |view| view.entry(at))
+    }
+
+    fn unconfirmed(&self) -> Vec<EntryRef> {
+        self.read(|view| view.unconfirmed())
+    }
+
+    fn confirm(&mut self, seen: &[EntryRef]) {
+        let seen = seen.to_vec();
+        if let Some(store) = &self.store {
+            // a failure is a power cut, after which the box asks again
+            drop(store.transact(move |_| Decision::nothing(()).confirming(seen)));
+        }
+    }
+
+    fn learn(&mut self, _: &Rc<Publication>) -> bool {
+        false
+    }
+
+    fn heard(&self) -> u64 {
+        0
+    }
+
+    fn new_epoch(&mut self, _: BoxNumber) {}
+
+    fn epoch(&self) -> (u32, BoxNumber) {
+        let head = self.read(|view| view.head());
+        head.map_or((0, self.config.box_number), |head| (head.at.epoch, head.box_number))
+    }
+
+    fn sent_from(&self, epoch: u32, seq: u32) -> Vec<Sent> {
+        let device = device_id(&self.config.identity.verifying_key().to_bytes());
+        let (mut all, mut next) = (Vec::new(), seq);
+        while let Some(store) = &self.store
+            && let Ok(Some(segment)) = store.segment(device, epoch, next, SEGMENT)
+        {
+            let public = self.config.identity.verifying_key().to_bytes();
+            assert!(
+                segment.verify(self.config.festival, &public).is_ok(),
+                "a segment that its own box does not believe"
+            );
+            next = segment.last() + 1;
+            let mut prev = segment.prev;
+            for (n, body) in segment.bodies.iter().enumerate() {
+                let hash = link(&prev, body);
+                let at = EntryRef { device, epoch, seq: segment.first + n as u32 };
+                if at.seq >= seq
+                    && let Ok(entry) = Entry::from_bytes(body)
+                {
+                    all.push(Sent { at, prev, hash, entry: Rc::new(entry) });
+                }
+                prev = hash;
+            }
+        }
+        all
+    }
+
+    fn set_clock(&mut self, unix_ms: u64) {
+        self.wall_ms = unix_ms;
+        if let Some(store) = &self.store {
+            store.set_wall_ms(unix_ms);
+        }
+    }
+
+    fn image(&self) -> Option<Box<dyn Keeper>> {
+        None
+    }
+
+    fn is_dead(&self) -> bool {
+        self.disk.is_dead()
+    }
+
+    fn calm(&mut self) {
+        self.cut_every = 0;
+        self.disk.stays();
+    }
+
+    fn restart(&mut self) -> Vec<String> {
+        self.store = None;
+        let back = self.disk.comes_back(&mut self.dice).map_err(anyhow::Error::from).and_then(|()| self.start());
+        if let Err(error) = back {
+            self.damage.push(format!("{error:#}"));
+        }
+        std::mem::take(&mut self.damage)
+    }
+
+    fn hash(&self, at: EntryRef) -> Option<[u8; 32]> {
+        let store = self.store.as_ref()?;
+        let device = device_id(&self.config.identity.verifying_key().to_bytes());
+        let segment = store.segment(device, at.epoch, at.seq, 1).ok()??;
+        let mut prev = segment.prev;
+        for (n, body) in segment.bodies.iter().enumerate() {
+            prev = link(&prev, body);
+            if segment.first + n as u32 == at.seq {
+                return Some(prev);
+            }
+        }
+        None
+    }
+
+    fn length(&self) -> u32 {
+        self.read(|view| view.head()).map_or(0, |head| head.at.seq + 1)
+    }
+}
