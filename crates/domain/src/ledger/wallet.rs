@@ -7,6 +7,7 @@ use super::{
     accounts::{self, Accounts},
     chip_fork::{ChipFork, forks_in},
     journals::{Standing, unlifted},
+    pending,
     settle::{self, Evidence, Settled, Verdict, WalletEntry},
     wallet_state::{WalletFlags, WalletState},
 };
@@ -222,7 +223,9 @@ impl<'a> Folding<'a> {
     /// Once per chip record, and once per body where two branches of one journal carry the same one.
     fn is_new(&mut self, e: &WalletEntry, closed: Option<&WalletEntry>) -> bool {
         let in_force = e.standing != Standing::Disputed;
-        if let Some((i, intent)) = closed.and_then(|i| i.intent().map(|intent| (i, intent))) {
+        // what is void wrote no record: the same sale made again from the same base has the very same one
+        let wrote = closed.filter(|_| !settle::is_void(&e.entry));
+        if let Some((i, intent)) = wrote.and_then(|i| i.intent().map(|intent| (i, intent))) {
             return self.counted.insert((i.entry.tap_counter, intent.own)) || in_force;
         }
         let mut body = e.at.device.0.to_vec();
@@ -234,10 +237,10 @@ impl<'a> Folding<'a> {
         let consequence = settled.consequence();
         let revoked = e.standing == Standing::BeyondRevocation;
         match settled.verdict {
-            Verdict::Committed | Verdict::Void => return,
-            Verdict::NotApplied if !revoked => return book(&mut self.sums.losses, consequence.loss),
-            Verdict::NotApplied | Verdict::Doubt if revoked => return,
-            Verdict::Applied | Verdict::NotApplied | Verdict::Doubt => {}
+            Verdict::Committed => return,
+            Verdict::Void | Verdict::NotApplied if !revoked => return book(&mut self.sums.losses, consequence.loss),
+            Verdict::Void | Verdict::NotApplied | Verdict::Doubt if revoked => return,
+            Verdict::Applied | Verdict::Void | Verdict::NotApplied | Verdict::Doubt => {}
         }
         if !self.counted.insert((e.entry.tap_counter, intent.own)) {
             return;
@@ -328,7 +331,10 @@ impl<'a> Folding<'a> {
             .with_if(WalletFlags::SUSPECT, suspect)
             .with_if(WalletFlags::DISPUTED, disputed)
             .with_if(WalletFlags::EMPTIED, self.own.iter().any(|e| empties(e)));
-        state.with_sums(&self.sums)
+        let state = state.with_sums(&self.sums);
+        // a desk whose journal is missing may have paid it out already
+        let payable = state.pending == 0 || pending::is_accounted_for(evidence);
+        WalletState { pending: if payable { state.pending } else { 0 }, ..state }
     }
 }
 

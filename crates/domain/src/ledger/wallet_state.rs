@@ -1,6 +1,8 @@
 //! What is known of one wallet, compact: carried in state deltas and kept by every box.
 //! Invariant: 45 bytes, the same everywhere for the same set of entries.
 //! Not here: how it is folded (`wallet`, `fast`).
+use alloc::vec::Vec;
+
 use super::{
     accounts::{self, Accounts},
     settle::WalletEntry,
@@ -57,7 +59,8 @@ pub struct WalletState {
     pub balance: i64,
     /// Highest *spent* of a chip record that was committed or settled as applied; 0 without a purse.
     pub spent: u32,
-    /// Owed to the guest, not on the chip yet.
+    /// Owed to the guest, and known not to be on the chip or paid out yet. 0 while a desk whose journal is missing may
+    /// have paid it out.
     pub pending: u32,
     /// May have been taken or credited.
     pub in_doubt: u32,
@@ -144,9 +147,14 @@ impl WalletState {
         let judged = super::settle::judged(own_uncovered);
         let entries = wallet::distinct(&judged);
         let held = |at: EntryRef| entries.iter().find(|e| e.at == at && accounts::opens(&e.entry)).copied();
+        let is_void = |at| entries.iter().any(|e| super::settle::is_void(&e.entry) && e.entry.refers_to == Some(at));
         let mut sums = Accounts::default();
         for e in entries.iter().filter(|e| e.is_evidence()) {
             let intent = accounts::closes(&e.entry).and_then(held);
+            if let Some(record) = e.intent().and_then(|intent| intent.new_credit.as_ref()).filter(|_| !is_void(e.at)) {
+                // whatever becomes of it, this box signs no second C of its sequence
+                state.credit_seq = state.credit_seq.max(super::settle::credit_seq(record));
+            }
             if e.entry.subject == self.wallet.into() {
                 sums.add_closing(&e.entry, intent.map(|i| &i.entry));
                 state.note(e, intent);
@@ -162,6 +170,18 @@ impl WalletState {
             .with_if(WalletFlags::FROZEN, sums.unknown > 0)
             .with_if(WalletFlags::OVERSPENT, state.balance < 0);
         state
+    }
+
+    /// The newest chip record of which a box knows every one before it: the hub's, and on from there its own `commits`
+    /// (tap counter and intent) as long as each was built on the one before. Where another box wrote in between, it
+    /// stays behind, and a payout is refused.
+    pub fn known_head(&self, commits: &[(u16, Intent)]) -> (u16, RecordId) {
+        let mut own: Vec<&(u16, Intent)> = commits.iter().collect();
+        own.sort_by_key(|(counter, _)| *counter);
+        own.into_iter().fold((self.head_counter, self.head_record), |head, (counter, intent)| {
+            let follows = counter.checked_sub(1) == Some(head.0) && (head.0 == 0 || intent.seen.base == head.1);
+            if follows { (*counter, intent.own) } else { head }
+        })
     }
 
     fn note(&mut self, e: &WalletEntry, intent: Option<&WalletEntry>) {
