@@ -105,7 +105,7 @@ fn paid_out(wallet: WalletId, amount: Cents, currency: Currency, operator: u32) 
 #[cfg(test)]
 mod tests {
     use domain::{
-        journal::Means,
+        journal::{Entry, Kind, Means},
         till::{Basket, BasketLine, Favour},
     };
     use hardware::signal::Signal;
@@ -146,6 +146,11 @@ mod tests {
         assert!(bench.station.is_alone());
         let (light, paid) = bench.tap(Purpose::PayOut, &band);
         assert_eq!((light, paid.charged_cents), (Some(Signal::Ok), 150), "{paid:?}");
+        let (made_safe, paid_out) =
+            (bench.entries(Kind::TOP_UP).pop().unwrap(), bench.entries(Kind::REFUND).pop().unwrap());
+        assert_eq!((made_safe.amount, paid_out.amount), (cents(0), cents(150)));
+        let ends = |entry: &Entry| entry.flags.has(domain::journal::Flags::END_OF_COMMIT);
+        assert!(!ends(&made_safe) && ends(&paid_out), "nobody hears of the one without the other");
         let (light, again) = bench.tap(Purpose::PayOut, &band);
         assert_eq!((light, again.code.as_deref()), (Some(Signal::Refuse), Some("till.nothing_pending")));
         let (_, told) = bench.tap(Purpose::Look(Screen::Desk), &band);

@@ -19,8 +19,7 @@ use screens::view::{Phase, TapResult};
 use super::{fits, looked_at, owed, paid_out, paid_with, refuse, refuse_with, wrong_band};
 use crate::{
     chips::{known_wallet, purse_chip},
-    read_band,
-    selling,
+    read_band, selling,
     station::Station,
     tap_desk::{Purpose, TopUpOrder, Waiting},
 };

@@ -6,12 +6,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use purse_model::{
+    accounts,
     purse::{
         state::Chip,
+        steps::Step,
         worlds::{self, Named},
     },
     replay,
-    search::{sample, search, wander},
+    search::{World, sample, search, wander},
 };
 
 /// Searches every history of small worlds of wristbands for one that loses money.
@@ -59,7 +61,22 @@ fn main() -> ExitCode {
                     true
                 }
                 (false, true) => !world.can_be_played() || plays(&name, &world, arguments.most.min(200_000)),
-                (false, false) => holds(&name, &world, arguments.most),
+                (false, false) => holds(&name, &world.config, world.holds, arguments.most, Step::is_inner),
+            };
+            unexpected += usize::from(!expected);
+        }
+    }
+    if arguments.chip.is_none() && !arguments.replay {
+        let all = accounts::products().into_iter().map(|world| (world, true));
+        let all = all.chain(accounts::controls().into_iter().map(|world| (world, false)));
+        for (world, should_hold) in all.filter(|(world, _)| world.name.contains(&arguments.world)) {
+            found += 1;
+            let name = format!("account {}", world.name);
+            let expected = if arguments.list {
+                println!("{name}{}", if should_hold { "" } else { " (control)" });
+                true
+            } else {
+                holds(&name, &world.config, should_hold, arguments.most, |_| false)
             };
             unexpected += usize::from(!expected);
         }
@@ -75,8 +92,9 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn holds(name: &str, world: &Named, most: usize) -> bool {
-    let found = search(&world.config, most);
+/// `is_inner`: steps that are not worth telling.
+fn holds<W: World>(name: &str, world: &W, should_hold: bool, most: usize, is_inner: impl Fn(&W::Step) -> bool) -> bool {
+    let found = search(world, most);
     let verdict = match (&found.broken, found.complete) {
         (Some(_), _) => "loses",
         (None, true) => "holds",
@@ -87,13 +105,13 @@ fn holds(name: &str, world: &Named, most: usize) -> bool {
     println!("{name}: {verdict}, {states} states, {steps} steps, {ends} ends, depth {}, {seconds:.1} s", found.depth);
     if let Some((promise, story)) = &found.broken {
         println!("    {promise}");
-        for step in story.iter().filter(|step| !step.is_inner()) {
+        for step in story.iter().filter(|step| !is_inner(step)) {
             println!("      {step}");
         }
     }
-    let expected = found.broken.is_none() == world.holds;
+    let expected = found.broken.is_none() == should_hold;
     if !expected {
-        println!("    NOT AS EXPECTED: it should {}", if world.holds { "hold" } else { "lose money" });
+        println!("    NOT AS EXPECTED: it should {}", if should_hold { "hold" } else { "lose money" });
     }
     expected
 }

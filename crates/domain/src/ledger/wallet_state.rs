@@ -251,4 +251,40 @@ mod tests {
         unknown_profile[43] = 9;
         assert_eq!(WalletState::from_bytes(&unknown_profile), Err(Malformed::Value("band profile")));
     }
+
+    #[test]
+    fn a_box_knows_the_newest_record_only_as_far_as_nobody_wrote_in_between() {
+        let record = |n: u8| RecordId([n; 4]);
+        let own = |counter: u16, base: RecordId, own: RecordId| {
+            let seen = crate::journal::ChipSeen {
+                base,
+                before: RecordId::default(),
+                before2: None,
+                credit_seq: 1,
+                credit_id: crate::wristband::CreditId::default(),
+                credits: crate::money::Cents::ZERO,
+                spent: crate::money::Cents::ZERO,
+            };
+            let intent = Intent {
+                purpose: crate::journal::IntentPurpose::Sale,
+                seen,
+                own,
+                spent_after: crate::money::Cents::ZERO,
+                new_credit: None,
+                old_credit: None,
+                sale: None,
+                fee: crate::money::Cents::ZERO,
+                means: crate::journal::Means::None,
+            };
+            (counter, intent)
+        };
+        let hub = WalletState { head_counter: 4, head_record: record(4), ..WalletState::empty(WalletId([9; 16])) };
+        let (fifth, sixth) = (own(5, record(4), record(5)), own(6, record(5), record(6)));
+        assert_eq!(hub.known_head(&[]), (4, record(4)));
+        assert_eq!(hub.known_head(&[sixth.clone(), fifth.clone()]), (6, record(6)));
+        assert_eq!(hub.known_head(&[sixth]), (4, record(4)), "somebody wrote the fifth");
+        assert_eq!(hub.known_head(&[own(5, record(3), record(5))]), (4, record(4)), "another fourth was read");
+        let untouched = WalletState::empty(WalletId([9; 16]));
+        assert_eq!(untouched.known_head(&[own(1, record(7), record(1))]), (1, record(1)));
+    }
 }

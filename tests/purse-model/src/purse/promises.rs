@@ -83,7 +83,8 @@ pub fn stable(before: &State, after: &State, config: &Config) -> Result<(), Stri
         let was = Hub::new(before, config, &before.heard, band).verdict(b, k);
         let is = Hub::new(after, config, &after.heard, band).verdict(b, k);
         let not = |verdict| matches!(verdict, Verdict::Void | Verdict::NotApplied);
-        let turned = not(was) && matches!(is, Verdict::Applied | Verdict::Committed) || was == Verdict::Applied && not(is);
+        let turned =
+            not(was) && matches!(is, Verdict::Applied | Verdict::Committed) || was == Verdict::Applied && not(is);
         if turned {
             return Err(format!("the order of merging matters: an intent was {was:?}, a later merge says {is:?}"));
         }
@@ -116,12 +117,7 @@ pub fn at_the_close(state: &State, config: &Config) -> Result<(), String> {
     Ok(())
 }
 
-fn of_band(
-    state: &State,
-    config: &Config,
-    heard: &[super::state::Book; BOXES],
-    band: usize,
-) -> Result<(), String> {
+fn of_band(state: &State, config: &Config, heard: &[super::state::Book; BOXES], band: usize) -> Result<(), String> {
     let hub = Hub::new(state, config, heard, band);
     let slot = state.in_force(band, config)?;
     let base = state.slot(band, slot);
@@ -159,14 +155,7 @@ fn of_band(
     if had != gave { Err(format!("the guest has had {had} for {gave}")) } else { Ok(()) }
 }
 
-fn sums(
-    state: &State,
-    config: &Config,
-    hub: &Hub<'_>,
-    band: usize,
-    base: u8,
-    credit: u8,
-) -> Result<Sums, String> {
+fn sums(state: &State, config: &Config, hub: &Hub<'_>, band: usize, base: u8, credit: u8) -> Result<Sums, String> {
     let mut sums = Sums { paid: i16::from(config.first_credit), ..Sums::default() };
     for (b, k, intent) in state.made().filter(|(.., intent)| usize::from(intent.band) == band) {
         let (price, status) = (i16::from(intent.price), state.books[b].status[k]);

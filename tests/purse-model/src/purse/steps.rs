@@ -43,6 +43,7 @@ pub enum Found {
 }
 
 /// One thing that happens. Boxes by number.
+#[allow(missing_docs, reason = "each line says what its fields are")]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
     /// A band is read and a new intent drafted.
@@ -141,7 +142,10 @@ pub fn all(state: &State, config: &Config, out: &mut Next) {
         let mut next = state.clone();
         next.closed = true;
         for book in &mut next.books {
-            book.status.iter_mut().filter(|status| **status == Status::Open).for_each(|status| *status = Status::GaveUp);
+            book.status
+                .iter_mut()
+                .filter(|status| **status == Status::Open)
+                .for_each(|status| *status = Status::GaveUp);
         }
         out.push((Step::Close, next));
     }
@@ -184,8 +188,7 @@ fn at_desk(state: &State, config: &Config, desk: usize, out: &mut Next) {
         return;
     }
     let hub = Hub::new(state, config, &state.heard, 0);
-    let belief =
-        Belief { pending: hub.payable(), head: hub.head(), seq: hub.highest_seq(), own: state.heard[desk] };
+    let belief = Belief { pending: hub.payable(), head: hub.head(), seq: hub.highest_seq(), own: state.heard[desk] };
     if state.beliefs[desk - DESK] != belief {
         let mut next = state.clone();
         next.beliefs[desk - DESK] = belief;

@@ -11,13 +11,14 @@ use super::{
 };
 
 /// The band comes to an idle box: what is in doubt there first, otherwise something new.
-pub fn begins(state: &State, config: &Config, by: usize, band: usize, out: &mut Next) {
+pub(super) fn begins(state: &State, config: &Config, by: usize, band: usize, out: &mut Next) {
     if config.stolen && by == 1 {
         return;
     }
     let Ok(slot) = state.in_force(band, config) else { return };
     let look = state.look(band, slot);
-    let open = |k: &usize| state.books[by].status[*k] == Status::Open && usize::from(state.intents[by][*k].band) == band;
+    let open =
+        |k: &usize| state.books[by].status[*k] == Status::Open && usize::from(state.intents[by][*k].band) == band;
     if let Some(k) = (0..INTENTS).find(open) {
         return again(state, config, by, k, slot, look, out);
     }
@@ -105,7 +106,7 @@ impl Begin<'_> {
             }
             Kind::Sale | Kind::Carry | Kind::Refund | Kind::Close | Kind::Between | Kind::None | Kind::Forged => {
                 carried
-            },
+            }
         };
         let mut intent = Intent {
             kind,
@@ -183,6 +184,9 @@ fn again(state: &State, config: &Config, by: usize, k: usize, slot: usize, look:
     let intent = &state.intents[by][k];
     let band = usize::from(intent.band);
     let found = if intent.new_c == NONE {
+        if look.credit == NONE {
+            return; // a band without C is refused, whatever it is held there for
+        }
         of_record(state, config, intent, slot, &look)
     } else {
         match of_credit(state, intent, band, &look) {
@@ -257,7 +261,7 @@ fn of_credit(state: &State, intent: &Intent, band: usize, look: &Look) -> Option
 }
 
 /// The next step of a tap: the good one, and every way in which it breaks off there.
-pub fn goes_on(state: &State, config: &Config, by: usize, out: &mut Next) {
+pub(super) fn goes_on(state: &State, config: &Config, by: usize, out: &mut Next) {
     Going { state, config, by, k: usize::from(state.tills[by].cur) }.on(out);
 }
 
@@ -290,9 +294,7 @@ impl Going<'_> {
             return true;
         }
         match at {
-            At::WriteC(page) => {
-                page == C_PAGES || self.config.chip == Chip::Aes && rules.one_slot_is_in_doubt_at_once
-            }
+            At::WriteC(page) => page == C_PAGES || self.config.chip == Chip::Aes && rules.one_slot_is_in_doubt_at_once,
             At::WriteS(page) => till.writes_c || !self.increments() && page == S_PAGES,
             At::ReadBack => till.writes_c || !self.increments(),
             At::Increment | At::Committing => true,

@@ -1,11 +1,7 @@
 //! The worlds that are searched: those in which today's rules must hold, and the controls, in which one rule is off and
 //! money must be lost.
 //! Invariant: what is expected of a world stands beside it.
-use super::{
-    Config,
-    rules::Rules,
-    state::Chip,
-};
+use super::{Config, rules::Rules, state::Chip};
 
 /// A world and what is expected of it.
 #[derive(Clone, Copy, Debug)]
@@ -49,11 +45,27 @@ pub fn products(chip: Chip) -> Vec<Named> {
         holds("one-desk-two-top-ups", true, Config { limit: [1, 0, 2, 0], tears: 1, ..base }),
         holds("two-bands", false, Config { bands: 2, limit: [2, 1, 0, 0], tears: 1, ..base }),
         holds("two-bands-one-bar", true, Config { bands: 2, limit: [2, 0, 0, 0], tears: 1, ..base }),
-        holds("carry-override", true, Config { limit: [2, 1, 0, 0], tears: 1, hub_credits: true, hand_over: true, ..base }),
-        holds("carry-override-two-tears", false, Config { limit: [2, 1, 0, 0], hub_credits: true, hand_over: true, ..base }),
-        holds("carry-top-up-refund", false, Config { limit: [2, 1, 1, 0], tears: 1, hub_credits: true, refund: true, ..base }),
+        holds(
+            "carry-override",
+            true,
+            Config { limit: [2, 1, 0, 0], tears: 1, hub_credits: true, hand_over: true, ..base },
+        ),
+        holds(
+            "carry-override-two-tears",
+            false,
+            Config { limit: [2, 1, 0, 0], hub_credits: true, hand_over: true, ..base },
+        ),
+        holds(
+            "carry-top-up-refund",
+            false,
+            Config { limit: [2, 1, 1, 0], tears: 1, hub_credits: true, refund: true, ..base },
+        ),
         holds("lost-box", true, Config { lost: Some(1), ..base }),
-        holds("lost-box-two-records", true, Config { limit: [1, 2, 0, 0], lost: Some(1), first_credit: 4, tears: 3, ..base }),
+        holds(
+            "lost-box-two-records",
+            true,
+            Config { limit: [1, 2, 0, 0], lost: Some(1), first_credit: 4, tears: 3, ..base },
+        ),
         holds("payout", true, Config { limit: [1, 0, 2, 0], owes: [0, 0, 1, 0], ..pays }),
         holds("payout-torn", true, Config { limit: [1, 0, 1, 0], owes: [0, 0, 1, 0], tears: 1, ..pays }),
         holds("payout-two-desks", false, Config { limit: [1, 0, 1, 1], owes: [0, 0, 1, 0], ..pays }),
@@ -66,7 +78,11 @@ pub fn products(chip: Chip) -> Vec<Named> {
     if ntag {
         worlds.extend([
             holds("weak-page", true, Config { weak: true, tears: 1, ..base }),
-            holds("copied-dump", true, Config { limit: [2, 1, 0, 0], attacker: true, tears: 1, first_credit: 2, ..base }),
+            holds(
+                "copied-dump",
+                true,
+                Config { limit: [2, 1, 0, 0], attacker: true, tears: 1, first_credit: 2, ..base },
+            ),
             holds(
                 "copied-dump-overheard-top-up",
                 true,
@@ -82,11 +98,20 @@ pub fn controls(chip: Chip) -> Vec<Named> {
     let base = Config::new(chip);
     let on = Rules::product();
     let pays = Config { pays_out: true, hub_credits: true, tears: 0, first_credit: 1, ..base };
-    let without = |name, rules, config: Config| Named { name, config: Config { rules, ..config }, holds: false, quick: true };
+    let without =
+        |name, rules, config: Config| Named { name, config: Config { rules, ..config }, holds: false, quick: true };
     let mut worlds = vec![
         without("no-intent-before-the-write", Rules { intent_comes_first: false, ..on }, Config { tears: 1, ..base }),
-        without("counting-confirmed-writes-only", Rules { unanswered_is_in_doubt: false, ..on }, Config { tears: 1, ..base }),
-        without("overwriting-the-slot-in-force", Rules { writes_the_free_slot: false, ..on }, Config { tears: 1, ..base }),
+        without(
+            "counting-confirmed-writes-only",
+            Rules { unanswered_is_in_doubt: false, ..on },
+            Config { tears: 1, ..base },
+        ),
+        without(
+            "overwriting-the-slot-in-force",
+            Rules { writes_the_free_slot: false, ..on },
+            Config { tears: 1, ..base },
+        ),
         without("re-tap-sees-the-record-in-force-only", Rules { retap_looks_behind: false, ..on }, base),
         without("a-read-of-the-base-settles", Rules { unchanged_base_settles_nothing: false, ..on }, base),
         without(
@@ -94,7 +119,11 @@ pub fn controls(chip: Chip) -> Vec<Named> {
             Rules { own_box_gives_up_first: false, ..on },
             Config { limit: [1, 2, 0, 0], tears: 1, hub_credits: true, ..base },
         ),
-        without("a-reboot-forgets-what-was-paid", Rules { paid_is_shown_after_a_reboot: false, ..on }, Config { tears: 1, ..base }),
+        without(
+            "a-reboot-forgets-what-was-paid",
+            Rules { paid_is_shown_after_a_reboot: false, ..on },
+            Config { tears: 1, ..base },
+        ),
         without(
             "a-given-up-sequence-is-signed-again",
             Rules { given_up_sequence_is_skipped: false, ..on },
@@ -105,7 +134,11 @@ pub fn controls(chip: Chip) -> Vec<Named> {
             Rules { given_up_record_is_never_written_again: false, ..on },
             Config { limit: [2, 0, 0, 0], tears: 1, hand_over: true, ..base },
         ),
-        without("cash-without-a-new-c", Rules { cash_behind_a_new_c: false, ..on }, Config { limit: [1, 0, 1, 0], owes: [0, 0, 1, 0], ..pays }),
+        without(
+            "cash-without-a-new-c",
+            Rules { cash_behind_a_new_c: false, ..on },
+            Config { limit: [1, 0, 1, 0], owes: [0, 0, 1, 0], ..pays },
+        ),
         without(
             "payout-behind-a-record-not-heard-of",
             Rules { payout_knows_every_record: false, ..on },
@@ -121,11 +154,19 @@ pub fn controls(chip: Chip) -> Vec<Named> {
             Rules { every_c_is_accounted_for: false, ..on },
             Config { limit: [1, 0, 1, 1], owes: [0, 0, 1, 0], ..pays },
         ),
-        without("one-lost-box-three-records", on, Config { limit: [1, 3, 0, 0], lost: Some(1), first_credit: 4, tears: 1, ..base }),
+        without(
+            "one-lost-box-three-records",
+            on,
+            Config { limit: [1, 3, 0, 0], lost: Some(1), first_credit: 4, tears: 1, ..base },
+        ),
     ];
     worlds.extend(match chip {
         Chip::Ntag => vec![
-            without("refreshing-in-place", Rules { never_refreshes_in_place: false, ..on }, Config { limit: [2, 1, 0, 0], tears: 3, ..base }),
+            without(
+                "refreshing-in-place",
+                Rules { never_refreshes_in_place: false, ..on },
+                Config { limit: [2, 1, 0, 0], tears: 3, ..base },
+            ),
             without(
                 "a-fork-of-committed-records-only",
                 Rules { seen_successors_fork: false, ..on },
@@ -134,7 +175,11 @@ pub fn controls(chip: Chip) -> Vec<Named> {
             without("a-weak-page-and-two-tears", on, Config { weak: true, ..base }),
         ],
         Chip::Aes => vec![
-            without("the-first-slot-wins-a-tie", Rules { higher_counter_wins_a_tie: false, ..on }, Config { limit: [1, 1, 1, 0], tears: 1, ..base }),
+            without(
+                "the-first-slot-wins-a-tie",
+                Rules { higher_counter_wins_a_tie: false, ..on },
+                Config { limit: [1, 1, 1, 0], tears: 1, ..base },
+            ),
             without(
                 "one-slot-top-up-void-before-its-last-page",
                 Rules { one_slot_is_in_doubt_at_once: false, ..on },

@@ -58,9 +58,9 @@ fn credit_slots(festival: &Festival, state: &State, band: usize) -> Result<()> {
     for (at, bytes) in slots.iter().enumerate() {
         let modelled = state.chips[band].c[if slots.len() == 2 { 1 - at } else { at }];
         let keys = band_keys(band);
-        let signed = credit_keys().iter().any(|key| {
-            CreditRecord::verify(bytes, &key.public, keys.festival(), keys.wallet()).is_ok()
-        });
+        let signed = credit_keys()
+            .iter()
+            .any(|key| CreditRecord::verify(bytes, &key.public, keys.festival(), keys.wallet()).is_ok());
         if modelled == TORN {
             let is_old = CreditRecord::read(bytes).seq == 0;
             ensure!(!signed || is_old, "C slot {at} holds a record, torn in the model");

@@ -111,14 +111,7 @@ fn request(
     })
 }
 
-fn again(
-    festival: &mut Festival,
-    config: &Config,
-    after: &State,
-    by: usize,
-    k: usize,
-    found: Found,
-) -> Result<()> {
+fn again(festival: &mut Festival, config: &Config, after: &State, by: usize, k: usize, found: Found) -> Result<()> {
     let intent = &after.intents[by][k];
     let retry_of = Some(festival.boxes[by].intent_ref(k)?);
     let request = match intent.kind {
@@ -133,7 +126,10 @@ fn again(
     festival.begin(by, usize::from(intent.band), request, false)?;
     match found {
         Found::WritesC | Found::WritesS => {
-            ensure!(matches!(festival.boxes[by].step()?, TapStep::Chip(command) if is_write(&command)), "it does not write")
+            ensure!(
+                matches!(festival.boxes[by].step()?, TapStep::Chip(command) if is_write(&command)),
+                "it does not write"
+            )
         }
         Found::LastPage => bail!("nothing is refreshed in place"),
         Found::Applied => festival.boxes[by].expect_commit(k)?,
@@ -186,7 +182,11 @@ fn broke(festival: &mut Festival, by: usize, at: At, written: Written, power: bo
         At::Committing => {}
         At::Idle | At::Drafted | At::Green => bail!("nothing breaks off there"),
     }
-    if power || at == At::Committing { festival.leave(by) } else { festival.pulled(by)? }
+    if power || at == At::Committing {
+        festival.leave(by)
+    } else {
+        festival.pulled(by)?
+    }
     Ok(())
 }
 
