@@ -281,16 +281,17 @@ impl<'a> Hub<'a> {
             return None;
         }
         let newest = self.newest()?;
-        let stands: Vec<_> = self.signed().map(|(credit, record)| (self.carrying(credit), record.amount)).collect();
-        if stands.iter().any(|(carrying, _)| *carrying == Carrying::Unclear) {
+        let stands: Vec<_> =
+            self.signed().map(|(credit, record)| (record.seq, self.carrying(credit), record.amount)).collect();
+        if stands.iter().any(|(_, carrying, _)| *carrying == Carrying::Unclear) {
             return None;
         }
         if self.config.rules.every_c_is_accounted_for && !self.accounts_for_every_c() {
             return None;
         }
         // what is offered over the whole sum already is not signed again
-        let open = stands.iter().filter(|(carrying, amount)| *carrying == Carrying::Open && *amount <= pending);
-        if open.last().is_some_and(|(_, amount)| *amount == pending) {
+        let open = stands.iter().filter(|(_, carrying, amount)| *carrying == Carrying::Open && *amount <= pending);
+        if open.max_by_key(|(seq, ..)| *seq).is_some_and(|(.., amount)| *amount == pending) {
             return None;
         }
         Some((newest, self.highest_seq() + 1, pending))
