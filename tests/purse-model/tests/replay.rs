@@ -13,8 +13,8 @@ use purse_model::{
 
 /// The shortest story to every 61st of a world's first states, and some at random.
 fn stories(world: &Named) -> Vec<Vec<purse_model::purse::steps::Step>> {
-    let mut stories = sample(&world.config, 3_000, 101);
-    stories.extend((1..=6).map(|seed| wander(&world.config, seed, 50)));
+    let mut stories = sample(&world.config, 2_000, 151);
+    stories.extend((1..=3).map(|seed| wander(&world.config, seed, 50)));
     stories
 }
 
@@ -30,7 +30,7 @@ fn all(chip: Chip) {
         }
     }
     println!("{chip:?}: {played} stories, {steps} steps");
-    assert!(played > 100 && steps > 1_000);
+    assert!(played > 60 && steps > 1_000);
 }
 
 #[test]
@@ -48,7 +48,9 @@ fn a_model_under_other_rules_is_told_from_the_real_tap() {
     let mut told = Vec::new();
     for control in controls(Chip::Ntag).iter().filter(|control| control.config.rules != Rules::product()) {
         let Config { weak, attacker, .. } = control.config;
-        if weak || attacker {
+        // what is shown after a reboot is the box's, which is not played here
+        let in_play = control.config.rules.paid_is_shown_after_a_reboot;
+        if weak || attacker || !in_play {
             continue;
         }
         let Some((_, story)) = search(&control.config, 1_000_000).broken else { panic!("{} holds", control.name) };

@@ -14,7 +14,7 @@ use domain::{
 use crate::{
     purse::{
         Config,
-        state::{At, DESK, Kind, State, Status},
+        state::{At, BOXES, DESK, Kind, State, Status},
         steps::{Found, Step, Written},
     },
     search::World,
@@ -40,7 +40,13 @@ pub fn play(config: &Config, story: &[Step]) -> Result<()> {
         state = next;
         compare::all(&festival, &state, config).with_context(told)?;
     }
-    Ok(())
+    // in the end all journals meet
+    (0..BOXES).for_each(|by| festival.sync(by));
+    state.heard = state.books;
+    compare::all(&festival, &state, config).with_context(|| {
+        let story: Vec<String> = story.iter().map(|step| format!("  {step}")).collect();
+        format!("when all journals have met:\n{}", story.join("\n"))
+    })
 }
 
 fn act(festival: &mut Festival, config: &Config, before: &State, after: &State, step: &Step) -> Result<()> {

@@ -309,11 +309,13 @@ impl Festival {
             }
             Away::Before => {}
             Away::Torn => {
-                let before = chip.memory().to_vec();
-                chip.transmit_torn(&command, 2);
-                // the bytes that differ come later in the page: to the record it is the same whether all of it arrived
-                if chip.memory() == before {
+                let mut torn = chip.clone();
+                torn.transmit_torn(&command, 2);
+                // where the bytes that differ come later in the page, all of it is to the record the same as a part
+                if torn.memory() == chip.memory() {
                     drop(chip.transmit(&command));
+                } else {
+                    *chip = torn;
                 }
             }
             Away::After => drop(chip.transmit(&command)),
