@@ -4,7 +4,7 @@
 use box_store::View;
 use domain::{
     id::WalletId,
-    journal::{BandProfile, Detail},
+    journal::{BandProfile, Detail, IntentPurpose},
     ledger::WalletFlags,
     money::Cents,
     wristband::tap::{KnownCredit, KnownWallet, OpenIntent, PurseChip},
@@ -45,10 +45,11 @@ pub(crate) fn purse_chip(tag: &Tag) -> Result<PurseChip, &'static str> {
 /// What this box knows of a wallet. `closes`: at the end of the event, when what it gave up may be completed.
 pub(crate) fn known_wallet(view: &View<'_>, wallet: WalletId, closes: bool) -> KnownWallet {
     let state = view.wallet(&wallet);
-    let given_up = if closes { view.given_up_intents(&wallet) } else { Vec::new() };
+    let given_up: Vec<OpenIntent> = view.given_up_intents(&wallet).iter().filter_map(open_intent).collect();
+    let charges = |open: &&OpenIntent| matches!(open.intent.purpose, IntentPurpose::Sale | IntentPurpose::Refund);
     let credits = given_up
         .iter()
-        .filter_map(open_intent)
+        .filter(|_| closes)
         .filter_map(|open| Some(KnownCredit { record: open.intent.new_credit?, replaced: open.intent.old_credit }));
     KnownWallet {
         blocked: state.flags.has(WalletFlags::BLOCKED),
@@ -56,6 +57,7 @@ pub(crate) fn known_wallet(view: &View<'_>, wallet: WalletId, closes: bool) -> K
         credit_seq: state.credit_seq,
         offer: view.offered_credit(&wallet),
         credits: credits.collect(),
+        given_up: given_up.iter().filter(charges).map(|open| open.intent.own).collect(),
         ledger_spent: Cents::new(state.spent).unwrap_or(Cents::MAX),
         open: view.open_intents(&wallet).iter().filter_map(open_intent).collect(),
         unfinished_in_a_row: u8::try_from(view.unfinished_in_a_row(&wallet)).unwrap_or(u8::MAX),

@@ -2,7 +2,7 @@
 //! out in cash.
 //! Invariant: nothing is written to the chip; a payout never exceeds what this box may know to be owed.
 //! Not here: how much that is (`domain::till::Pending`).
-use box_store::{Decision, View};
+use box_store::View;
 use domain::{
     id::{EntryRef, WalletId},
     journal::{Effect, Entry, Kind},
@@ -76,32 +76,25 @@ fn kind(entry: &Entry) -> &'static str {
     }
 }
 
-/// Pays out in cash all that may be paid out of what is owed. Gives how much.
-pub(crate) fn pay_out(
-    station: &Station,
-    request: crate::tap_desk::RequestId,
+/// The payout in cash of all that may be paid out of what is owed: it goes into the commit of the C that makes it safe,
+/// so that nobody ever hears of the one without the other.
+pub(crate) fn payout(
+    view: &View<'_>,
     wallet: WalletId,
-) -> Result<(i64, Option<EntryRef>), crate::refusal::NotDone> {
-    let (currency, operator, alone) = (station.bundle().bundle.currency(), station.operator(), station.is_alone());
-    let committed = station.transact(move |view| {
-        let state = view.wallet(&wallet);
-        if state.flags.has(WalletFlags::BLOCKED) {
-            return Decision::nothing(Err(TillRefusal::Blocked));
-        }
-        if state.flags.has(WalletFlags::FROZEN) {
-            return Decision::nothing(Err(TillRefusal::Frozen));
-        }
-        let pending = view.pending(&wallet);
-        let amount = pending.payable(alone);
-        match pending.may_pay_out(amount, alone) {
-            Ok(()) => {
-                let entries = vec![paid_out(wallet, amount, currency, operator)];
-                Decision::write(entries, Ok(amount.as_i64())).answers(request)
-            }
-            Err(refusal) => Decision::nothing(Err(refusal)),
-        }
-    })?;
-    Ok((committed.result?, committed.refs.first().copied()))
+    currency: Currency,
+    operator: u32,
+    alone: bool,
+) -> Result<Entry, TillRefusal> {
+    let state = view.wallet(&wallet);
+    if state.flags.has(WalletFlags::BLOCKED) {
+        return Err(TillRefusal::Blocked);
+    }
+    if state.flags.has(WalletFlags::FROZEN) {
+        return Err(TillRefusal::Frozen);
+    }
+    let pending = view.pending(&wallet);
+    let amount = pending.payable(alone);
+    pending.may_pay_out(amount, alone).map(|()| paid_out(wallet, amount, currency, operator))
 }
 
 fn paid_out(wallet: WalletId, amount: Cents, currency: Currency, operator: u32) -> Entry {
@@ -112,7 +105,7 @@ fn paid_out(wallet: WalletId, amount: Cents, currency: Currency, operator: u32) 
 #[cfg(test)]
 mod tests {
     use domain::{
-        journal::Means,
+        journal::{Entry, Kind, Means},
         till::{Basket, BasketLine, Favour},
     };
     use hardware::signal::Signal;
@@ -153,6 +146,11 @@ mod tests {
         assert!(bench.station.is_alone());
         let (light, paid) = bench.tap(Purpose::PayOut, &band);
         assert_eq!((light, paid.charged_cents), (Some(Signal::Ok), 150), "{paid:?}");
+        let (made_safe, paid_out) =
+            (bench.entries(Kind::TOP_UP).pop().unwrap(), bench.entries(Kind::REFUND).pop().unwrap());
+        assert_eq!((made_safe.amount, paid_out.amount), (cents(0), cents(150)));
+        let ends = |entry: &Entry| entry.flags.has(domain::journal::Flags::END_OF_COMMIT);
+        assert!(!ends(&made_safe) && ends(&paid_out), "nobody hears of the one without the other");
         let (light, again) = bench.tap(Purpose::PayOut, &band);
         assert_eq!((light, again.code.as_deref()), (Some(Signal::Refuse), Some("till.nothing_pending")));
         let (_, told) = bench.tap(Purpose::Look(Screen::Desk), &band);

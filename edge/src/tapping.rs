@@ -152,11 +152,16 @@ fn looked_at(station: &Station, waiting: &Waiting, wallet: WalletId, on_chip: Op
 }
 
 /// What is owed, paid out in cash.
-fn paid_out(station: &Station, waiting: &Waiting, wallet: WalletId) -> Signal {
-    match read_band::pay_out(station, waiting.id, wallet) {
-        Ok((paid_out, entry)) => {
+fn paid_out(
+    station: &Station,
+    waiting: &Waiting,
+    wallet: WalletId,
+    payout: Result<(EntryRef, i64), TillRefusal>,
+) -> Signal {
+    match payout {
+        Ok((entry, paid_out)) => {
             let balance = read_band::told(station, wallet).balance_after_cents.unwrap_or(0);
-            paid(station, waiting, paid_out, balance, entry)
+            paid(station, waiting, paid_out, balance, Some(entry))
         }
         Err(refusal) => refuse(station, waiting, refusal.code(), refusal.arguments()),
     }

@@ -10,6 +10,7 @@ use domain::{
         Accounts, Standing, TicketEntry, TicketFlags, TicketFold, TicketState, WalletEntry, WalletState, closes,
         digest, fold_ticket, zone_bit,
     },
+    wristband::RecordId,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use sync::Section;
@@ -71,6 +72,26 @@ pub(crate) fn wallet(connection: &Connection, device: DeviceId, wallet: &WalletI
     let own: Vec<WalletEntry> =
         own.into_iter().map(|(at, entry)| WalletEntry::new(at, entry, Standing::InForce)).collect();
     Ok(base.with_local(&own))
+}
+
+/// The newest record of the band of which this box knows every one before it.
+pub(crate) fn known_head(
+    connection: &Connection,
+    device: DeviceId,
+    wallet: &WalletId,
+) -> Result<(u16, RecordId), StoreError> {
+    let base = hub_wallet(connection, wallet)?.unwrap_or_else(|| WalletState::empty(*wallet));
+    let mut commits = Vec::new();
+    for (_, entry) in uncovered(connection, device, &wallet.0, Section::Wallets)? {
+        let c_only = matches!(Detail::of(&entry), Ok(Detail::TopUp(top_up)) if top_up.c_only);
+        let commits_one = !c_only && entry.kind != Kind::VOID && entry.effect != Effect::Release;
+        let Some(at) = closes(&entry).filter(|at| commits_one && at.device == device) else { continue };
+        let intent = journal::entry(connection, At { epoch: at.epoch, seq: at.seq })?;
+        if let Some(Ok(Detail::Intent(intent))) = intent.as_ref().map(Detail::of) {
+            commits.push((entry.tap_counter, intent));
+        }
+    }
+    Ok(base.known_head(&commits))
 }
 
 /// Own holds that the hub's state has in doubt, although an entry beyond it closes them.

@@ -38,19 +38,21 @@ pub struct Decision<R> {
     pub result: R,
     /// Entries whose green light was seen; noted along with this decision.
     pub confirm: Vec<EntryRef>,
-    /// The screen's request that the first of `entries` answers, for [`View::answer`].
+    /// The screen's request that one of `entries` answers, for [`View::answer`].
     pub request: Option<[u8; 16]>,
+    /// It is the last of them, and not the first.
+    pub last_answers: bool,
 }
 
 impl<R> Decision<R> {
     /// Writes nothing.
     pub fn nothing(result: R) -> Self {
-        Self { entries: Vec::new(), result, confirm: Vec::new(), request: None }
+        Self { entries: Vec::new(), result, confirm: Vec::new(), request: None, last_answers: false }
     }
 
     /// Writes `entries` as one commit.
     pub fn write(entries: Vec<Entry>, result: R) -> Self {
-        Self { entries, result, confirm: Vec::new(), request: None }
+        Self { entries, result, confirm: Vec::new(), request: None, last_answers: false }
     }
 
     /// Notes that the first entry answers this request, so that the same request gets the same answer for ever. An
@@ -59,6 +61,12 @@ impl<R> Decision<R> {
     pub fn answers(mut self, request: [u8; 16]) -> Self {
         self.request = Some(request);
         self
+    }
+
+    /// As [`Self::answers`], with the last entry.
+    #[must_use]
+    pub fn answers_last(self, request: [u8; 16]) -> Self {
+        Self { request: Some(request), last_answers: true, ..self }
     }
 
     /// Notes the green lights that were seen as well.

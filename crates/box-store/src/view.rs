@@ -12,7 +12,7 @@ use domain::{
     ledger::{TicketFlags, TicketState, WalletState},
     time::Hlc,
     wire::Writer,
-    wristband::CREDIT_RECORD_LEN,
+    wristband::{CREDIT_RECORD_LEN, RecordId},
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sync::Section;
@@ -108,6 +108,11 @@ impl<'a> View<'a> {
     pub fn wallet(&self, wallet: &WalletId) -> WalletState {
         self.failed(believed::wallet(self.connection, self.device, wallet))
             .unwrap_or_else(|| WalletState::empty(*wallet))
+    }
+
+    /// Tap counter and name of the newest record of the band of which this box knows every one before it.
+    pub fn known_head(&self, wallet: &WalletId) -> (u16, RecordId) {
+        self.kept(believed::known_head(self.connection, self.device, wallet))
     }
 
     /// What the hub said last about the wallet, own entries left out; `None` when it never named it.

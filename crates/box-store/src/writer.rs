@@ -114,7 +114,7 @@ impl Writing<'_> {
             }
             return Err(failure);
         }
-        let Decision { entries, result, confirm, request } = decision;
+        let Decision { entries, result, confirm, request, last_answers } = decision;
         if entries.is_empty() && confirm.is_empty() {
             return Ok(Committed { refs: Vec::new(), result });
         }
@@ -128,8 +128,9 @@ impl Writing<'_> {
             }
             writing.commits = writing.commits.saturating_add(1);
             let refs = writing.tail.append(writing.connection, writing.who, entries, writing.wall_ms)?;
-            if let (Some(request), Some(first)) = (request, refs.first()) {
-                let at = At { epoch: first.epoch, seq: first.seq };
+            let answer = if last_answers { refs.last() } else { refs.first() };
+            if let (Some(request), Some(answer)) = (request, answer) {
+                let at = At { epoch: answer.epoch, seq: answer.seq };
                 writing
                     .connection
                     .prepare_cached("INSERT INTO answer (request, at) VALUES (?1, ?2) ON CONFLICT (request) DO UPDATE SET at = excluded.at")?

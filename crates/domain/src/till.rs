@@ -3,6 +3,7 @@
 //! Not here: the chip (`wristband`), the journal (`journal`), screens.
 mod account;
 mod correction;
+mod escrow;
 mod pricing;
 mod refusal;
 mod totals;
@@ -10,6 +11,7 @@ mod voucher;
 
 pub use account::Account;
 pub use correction::{Favour, Pending, left_to_correct, may_correct, within_quota};
+pub use escrow::{Escrow, EscrowHolder, deal_escrow};
 pub use pricing::{Basket, BasketLine, PriceList, PriceNow, Priced, is_code, price};
 pub use refusal::TillRefusal;
 pub use totals::{sale_in, totals_of};

@@ -279,6 +279,32 @@ fn not_applied_and_handed_over_is_a_loss_with_a_name() {
 }
 
 #[test]
+fn void_and_handed_over_is_a_loss_with_a_name_too() {
+    let mut world = funded();
+    let open = world.sale(BAR_A, 300, End::Lost);
+    world.refer(BAR_A, Kind::HANDED_OVER, Effect::None, open);
+    world.sale(BAR_B, 100, End::Committed);
+    // the band comes again, and another record stands there
+    world.refer(BAR_A, Kind::VOID, Effect::Release, open);
+    let fold = fold_wallet(WALLET, &world.entries);
+    assert_eq!(verdict(&world, open), Verdict::Void);
+    assert_eq!((fold.accounts.spent, fold.accounts.losses, fold.state.balance), (100, 300, 900));
+}
+
+#[test]
+fn a_sale_voided_and_made_again_with_the_very_same_record_is_counted_when_it_is_settled() {
+    let mut world = funded();
+    world.sale(BAR_A, 300, End::Void);
+    world.records -= 1; // same base, same price, same box: the same bytes
+    let again = world.sale(BAR_A, 300, End::Written);
+    world.give_up(BAR_A, again);
+    world.closing_read();
+    let fold = fold_wallet(WALLET, &world.entries);
+    assert_eq!(verdict(&world, again), Verdict::Applied);
+    assert_eq!((fold.accounts.spent, fold.accounts.pending, fold.state.balance), (300, 300, 700));
+}
+
+#[test]
 fn a_deposit_of_a_sale_without_commit_is_still_a_deposit() {
     let mut world = funded();
     let open = world.tap(BAR_A, IntentPurpose::Sale, 300, 100, End::Written);

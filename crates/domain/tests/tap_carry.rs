@@ -222,3 +222,31 @@ fn a_payout_torn_anywhere_leaves_the_credits_as_they_were() {
         }
     }
 }
+
+#[test]
+fn a_sale_that_was_given_up_is_never_written_again_as_another_one() {
+    let (mut chip, mut bar, _) = used_band();
+    // the band leaves before the last page, and the box loses its power: in doubt
+    let ran = bar.tap(&mut chip, sale(450, None), Fault::PowerCut(3, tap_bench::Moment::Before));
+    assert_eq!(ran.end, End::PowerCut);
+    let open = bar.open();
+    let lost = open[0].clone();
+    let gave_up = domain::journal::Entry {
+        refers_to: Some(lost.entry),
+        ..domain::journal::Entry::new(
+            Kind::GAVE_UP,
+            Effect::None,
+            domain::money::Currency::EUR,
+            domain::time::Hlc::default(),
+        )
+    };
+    bar.journal.push(gave_up);
+    let known = KnownWallet { given_up: vec![lost.intent.own], ..bar.known() };
+    let ran = bar.tap_knowing(known, &mut chip, sale(450, None), Fault::None, &mut |_| {});
+    assert_eq!(done(&ran).1, cents(8_050));
+    let mut intents = bar.journal.iter().enumerate().filter(|(_, e)| e.kind == Kind::INTENT);
+    let own = |(seq, e)| bar.open_intent(seq, e).intent.own;
+    assert_eq!(intents.clone().filter(|intent| own(*intent) == lost.intent.own).count(), 1);
+    let between = intents.nth_back(1).map(|(seq, e)| bar.open_intent(seq, e).intent.purpose);
+    assert_eq!(between, Some(domain::journal::IntentPurpose::ClosingRead));
+}

@@ -19,7 +19,7 @@ use screens::view::{Phase, TapResult};
 use super::{fits, looked_at, owed, paid_out, paid_with, refuse, refuse_with, wrong_band};
 use crate::{
     chips::{known_wallet, purse_chip},
-    selling,
+    read_band, selling,
     station::Station,
     tap_desk::{Purpose, TopUpOrder, Waiting},
 };
@@ -68,8 +68,9 @@ pub(super) fn tap(
     let mut tap = Tap::new(station.tap_context(), known, tag.uid.as_bytes(), chip, request);
     // its answer is the payout, not the record that makes it safe
     let pays_out = matches!(waiting.purpose, Purpose::PayOut);
-    // the intent that is this request: what else the tap settles on its way answers nothing
+    // the intent that is this request: what else the tap settles or puts in front on its way answers nothing
     let mut own = waiting.retry_of;
+    let mut payout = Err(TillRefusal::NothingPending(Cents::ZERO));
     let mut blocked_since = false;
     let outcome = loop {
         match tap.step() {
@@ -81,30 +82,42 @@ pub(super) fn tap(
             TapStep::Store(entries) => {
                 let (entries, request) = (entries.clone(), waiting.id);
                 let begins = entries.iter().any(|entry| entry.kind == Kind::INTENT);
-                // a C′ that is carried on the way is not what was asked for
-                let begins_own = entries.iter().any(is_asked_for);
+                let is_request = begins && entries.iter().any(|entry| is_for(&waiting.purpose, entry));
                 let moves = |entry: &Entry| matches!(entry.effect, Effect::Debit | Effect::Credit);
                 let commits =
                     entries.iter().any(|entry| entry.refers_to.is_some() && entry.refers_to == own && moves(entry));
+                // a C that an earlier tap left in doubt pays nothing: the guest asks again
+                let pays = pays_out && commits && waiting.retry_of != own;
                 let (currency, operator) = (station.bundle().bundle.currency(), station.operator());
                 let stored = station.transact(move |view| {
                     // What the hub said since the band was read holds: nothing new begins on a band that is blocked now.
                     if begins && view.wallet(&wallet).flags.has(WalletFlags::BLOCKED) {
-                        return Decision::nothing(false);
+                        return Decision::nothing((false, None));
                     }
                     let mut entries = entries;
                     let used = entries.iter().flat_map(|entry| vouchers_of(view, entry)).collect::<Vec<_>>();
                     entries.extend(used.iter().map(|voucher| selling::voucher_entry(voucher, currency, operator)));
-                    let decision = Decision::write(entries, true);
-                    if (begins_own || commits) && !pays_out { decision.answers(request) } else { decision }
+                    let paid = pays.then(|| read_band::payout(view, wallet, currency, operator, alone));
+                    let has_paid = matches!(paid, Some(Ok(_)));
+                    entries.extend(paid.iter().flatten().cloned());
+                    let paid = paid.map(|paid| paid.map(|entry| entry.amount.as_i64()));
+                    let decision = Decision::write(entries, (true, paid));
+                    match pays_out {
+                        true if has_paid => decision.answers_last(request),
+                        false if is_request || commits => decision.answers(request),
+                        true | false => decision,
+                    }
                 });
                 match &stored {
-                    Ok(committed) if !committed.result => {
+                    Ok(committed) if !committed.result.0 => {
                         blocked_since = true;
                         tap.stored(Err(StoreFailed));
                     }
                     Ok(committed) => {
-                        own = if begins_own { committed.refs.first().copied() } else { own };
+                        own = if is_request { committed.refs.first().copied() } else { own };
+                        if let (Some(paid), Some(entry)) = (committed.result.1.clone(), committed.refs.last()) {
+                            payout = paid.map(|amount| (*entry, amount));
+                        }
                         tap.stored(Ok(&committed.refs));
                     }
                     Err(_) => tap.stored(Err(StoreFailed)),
@@ -124,7 +137,7 @@ pub(super) fn tap(
         (Purpose::Look(_), TapOutcome::Done { balance_after, .. }) => {
             looked_at(station, waiting, wallet, Some(*balance_after))
         }
-        (Purpose::PayOut, TapOutcome::Done { .. }) => paid_out(station, waiting, wallet),
+        (Purpose::PayOut, TapOutcome::Done { .. }) => paid_out(station, waiting, wallet, payout),
         (Purpose::Sale(priced), TapOutcome::Done { balance_after, .. }) if priced.owed > Cents::ZERO => {
             owed(station, waiting, wallet, priced, *balance_after)
         }
@@ -132,9 +145,16 @@ pub(super) fn tap(
     }
 }
 
-/// Whether it is the intent of a request, and not of a C′ that the hub signed.
-fn is_asked_for(entry: &Entry) -> bool {
-    matches!(Detail::of(entry), Ok(Detail::Intent(intent)) if intent.purpose != IntentPurpose::Carry)
+/// Whether the intent is what was asked for, and not something that comes in front of it.
+fn is_for(purpose: &Purpose, entry: &Entry) -> bool {
+    let Ok(Detail::Intent(intent)) = Detail::of(entry) else { return false };
+    match purpose {
+        Purpose::Sale(_) => intent.purpose == IntentPurpose::Sale,
+        Purpose::TopUp(_) | Purpose::PayOut => intent.purpose == IntentPurpose::TopUp,
+        Purpose::Refund => intent.purpose == IntentPurpose::Refund,
+        Purpose::ClosingRead => intent.purpose == IntentPurpose::ClosingRead,
+        Purpose::Pairing(_) | Purpose::Look(_) => false,
+    }
 }
 
 /// The vouchers that a sale's commit uses up: its intent names them.
@@ -209,8 +229,8 @@ fn tap_request(station: &Station, waiting: &Waiting, wallet: WalletId) -> Option
         Purpose::Refund => TapRequest::Refund,
         Purpose::ClosingRead => TapRequest::ClosingRead,
         Purpose::PayOut => {
-            let state = station.store.read(move |view| view.wallet(&wallet)).ok()?;
-            TapRequest::Supersede { key: station.credit_key()?, head: (state.head_counter, state.head_record) }
+            let head = station.store.read(move |view| view.known_head(&wallet)).ok()?;
+            TapRequest::Supersede { key: station.credit_key()?, head }
         }
         Purpose::Pairing(_) | Purpose::Look(_) => TapRequest::Balance,
     })

@@ -9,7 +9,7 @@ use std::{
 
 use domain::{
     id::{BoxNumber, DeviceId, EntryRef, TicketUid, WalletId},
-    journal::{Detail, Effect, Entry, EntryHash, Flags, Genesis, Kind, ZERO_HASH, link},
+    journal::{Detail, Effect, Entry, EntryHash, Flags, Genesis, IntentPurpose, Kind, ZERO_HASH, link},
     ledger::{
         Accounts, Standing, TicketEntry, TicketFlags, TicketState, WalletEntry, WalletFlags, WalletState, closes,
         fold_ticket,
@@ -245,6 +245,11 @@ impl InMemory {
     }
 }
 
+/// Whether the intent takes money off a chip.
+pub(crate) fn charges(open: &OpenIntent) -> bool {
+    matches!(open.intent.purpose, IntentPurpose::Sale | IntentPurpose::Refund)
+}
+
 /// Kinds whose green light staff wait for.
 fn shows_green(entry: &Entry) -> bool {
     let moves = matches!(entry.effect, Effect::Debit | Effect::Credit);
@@ -260,9 +265,11 @@ impl Keeper for InMemory {
 
     fn known(&self, wallet: WalletId, closes: bool) -> KnownWallet {
         let state = self.wallet(wallet);
-        let given_up = if closes { self.intents_of(wallet, State::GivenUp) } else { Vec::new() };
+        let given_up = self.intents_of(wallet, State::GivenUp);
+        let records = given_up.iter().filter(|open| charges(open)).map(|open| open.intent.own).collect();
         let credits = given_up
             .into_iter()
+            .filter(|_| closes)
             .filter_map(|open| Some(KnownCredit { record: open.intent.new_credit?, replaced: open.intent.old_credit }));
         KnownWallet {
             blocked: state.flags.has(WalletFlags::BLOCKED),
@@ -270,6 +277,7 @@ impl Keeper for InMemory {
             credit_seq: state.credit_seq,
             offer: self.heard.as_ref().and_then(|heard| heard.offers.get(&wallet).copied()),
             credits: credits.collect(),
+            given_up: records,
             ledger_spent: Cents::new(state.spent).unwrap_or(Cents::MAX),
             open: self.intents_of(wallet, State::Open),
             unfinished_in_a_row: self.unfinished.get(&wallet).copied().unwrap_or(0),

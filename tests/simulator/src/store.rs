@@ -19,7 +19,7 @@ use crate::{
     disk::{Disk, Medium},
     festival::Festival,
     hub::{Publication, Sent},
-    keeper::{Keeper, NotStored},
+    keeper::{Keeper, NotStored, charges},
 };
 
 /// Most entries in one segment that is read back.
@@ -133,8 +133,9 @@ impl Keeper for OnDisk {
     fn known(&self, wallet: WalletId, closes: bool) -> KnownWallet {
         self.read(move |view| {
             let state = view.wallet(&wallet);
-            let given_up = if closes { view.given_up_intents(&wallet) } else { Vec::new() };
-            let credits = given_up.iter().filter_map(open_intent).filter_map(|open| {
+            let given_up: Vec<OpenIntent> = view.given_up_intents(&wallet).iter().filter_map(open_intent).collect();
+            let records = given_up.iter().filter(|open| charges(open)).map(|open| open.intent.own).collect();
+            let credits = given_up.into_iter().filter(|_| closes).filter_map(|open| {
                 Some(KnownCredit { record: open.intent.new_credit?, replaced: open.intent.old_credit })
             });
             KnownWallet {
@@ -143,6 +144,7 @@ impl Keeper for OnDisk {
                 credit_seq: state.credit_seq,
                 offer: view.offered_credit(&wallet),
                 credits: credits.collect(),
+                given_up: records,
                 ledger_spent: Cents::new(state.spent).unwrap_or(Cents::MAX),
                 open: view.open_intents(&wallet).iter().filter_map(open_intent).collect(),
                 unfinished_in_a_row: u8::try_from(view.unfinished_in_a_row(&wallet)).unwrap_or(u8::MAX),

@@ -84,7 +84,7 @@ pub enum NotDue {
     Suspect,
     /// No box has read this chip yet.
     NeverSeen,
-    /// An earlier C′ may be on the chip: journals are missing.
+    /// An earlier C′ may be on the chip, or a desk may have paid out in cash: journals are missing.
     Unclear,
     /// A C′ over the whole sum is on its way.
     Offered,
@@ -192,6 +192,9 @@ fn due(
         return Err(NotDue::Unclear);
     }
     let amount = pending.min(maximum);
+    if !evidence.accounts_for_every_credit(head.id) {
+        return Err(NotDue::Unclear);
+    }
     if owed.on_offer().is_some_and(|offer| offer.amount == amount) {
         return Err(NotDue::Offered);
     }
@@ -218,6 +221,14 @@ fn head(evidence: &Evidence<'_>) -> Result<CreditHead, NotDue> {
         }
     }
     if rival { Err(NotDue::Suspect) } else { newest.ok_or(NotDue::NeverSeen) }
+}
+
+/// Whether nobody can have paid out or carried anything of what is owed without its being known.
+pub(super) fn is_accounted_for(evidence: &Evidence<'_>) -> bool {
+    match head(evidence) {
+        Ok(head) => evidence.accounts_for_every_credit(head.id),
+        Err(not_due) => not_due == NotDue::NeverSeen,
+    }
 }
 
 fn carrying(record: &[u8; CREDIT_RECORD_LEN], head: Option<&CreditHead>, evidence: &Evidence<'_>) -> Carrying {

@@ -144,15 +144,15 @@ impl Settled {
         let none = Consequence::default();
         let charges = matches!(self.purpose, IntentPurpose::Sale | IntentPurpose::Refund);
         match self.verdict {
-            // served on "tap again", and its own box found another record in its place
-            Verdict::Void if charges && self.handed_over => Consequence { loss: self.amount, ..none },
-            Verdict::Committed | Verdict::Void => none,
+            Verdict::Committed => none,
             Verdict::Applied if charges && !self.handed_over => {
                 Consequence { applied: self.amount, owed: self.amount, ..none }
             }
             Verdict::Applied => Consequence { applied: self.amount, ..none },
-            Verdict::NotApplied if charges && self.handed_over => Consequence { loss: self.amount, ..none },
-            Verdict::NotApplied => none,
+            Verdict::Void | Verdict::NotApplied if charges && self.handed_over => {
+                Consequence { loss: self.amount, ..none }
+            }
+            Verdict::Void | Verdict::NotApplied => none,
             Verdict::Doubt if self.written_off && charges && self.handed_over => {
                 Consequence { applied: self.amount, ..none }
             }
@@ -344,6 +344,28 @@ impl<'a> Evidence<'a> {
     /// The C that it names as the one before, as far as its bytes are known.
     pub(super) fn link_of(&self, credit: CreditId) -> Option<CreditId> {
         self.credit_links.get(&credit).copied()
+    }
+
+    /// Whether it is known of each C from `newest` down to the band's first what its signer booked with it: a desk's own
+    /// commit or giving up, or the hub's entry. Until then one of them may have stood in front of a payout in cash.
+    pub(super) fn accounts_for_every_credit(&self, newest: CreditId) -> bool {
+        let mut accounted: BTreeSet<CreditId> = BTreeSet::new();
+        let mut firsts: BTreeSet<CreditId> = BTreeSet::new();
+        for e in self.readers() {
+            accounted.extend(e.online_credit().and_then(|credit| credit.record.as_ref()).map(credit_id));
+            firsts.extend(e.seen().filter(|seen| seen.credit_seq == 0).map(|seen| seen.credit_id));
+            let record = e.intent().and_then(|intent| intent.new_credit.as_ref());
+            let ended = self.is_committed(&e.at) || self.is_given_up(&e.at);
+            accounted.extend(record.filter(|_| ended).map(credit_id));
+        }
+        let (mut at, mut walked) = (newest, BTreeSet::new());
+        while !firsts.contains(&at) {
+            match self.link_of(at).filter(|_| accounted.contains(&at) && walked.insert(at)) {
+                Some(link) => at = link,
+                None => return false,
+            }
+        }
+        true
     }
 
     /// Credits that the chip proves, less those whose entries are here: what a desk that is cut off has put on.

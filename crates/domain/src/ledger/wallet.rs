@@ -7,6 +7,7 @@ use super::{
     accounts::{self, Accounts},
     chip_fork::{ChipFork, forks_in},
     journals::{Standing, unlifted},
+    pending,
     settle::{self, Evidence, Settled, Verdict, WalletEntry},
     wallet_state::{WalletFlags, WalletState},
 };
@@ -236,7 +237,9 @@ impl<'a> Folding<'a> {
     /// Once per chip record, and once per body where two branches of one journal carry the same one.
     fn is_new(&mut self, e: &WalletEntry, closed: Option<&WalletEntry>) -> bool {
         let in_force = e.standing != Standing::Disputed;
-        if let Some((i, intent)) = closed.and_then(|i| i.intent().map(|intent| (i, intent))) {
+        // what is void wrote no record: the same sale made again from the same base has the very same one
+        let wrote = closed.filter(|_| !settle::is_void(&e.entry));
+        if let Some((i, intent)) = wrote.and_then(|i| i.intent().map(|intent| (i, intent))) {
             return self.counted.insert(RecordKey::of(&i.entry, intent)) || in_force;
         }
         let mut body = e.at.device.0.to_vec();
@@ -342,7 +345,10 @@ impl<'a> Folding<'a> {
             .with_if(WalletFlags::SUSPECT, suspect)
             .with_if(WalletFlags::DISPUTED, disputed)
             .with_if(WalletFlags::EMPTIED, self.own.iter().any(|e| empties(e)));
-        state.with_sums(&self.sums)
+        let state = state.with_sums(&self.sums);
+        // a desk whose journal is missing may have paid it out already
+        let payable = state.pending == 0 || pending::is_accounted_for(evidence);
+        WalletState { pending: if payable { state.pending } else { 0 }, ..state }
     }
 }
 

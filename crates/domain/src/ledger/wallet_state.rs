@@ -1,6 +1,8 @@
 //! What is known of one wallet, compact: carried in state deltas and kept by every box.
 //! Invariant: 45 bytes, the same everywhere for the same set of entries.
 //! Not here: how it is folded (`wallet`, `fast`).
+use alloc::vec::Vec;
+
 use super::{
     accounts::{self, Accounts},
     settle::WalletEntry,
@@ -57,7 +59,8 @@ pub struct WalletState {
     pub balance: i64,
     /// Highest *spent* of a chip record that was committed or settled as applied; 0 without a purse.
     pub spent: u32,
-    /// Owed to the guest, not on the chip yet.
+    /// Owed to the guest, and known not to be on the chip or paid out yet. 0 while a desk whose journal is missing may
+    /// have paid it out.
     pub pending: u32,
     /// May have been taken or credited.
     pub in_doubt: u32,
@@ -144,9 +147,14 @@ impl WalletState {
         let judged = super::settle::judged(own_uncovered);
         let entries = wallet::distinct(&judged);
         let held = |at: EntryRef| entries.iter().find(|e| e.at == at && accounts::opens(&e.entry)).copied();
+        let is_void = |at| entries.iter().any(|e| super::settle::is_void(&e.entry) && e.entry.refers_to == Some(at));
         let mut sums = Accounts::default();
         for e in entries.iter().filter(|e| e.is_evidence()) {
             let intent = accounts::closes(&e.entry).and_then(held);
+            if let Some(record) = e.intent().and_then(|intent| intent.new_credit.as_ref()).filter(|_| !is_void(e.at)) {
+                // whatever becomes of it, this box signs no second C of its sequence
+                state.credit_seq = state.credit_seq.max(super::settle::credit_seq(record));
+            }
             if e.entry.subject == self.wallet.into() {
                 sums.add_closing(&e.entry, intent.map(|i| &i.entry));
                 state.note(e, intent);
@@ -163,6 +171,18 @@ impl WalletState {
             // what is in doubt is off the balance already, and may yet turn out not to have been taken
             .with_if(WalletFlags::OVERSPENT, state.balance.saturating_add(i64::from(state.in_doubt)) < 0);
         state
+    }
+
+    /// The newest chip record of which a box knows every one before it: the hub's, and on from there its own `commits`
+    /// (tap counter and intent) as long as each was built on the one before. Where another box wrote in between, it
+    /// stays behind, and a payout is refused.
+    pub fn known_head(&self, commits: &[(u16, Intent)]) -> (u16, RecordId) {
+        let mut own: Vec<&(u16, Intent)> = commits.iter().collect();
+        own.sort_by_key(|(counter, _)| *counter);
+        own.into_iter().fold((self.head_counter, self.head_record), |head, (counter, intent)| {
+            let follows = counter.checked_sub(1) == Some(head.0) && (head.0 == 0 || intent.seen.base == head.1);
+            if follows { (*counter, intent.own) } else { head }
+        })
     }
 
     fn note(&mut self, e: &WalletEntry, intent: Option<&WalletEntry>) {
@@ -231,5 +251,41 @@ mod tests {
         let mut unknown_profile = bytes;
         unknown_profile[43] = 9;
         assert_eq!(WalletState::from_bytes(&unknown_profile), Err(Malformed::Value("band profile")));
+    }
+
+    #[test]
+    fn a_box_knows_the_newest_record_only_as_far_as_nobody_wrote_in_between() {
+        let record = |n: u8| RecordId([n; 4]);
+        let own = |counter: u16, base: RecordId, own: RecordId| {
+            let seen = crate::journal::ChipSeen {
+                base,
+                before: RecordId::default(),
+                before2: None,
+                credit_seq: 1,
+                credit_id: crate::wristband::CreditId::default(),
+                credits: crate::money::Cents::ZERO,
+                spent: crate::money::Cents::ZERO,
+            };
+            let intent = Intent {
+                purpose: crate::journal::IntentPurpose::Sale,
+                seen,
+                own,
+                spent_after: crate::money::Cents::ZERO,
+                new_credit: None,
+                old_credit: None,
+                sale: None,
+                fee: crate::money::Cents::ZERO,
+                means: crate::journal::Means::None,
+            };
+            (counter, intent)
+        };
+        let hub = WalletState { head_counter: 4, head_record: record(4), ..WalletState::empty(WalletId([9; 16])) };
+        let (fifth, sixth) = (own(5, record(4), record(5)), own(6, record(5), record(6)));
+        assert_eq!(hub.known_head(&[]), (4, record(4)));
+        assert_eq!(hub.known_head(&[sixth.clone(), fifth.clone()]), (6, record(6)));
+        assert_eq!(hub.known_head(&[sixth]), (4, record(4)), "somebody wrote the fifth");
+        assert_eq!(hub.known_head(&[own(5, record(3), record(5))]), (4, record(4)), "another fourth was read");
+        let untouched = WalletState::empty(WalletId([9; 16]));
+        assert_eq!(untouched.known_head(&[own(1, record(7), record(1))]), (1, record(1)));
     }
 }

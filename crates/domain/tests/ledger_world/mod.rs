@@ -94,7 +94,7 @@ pub(crate) struct World {
     pub(crate) entries: Vec<WalletEntry>,
     pub(crate) chip: Chip,
     next: BTreeMap<u8, u32>,
-    records: u32,
+    pub(crate) records: u32,
 }
 
 impl World {

@@ -71,6 +71,8 @@ pub struct KnownWallet {
     pub credits: Vec<KnownCredit>,
     /// This box's own intents that are neither committed, void nor given up, oldest first.
     pub open: Vec<OpenIntent>,
+    /// S records of the sales and refunds that this box gave up: none of them is ever written again.
+    pub given_up: Vec<RecordId>,
     /// Taps of this band here that did not finish, since one did.
     pub unfinished_in_a_row: u8,
 }

@@ -297,13 +297,24 @@ impl Tap {
             let entry = entries::intent(&draft, &self.ctx, self.wallet);
             return self.store(vec![entry], Wait::IntentStored(draft));
         }
-        match decide::draft(&self.request, &self.known, image, &self.ctx, &self.band) {
+        match self.drafted(image) {
             Ok(draft) => {
                 let entry = entries::intent(&draft, &self.ctx, self.wallet);
                 self.store(vec![entry], Wait::IntentStored(draft));
             }
             Err(refusal) => self.refuse(refusal),
         }
+    }
+
+    /// What was asked for. Where its record would be the very one of a sale that this box gave up, nobody could tell the
+    /// two apart: then a record of price 0 comes first, which settles that sale, and the request follows it.
+    fn drafted(&self, image: &PurseImage) -> Result<Draft, TapRefusal> {
+        let draft = decide::draft(&self.request, &self.known, image, &self.ctx, &self.band)?;
+        let charges = matches!(draft.intent.purpose, IntentPurpose::Sale | IntentPurpose::Refund);
+        if charges && draft.amount > Cents::ZERO && self.known.given_up.contains(&draft.intent.own) {
+            return decide::draft(&TapRequest::ClosingRead, &self.known, image, &self.ctx, &self.band);
+        }
+        Ok(draft)
     }
 
     /// The C′ on offer, where it replaces exactly the C that is on the chip; asked once.
@@ -315,9 +326,13 @@ impl Tap {
         decide::draft(&TapRequest::Carry { record }, &self.known, image, &self.ctx, &self.band).ok()
     }
 
-    /// Whether the intent is there for an offer, and not for what was asked.
+    /// Whether the intent is there for an offer or comes in front of a sale, and is not what was asked.
     fn is_beside(&self, purpose: IntentPurpose) -> bool {
-        purpose == IntentPurpose::Carry && !matches!(self.request, TapRequest::Carry { .. })
+        match purpose {
+            IntentPurpose::Carry => !matches!(self.request, TapRequest::Carry { .. }),
+            IntentPurpose::ClosingRead => !matches!(self.request, TapRequest::ClosingRead),
+            IntentPurpose::Sale | IntentPurpose::TopUp | IntentPurpose::Refund => false,
+        }
     }
 
     fn carry_out(&mut self, draft: Draft, entry: EntryRef) {
@@ -329,7 +344,9 @@ impl Tap {
             self.image = Some(image);
         }
         if !job.earlier && self.is_beside(job.open.intent.purpose) {
-            self.carried = Some(Carried { entry, amount: job.open.amount });
+            if job.open.intent.purpose == IntentPurpose::Carry {
+                self.carried = Some(Carried { entry, amount: job.open.amount });
+            }
             return self.go_on();
         }
         if !job.earlier {

@@ -1,0 +1,220 @@
+//! What must hold: in every state, from one state of the hub to the next, and when the event is over (design, section 2).
+//! Invariant: judged from what really happened, which no box and no hub sees whole.
+//! Not here: the rules that are to bring it about.
+use super::{
+    Config,
+    hub::{Hub, Verdict},
+    state::{At, BOXES, Chip, GENESIS, HUB, Kind, State, Status, TORN},
+};
+
+/// In every state: an honest band can be used, and nobody is given twice what he is owed.
+pub fn always(state: &State, config: &Config) -> Result<(), String> {
+    if config.attacker || config.stolen {
+        return Ok(());
+    }
+    for band in 0..config.bands {
+        let slot = state.in_force(band, config)?;
+        let base = state.slot(band, slot);
+        let completes = state.made().any(|(b, k, intent)| {
+            let open = matches!(state.books[b].status[k], Status::Open | Status::GaveUp);
+            usize::from(intent.band) == band && intent.new_c < TORN - 1 && open
+        });
+        let Some((_, credit)) = state.credit(band) else {
+            if completes {
+                continue;
+            }
+            return Err("a band is unusable: its only C is destroyed, and the intent to write it is void".into());
+        };
+        if state.credit_of(credit).seq < state.seq(base) {
+            return Err("an honest band is refused: C is below the sequence of S".into());
+        }
+        for (by, till) in state.tills.iter().enumerate() {
+            let intent = &state.intents[by][usize::from(till.cur)];
+            let just_written = till.at == At::ReadBack && usize::from(intent.band) == band && !intent.c_only;
+            let sound = !config.weak && (config.chip == Chip::Ntag || intent.spent == state.chips[band].count);
+            if just_written && sound && base != intent.own {
+                return Err("a tap never commits: the record just written is not the one in force".into());
+            }
+        }
+    }
+    not_given_twice(state)
+}
+
+/// C′ on the first chip and cash, against what can be owed at most.
+fn not_given_twice(state: &State) -> Result<(), String> {
+    let given = on_chip(state, 0) + cash(state);
+    let can_be_owed = |(b, k, intent): (usize, usize, &super::state::Intent)| {
+        let unserved = !matches!(state.books[b].status[k], Status::Void | Status::Forgotten) && !intent.served;
+        if unserved && intent.band == 0 && matches!(intent.kind, Kind::Sale | Kind::Refund) { intent.price } else { 0 }
+    };
+    let owed = i16::from(state.made().map(can_be_owed).sum::<u8>()) + booked(state);
+    if given > owed {
+        return Err(format!("given twice: {given} in C′ and cash, at most {owed} owed"));
+    }
+    Ok(())
+}
+
+fn booked(state: &State) -> i16 {
+    state.books.iter().map(|book| i16::from(book.owed)).sum()
+}
+
+fn cash(state: &State) -> i16 {
+    state.books.iter().map(|book| i16::from(book.paid)).sum()
+}
+
+/// C′ that are really on the chip.
+fn on_chip(state: &State, band: usize) -> i16 {
+    let newest = match state.credit(band) {
+        Some((_, credit)) => credit,
+        // half written: what was there before counts
+        None => state.chips[band].old,
+    };
+    let all = (0..state.signed).filter(|credit| state.credit_of(*credit).signer == HUB);
+    all.filter(|credit| state.includes(newest, *credit)).map(|credit| i16::from(state.credit_of(credit).amount)).sum()
+}
+
+/// "A verdict, once given, is never turned round by entries that arrive later": then every order of merge agrees.
+pub fn stable(before: &State, after: &State, config: &Config) -> Result<(), String> {
+    if before.heard == after.heard || config.attacker || config.stolen || config.weak {
+        return Ok(());
+    }
+    for (b, k, intent) in after.made() {
+        let band = usize::from(intent.band);
+        let was = Hub::new(before, config, &before.heard, band).verdict(b, k);
+        let is = Hub::new(after, config, &after.heard, band).verdict(b, k);
+        let not = |verdict| matches!(verdict, Verdict::Void | Verdict::NotApplied);
+        let turned =
+            not(was) && matches!(is, Verdict::Applied | Verdict::Committed) || was == Verdict::Applied && not(is);
+        if turned {
+            return Err(format!("the order of merging matters: an intent was {was:?}, a later merge says {is:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// The sums of one band when everything that is not lost has met.
+#[derive(Default)]
+struct Sums {
+    spent: i16,
+    served: i16,
+    unserved: i16,
+    loss: i16,
+    doubt: i16,
+    lost_spent: i16,
+    paid: i16,
+    not_on_chip: i16,
+}
+
+/// After the closing reads: "No cent created or lost".
+pub fn at_the_close(state: &State, config: &Config) -> Result<(), String> {
+    let mut heard = state.heard;
+    for by in (0..BOXES).filter(|by| config.lost != Some(*by) && !(config.stolen && *by == 1)) {
+        heard[by] = state.books[by];
+    }
+    for band in 0..config.bands {
+        of_band(state, config, &heard, band)?;
+    }
+    Ok(())
+}
+
+fn of_band(state: &State, config: &Config, heard: &[super::state::Book; BOXES], band: usize) -> Result<(), String> {
+    let hub = Hub::new(state, config, heard, band);
+    let slot = state.in_force(band, config)?;
+    let base = state.slot(band, slot);
+    let Some((_, credit)) = state.credit(band) else { return Err("a closing read without C".into()) };
+    let (spent_chip, credits_chip) = (i16::from(state.spent(base)), i16::from(state.credit_of(credit).credits));
+    let sums = sums(state, config, &hub, band, base, credit)?;
+    if config.attacker || config.stolen {
+        return attacked(config, &hub, &sums, spent_chip);
+    }
+    if sums.doubt > 0 {
+        return Err(format!("not settled: {} still in doubt after the closing read", sums.doubt));
+    }
+    if spent_chip - sums.spent != sums.lost_spent {
+        let Sums { spent, lost_spent, .. } = sums;
+        return Err(format!("spent: {spent_chip} on the chip, {spent} in the ledger, {lost_spent} at the lost box"));
+    }
+    let signed = on_chip(state, band);
+    if credits_chip != sums.paid - sums.not_on_chip + signed {
+        return Err(format!("credits: {credits_chip} on the chip, {} paid in", sums.paid - sums.not_on_chip + signed));
+    }
+    let (booked, cash) = if band == 0 { (booked(state), cash(state)) } else { (0, 0) };
+    let (owed, given) = (sums.unserved + booked, signed + cash);
+    if given > owed {
+        return Err(format!("paid back and served: {given} given, {owed} owed"));
+    }
+    if config.lost.is_some() {
+        return Ok(());
+    }
+    let green = state.tills.iter().enumerate().filter(|(by, till)| *by < 2 && till.at == At::Green);
+    let green = green.map(|(by, till)| &state.intents[by][usize::from(till.cur)]);
+    let green: i16 = green.filter(|i| usize::from(i.band) == band).map(|i| i16::from(i.price)).sum();
+    // goods, what is on the chip and what is still owed: money in, and what staff gave by themselves
+    let had = sums.served + green + (credits_chip - spent_chip) + cash + (owed - given) + sums.not_on_chip;
+    let gave = sums.paid + sums.loss + booked;
+    if had != gave { Err(format!("the guest has had {had} for {gave}")) } else { Ok(()) }
+}
+
+fn sums(state: &State, config: &Config, hub: &Hub<'_>, band: usize, base: u8, credit: u8) -> Result<Sums, String> {
+    let mut sums = Sums { paid: i16::from(config.first_credit), ..Sums::default() };
+    for (b, k, intent) in state.made().filter(|(.., intent)| usize::from(intent.band) == band) {
+        let (price, status) = (i16::from(intent.price), state.books[b].status[k]);
+        if intent.served && matches!(intent.kind, Kind::Sale | Kind::Refund) {
+            sums.served += price;
+        }
+        if config.lost == Some(b) {
+            let mut record = base;
+            while record != GENESIS {
+                if record == intent.own && status != Status::Void {
+                    sums.lost_spent += price;
+                }
+                record = state.link(record);
+            }
+            continue;
+        }
+        if intent.kind == Kind::TopUp && !matches!(status, Status::Void | Status::Draft | Status::Forgotten) {
+            sums.paid += 2;
+            if !state.includes(credit, intent.new_c) {
+                sums.not_on_chip += 2;
+            }
+        }
+        if matches!(intent.kind, Kind::Sale | Kind::Refund) {
+            match hub.verdict(b, k) {
+                Verdict::Committed => {
+                    sums.spent += price;
+                    if !intent.served && state.tills[b].at != At::Green {
+                        return Err("charged, not served, not booked: a commit without its green light".into());
+                    }
+                }
+                Verdict::Applied if hub.is_counted_before(b, k) => {}
+                Verdict::Applied => {
+                    sums.spent += price;
+                    sums.unserved += if state.books[b].handed[k] { 0 } else { price };
+                }
+                Verdict::Void | Verdict::NotApplied if state.books[b].handed[k] => sums.loss += price,
+                Verdict::Void | Verdict::NotApplied if intent.served => {
+                    return Err("served without being paid, and nobody said so".into());
+                }
+                Verdict::Void | Verdict::NotApplied | Verdict::Unknown => {}
+                Verdict::Doubt => sums.doubt += price,
+            }
+        }
+    }
+    Ok(sums)
+}
+
+/// "Overspending is bounded and named"; on an authenticated chip there is none.
+fn attacked(config: &Config, hub: &Hub<'_>, sums: &Sums, spent_chip: i16) -> Result<(), String> {
+    let over = sums.served - sums.paid;
+    let bound = if config.stolen { sums.paid } else { 2 * sums.paid - sums.paid };
+    if over > bound {
+        return Err(format!("overspend of {over}, above the bound of {bound}"));
+    }
+    if over > 0 && config.chip == Chip::Aes {
+        return Err(format!("overspend of {over} on an authenticated chip"));
+    }
+    if config.attacker && sums.spent > spent_chip && !hub.forks() {
+        return Err(format!("not found: {} in the ledger, {spent_chip} on the chip, no fork named", sums.spent));
+    }
+    Ok(())
+}
