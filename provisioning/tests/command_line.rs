@@ -151,7 +151,7 @@ fn serve_blank(listener: &UnixListener, dir: &Path) {
                 Ok(BlankStep::Wait) => continue,
                 Ok(BlankStep::Send(frame)) => frame,
                 Ok(BlankStep::Store { enrolled, bundle }) => {
-                    files::write_new(&dir.join("enrolment.cbor"), &enrolled.to_bytes()).unwrap();
+                    files::write_new(&dir.join("enrolment.cbor"), &enrolled.to_file()).unwrap();
                     files::write_new(&dir.join("bundle.fbun"), &bundle).unwrap();
                     blank.stored(&key).unwrap()
                 }
@@ -218,7 +218,7 @@ fn a_box_is_enrolled_over_a_socket_and_its_folder_is_found_good_until_something_
     let dir = PathBuf::from(evening.at("box"));
     let key = SigningKey::from_bytes(&[7; 32]).verifying_key().to_bytes();
     let enrolled =
-        sync::enrolment::Enrolled::from_bytes(&files::read(&dir.join("enrolment.cbor")).unwrap(), &key).unwrap();
+        sync::enrolment::Enrolled::from_file(&files::read(&dir.join("enrolment.cbor")).unwrap(), &key).unwrap();
     assert_eq!(enrolled.config.hubs, ["127.0.0.1:4433"], "the hub enrolled here");
     assert_eq!(enrolled.config.roles, Roles::BAR.and(Roles::TOP_UP));
     let check = |exit| json(&["box", "check", "--dir", path(&dir)], exit);

@@ -25,6 +25,7 @@ pub mod net;
 pub mod overview;
 pub mod pretix;
 pub mod run;
+pub mod stock;
 pub mod store;
 pub mod ticket_keys;
 pub mod tickets;

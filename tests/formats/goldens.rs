@@ -166,5 +166,7 @@ fn an_enrolment_is_still_written_byte_for_byte() {
     said.push(EnrolFrame::Refusal(sync::enrolment::Refusal { text: "no".into() }));
     let bytes: Vec<u8> = said.iter().flat_map(|frame| frame.encode().unwrap()).collect();
     golden("enrolment.hex", &bytes);
-    golden("enrolled.hex", &stored.unwrap().to_bytes());
+    let stored = stored.unwrap();
+    golden("enrolled.hex", &stored.to_bytes());
+    golden("enrolled_file.hex", &stored.to_file());
 }

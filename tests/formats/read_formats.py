@@ -19,7 +19,7 @@ import journal
 import ticket
 import wire
 import zstd
-from crypto import aes_cmac, blake3, ed25519_public
+from crypto import aes_cmac, blake3, blake3_derive_key, ed25519_public
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -567,6 +567,10 @@ def an_enrolment_reads_and_every_signature_in_it_holds():
     enrolled = basics.cbor(golden("enrolled.hex"), "version founding epoch chain further config")
     same(enrolled, version=1, founding=begin["founding"], epoch=0, chain=body["chain"], further=body["further"])
     assert basics.record(enrolled["config"], names) == config
+    file = golden("enrolled_file.hex")
+    body, mark, checksum = file[:-9], file[-9], file[-8:]
+    assert body == golden("enrolled.hex") and mark == 0xFF
+    assert checksum == blake3_derive_key("festival 2026-11 enrolment file", body)[:8]
 
 
 # --- the document itself ---------------------------------------------------------------------------------------------

@@ -187,8 +187,10 @@ mod tests {
     ];
 
     fn looks_like_a_key(word: &str) -> bool {
-        let prefixes =
-            ["console-", "wallet-", "gate-", "till-", "top_up-", "status-", "demo-", "age-", "staff-", "shift-"];
+        let prefixes = [
+            "console-", "wallet-", "gate-", "till-", "top_up-", "status-", "demo-", "age-", "staff-", "shift-",
+            "stock-",
+        ];
         prefixes.iter().any(|prefix| word.starts_with(prefix)) && !word.ends_with("-bar")
     }
 

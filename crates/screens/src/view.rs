@@ -15,6 +15,7 @@ mod hub;
 mod outcome;
 mod shop;
 mod staff;
+mod stock;
 mod zones;
 
 pub use demo::{
@@ -27,6 +28,7 @@ pub use hub::{Conflict, ConflictKind, ConflictPlace, HubBox, HubView, Totals};
 pub use outcome::{Args, GateVerdict, GateView, HourView, Pairing, Phase, TapResult, TillView, TopUpView};
 pub use shop::{Corrigible, Movement, ParkedView, ReasonView, ScannedVoucher, ShiftView, ShopView};
 pub use staff::{OperatorView, StaffRole, StaffView};
+pub use stock::{StockBox, StockView};
 pub use zones::{GatePlaces, GateZone, OverrideView, Ways, ZoneView};
 
 /// Everything that one box's pages show.
@@ -212,6 +214,10 @@ pub struct ProductView {
     pub category: String,
     /// Cannot be sold at present.
     pub sold_out: bool,
+    /// What is left here of what was last counted; `None` where nobody counted. It never stops a sale.
+    pub left: Option<i64>,
+    /// It runs out.
+    pub low: bool,
 }
 
 /// The basket being paid.

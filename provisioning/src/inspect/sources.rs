@@ -130,7 +130,7 @@ impl Sources {
             self.chains.push(chain);
             return Ok(());
         }
-        let enrolled: Enrolled = from_canonical_cbor(&bytes)
+        let enrolled: Enrolled = from_canonical_cbor(Enrolled::in_file(&bytes).unwrap_or(&bytes))
             .map_err(|_| Failure::damaged(path, "neither a certificate chain nor an enrolled box's identity"))?;
         let founding = enrolled.founding().map_err(|error| Failure::damaged(path, error))?;
         self.belongs(founding, path)?;

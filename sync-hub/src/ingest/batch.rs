@@ -9,11 +9,12 @@ use domain::{
     journal::{BlockedKind, Detail, Effect, Entry, Kind, Subject, closes_journal},
     ledger::{Standing, closes},
     money::Currency,
+    stock::pieces_sold,
 };
 
 use super::journals::{Journal, Journals, ReadBody, countersigned_subject, journal_subject};
 use crate::{
-    store::{PassageSums, Passages, Place, Store, StoreError, StoredWallet},
+    store::{PassageSums, Passages, Place, ProductSales, Store, StoreError, StoredWallet},
     zones,
 };
 
@@ -114,6 +115,7 @@ impl Cache {
 pub(crate) struct Batch {
     cache: Cache,
     passages: BTreeMap<(u16, DeviceId, u32), PassageSums>,
+    sold: ProductSales,
     touched: HashMap<[u8; 16], Touched>,
     runs: BTreeSet<(u32, u32)>,
     entries: usize,
@@ -337,6 +339,12 @@ impl Batch {
             },
             None => None,
         };
+        if counts && entry.kind == Kind::SALE {
+            for (product, pieces) in pieces_sold(entry, intent.as_ref()) {
+                let sum = self.sold.entry((journal.id, product)).or_default();
+                *sum = sum.saturating_add(pieces);
+            }
+        }
         let stored = self.wallet(wallet, place, from.store)?;
         if counts {
             stored.accounts.add_closing(entry, intent.as_ref());
@@ -384,6 +392,7 @@ impl Batch {
                 self.cache.0.insert(WalletId(subject), wallet);
             }
         }
+        store.add_product_sales(&std::mem::take(&mut self.sold))?;
         let counted = std::mem::take(&mut self.passages);
         if !counted.is_empty() {
             dirty.zones = true;
@@ -404,7 +413,12 @@ impl Batch {
 }
 
 /// The intent or hold at this place of the line that the entry stands on.
-fn intent_on_disk(at: EntryRef, place: Place, journal: &Journal, store: &Store) -> Result<Option<Entry>, StoreError> {
+pub(super) fn intent_on_disk(
+    at: EntryRef,
+    place: Place,
+    journal: &Journal,
+    store: &Store,
+) -> Result<Option<Entry>, StoreError> {
     if at.epoch != journal.epoch {
         return Ok(None);
     }

@@ -182,6 +182,8 @@ pub fn router(app: App) -> Router {
         .route("/api/documents/{document}", get(documents::show))
         .route("/api/documents/edit", post(documents::edit))
         .route("/api/documents/settle", post(documents::settle))
+        .route("/api/stock", get(documents::stock))
+        .route("/api/stock/count", post(documents::count_stock))
         .route("/api/managers/revoke", post(documents::revoke_manager))
         .route("/api/pretix/import", post(acts::import_pretix).layer(DefaultBodyLimit::max(IMPORT_MAX)))
         .route_layer(middleware::from_fn_with_state(app.clone(), login::guard));
