@@ -12,7 +12,7 @@ use sync::{Limits, Segment, SegmentError};
 use super::{Fact, Report, Sheet, Sources, Unreadable, behind, hex_fact, trust};
 
 /// Names of kinds, as docs/formats.md has them.
-const KINDS: [(Kind, &str, &str); 39] = [
+const KINDS: [(Kind, &str, &str); 40] = [
     (Kind::GENESIS, "ouverture du journal", "genesis"),
     (Kind::ADMISSION, "entrée", "admission"),
     (Kind::PAIRING, "appairage", "pairing"),
@@ -52,6 +52,7 @@ const KINDS: [(Kind, &str, &str); 39] = [
     (Kind::ONLINE_CREDIT, "crédit en ligne", "online credit"),
     (Kind::ONLINE_TOP_UP, "recharge en ligne", "online top-up"),
     (Kind::WRITTEN_OFF, "passée en perte", "written off"),
+    (Kind::RULING, "arbitrage", "ruling"),
 ];
 
 /// Looks into a segment.

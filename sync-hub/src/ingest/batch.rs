@@ -12,7 +12,7 @@ use domain::{
     stock::pieces_sold,
 };
 
-use super::journals::{Journal, Journals, ReadBody, countersigned_subject, journal_subject};
+use super::journals::{Journal, Journals, ReadBody, countersigned_subject, journal_subject, rulings_subject};
 use crate::{
     store::{PassageSums, Passages, Place, ProductSales, Store, StoreError, StoredWallet},
     zones,
@@ -171,6 +171,10 @@ pub(crate) fn about(entry: &Entry) -> About {
         (_, Kind::PAIRING) if !entry.other.is_none() => About::Pairing(subject.wallet(), entry.other.ticket()),
         (_, Kind::COUNTERSIGNATURE) => About::Countersigned(subject.device()),
         (_, Kind::BLOCK | Kind::UNBLOCK | Kind::REVOCATION) => blocked(entry),
+        (Effect::None, Kind::RULING) => match Detail::of(entry) {
+            Ok(Detail::Ruling(ruling)) if ruling.what == BlockedKind::Wallet => About::Wallet(subject.wallet()),
+            Ok(_) | Err(_) => About::Nothing,
+        },
         (Effect::In | Effect::Out, _) | (Effect::None, Kind::ADMISSION | Kind::EXIT) => About::Ticket(subject.ticket()),
         (Effect::Transfer, _) => About::Wallets(subject.wallet(), entry.other.wallet()),
         (
@@ -248,6 +252,9 @@ impl Batch {
         if matches!(standing, Standing::InForce | Standing::Disputed) {
             if let Some((gate, sums)) = zones::counted(entry, journal.device, journal.epoch, place.seq) {
                 self.passages.entry(gate).or_default().add(&sums);
+            }
+            if entry.kind == Kind::RULING {
+                self.touch(rulings_subject(), place);
             }
             if zones::is_override(entry) {
                 self.touch(zones::overrides_subject(), place);
