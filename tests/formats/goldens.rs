@@ -100,6 +100,9 @@ fn a_fork_proof_is_still_written_byte_for_byte() {
     };
     assert!(proof.verify(&founding()).is_ok());
     golden("fork_proof.hex", &proof.to_bytes());
+    let file = domain::ledger::EvidenceFile { founding: founding(), proof };
+    assert!(domain::ledger::EvidenceFile::from_bytes(&file.to_bytes()).unwrap().verify().is_ok());
+    golden("fork_evidence.hex", &file.to_bytes());
 }
 
 #[test]

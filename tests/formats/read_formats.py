@@ -361,6 +361,22 @@ def a_fork_proof_shows_two_histories_of_one_box():
     assert proof["a"][0] == [golden_journal()[2][1]]
 
 
+@check
+def a_fork_proof_s_file_is_believed_with_nothing_but_itself():
+    def believed(data):
+        basics.need(data[:5] == b"FPRF\1", "magic")
+        length = struct.unpack("<I", data[5:9])[0]
+        founding, proof = data[9 : 9 + length], data[9 + length :]
+        return basics.founding(founding), journal.fork_proof(proof, basics.founding(founding))
+
+    data = golden("fork_evidence.hex")
+    found, proof = believed(data)
+    assert found == FOUND and proof["device"] == DEVICE
+    for at in range(0, len(data), 7):
+        changed = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+        assert refuses(believed, changed), at
+
+
 # --- 6 Bundle --------------------------------------------------------------------------------------------------------
 
 

@@ -172,6 +172,12 @@ fn genesis_sheet(genesis: &Genesis) -> Sheet {
     sheet
 }
 
+/// What an entry is, in French and English.
+pub fn kind_of(entry: &Entry) -> (&'static str, &'static str) {
+    let known = KINDS.iter().find(|(kind, _, _)| *kind == entry.kind);
+    known.map_or(("écriture inconnue", "unknown entry"), |(_, fr, en)| (fr, en))
+}
+
 /// Facts of an entry.
 pub(super) fn entry_sheet(entry: &Entry) -> Sheet {
     let mut sheet = Sheet::default();

@@ -72,6 +72,12 @@ impl Sources {
         }
     }
 
+    /// A founding record alone: all that somebody from outside has.
+    pub fn add_founding(&mut self, path: &Path) -> Result<(), Failure> {
+        let founding = Founding::from_bytes(&files::read(path)?);
+        self.belongs(founding.map_err(|error| Failure::damaged(path, error))?, path)
+    }
+
     /// The organiser's folder: founding record, band secrets, chains of every hub and box enrolled.
     pub fn add_festival(&mut self, dir: &Path) -> Result<(), Failure> {
         let festival = Festival::open(dir)?;
