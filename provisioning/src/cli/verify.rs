@@ -107,7 +107,8 @@ fn branch(branch: &ForkBranch, lang: Lang) -> (String, Value) {
     let count = branch.bodies.len();
     let first = branch.bodies.first().and_then(|body| Entry::from_bytes(&body.0).ok());
     let Some(entry) = first else {
-        let text = lang.pick("une écriture que ce logiciel ne sait pas lire", "an entry that this software cannot read");
+        let text =
+            lang.pick("une écriture que ce logiciel ne sait pas lire", "an entry that this software cannot read");
         return (text.into(), json!({ "entries": count }));
     };
     let (fr, en) = kind_of(&entry);

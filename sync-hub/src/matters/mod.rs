@@ -207,7 +207,15 @@ impl Hub {
         let is_ticket = match conflict.matter() {
             MatterKind::DoubleAdmission => true,
             MatterKind::Overspend | MatterKind::ChipFork | MatterKind::Loss | MatterKind::LateSpend => false,
-            _ => self.store.sums(WalletId(subject))?.is_none() && self.store.knows_ticket(TicketUid(subject))?,
+            MatterKind::Fork
+            | MatterKind::RevokedEntries
+            | MatterKind::Gap
+            | MatterKind::ForbiddenEntry
+            | MatterKind::FrozenSubject
+            | MatterKind::InDoubt
+            | MatterKind::Pending => {
+                self.store.sums(WalletId(subject))?.is_none() && self.store.knows_ticket(TicketUid(subject))?
+            }
         };
         let what = if is_ticket { BlockedKind::Ticket } else { BlockedKind::Wallet };
         Ok(Some(MatterId { kind: conflict.matter(), what, subject: Subject(subject), about: None }))

@@ -25,9 +25,9 @@ use domain::{
 use screens::view::{MatterPage, MatterView};
 use serde::{Deserialize, Serialize};
 
-use super::{ApiError, App, answer::Body};
+use super::{ApiError, App, answer::Body, bands::acted};
 use crate::{
-    hub::{Hub, HubError},
+    hub::Hub,
     matters::{self, Asked, Evidence, Filter},
     writer::Event,
 };
@@ -60,7 +60,7 @@ pub(super) async fn list(State(app): State<App>, Query(wanted): Query<Wanted>) -
         return Err(ApiError::bad_request("the place is too long"));
     }
     let filter = Filter { open, kind, place: wanted.place, page: wanted.page };
-    Ok(Json(app.act(move |hub| hub.matters(&filter)).await?))
+    acted(&app, move |hub| hub.matters(&filter)).await
 }
 
 fn named(id: &str) -> Result<MatterId, ApiError> {
@@ -111,12 +111,12 @@ pub(super) async fn resolve(
     };
     let Resolve { by, reason, head, accept_risk, .. } = body;
     let asked = Asked { action, by, reason, amount, head, accept_risk };
-    let done = app.act(move |hub| {
+    let done = acted(&app, move |hub| {
         let done = hub.resolve(&id, &asked)?;
         let bundle = if done.bundle { Some(hub.current_bundle()?.number) } else { None };
-        Ok::<_, HubError>((done, bundle))
+        Ok((done, bundle))
     });
-    let (done, bundle) = done.await?;
+    let Json((done, bundle)) = done.await?;
     if let Some(number) = bundle {
         app.inner.writer.tell(Event::Bundle(number));
     }

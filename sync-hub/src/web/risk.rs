@@ -9,12 +9,12 @@ use domain::{journal::BandProfile, ledger::RiskPlan, money::Cents};
 use screens::view::{PlanView, RiskView};
 use serde::Deserialize;
 
-use super::{ApiError, App};
+use super::{ApiError, App, bands::acted};
 use crate::hub::Hub;
 
 /// `GET /api/risk`.
 pub(super) async fn now(State(app): State<App>) -> Result<Json<RiskView>, ApiError> {
-    Ok(Json(app.act(Hub::at_risk).await?))
+    acted(&app, Hub::at_risk).await
 }
 
 #[derive(Debug, Deserialize)]
