@@ -236,7 +236,19 @@ impl Bench {
     }
 
     fn of(body: BundleBody, roles: Roles, with: &[(BlobRef, Vec<u8>)]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap(), body, roles, with)
+    }
+
+    /// The same bar and desk after its power was cut; without its staff list.
+    pub(crate) fn restarted(self) -> Self {
+        let Self { station, reader, dir } = self;
+        drop((station, reader));
+        let bench = Self::in_folder(dir, body(), Roles::BAR.and(Roles::TOP_UP), &[]);
+        bench.station.load_attempts().unwrap();
+        bench
+    }
+
+    fn in_folder(dir: tempfile::TempDir, body: BundleBody, roles: Roles, with: &[(BlobRef, Vec<u8>)]) -> Self {
         let device_chain = chain(KeyPurpose::Device, BOX, roles).to_bytes();
         let config = BoxConfig {
             version: 1,
@@ -354,6 +366,23 @@ impl Bench {
         let ticket =
             OwnTicket { ticket_id: [number; 12], category, zones: 1, valid_from: 0, valid_until: 0, holder_check: 0 };
         ticket.sign(&founding().festival(), &key(TICKET))
+    }
+
+    /// Puts money on a band.
+    pub(crate) fn top_up(&self, band: &Band, amount: u32) {
+        let order = crate::tap_desk::TopUpOrder {
+            amount: cents(amount),
+            fee: Cents::ZERO,
+            means: domain::journal::Means::Cash,
+        };
+        assert_eq!(self.tap(Purpose::TopUp(order), band).0, Some(Signal::Ok));
+    }
+
+    /// Sells so many pieces of a product.
+    pub(crate) fn sell(&self, band: &Band, product: u32, quantity: u32) {
+        let lines = vec![domain::till::BasketLine { product, quantity, free: false }];
+        let priced = self.priced(&Basket { lines, ..Basket::default() });
+        assert_eq!(self.tap(Purpose::Sale(priced), band).0, Some(Signal::Ok));
     }
 
     /// A basket at the prices in force.

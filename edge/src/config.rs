@@ -67,7 +67,7 @@ impl Enrolled {
                 });
             }
         };
-        let stored = enrolment::Enrolled::from_bytes(&bytes, &public).with_context(|| path.display().to_string())?;
+        let stored = enrolment::Enrolled::from_file(&bytes, &public).with_context(|| path.display().to_string())?;
         let founding = stored.founding()?;
         let certificate = stored.check(&public)?;
         let further: Vec<Vec<u8>> = stored.further.iter().map(|chain| chain.to_vec()).collect();
@@ -196,14 +196,14 @@ pub fn store_enrolment(dir: &Path, enrolled: &enrolment::Enrolled, bundle: &[u8]
         Blobs::beside(&dir.join(crate::run::STORE)).put(&blob, bytes).context(what)?;
     }
     write_durably(&dir.join(FIRST_BUNDLE), package.bundle)?;
-    write_durably(&dir.join(ENROLMENT), &enrolled.to_bytes())
+    write_durably(&dir.join(ENROLMENT), &enrolled.to_file())
 }
 
 /// The festival this box belongs to and the epoch it was enrolled for, if it is enrolled.
 pub fn enrolled_in(dir: &Path, key: &SigningKey) -> Result<Option<(FestivalId, u32)>> {
     match fs::read(dir.join(ENROLMENT)) {
         Ok(bytes) => {
-            let stored = enrolment::Enrolled::from_bytes(&bytes, &key.verifying_key().to_bytes())?;
+            let stored = enrolment::Enrolled::from_file(&bytes, &key.verifying_key().to_bytes())?;
             Ok(Some((stored.festival()?, stored.epoch)))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -34,6 +34,7 @@ mod share;
 mod shift;
 mod staff_session;
 mod station;
+mod stock;
 mod tap_desk;
 mod tapping;
 mod training;

@@ -147,6 +147,9 @@ pub(crate) fn open(dir: &Path) -> Result<Station> {
     if report.degraded.is_none() {
         open_enrolled_epoch(&station)?;
     }
+    if let Err(error) = station.load_attempts() {
+        tracing::warn!(%error, "wrong PINs of before the start are forgotten");
+    }
     match station.load_documents() {
         Err(error) if station.store.degraded().is_some() => {
             tracing::warn!(error = %error, "the documents cannot be read from a damaged store");

@@ -110,10 +110,15 @@ impl Station {
         if let Some(member) =
             member.filter(|member| member.pin.as_deref().is_some_and(|hash| documents::verify_pin(pin, hash)))
         {
-            attempts().was_right(number);
+            if attempts().in_a_row(number) > 0 {
+                attempts().was_right(number);
+                self.keep_attempts(number, 0);
+            }
             return Ok(Operator::from(member));
         }
         let wait_ms = attempts().was_wrong(number, now_ms);
+        let in_a_row = attempts().in_a_row(number);
+        self.keep_attempts(number, in_a_row);
         if wait_ms > 0 {
             tracing::warn!(number, "too many wrong PINs in a row");
             if let Err(code) = self.staff_entry(number, StaffChange::WrongPins) {
@@ -121,6 +126,20 @@ impl Station {
             }
         }
         Err(StaffRefusal::WrongPin)
+    }
+
+    fn keep_attempts(&self, number: u32, in_a_row: u32) {
+        if let Err(error) = self.store.keep_pin_attempts(number, in_a_row) {
+            tracing::warn!(%error, "wrong PINs in a row are not kept over a restart");
+        }
+    }
+
+    /// Remembers wrong PINs from before the start.
+    pub(crate) fn load_attempts(&self) -> Result<(), box_store::StoreError> {
+        let kept = self.store.pin_attempts()?;
+        let restored = PinAttempts::restored(kept, self.up_ms());
+        *self.staff.attempts.lock().unwrap_or_else(PoisonError::into_inner) = restored;
+        Ok(())
     }
 
     /// A supervisor's word for an exception, by number and PIN; the session at the box stays as it is. Blocks while
@@ -241,6 +260,24 @@ mod tests {
         let last = bench.entries(Kind::STAFF_SESSION).pop().unwrap();
         assert_eq!(Detail::of(&last), Ok(Detail::Staff(StaffChange::WrongPins)));
         assert!(bench.station.person(SUPERVISOR.0, SUPERVISOR.1).is_ok(), "a colleague does not wait");
+    }
+
+    #[test]
+    fn the_wait_after_wrong_pins_outlives_a_restart() {
+        let bench = Bench::with_staff();
+        for _ in 0..5 {
+            assert_eq!(bench.station.person(WAITER.0, "0000"), Err(StaffRefusal::WrongPin));
+        }
+        for _ in 0..3 {
+            assert_eq!(bench.station.person(SUPERVISOR.0, "0000"), Err(StaffRefusal::WrongPin));
+        }
+        assert!(bench.station.person(SUPERVISOR.0, SUPERVISOR.1).is_ok());
+        let bench = bench.restarted();
+        bench.take_on_staff();
+        let refusal = bench.station.person(WAITER.0, WAITER.1).unwrap_err();
+        assert!(matches!(refusal, StaffRefusal::Wait(ms) if ms > 20_000), "{refusal}");
+        assert_eq!(bench.station.store.pin_attempts().unwrap(), [(WAITER.0, 5)], "the supervisor's slate is clean");
+        assert!(bench.station.person(SUPERVISOR.0, SUPERVISOR.1).is_ok());
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! What the box's screens show, gathered from store, desk and link.
-use std::{sync::PoisonError, time::Instant};
+use std::{collections::BTreeMap, sync::PoisonError, time::Instant};
 
 use domain::{
     access::Ways, catalogue::Product, id::EntryRef, money::Cents, till::PriceList, time::TimeSource, trust::Roles,
@@ -36,6 +36,7 @@ struct FromStore {
     closed: bool,
     quota_used: i64,
     undo_cents: Option<i64>,
+    sold: BTreeMap<u32, u64>,
 }
 
 /// The whole view. Reads the store: a few milliseconds at most, on a thread that may block.
@@ -117,7 +118,15 @@ pub(crate) fn of(station: &Station) -> BoxView {
         till: roles.has(Roles::BAR).then(|| {
             let mine = progress.screen == Screen::Till;
             TillView {
-                products: rules.catalogue.products.iter().map(|product| product_view(product, &list)).collect(),
+                products: rules
+                    .catalogue
+                    .products
+                    .iter()
+                    .map(|product| {
+                        let (left, low) = station.left_of(product, &stored.sold);
+                        ProductView { left, low, ..product_view(product, &list) }
+                    })
+                    .collect(),
                 cup_deposit_cents: body.policy.cup_deposit.as_i64(),
                 basket: waiting.as_ref().and_then(basket),
                 phase: if mine { progress.phase } else { Phase::Idle },
@@ -193,6 +202,7 @@ fn from_store(
         closed: view.is_closed(),
         quota_used: 0,
         undo_cents: None,
+        sold: view.pieces_sold(),
     }
 }
 
@@ -285,6 +295,8 @@ fn product_view(product: &Product, list: &PriceList<'_>) -> ProductView {
         deposit_cents: if product.in_cup { cup_deposit.as_i64() } else { 0 },
         category: product.group.clone(),
         sold_out: product.sold_out,
+        left: None,
+        low: false,
     }
 }
 

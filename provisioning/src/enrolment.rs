@@ -255,6 +255,7 @@ fn misunderstood(error: EnrolError) -> Failure {
         | EnrolError::Key
         | EnrolError::BoxNumber(_)
         | EnrolError::Roles
+        | EnrolError::Damaged
         | EnrolError::Signature(_)
         | EnrolError::Bundle) => Failure::Protocol(other.to_string()),
     }

@@ -20,7 +20,7 @@ use crate::{Failure, Festival, Lang, files, random, tls};
 pub const FIRST_FESTIVAL: &str = include_str!("../seed/festival.toml");
 
 /// What the hub writes in its own journal.
-const KINDS: [Kind; 22] = [
+const KINDS: [Kind; 23] = [
     Kind::GENESIS,
     Kind::CORRECTION_PLUS,
     Kind::CORRECTION_MINUS,
@@ -42,6 +42,7 @@ const KINDS: [Kind; 22] = [
     Kind::ONLINE_CREDIT,
     Kind::ONLINE_TOP_UP,
     Kind::WRITTEN_OFF,
+    Kind::RULING,
     Kind::TOP_UP,
 ];
 

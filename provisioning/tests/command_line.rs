@@ -151,7 +151,7 @@ fn serve_blank(listener: &UnixListener, dir: &Path) {
                 Ok(BlankStep::Wait) => continue,
                 Ok(BlankStep::Send(frame)) => frame,
                 Ok(BlankStep::Store { enrolled, bundle }) => {
-                    files::write_new(&dir.join("enrolment.cbor"), &enrolled.to_bytes()).unwrap();
+                    files::write_new(&dir.join("enrolment.cbor"), &enrolled.to_file()).unwrap();
                     files::write_new(&dir.join("bundle.fbun"), &bundle).unwrap();
                     blank.stored(&key).unwrap()
                 }
@@ -218,7 +218,7 @@ fn a_box_is_enrolled_over_a_socket_and_its_folder_is_found_good_until_something_
     let dir = PathBuf::from(evening.at("box"));
     let key = SigningKey::from_bytes(&[7; 32]).verifying_key().to_bytes();
     let enrolled =
-        sync::enrolment::Enrolled::from_bytes(&files::read(&dir.join("enrolment.cbor")).unwrap(), &key).unwrap();
+        sync::enrolment::Enrolled::from_file(&files::read(&dir.join("enrolment.cbor")).unwrap(), &key).unwrap();
     assert_eq!(enrolled.config.hubs, ["127.0.0.1:4433"], "the hub enrolled here");
     assert_eq!(enrolled.config.roles, Roles::BAR.and(Roles::TOP_UP));
     let check = |exit| json(&["box", "check", "--dir", path(&dir)], exit);
@@ -426,4 +426,50 @@ fn a_file_is_inspected_for_what_it_is_and_a_bad_one_says_where() {
             }
         }
     }
+}
+
+#[test]
+fn a_third_party_verifies_a_fork_proof_with_the_file_alone() {
+    let golden = include_str!("../../tests/formats/golden/fork_evidence.hex");
+    let bytes = domain::wire::unhex(&golden.split_whitespace().collect::<String>()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("fork.fprf");
+    std::fs::write(&file, &bytes).unwrap();
+    let said = json(&["verify", path(&file)], 0);
+    assert_eq!((&said["proven"], &said["epoch"], &said["seq"]), (&true.into(), &1.into(), &2.into()));
+    let id = said["festival"].as_str().unwrap().to_owned();
+    json(&["verify", path(&file), "--festival-id", &id], 0);
+    for lang in ["fr", "en"] {
+        let output = provision(&["--lang", lang, "verify", path(&file)]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        let words = if lang == "fr" { "Prouvé" } else { "Proven" };
+        assert!(text.starts_with(words) && text.contains("Bar 3") && text.contains(&id), "{text}");
+    }
+    // another festival than the one that somebody knows, a file that was changed anywhere, one that is cut
+    assert_ne!(provision(&["verify", path(&file), "--festival-id", &"0".repeat(32)]).status.code(), Some(0));
+    for at in (0..bytes.len()).step_by(11).chain([bytes.len() - 1]) {
+        let mut changed = bytes.clone();
+        changed[at] ^= 4;
+        std::fs::write(&file, &changed).unwrap();
+        let output = provision(&["verify", path(&file), "--festival-id", &id]);
+        assert_ne!(output.status.code(), Some(0), "byte {at}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+    std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
+    assert_ne!(provision(&["verify", path(&file)]).status.code(), Some(0));
+}
+
+#[test]
+fn a_stretch_of_a_journal_is_verified_with_the_founding_record_and_not_without() {
+    let golden = |text: &str| domain::wire::unhex(&text.split_whitespace().collect::<String>()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (segment, founding) = (folder.path().join("journal.seg"), folder.path().join("founding.cbor"));
+    let mut bytes = golden(include_str!("../../tests/formats/golden/journal_segment.hex"));
+    std::fs::write(&segment, &bytes).unwrap();
+    std::fs::write(&founding, golden(include_str!("../../tests/formats/golden/founding.hex"))).unwrap();
+    json(&["verify", path(&segment), "--founding", path(&founding)], 0);
+    assert_eq!(provision(&["verify", path(&segment)]).status.code(), Some(1));
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&segment, &bytes).unwrap();
+    assert_ne!(provision(&["verify", path(&segment), "--founding", path(&founding)]).status.code(), Some(0));
 }

@@ -352,6 +352,8 @@ impl FestivalConfig {
             in_cup: product.in_cup,
             sold_out: false,
             counted: None,
+            counts: std::collections::BTreeMap::new(),
+            low: 0,
             min_age: config.min_age,
         };
         Ok(self.product.iter().zip(self.products()?).map(product).collect())

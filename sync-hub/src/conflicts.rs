@@ -3,6 +3,7 @@
 //! Not here: how conflicts are found (`domain::ledger`, `fold`).
 use domain::{
     id::{BoxNumber, EntryRef},
+    journal::MatterKind,
     ledger::{Conflict, ConflictKind, ConflictPlace, ConflictSubject},
     wire::hex,
 };
@@ -71,6 +72,26 @@ impl KeptConflict {
     /// One place that has no entry of money or passage behind it.
     pub fn at(kind: view::ConflictKind, subject: String, at: EntryRef, box_number: BoxNumber, unix_ms: u64) -> Self {
         Self { kind, subject, places: vec![(at.to_string(), box_number.0, unix_ms)], amount: None }
+    }
+
+    /// What it is, as a matter.
+    pub(crate) fn matter(&self) -> MatterKind {
+        crate::matters::matter_of(self.kind)
+    }
+
+    /// Whom it concerns.
+    pub(crate) fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// Entry, box number and time of each place.
+    pub(crate) fn places(&self) -> &[(String, u16, u64)] {
+        &self.places
+    }
+
+    /// How much money.
+    pub(crate) fn amount(&self) -> Option<i64> {
+        self.amount
     }
 
     /// As the console shows it.

@@ -58,6 +58,7 @@ fn what(entry: &Entry) -> &'static str {
         Kind::ONLINE_CREDIT => "signed",
         Kind::ONLINE_TOP_UP => "online_top_up",
         Kind::WRITTEN_OFF => "written_off",
+        Kind::RULING => "ruling",
         _ => "other",
     }
 }

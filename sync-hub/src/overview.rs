@@ -7,6 +7,7 @@ use domain::{
     bundle::Category,
     id::{BoxNumber, DeviceId},
     ledger::{Reason, Standing, closes, differs, opens},
+    money::Cents,
     trust::Roles,
 };
 use screens::view::{self, ConflictKind, HubBox, HubView};
@@ -15,6 +16,7 @@ use crate::{
     conflicts::{KeptConflict, read},
     hub::{Hub, HubError},
     ingest::journals::{Journal, ReadBody},
+    risk,
     store::{Place, Reading, StoreError},
     totals::Books,
 };
@@ -28,6 +30,8 @@ pub struct Overview {
     view: HubView,
     names: BTreeMap<BoxNumber, String>,
     conflicts: Vec<KeptConflict>,
+    apart: Vec<view::RiskBox>,
+    limit: Cents,
 }
 
 fn roles(roles: Roles) -> Vec<view::Role> {
@@ -86,11 +90,12 @@ impl Hub {
             categories: categories.iter().map(|held| category((held.number.into(), held))).collect(),
             ..HubView::default()
         };
-        Ok(Overview { conflicts: self.journal_conflicts()?, view, names })
+        let (apart, limit) = (self.apart()?, self.policy.offline_limit);
+        Ok(Overview { conflicts: self.journal_conflicts()?, view, names, apart, limit })
     }
 
     /// Forks, gaps, entries set aside and refused segments.
-    fn journal_conflicts(&self) -> Result<Vec<KeptConflict>, HubError> {
+    pub(crate) fn journal_conflicts(&self) -> Result<Vec<KeptConflict>, HubError> {
         let mut found = Vec::new();
         let mut name = |journal: &Journal, kind, seq, at_ms| {
             let at = journal.entry_ref(seq);
@@ -197,6 +202,7 @@ impl Overview {
         let name_of = |number: BoxNumber| self.names.get(&number).cloned().unwrap_or_else(|| format!("#{}", number.0));
         self.view.conflicts = self.conflicts.iter().map(|conflict| conflict.view(name_of)).collect();
         self.view.totals = books.view();
+        self.view.risk = risk::view(self.apart, self.limit, risk::exposure(reading, self.limit)?);
         Ok(self.view)
     }
 }

@@ -80,7 +80,7 @@ impl Hub {
     }
 
     /// What the money that this wallet is owed waits for.
-    fn waits(&self, wallet: WalletId) -> Result<Option<&'static str>, HubError> {
+    pub(crate) fn waits(&self, wallet: WalletId) -> Result<Option<&'static str>, HubError> {
         let currency = self.identity.founding.currency;
         let owed = fold::what_is_owed(wallet, &self.journals, &self.store, currency, self.policy.maximum_balance)?;
         Ok(match owed.due {

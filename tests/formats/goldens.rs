@@ -100,6 +100,9 @@ fn a_fork_proof_is_still_written_byte_for_byte() {
     };
     assert!(proof.verify(&founding()).is_ok());
     golden("fork_proof.hex", &proof.to_bytes());
+    let file = domain::ledger::EvidenceFile { founding: founding(), proof };
+    assert!(domain::ledger::EvidenceFile::from_bytes(&file.to_bytes()).unwrap().verify().is_ok());
+    golden("fork_evidence.hex", &file.to_bytes());
 }
 
 #[test]
@@ -166,5 +169,7 @@ fn an_enrolment_is_still_written_byte_for_byte() {
     said.push(EnrolFrame::Refusal(sync::enrolment::Refusal { text: "no".into() }));
     let bytes: Vec<u8> = said.iter().flat_map(|frame| frame.encode().unwrap()).collect();
     golden("enrolment.hex", &bytes);
-    golden("enrolled.hex", &stored.unwrap().to_bytes());
+    let stored = stored.unwrap();
+    golden("enrolled.hex", &stored.to_bytes());
+    golden("enrolled_file.hex", &stored.to_file());
 }

@@ -19,7 +19,7 @@ import journal
 import ticket
 import wire
 import zstd
-from crypto import aes_cmac, blake3, ed25519_public
+from crypto import aes_cmac, blake3, blake3_derive_key, ed25519_public
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -361,6 +361,22 @@ def a_fork_proof_shows_two_histories_of_one_box():
     assert proof["a"][0] == [golden_journal()[2][1]]
 
 
+@check
+def a_fork_proof_s_file_is_believed_with_nothing_but_itself():
+    def believed(data):
+        basics.need(data[:5] == b"FPRF\1", "magic")
+        length = struct.unpack("<I", data[5:9])[0]
+        founding, proof = data[9 : 9 + length], data[9 + length :]
+        return basics.founding(founding), journal.fork_proof(proof, basics.founding(founding))
+
+    data = golden("fork_evidence.hex")
+    found, proof = believed(data)
+    assert found == FOUND and proof["device"] == DEVICE
+    for at in range(0, len(data), 7):
+        changed = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+        assert refuses(believed, changed), at
+
+
 # --- 6 Bundle --------------------------------------------------------------------------------------------------------
 
 
@@ -567,6 +583,10 @@ def an_enrolment_reads_and_every_signature_in_it_holds():
     enrolled = basics.cbor(golden("enrolled.hex"), "version founding epoch chain further config")
     same(enrolled, version=1, founding=begin["founding"], epoch=0, chain=body["chain"], further=body["further"])
     assert basics.record(enrolled["config"], names) == config
+    file = golden("enrolled_file.hex")
+    body, mark, checksum = file[:-9], file[-9], file[-8:]
+    assert body == golden("enrolled.hex") and mark == 0xFF
+    assert checksum == blake3_derive_key("festival 2026-11 enrolment file", body)[:8]
 
 
 # --- the document itself ---------------------------------------------------------------------------------------------

@@ -592,6 +592,8 @@ pub(crate) fn edits() -> Vec<Edit> {
         in_cup: true,
         sold_out: false,
         counted: None,
+        counts: std::collections::BTreeMap::new(),
+        low: 0,
         min_age: 18,
     };
     let hub = documents::Author { device: device_id(&public(2)), epoch: 2, operator: 0, at_ms: 1_790_500_100_000 };

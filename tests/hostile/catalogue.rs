@@ -215,7 +215,7 @@ const CASES: &[Case] = &[
     ),
     (
         "files",
-        "enrolment empty, cut, overlong, random or of another box",
+        "enrolment empty, cut, overlong, random, of another box, or with one changed bit",
         "does not start, says so; nothing is changed",
         "exit code 1",
         "a_damaged_enrolment_is_named_and_left_alone",

@@ -101,6 +101,12 @@ async fn files_of_another_owner_are_named_and_left_alone() {
     bar.wait_for_link(true, SOON).await.unwrap();
 }
 
+fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
+    let mut changed = bytes.to_vec();
+    changed[at] ^= 1;
+    changed
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_enrolment_is_named_and_left_alone() {
     let world = World::of(&[BAR, GATE_A]).await.unwrap();
@@ -115,6 +121,9 @@ async fn a_damaged_enrolment_is_named_and_left_alone() {
         ("cut", good[..good.len() / 2].to_vec()),
         ("a byte too many", [good.as_slice(), &[0]].concat()),
         ("another box's", other),
+        ("one bit changed in the middle", flipped(&good, good.len() / 2)),
+        ("one bit changed in the device's name", flipped(&good, good.len() - 50)),
+        ("one bit changed in its checksum", flipped(&good, good.len() - 1)),
         ("random", random),
     ] {
         fs::write(&path, &damage).unwrap();
@@ -123,6 +132,7 @@ async fn a_damaged_enrolment_is_named_and_left_alone() {
             ended(world.technician.programs(), "edge", &["run", "--dir", bar.dir.to_str().unwrap()], None);
         assert_eq!(code, Some(1), "{name}: {said}");
         assert!(said.contains("enrolment.cbor") && !said.contains("panicked"), "{name}: {said}");
+        assert!(!name.starts_with("one bit") || said.contains("its checksum does not hold"), "{name}: {said}");
         assert_eq!(content(&bar.dir), before, "{name}");
     }
     fs::write(&path, &good).unwrap();

@@ -3,6 +3,7 @@
 //! Not here: rules (`domain`), when to sync (`sync`), devices and screens.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic"))]
 mod acts;
+mod attempts;
 mod believed;
 mod blobs;
 mod bundle;
@@ -12,6 +13,7 @@ mod database;
 mod documents;
 mod error;
 mod exchange;
+mod goods;
 mod journal;
 mod knowledge;
 mod line;

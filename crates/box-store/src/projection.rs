@@ -9,10 +9,10 @@ use domain::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::{acts, coverage, error::StoreError, journal::At, zones};
+use crate::{acts, coverage, error::StoreError, goods, journal::At, zones};
 
 /// Raised whenever folding changes; the next start folds everything again.
-pub(crate) const VERSION: u32 = 4;
+pub(crate) const VERSION: u32 = 5;
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -44,6 +44,7 @@ pub(crate) fn fold(connection: &Connection, at: At, entry: &Entry, device: Devic
     }
     fold_intent(connection, at, entry, device)?;
     acts::fold(connection, at, entry, device)?;
+    goods::fold(connection, entry, device)?;
     fold_pairing(connection, at, entry)?;
     zones::fold(connection, at, entry)?;
     fold_hour(connection, entry)
@@ -210,7 +211,8 @@ pub(crate) fn bring_up_to_date(connection: &Connection, device: DeviceId) -> Res
 pub(crate) fn rebuild(connection: &Connection, device: DeviceId) -> Result<(), StoreError> {
     connection.execute_batch(
         "DELETE FROM total; DELETE FROM touch; DELETE FROM intent; DELETE FROM unfinished; DELETE FROM hour;
-         DELETE FROM pairing; DELETE FROM passages; DELETE FROM act; DELETE FROM projection;",
+         DELETE FROM pairing; DELETE FROM passages; DELETE FROM act; DELETE FROM product_sold;
+         DELETE FROM projection;",
     )?;
     let mut statement = connection.prepare("SELECT at, body FROM entry ORDER BY at")?;
     let mut rows = statement.query([])?;

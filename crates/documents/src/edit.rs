@@ -96,6 +96,7 @@ pub fn product(product: &Product) -> Vec<Setting> {
         Setting::to(at(ProductField::InCup), product.in_cup),
         Setting::to(at(ProductField::SoldOut), product.sold_out),
         Setting::maybe(at(ProductField::Counted), product.counted),
+        Setting::maybe(at(ProductField::Low), Some(product.low).filter(|low| *low > 0)),
         Setting::to(at(ProductField::MinAge), product.min_age),
     ]
 }

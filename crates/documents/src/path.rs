@@ -1,6 +1,8 @@
 //! Where a value stands. Every field of every thing has a path of its own, all side by side at the document's root:
 //! two people who make the same thing at two places therefore edit the same fields, and no edit is lost with a map.
 //! Invariant: `Path::parse(document, text)` reads exactly what [`Path::text`] writes, and nothing else.
+use domain::{id::DeviceId, stock::Count};
+
 use crate::{
     document::Document,
     value::{Kind, Value},
@@ -48,8 +50,10 @@ fields!(
         InCup = "in_cup": Kind::Flag,
         /// Nobody sells it any more today.
         SoldOut = "sold_out": Kind::Flag,
-        /// Pieces counted.
+        /// Pieces that the whole festival began with.
         Counted = "counted": Kind::Int(0xffff_ffff),
+        /// From so many left on it runs out.
+        Low = "low": Kind::Int(0xffff_ffff),
         /// Youngest buyer in years.
         MinAge = "min_age": Kind::Int(99),
     }
@@ -126,6 +130,9 @@ fields!(
 pub enum Path {
     /// A product's field.
     Product(u32, ProductField),
+    /// What was last counted of a product at a box (`product/NUMBER/count/DEVICE`): the text `PIECES SOLD`, one value,
+    /// since its parts make sense together only (`domain::stock::Count`).
+    Count(u32, DeviceId),
     /// A happy hour's field.
     HappyHour(u32, HappyHourField),
     /// Whether a happy hour makes a product cheaper (`happy_hour/NUMBER/product/PRODUCT`).
@@ -147,6 +154,11 @@ fn number<N: std::str::FromStr + ToString>(text: &str) -> Option<N> {
     (number.to_string() == text).then_some(number)
 }
 
+/// A device's id in its one form: 32 hexadecimal digits, lower case.
+fn device_of(text: &str) -> Option<DeviceId> {
+    DeviceId::from_hex(text).filter(|device| device.to_hex() == text)
+}
+
 fn is_code(text: &str) -> bool {
     (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/')
 }
@@ -155,7 +167,9 @@ impl Path {
     /// The document that it belongs to.
     pub const fn document(&self) -> Document {
         match self {
-            Self::Product(..) | Self::HappyHour(..) | Self::HappyHourProduct(..) => Document::Catalogue,
+            Self::Product(..) | Self::Count(..) | Self::HappyHour(..) | Self::HappyHourProduct(..) => {
+                Document::Catalogue
+            }
             Self::Zone(..) | Self::Window(..) => Document::Zones,
             Self::Member(..) => Document::Staff,
             Self::Reason(..) => Document::Reasons,
@@ -166,6 +180,7 @@ impl Path {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Product(_, field) => field.kind(),
+            Self::Count(..) => Kind::Text(31),
             Self::HappyHour(_, field) => field.kind(),
             Self::HappyHourProduct(..) => Kind::Flag,
             Self::Zone(_, field) => field.kind(),
@@ -179,6 +194,7 @@ impl Path {
     pub fn admits(&self, value: &Value) -> bool {
         let is_sound = match (self, value) {
             (Self::Zone(_, ZoneField::Mode), Value::Text(mode)) => crate::reading::mode(mode).is_some(),
+            (Self::Count(..), Value::Text(count)) => Count::parse(count).is_some(),
             (Self::Window(..), Value::Text(window)) => crate::reading::window(window).is_some(),
             (Self::HappyHour(_, HappyHourField::PercentOff), Value::Int(percent)) => *percent > 0,
             (Self::Member(_, MemberField::Badge), Value::Bytes(badge)) => badge.len() == 16,
@@ -199,6 +215,7 @@ impl Path {
     pub fn text(&self) -> String {
         match self {
             Self::Product(number, field) => format!("product/{number}/{}", field.text()),
+            Self::Count(number, device) => format!("product/{number}/count/{device}"),
             Self::HappyHour(number, field) => format!("happy_hour/{number}/{}", field.text()),
             Self::HappyHourProduct(number, product) => format!("happy_hour/{number}/product/{product}"),
             Self::Zone(number, field) => format!("zone/{number}/{}", field.text()),
@@ -212,6 +229,7 @@ impl Path {
     pub fn parse(document: Document, text: &str) -> Option<Self> {
         let parts: Vec<&str> = text.splitn(5, '/').collect();
         let path = match *parts.as_slice() {
+            ["product", n, "count", device] => Self::Count(number(n)?, device_of(device)?),
             ["product", n, field] => Self::Product(number(n)?, ProductField::parse(field)?),
             ["happy_hour", n, field] => Self::HappyHour(number(n)?, HappyHourField::parse(field)?),
             ["happy_hour", n, "product", product] => Self::HappyHourProduct(number(n)?, number(product)?),
@@ -233,6 +251,8 @@ mod tests {
     fn a_path_has_one_text_and_belongs_to_one_document() {
         for path in [
             Path::Product(5, ProductField::Price),
+            Path::Product(5, ProductField::Low),
+            Path::Count(5, DeviceId([0xab; 16])),
             Path::HappyHour(1, HappyHourField::PercentOff),
             Path::HappyHourProduct(1, 5),
             Path::Zone(31, ZoneField::Mode),
@@ -249,9 +269,17 @@ mod tests {
 
     #[test]
     fn another_form_of_a_path_is_no_path() {
-        for text in
-            ["product/05/price", "product/+5/price", "product/5/colour", "product/5/price/", "product/5", "", "/"]
-        {
+        for text in [
+            "product/05/price",
+            "product/5/count/AB",
+            "product/5/count/ABABABABABABABABABABABABABABABAB",
+            "product/+5/price",
+            "product/5/colour",
+            "product/5/price/",
+            "product/5",
+            "",
+            "/",
+        ] {
             assert_eq!(Path::parse(Document::Catalogue, text), None, "{text}");
         }
         assert_eq!(Path::parse(Document::Zones, "zone/32/mode"), None);
@@ -265,6 +293,9 @@ mod tests {
         assert!(price.admits(&Value::Int(0x00ff_ffff)));
         assert!(!price.admits(&Value::Int(0x0100_0000)));
         assert!(!price.admits(&Value::Text("4.50".into())));
+        let count = Path::Count(5, DeviceId([1; 16]));
+        assert!(count.admits(&Value::Text("40 1310".into())));
+        assert!(!count.admits(&Value::Text("40".into())) && !count.admits(&Value::Int(40)));
         let name = Path::Product(5, ProductField::NameFr);
         assert!(name.admits(&Value::Text("Bière".into())));
         for bad in ["", "  ", "a\nb", &"x".repeat(65)] {

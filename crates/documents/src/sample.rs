@@ -73,6 +73,8 @@ pub fn product(number: u32, cents: u32, min_age: u8) -> Product {
         in_cup: true,
         sold_out: false,
         counted: None,
+        counts: std::collections::BTreeMap::new(),
+        low: 0,
         min_age,
     }
 }

@@ -1,9 +1,9 @@
 //! What a till sells, and for how much: products, sold-out flags, happy hours, under one revision.
 //! Invariant: a revision names one exact state of the catalogue; a sale refers to the revision it was made under.
 //! Not here: how it is edited and merged (`documents`), what a basket costs (`till`).
-use alloc::{string::String, vec::Vec};
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
 
-use crate::{bundle, money::Cents};
+use crate::{bundle, id::DeviceId, money::Cents, stock::Count};
 
 /// A product, as a till shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +22,12 @@ pub struct Product {
     pub in_cup: bool,
     /// Nobody sells it any more today.
     pub sold_out: bool,
-    /// Pieces counted in stock when somebody last counted; what was sold since is in the ledger.
+    /// Pieces that the whole festival began with; what was sold is in the ledger.
     pub counted: Option<u32>,
+    /// What was last counted at each box.
+    pub counts: BTreeMap<DeviceId, Count>,
+    /// From so many left on, screens say that it runs out; no sale is ever refused for it.
+    pub low: u32,
     /// Youngest buyer in years; 0 for anybody. Above 0 it counts as alcohol in happy hours.
     pub min_age: u8,
 }
@@ -70,6 +74,8 @@ impl Catalogue {
             in_cup: product.in_cup,
             sold_out: false,
             counted: None,
+            counts: BTreeMap::new(),
+            low: 0,
             min_age: 0,
         });
         Self { revision: body.price_revision, products: products.collect(), happy_hours: Vec::new() }

@@ -15,6 +15,7 @@ pub mod money;
 pub mod names;
 pub mod secrets;
 pub mod staff;
+pub mod stock;
 pub mod ticket;
 pub mod till;
 pub mod time;

@@ -68,7 +68,9 @@ mod tests {
 
     #[test]
     fn all_pages_are_there_with_their_type() {
-        for page in ["index", "gate", "till", "top_up", "shift", "console", "demo", "documents", "manager"] {
+        for page in
+            ["index", "gate", "till", "top_up", "shift", "console", "demo", "documents", "manager", "matters", "risk"]
+        {
             let (_, mime) = asset(&format!("/{page}.html")).unwrap();
             assert_eq!(mime, "text/html; charset=utf-8");
         }
@@ -123,7 +125,27 @@ mod tests {
     }
 
     /// Families of texts that a module picks by a value of the view: `tOf("phase", phase)`.
-    const FAMILIES: [(&str, &[&str]); 19] = [
+    const FAMILIES: [(&str, &[&str]); 25] = [
+        ("listed", &["open", "decided", "all"]),
+        (
+            "ruling",
+            &[
+                "accept",
+                "block",
+                "lift",
+                "charge_back",
+                "forgive",
+                "write_off",
+                "revoke",
+                "confirm_branch",
+                "accept_entries",
+                "pay_out",
+            ],
+        ),
+        ("ruled", &["holds", "beside", "replaced"]),
+        ("standing", &["in_force", "disputed", "beyond_revocation", "set_aside"]),
+        ("formula", &["islands", "escrow", "counter"]),
+        ("risk-profile", &["uid", "ntag21x", "pointer", "ultralight_aes"]),
         ("found", &["fresh", "inside", "used", "revoked", "blocked"]),
         ("movement", &["sale", "top_up", "refund", "correction", "pending", "other"]),
         ("age", &["tickets", "wallets", "revocations", "bundle"]),
@@ -140,6 +162,8 @@ mod tests {
                 "frozen_subject",
                 "loss",
                 "late_spend",
+                "in_doubt",
+                "pending",
             ],
         ),
         (
@@ -167,10 +191,25 @@ mod tests {
                 "signed",
                 "online_top_up",
                 "written_off",
+                "ruling",
                 "other",
             ],
         ),
-        ("waits", &["frozen", "blocked", "suspect", "never_seen", "unclear", "offered", "exhausted", "due"]),
+        (
+            "waits",
+            &[
+                "frozen",
+                "blocked",
+                "suspect",
+                "never_seen",
+                "unclear",
+                "offered",
+                "exhausted",
+                "due",
+                "its_box",
+                "read_or_write_off",
+            ],
+        ),
         ("headline", &["ok", "repeat", "no", "care", "unknown"]),
         ("phase", &["idle", "waiting_for_band", "writing", "tap_again", "paid", "refused", "supervisor"]),
         ("role", &["gate", "bar", "top-up"]),
@@ -187,8 +226,10 @@ mod tests {
     ];
 
     fn looks_like_a_key(word: &str) -> bool {
-        let prefixes =
-            ["console-", "wallet-", "gate-", "till-", "top_up-", "status-", "demo-", "age-", "staff-", "shift-"];
+        let prefixes = [
+            "console-", "wallet-", "gate-", "till-", "top_up-", "status-", "demo-", "age-", "staff-", "shift-",
+            "stock-", "matters-", "risk-",
+        ];
         prefixes.iter().any(|prefix| word.starts_with(prefix)) && !word.ends_with("-bar")
     }
 

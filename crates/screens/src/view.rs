@@ -12,9 +12,12 @@ mod demo;
 mod documents;
 mod found;
 mod hub;
+mod matters;
 mod outcome;
+mod risk;
 mod shop;
 mod staff;
+mod stock;
 mod zones;
 
 pub use demo::{
@@ -24,9 +27,12 @@ pub use demo::{
 pub use documents::{DocumentView, EditBody, EditView, FieldConflict, FieldProblem, FieldStatement, SettleBody};
 pub use found::{FoundGuest, FoundGuests, FoundState};
 pub use hub::{Conflict, ConflictKind, ConflictPlace, HubBox, HubView, Totals};
+pub use matters::{MatterPage, MatterPlace, MatterView, RulingView};
 pub use outcome::{Args, GateVerdict, GateView, HourView, Pairing, Phase, TapResult, TillView, TopUpView};
+pub use risk::{PlanView, RiskBox, RiskView};
 pub use shop::{Corrigible, Movement, ParkedView, ReasonView, ScannedVoucher, ShiftView, ShopView};
 pub use staff::{OperatorView, StaffRole, StaffView};
+pub use stock::{StockBox, StockView};
 pub use zones::{GatePlaces, GateZone, OverrideView, Ways, ZoneView};
 
 /// Everything that one box's pages show.
@@ -212,6 +218,10 @@ pub struct ProductView {
     pub category: String,
     /// Cannot be sold at present.
     pub sold_out: bool,
+    /// What is left here of what was last counted; `None` where nobody counted. It never stops a sale.
+    pub left: Option<i64>,
+    /// It runs out.
+    pub low: bool,
 }
 
 /// The basket being paid.

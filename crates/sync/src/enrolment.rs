@@ -211,6 +211,11 @@ pub enum EnrolError {
     /// The roles are more than the certificate has.
     #[error("the configuration has roles that the certificate has not")]
     Roles,
+    /// A file was changed after it was written.
+    #[error(
+        "the file is damaged: it is not as it was written (its checksum does not hold); put a copy back, or enrol this box again"
+    )]
+    Damaged,
     /// A signature does not hold.
     #[error("the signature under the {0} does not hold")]
     Signature(&'static str),

@@ -6,7 +6,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Json, Response},
 };
-use documents::{ChangeHash, Document, Setting};
+use documents::{ChangeHash, Document, Setting, SignedBy};
 use screens::view::{EditBody, SettleBody};
 use serde::Deserialize;
 use serde_json::json;
@@ -94,8 +94,39 @@ pub(super) async fn settle(State(station): State<Arc<Station>>, settle: Body<Set
     .await
 }
 
+/// `GET /api/stock`: what this box sold, and what is left of what was counted here.
+pub(super) async fn stock(State(station): State<Arc<Station>>) -> Response {
+    blocking(move || {
+        let stock = station.stock();
+        stock.map(Json).map_err(|error| refusal(StatusCode::SERVICE_UNAVAILABLE, error.code(), BTreeMap::new()))
+    })
+    .await
+}
+
+/// Body of `/api/stock/count`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Counted {
+    session: String,
+    product: u32,
+    pieces: u32,
+}
+
+/// `POST /api/stock/count`: a manager counted a product here.
+pub(super) async fn count_stock(State(station): State<Arc<Station>>, counted: Body<Counted>) -> Response {
+    blocking(move || {
+        let Counted { session, product, pieces } = body(counted)?;
+        let by = |number, by: &SignedBy| station.count_stock(product, pieces, number, by);
+        made(station.managers.with(&session, by))
+    })
+    .await
+}
+
 fn make(station: &Station, session: &str, document: Document, settings: &[Setting]) -> Result<Response, Refused> {
-    let made = station.managers.with(session, |number, by| station.edit(document, settings, number, by));
+    made(station.managers.with(session, |number, by| station.edit(document, settings, number, by)))
+}
+
+fn made(made: Result<Result<ChangeHash, NotEdited>, &'static str>) -> Result<Response, Refused> {
     match made.map_err(|code| refusal(StatusCode::UNAUTHORIZED, code, BTreeMap::new()))? {
         Ok(change) => Ok(Json(json!({ "change": change.to_hex() })).into_response()),
         Err(NotEdited::Refused(refusal)) => Err(refused(refusal.code())),

@@ -69,6 +69,8 @@ pub(crate) fn router(station: Arc<Station>) -> Router {
         .route("/api/documents/{document}", get(documents::show))
         .route("/api/documents/edit", post(documents::edit))
         .route("/api/documents/settle", post(documents::settle))
+        .route("/api/stock", get(documents::stock))
+        .route("/api/stock/count", post(documents::count_stock))
         .route("/api/manager/login", post(documents::log_in))
         .route("/api/manager/logout", post(documents::log_out))
         .layer(middleware::from_fn_with_state(Arc::clone(&station), auth::guard));

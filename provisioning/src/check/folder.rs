@@ -33,7 +33,7 @@ pub fn folder(dir: &Path) -> Report {
 
 fn read_enrolled(dir: &Path, key: &[u8; 32]) -> Result<(Enrolled, [u8; 32]), String> {
     let bytes = files::read(&dir.join("enrolment.cbor")).map_err(|failure| brief(&failure))?;
-    let enrolled = Enrolled::from_bytes(&bytes, key).map_err(|error| error.to_string())?;
+    let enrolled = Enrolled::from_file(&bytes, key).map_err(|error| error.to_string())?;
     Ok((enrolled, *key))
 }
 

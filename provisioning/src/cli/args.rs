@@ -65,6 +65,9 @@ pub(crate) enum Command {
     Staff(StaffCommand),
     /// Makes blank chips wristbands, one after the other, with a reader on this host.
     Bands(Bands),
+    /// Checks a proof that a box wrote two histories, or a stretch of a journal, without any secret of the festival.
+    /// Exit code 0 only where it holds.
+    Verify(Verify),
     /// The support desk's magnifying glass.
     #[command(subcommand)]
     Inspect(InspectCommand),
@@ -379,6 +382,21 @@ pub(crate) struct BandsIssue {
     /// The program that drives the reader; otherwise `edge` beside this one.
     #[arg(long)]
     pub(crate) edge: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Verify {
+    /// The file, as the hub's console hands it out (.fprf), or a segment of a journal.
+    pub(crate) file: PathBuf,
+    /// The festival's id as you know it from elsewhere, 32 hexadecimal digits.
+    #[arg(long)]
+    pub(crate) festival_id: Option<String>,
+    /// The festival's founding record (founding.cbor); a segment cannot be checked without it.
+    #[arg(long)]
+    pub(crate) founding: Option<PathBuf>,
+    /// A chain to verify a segment with that does not begin at its journal's first entry.
+    #[arg(long)]
+    pub(crate) chain: Vec<PathBuf>,
 }
 
 #[derive(Subcommand, Debug)]

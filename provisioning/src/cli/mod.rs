@@ -21,6 +21,7 @@ mod inspect;
 mod staff;
 mod ticket;
 mod ticket_key;
+mod verify;
 
 /// What a command has to say.
 struct Said {
@@ -55,6 +56,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
             (None, Some(issue)) => bands::issue(&issue, lang),
             (None, None) => Err(Failure::Internal("neither a command nor its arguments".into())),
         },
+        Command::Verify(wanted) => verify::file(&wanted, lang),
         Command::Inspect(InspectCommand::Ticket(inspect)) => ticket::inspect(&inspect, lang),
         Command::Inspect(InspectCommand::File(inspect)) => inspect::file(&inspect, lang),
     };

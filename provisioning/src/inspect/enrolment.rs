@@ -38,7 +38,7 @@ pub(super) fn config(bytes: &[u8]) -> Result<Report, Unreadable> {
 
 /// Looks into an enrolled box's identity.
 pub(super) fn enrolled(bytes: &[u8], sources: &Sources) -> Result<Report, Unreadable> {
-    let enrolled: Enrolled = cbor("enrolled", bytes)?;
+    let enrolled: Enrolled = cbor("enrolled", Enrolled::in_file(bytes).unwrap_or(bytes))?;
     let mut report = Report::new("enrolled", "Identité d'un boîtier", "A box's identity");
     let founding = enrolled.founding().map_err(|error| Unreadable::at("enrolled", 2, error))?;
     report.facts.put("festival", "festival", "festival", Fact::Sheet(trust::founding_sheet(&founding)));

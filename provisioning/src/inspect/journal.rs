@@ -12,7 +12,7 @@ use sync::{Limits, Segment, SegmentError};
 use super::{Fact, Report, Sheet, Sources, Unreadable, behind, hex_fact, trust};
 
 /// Names of kinds, as docs/formats.md has them.
-const KINDS: [(Kind, &str, &str); 39] = [
+const KINDS: [(Kind, &str, &str); 40] = [
     (Kind::GENESIS, "ouverture du journal", "genesis"),
     (Kind::ADMISSION, "entrée", "admission"),
     (Kind::PAIRING, "appairage", "pairing"),
@@ -52,6 +52,7 @@ const KINDS: [(Kind, &str, &str); 39] = [
     (Kind::ONLINE_CREDIT, "crédit en ligne", "online credit"),
     (Kind::ONLINE_TOP_UP, "recharge en ligne", "online top-up"),
     (Kind::WRITTEN_OFF, "passée en perte", "written off"),
+    (Kind::RULING, "arbitrage", "ruling"),
 ];
 
 /// Looks into a segment.
@@ -169,6 +170,12 @@ fn genesis_sheet(genesis: &Genesis) -> Sheet {
         sheet.put("chain", "certificat", "certificate", trust::sheets(&chain).0);
     }
     sheet
+}
+
+/// What an entry is, in French and English.
+pub fn kind_of(entry: &Entry) -> (&'static str, &'static str) {
+    let known = KINDS.iter().find(|(kind, _, _)| *kind == entry.kind);
+    known.map_or(("écriture inconnue", "unknown entry"), |(_, fr, en)| (fr, en))
 }
 
 /// Facts of an entry.

@@ -16,6 +16,7 @@ mod sources;
 mod ticket;
 mod trust;
 
+pub use journal::kind_of;
 pub use report::{Fact, Note, Report, Sheet, Standing};
 pub use sources::Sources;
 pub use ticket::{ProductName, TicketReport, pretix_keys, ticket};

@@ -72,6 +72,12 @@ impl Sources {
         }
     }
 
+    /// A founding record alone: all that somebody from outside has.
+    pub fn add_founding(&mut self, path: &Path) -> Result<(), Failure> {
+        let founding = Founding::from_bytes(&files::read(path)?);
+        self.belongs(founding.map_err(|error| Failure::damaged(path, error))?, path)
+    }
+
     /// The organiser's folder: founding record, band secrets, chains of every hub and box enrolled.
     pub fn add_festival(&mut self, dir: &Path) -> Result<(), Failure> {
         let festival = Festival::open(dir)?;
@@ -130,7 +136,7 @@ impl Sources {
             self.chains.push(chain);
             return Ok(());
         }
-        let enrolled: Enrolled = from_canonical_cbor(&bytes)
+        let enrolled: Enrolled = from_canonical_cbor(Enrolled::in_file(&bytes).unwrap_or(&bytes))
             .map_err(|_| Failure::damaged(path, "neither a certificate chain nor an enrolled box's identity"))?;
         let founding = enrolled.founding().map_err(|error| Failure::damaged(path, error))?;
         self.belongs(founding, path)?;

@@ -9,11 +9,12 @@ use domain::{
     journal::{BlockedKind, Detail, Effect, Entry, Kind, Subject, closes_journal},
     ledger::{Standing, closes},
     money::Currency,
+    stock::pieces_sold,
 };
 
-use super::journals::{Journal, Journals, ReadBody, countersigned_subject, journal_subject};
+use super::journals::{Journal, Journals, ReadBody, countersigned_subject, journal_subject, rulings_subject};
 use crate::{
-    store::{PassageSums, Passages, Place, Store, StoreError, StoredWallet},
+    store::{PassageSums, Passages, Place, ProductSales, Store, StoreError, StoredWallet},
     zones,
 };
 
@@ -114,6 +115,7 @@ impl Cache {
 pub(crate) struct Batch {
     cache: Cache,
     passages: BTreeMap<(u16, DeviceId, u32), PassageSums>,
+    sold: ProductSales,
     touched: HashMap<[u8; 16], Touched>,
     runs: BTreeSet<(u32, u32)>,
     entries: usize,
@@ -169,6 +171,10 @@ pub(crate) fn about(entry: &Entry) -> About {
         (_, Kind::PAIRING) if !entry.other.is_none() => About::Pairing(subject.wallet(), entry.other.ticket()),
         (_, Kind::COUNTERSIGNATURE) => About::Countersigned(subject.device()),
         (_, Kind::BLOCK | Kind::UNBLOCK | Kind::REVOCATION) => blocked(entry),
+        (Effect::None, Kind::RULING) => match Detail::of(entry) {
+            Ok(Detail::Ruling(ruling)) if ruling.what == BlockedKind::Wallet => About::Wallet(subject.wallet()),
+            Ok(_) | Err(_) => About::Nothing,
+        },
         (Effect::In | Effect::Out, _) | (Effect::None, Kind::ADMISSION | Kind::EXIT) => About::Ticket(subject.ticket()),
         (Effect::Transfer, _) => About::Wallets(subject.wallet(), entry.other.wallet()),
         (
@@ -246,6 +252,9 @@ impl Batch {
         if matches!(standing, Standing::InForce | Standing::Disputed) {
             if let Some((gate, sums)) = zones::counted(entry, journal.device, journal.epoch, place.seq) {
                 self.passages.entry(gate).or_default().add(&sums);
+            }
+            if entry.kind == Kind::RULING {
+                self.touch(rulings_subject(), place);
             }
             if zones::is_override(entry) {
                 self.touch(zones::overrides_subject(), place);
@@ -337,6 +346,12 @@ impl Batch {
             },
             None => None,
         };
+        if counts && entry.kind == Kind::SALE {
+            for (product, pieces) in pieces_sold(entry, intent.as_ref()) {
+                let sum = self.sold.entry((journal.id, product)).or_default();
+                *sum = sum.saturating_add(pieces);
+            }
+        }
         let stored = self.wallet(wallet, place, from.store)?;
         if counts {
             stored.accounts.add_closing(entry, intent.as_ref());
@@ -384,6 +399,7 @@ impl Batch {
                 self.cache.0.insert(WalletId(subject), wallet);
             }
         }
+        store.add_product_sales(&std::mem::take(&mut self.sold))?;
         let counted = std::mem::take(&mut self.passages);
         if !counted.is_empty() {
             dirty.zones = true;
@@ -404,7 +420,12 @@ impl Batch {
 }
 
 /// The intent or hold at this place of the line that the entry stands on.
-fn intent_on_disk(at: EntryRef, place: Place, journal: &Journal, store: &Store) -> Result<Option<Entry>, StoreError> {
+pub(super) fn intent_on_disk(
+    at: EntryRef,
+    place: Place,
+    journal: &Journal,
+    store: &Store,
+) -> Result<Option<Entry>, StoreError> {
     if at.epoch != journal.epoch {
         return Ok(None);
     }

@@ -425,6 +425,11 @@ pub(crate) fn countersigned_subject(device: DeviceId) -> [u8; 16] {
     subject(b"hub.countersigned\0", device, 0)
 }
 
+/// Under what all rulings are found in `touches`.
+pub(crate) fn rulings_subject() -> [u8; 16] {
+    subject(b"hub.rulings\0", DeviceId([0; 16]), 0)
+}
+
 fn subject(tag: &[u8], device: DeviceId, epoch: u32) -> [u8; 16] {
     let mut hash = blake3::Hasher::new();
     hash.update(tag).update(&device.0).update(&epoch.to_le_bytes());

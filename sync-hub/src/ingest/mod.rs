@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 
 use domain::{
     id::FestivalId,
-    journal::{Entry, Head},
-    ledger::{Standing, opens},
+    journal::{Entry, Head, Kind},
+    ledger::{Standing, closes, opens},
+    stock::pieces_sold,
     trust::CertificateChain,
 };
 use sync::{Branch, Segment, SegmentError, session::hub_side::Stored};
@@ -23,7 +24,7 @@ use self::{
 use crate::{
     hub::{Hub, HubError},
     identity::Identity,
-    store::{PassageSums, Passages, Place, Store, StoreError, StoredJournal},
+    store::{PassageSums, Passages, Place, ProductSales, Store, StoreError, StoredJournal},
     zones,
 };
 
@@ -354,10 +355,12 @@ impl Taking<'_> {
         Ok(())
     }
 
-    /// Counts a journal's passages anew, after its entries came to stand differently.
+    /// Counts a journal's passages and sold goods anew, after its entries came to stand differently.
     fn count_again(&mut self, at: usize) -> Result<(), StoreError> {
         let currency = self.identity.founding.currency;
         let journal = self.journals.at(at);
+        self.store.forget_product_sales(journal.id)?;
+        let mut sold = ProductSales::new();
         let rows = self.store.passages()?.into_iter();
         let mut sums: BTreeMap<_, PassageSums> = rows
             .filter(|row| (row.device, row.epoch) == (journal.device, journal.epoch))
@@ -372,14 +375,26 @@ impl Taking<'_> {
             for (body, seq) in bodies.iter().zip(run.first..) {
                 let body = ReadBody::of(body, currency);
                 let place = Place { journal: journal.id, run: run.run, seq };
-                if !matches!(journal.standing(&body, place, currency), Standing::InForce | Standing::Disputed) {
+                let standing = journal.standing(&body, place, currency);
+                if !matches!(standing, Standing::InForce | Standing::Disputed) {
                     continue;
+                }
+                if standing == Standing::InForce && body.entry().kind == Kind::SALE {
+                    let intent = match closes(body.entry()).filter(|first| first.device == journal.device) {
+                        Some(first) => batch::intent_on_disk(first, place, journal, self.store)?,
+                        None => None,
+                    };
+                    for (product, pieces) in pieces_sold(body.entry(), intent.as_ref()) {
+                        let sum = sold.entry((journal.id, product)).or_default();
+                        *sum = sum.saturating_add(pieces);
+                    }
                 }
                 if let Some((gate, one)) = zones::counted(body.entry(), journal.device, journal.epoch, seq) {
                     sums.entry(gate).or_default().add(&one);
                 }
             }
         }
+        self.store.add_product_sales(&sold)?;
         self.dirty.zones |= !sums.is_empty();
         for ((zone, device, epoch), sums) in sums {
             // grants in a hub's own journal are other devices' rows, and only ever grow

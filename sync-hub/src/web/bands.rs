@@ -127,13 +127,13 @@ fn confirmed(body: &ConfirmBody) -> Result<(), ApiError> {
     if body.confirm { Ok(()) } else { Err(HubError::Refused("hub.confirm").into()) }
 }
 
-/// Runs `act`, then tells the sessions what was published meanwhile.
-async fn acted<T: Send + 'static>(
+/// Runs `act`, then tells the sessions what was published meanwhile, also by an act that then refused.
+pub(super) async fn acted<T: Send + 'static>(
     app: &App,
     act: impl FnOnce(&mut Hub) -> Result<T, HubError> + Send + 'static,
 ) -> Result<Json<T>, ApiError> {
-    let done = app.act(act).await?;
+    let done = app.act(act).await;
     let fed = crate::deltas::FED.to_vec();
     app.inner.writer.tell(crate::writer::Event::Published(fed));
-    Ok(Json(done))
+    Ok(Json(done?))
 }

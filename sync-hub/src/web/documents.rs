@@ -4,8 +4,8 @@ use axum::{
     extract::{Path, State},
 };
 use documents::{ChangeHash, Document, Refusal, SignedEnvelope};
-use domain::wire::unhex;
-use screens::view::{DocumentView, EditBody, EditView, SettleBody};
+use domain::{id::BoxNumber, wire::unhex};
+use screens::view::{DocumentView, EditBody, EditView, SettleBody, StockView};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -71,4 +71,25 @@ pub(super) async fn revoke_manager(
     let key = key.ok_or_else(|| ApiError::bad_request("the key is not 64 hexadecimal digits"))?;
     let changed = app.act(move |hub| hub.revoke_manager(&key)).await?;
     Ok(Json(json!({ "changed": changed })))
+}
+
+/// `GET /api/stock`: what is left of each product, box by box.
+pub(super) async fn stock(State(app): State<App>) -> Result<Json<Vec<StockView>>, ApiError> {
+    Ok(Json(app.act(Hub::stock).await?))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Counted {
+    #[serde(rename = "box")]
+    number: u16,
+    product: u32,
+    pieces: u32,
+}
+
+/// `POST /api/stock/count`: somebody counted a product at a box, and says so here.
+pub(super) async fn count_stock(State(app): State<App>, Body(body): Body<Counted>) -> Result<Json<Value>, ApiError> {
+    let Counted { number, product, pieces } = body;
+    let change = app.act(move |hub| hub.count_stock(BoxNumber(number), product, pieces)).await?;
+    Ok(Json(json!({ "change": change.to_hex() })))
 }

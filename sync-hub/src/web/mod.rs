@@ -8,8 +8,10 @@ mod bands;
 mod documents;
 mod lists;
 mod login;
+mod matters;
 mod pages;
 mod reads;
+mod risk;
 mod ticket_keys;
 
 use std::{
@@ -27,6 +29,7 @@ use axum::{
 };
 use tokio::sync::{Semaphore, watch};
 
+pub(crate) use self::reads::standing;
 pub use self::{answer::ApiError, login::Sessions};
 use crate::{
     deltas::feed::Feeds,
@@ -163,6 +166,12 @@ pub fn router(app: App) -> Router {
         .route("/api/wallets/{wallet}/refund", post(bands::refund))
         .route("/api/close", get(bands::closing).post(bands::close))
         .route("/api/close/expire", post(bands::expire))
+        .route("/api/matters", get(matters::list))
+        .route("/api/matters/{id}", get(matters::show))
+        .route("/api/matters/{id}/resolve", post(matters::resolve))
+        .route("/api/matters/{id}/proof", get(matters::proof))
+        .route("/api/risk", get(risk::now))
+        .route("/api/risk/plan", get(risk::plan))
         .route("/api/bundle", get(reads::bundle))
         .route("/api/categories", get(reads::categories).post(acts::add_category))
         .route("/api/tickets", post(acts::issue))
@@ -182,6 +191,8 @@ pub fn router(app: App) -> Router {
         .route("/api/documents/{document}", get(documents::show))
         .route("/api/documents/edit", post(documents::edit))
         .route("/api/documents/settle", post(documents::settle))
+        .route("/api/stock", get(documents::stock))
+        .route("/api/stock/count", post(documents::count_stock))
         .route("/api/managers/revoke", post(documents::revoke_manager))
         .route("/api/pretix/import", post(acts::import_pretix).layer(DefaultBodyLimit::max(IMPORT_MAX)))
         .route_layer(middleware::from_fn_with_state(app.clone(), login::guard));

@@ -22,7 +22,7 @@ pub(super) async fn state(State(app): State<App>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], view.to_string()).into_response()
 }
 
-const fn standing(standing: &Standing) -> &'static str {
+pub(crate) const fn standing(standing: &Standing) -> &'static str {
     match standing {
         Standing::InForce => "in_force",
         Standing::Disputed => "disputed",

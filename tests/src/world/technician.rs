@@ -105,7 +105,8 @@ impl Technician {
 
 /// Key of the screens of an enrolled box, as it stands on its label.
 fn screen_key(folder: &Path) -> Result<String> {
-    let stored: Enrolled = from_canonical_cbor(&fs::read(folder.join("enrolment.cbor"))?)?;
+    let file = fs::read(folder.join("enrolment.cbor"))?;
+    let stored: Enrolled = from_canonical_cbor(Enrolled::in_file(&file)?)?;
     Ok(stored.config.screen_key)
 }
 

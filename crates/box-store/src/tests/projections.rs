@@ -131,7 +131,7 @@ fn rows(store: &Store) -> Vec<String> {
     store
         .reading(|connection| {
             let mut rows = Vec::new();
-            for table in ["total", "touch", "intent", "unfinished", "hour", "pairing", "projection"] {
+            for table in ["total", "touch", "intent", "unfinished", "hour", "pairing", "product_sold", "projection"] {
                 let mut statement = connection.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2")).unwrap();
                 let columns = statement.column_count();
                 let mut found = statement.query([]).unwrap();

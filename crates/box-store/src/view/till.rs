@@ -100,6 +100,17 @@ impl View<'_> {
         Ok(sum)
     }
 
+    /// Pieces of each product that this box ever sold.
+    pub fn pieces_sold(&self) -> BTreeMap<u32, u64> {
+        self.kept(self.sold_by_product())
+    }
+
+    fn sold_by_product(&self) -> Result<BTreeMap<u32, u64>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT product, pieces FROM product_sold")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.max(0).unsigned_abs())))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// Cash for top-ups whose intent is open or was given up since an own entry: it may lie in the drawer.
     pub fn cash_in_doubt(&self, after: EntryRef) -> i64 {
         let given_up = self.kept(self.intents(

@@ -1,13 +1,18 @@
 //! The catalogue out of its document.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
     catalogue::{Catalogue, HappyHour, Product},
+    id::DeviceId,
     money::Cents,
+    stock::Count,
 };
 
 use super::{Fields, Trouble};
-use crate::path::{HappyHourField, Path, ProductField};
+use crate::{
+    path::{HappyHourField, Path, ProductField},
+    value::Value,
+};
 
 pub(crate) fn catalogue(fields: &mut Fields, revision: u32) -> Catalogue {
     let products = products(fields);
@@ -46,8 +51,18 @@ fn product(fields: &Fields, number: u32) -> Option<Product> {
         in_cup: fields.flag(&at(ProductField::InCup)),
         sold_out: fields.flag(&at(ProductField::SoldOut)),
         counted: fields.small(&at(ProductField::Counted)),
+        counts: counts(fields, number),
+        low: fields.small(&at(ProductField::Low)).unwrap_or(0),
         min_age: fields.small(&at(ProductField::MinAge)).and_then(|age| u8::try_from(age).ok()).unwrap_or(0),
     })
+}
+
+fn counts(fields: &Fields, product: u32) -> BTreeMap<DeviceId, Count> {
+    let counts = fields.values.iter().filter_map(|(path, value)| match (path, value) {
+        (Path::Count(number, device), Value::Text(text)) if *number == product => Some((*device, Count::parse(text)?)),
+        _ => None,
+    });
+    counts.collect()
 }
 
 fn happy_hours(fields: &mut Fields, products: &[Product]) -> Vec<HappyHour> {

@@ -15,6 +15,7 @@ use super::{
     Entry, EntryHash, Kind,
     part_credit::{OnlineCredit, OnlineTopUp},
     part_gate::{Admission, Pairing, ShareGrant, ShareRelease, bytes},
+    part_ruling::Ruling,
 };
 use crate::{
     id::{BoxNumber, FestivalId},
@@ -258,7 +259,7 @@ pub enum BlockedKind {
 }
 
 impl BlockedKind {
-    const fn byte(self) -> u8 {
+    pub(super) const fn byte(self) -> u8 {
         match self {
             Self::Wallet => 1,
             Self::Ticket => 2,
@@ -275,7 +276,7 @@ impl BlockedKind {
         }
     }
 
-    fn read(input: &mut Reader<'_>) -> Result<Self, Malformed> {
+    pub(super) fn read(input: &mut Reader<'_>) -> Result<Self, Malformed> {
         Self::from_byte(input.u8()?).ok_or(Malformed::Value("what is blocked"))
     }
 }
@@ -339,6 +340,8 @@ pub enum Detail {
     OnlineCredit(OnlineCredit),
     /// `Kind::ONLINE_TOP_UP`.
     OnlineTopUp(OnlineTopUp),
+    /// `Kind::RULING`.
+    Ruling(Ruling),
     /// `Kind::SHARE`.
     Share(ShareGrant),
     /// `Kind::SHARE_RELEASE`.
@@ -532,6 +535,7 @@ impl Detail {
             }
             Kind::ONLINE_CREDIT => Self::OnlineCredit(OnlineCredit::read(&mut input)?),
             Kind::ONLINE_TOP_UP => Self::OnlineTopUp(OnlineTopUp::read(&mut input)?),
+            Kind::RULING => Self::Ruling(Ruling::read(&mut input)?),
             _ => return Ok(Self::Other(part.to_vec())),
         };
         input.end()?;
@@ -568,6 +572,7 @@ impl Detail {
                 out.bytes(&to_cbor(revocation));
             }
             Self::OnlineCredit(credit) => credit.write(&mut out),
+            Self::Ruling(ruling) => ruling.write(&mut out),
             Self::OnlineTopUp(top_up) => out.bytes(top_up.reference.as_bytes()),
             Self::Sale(Some(sale)) => sale.write(&mut out),
             Self::Intent(intent) => intent.write(&mut out),

@@ -126,6 +126,8 @@ impl Kind {
     pub const ONLINE_TOP_UP: Self = Self(39);
     /// Hub: at the event's close, an intent that nobody will ever see again.
     pub const WRITTEN_OFF: Self = Self(40);
+    /// Hub: people decided about a conflict or a doubt.
+    pub const RULING: Self = Self(41);
 
     /// Bit of this kind in a certificate's scope; `None` above 63, which no certificate allows.
     pub fn bit(self) -> Option<u64> {

@@ -6,6 +6,7 @@ mod detail;
 mod entry;
 mod part_credit;
 mod part_gate;
+mod part_ruling;
 
 pub use chain::{ChainCursor, CommitMark, EntryHash, Head, ZERO_HASH, link};
 pub use detail::{
@@ -16,3 +17,4 @@ pub use detail::{
 pub use entry::{BODY_MAX, Effect, Entry, EntryError, Flags, HEADER_LEN, Kind, Subject};
 pub use part_credit::{OnlineCredit, OnlineTopUp};
 pub use part_gate::{Admission, Marks, Pairing, REASON_MAX, ShareGrant, ShareRelease, Terms};
+pub use part_ruling::{MatterKind, Ruling, RulingAction};

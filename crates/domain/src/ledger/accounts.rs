@@ -337,7 +337,13 @@ impl Accounts {
             entry.kind == Kind::ONLINE_CREDIT && entry.effect == Effect::None || closed.is_some_and(carries_credit);
         let kinds = matches!(
             entry.kind,
-            Kind::WRITTEN_OFF | Kind::VOID | Kind::GAVE_UP | Kind::SUSPICION | Kind::BLOCK | Kind::UNBLOCK
+            Kind::WRITTEN_OFF
+                | Kind::RULING
+                | Kind::VOID
+                | Kind::GAVE_UP
+                | Kind::SUSPICION
+                | Kind::BLOCK
+                | Kind::UNBLOCK
         );
         if kinds || reads || carries || matches!(entry.effect, Effect::Block | Effect::Unblock | Effect::Release) {
             self.marks = 1;

@@ -53,7 +53,9 @@ pub fn wallet_conflicts(
         name(ConflictKind::ChipFork, places, Some(amount));
     }
     let lost: Vec<EntryRef> = fold.settled.iter().filter(|s| s.consequence().loss > 0).map(|s| s.intent).collect();
-    name(ConflictKind::Loss, places(&|e| lost.contains(&e.at)), Some(fold.accounts.losses));
+    if fold.accounts.losses > 0 {
+        name(ConflictKind::Loss, places(&|e| lost.contains(&e.at)), Some(fold.accounts.losses));
+    }
     name(ConflictKind::RevokedEntries, places(&|e| e.standing == Standing::BeyondRevocation), None);
     let forbidden = places(&|e| matches!(e.standing, Standing::SetAside(_)));
     let claimed = forbidden.iter().fold(0, |sum: i64, place| sum.saturating_add(place.amount));

@@ -159,6 +159,7 @@ fn goes_with(kind: Kind, effect: Effect) -> bool {
         | Kind::CASH_MOVE
         | Kind::COUNTERSIGNATURE
         | Kind::WRITTEN_OFF
+        | Kind::RULING
         | Kind::SHARE => false,
         _ => true,
     }

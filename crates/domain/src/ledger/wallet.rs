@@ -8,6 +8,7 @@ use super::{
     chip_fork::{ChipFork, forks_in},
     journals::{Standing, unlifted},
     pending,
+    ruling,
     settle::{self, Evidence, Settled, Verdict, WalletEntry},
     wallet_state::{WalletFlags, WalletState},
 };
@@ -65,6 +66,8 @@ pub fn fold_wallet(wallet: WalletId, entries: &[WalletEntry]) -> WalletFold {
     fold.run();
     fold.count_carried(&evidence);
     fold.sums.unreported = evidence.unreported(&fold.intents, &fold.sums);
+    let rulings = fold.own.iter().filter(|e| e.standing == Standing::InForce && !e.is_training());
+    ruling::count(&mut fold.sums, rulings.map(|e| (e.at, &e.entry)));
     let forks = forks_in(&evidence);
     WalletFold {
         state: fold.state(&evidence, !forks.is_empty()),
@@ -92,6 +95,7 @@ fn is_elsewhere(e: &WalletEntry) -> bool {
         (Effect::In | Effect::Out, _, _) | (_, Kind::ADMISSION | Kind::EXIT, _) => true,
         (_, _, Detail::Block(block)) => block.of != BlockedKind::Wallet,
         (_, _, Detail::Revocation(of, _)) => *of != BlockedKind::Wallet,
+        (_, _, Detail::Ruling(ruling)) => ruling.what != BlockedKind::Wallet,
         _ => false,
     }
 }

@@ -1,6 +1,6 @@
 //! Wrong PINs: after five in a row every further one costs a wait that doubles.
 //! Invariant: time is a parameter (milliseconds of a clock that only runs forward); the memory is bounded.
-//! Not here: the hash of the PIN, and what is written down of it (the box).
+//! Not here: the hash of the PIN, and what is written down of it (the box, over its restarts).
 use alloc::collections::BTreeMap;
 
 /// Wrong PINs in a row that cost nothing.
@@ -16,6 +16,12 @@ const REMEMBERED: usize = 256;
 struct Tries {
     wrong: u32,
     not_before_ms: u64,
+}
+
+/// The wait after so many wrong PINs in a row, in milliseconds.
+fn wait_after(wrong: u32) -> u64 {
+    let Some(beyond) = wrong.checked_sub(FREE) else { return 0 };
+    FIRST_WAIT_MS.checked_shl(beyond.min(20)).unwrap_or(LONGEST_WAIT_MS).min(LONGEST_WAIT_MS)
 }
 
 /// What is remembered of wrong PINs, by staff number.
@@ -42,11 +48,26 @@ impl PinAttempts {
         }
         let tries = self.tries.entry(number).or_default();
         tries.wrong = tries.wrong.saturating_add(1);
-        let Some(beyond) = tries.wrong.checked_sub(FREE) else { return 0 };
-        let doubled = FIRST_WAIT_MS.checked_shl(beyond.min(20)).unwrap_or(LONGEST_WAIT_MS);
-        let wait_ms = doubled.min(LONGEST_WAIT_MS);
-        tries.not_before_ms = now_ms.saturating_add(wait_ms);
+        let wait_ms = wait_after(tries.wrong);
+        if wait_ms > 0 {
+            tries.not_before_ms = now_ms.saturating_add(wait_ms);
+        }
         wait_ms
+    }
+
+    /// What was remembered before a restart: wrong PINs in a row by number. Whoever had to wait waits anew, the whole
+    /// of it: how much time passed in between nobody can tell without a clock.
+    pub fn restored(remembered: impl IntoIterator<Item = (u32, u32)>, now_ms: u64) -> Self {
+        let tries = remembered.into_iter().take(REMEMBERED).map(|(number, wrong)| {
+            let not_before_ms = now_ms.saturating_add(wait_after(wrong));
+            (number, Tries { wrong, not_before_ms })
+        });
+        Self { tries: tries.collect() }
+    }
+
+    /// Wrong PINs in a row of this number.
+    pub fn in_a_row(&self, number: u32) -> u32 {
+        self.tries.get(&number).map_or(0, |tries| tries.wrong)
     }
 
     /// It was right: the slate is clean.
@@ -77,6 +98,16 @@ mod tests {
         assert_eq!(attempts.may_try(7, 31_000), Err(LONGEST_WAIT_MS));
         attempts.was_right(7);
         assert_eq!(attempts.may_try(7, 31_000), Ok(()));
+    }
+
+    #[test]
+    fn a_restart_shortens_no_wait() {
+        let attempts = PinAttempts::restored([(7, 6), (8, 4)], 1_000);
+        assert_eq!(attempts.may_try(7, 1_000), Err(60_000));
+        assert_eq!((attempts.may_try(8, 1_000), attempts.in_a_row(8)), (Ok(()), 4));
+        let mut attempts = attempts;
+        assert_eq!(attempts.was_wrong(8, 2_000), 30_000, "the fifth, one after the restart");
+        assert_eq!(attempts.was_wrong(7, 70_000), 120_000);
     }
 
     #[test]

@@ -8,6 +8,7 @@ import { ageText } from "./status_bar.js";
 import { books, conflicts } from "./books.js";
 import { overrides, zones } from "./zones.js";
 import { ticketKeys } from "./ticket_keys.js";
+import { riskNow } from "./risk_view.js";
 
 const COLUMNS = ["number", "place", "roles", "last-seen", "entries", "unsent", "epoch", "gaps", "branches", "device", "state"];
 const CONFIRM_MS = 5000;
@@ -18,6 +19,7 @@ start(
     byId("term").textContent = t("console-term", { number: hub.term });
     refill(byId("books"), ...books(hub.totals));
     refill(byId("conflicts"), ...conflicts(hub.conflicts));
+    refill(byId("risk"), ...riskNow(hub.risk));
     refill(byId("boxes"), ...boxes(hub.boxes));
     refill(byId("zones"), ...zones(hub.zones));
     refill(byId("overrides"), ...overrides(hub.overrides));

@@ -5,8 +5,9 @@ import { reason, t, tOf, tOr, lang } from "./texts.js";
 import { money } from "./money.js";
 import { clock } from "./clock.js";
 import { notice, post } from "./live.js";
+import { counting, fetchStock } from "./stock.js";
 
-const PRODUCT = { listed: "flag", name_fr: "text", name_en: "text", group: "text", price: "money", sold_out: "flag", counted: "number", in_cup: "flag", min_age: "number" };
+const PRODUCT = { listed: "flag", name_fr: "text", name_en: "text", group: "text", price: "money", sold_out: "flag", counted: "number", low: "number", in_cup: "flag", min_age: "number" };
 const HAPPY_HOUR = { listed: "flag", name_fr: "text", name_en: "text", from: "time", until: "time", percent_off: "number", product: "numbers" };
 const ZONE = { listed: "flag", name_fr: "text", name_en: "text", capacity: "number", mode: "mode", window: "lines" };
 const MEMBER = { active: "flag", name: "text", roles: "number", zones: "number", badge: "text" };
@@ -17,19 +18,21 @@ const THINGS = {
   staff: { member: MEMBER },
   reasons: { reason: REASON },
 };
-const AT_A_BOX = { catalogue: { product: { price: "money", sold_out: "flag", counted: "number" } } };
+const AT_A_BOX = { catalogue: { product: { price: "money", sold_out: "flag", low: "number" } } };
 const MODES = ["once", "re-entry", "free"];
 
 /** Who edits; at a box the token of the manager's session, at the hub nothing. */
 export const editor = { session: "", onRefused: () => {} };
 const things = document.body.dataset.at === "box" ? AT_A_BOX : THINGS;
 let shown = null;
+let stock = new Map();
 
 /** Loads a document and shows it. */
 export async function show(name) {
   const answer = await fetch(`/api/documents/${name}`).catch(() => null);
   if (!answer?.ok) return notice(t("notice-failed"));
   shown = await answer.json();
+  stock = name === "catalogue" ? await fetchStock() : new Map();
   byId("revision").textContent = shown.revision ? t("documents-revision", { number: shown.revision }) : "";
   refill(byId("document-conflicts"), ...shown.conflicts.map(conflict));
   refill(byId("document-problems"), ...shown.problems.map((problem) => h("p", { class: "todo" }, h("code", {}, problem.thing), " ", reason(problem.code))));
@@ -109,7 +112,15 @@ function card(family, name, fields) {
     for (const [field, kind, node] of inputs) Object.assign(set, changed(at(field), kind, node));
     send(set, form);
   });
-  return form;
+  const held = family === "product" ? stock.get(Number(name)) : undefined;
+  return held ? h("div", { class: "with-stock" }, form, counting(held, countStock)) : form;
+}
+
+/** Somebody counted: at a box here, at the hub at the box of that number. */
+async function countStock(product, pieces, box) {
+  const where = document.body.dataset.at === "box" ? { session: editor.session } : { box };
+  const { ok } = await post("/api/stock/count", { product, pieces, ...where }, explained);
+  if (ok) await saved();
 }
 
 function adding(family, fields) {

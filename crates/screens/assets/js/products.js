@@ -20,6 +20,7 @@ function tile(product, quantity, onAdd) {
   const isLower = product.full_price_cents > product.price_cents;
   const notes = [
     product.deposit_cents > 0 ? h("small", {}, t("till-with-deposit", { amount: product.deposit_cents })) : null,
+    product.left !== null && product.left !== undefined ? h("small", { class: product.low ? "stock low" : "stock" }, t(product.low ? "till-low-stock" : "till-left", { count: Math.max(0, product.left) })) : null,
     product.sold_out ? h("span", { class: "sold-out" }, t("till-sold-out")) : null,
     isLower ? h("span", { class: "happy" }, t("till-happy-hour"), h("s", {}, money(product.full_price_cents, lang))) : null,
     product.price_uncertain ? h("small", { class: "uncertain" }, t("till-price-uncertain")) : null,

@@ -2,7 +2,7 @@
 //! Invariant: the books are either balanced or say by how much they are not.
 use serde::{Deserialize, Serialize};
 
-use super::{Args, OverrideView, ZoneView};
+use super::{Args, OverrideView, RiskView, ZoneView};
 
 /// Everything that the console shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,8 @@ pub struct HubView {
     pub boxes: Vec<HubBox>,
     /// The books.
     pub totals: Totals,
+    /// What boxes that are not heard could have taken.
+    pub risk: RiskView,
     /// What somebody must look at, newest first.
     pub conflicts: Vec<Conflict>,
     /// How full each zone is.

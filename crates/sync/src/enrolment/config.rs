@@ -138,6 +138,15 @@ pub struct Enrolled {
     pub config: BoxConfig,
 }
 
+/// Stands before the checksum.
+const MARK: u8 = 0xff;
+
+fn checksum(body: &[u8]) -> [u8; 8] {
+    let hash = blake3::derive_key("festival 2026-11 enrolment file", body);
+    let [a, b, c, d, e, f, g, h, ..] = hash;
+    [a, b, c, d, e, f, g, h]
+}
+
 impl Enrolled {
     /// Canonical bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -153,6 +162,34 @@ impl Enrolled {
         }
         enrolled.check(public_key)?;
         Ok(enrolled)
+    }
+
+    /// As it stands in `enrolment.cbor`: canonical bytes ‖ 0xff ‖ 8 bytes of checksum. No value of the array can swallow
+    /// the 0xff, so that one changed bit never makes a file of before there was a checksum.
+    pub fn to_file(&self) -> Vec<u8> {
+        let mut bytes = self.to_bytes();
+        let sum = checksum(&bytes);
+        bytes.push(MARK);
+        bytes.extend(sum);
+        bytes
+    }
+
+    /// The canonical bytes within a file, also within one of before there was a checksum.
+    pub fn in_file(file: &[u8]) -> Result<&[u8], EnrolError> {
+        if let Some((body, [MARK, sum @ ..])) = file.split_last_chunk::<9>()
+            && *sum == checksum(body)
+        {
+            return Ok(body);
+        }
+        match from_canonical_cbor::<Self>(file) {
+            Ok(_) => Ok(file),
+            Err(_) => Err(EnrolError::Damaged),
+        }
+    }
+
+    /// Reads a file as [`Self::from_bytes`] reads its bytes.
+    pub fn from_file(file: &[u8], public_key: &[u8; 32]) -> Result<Self, EnrolError> {
+        Self::from_bytes(Self::in_file(file)?, public_key)
     }
 
     /// The founding record.

@@ -185,3 +185,22 @@ fn a_box_that_is_no_gate_is_never_given_the_key_of_the_names() {
     bar.names = Some(MasterSecret([9; 32]).names_key(&sample::founding().festival()));
     assert_eq!(bar.check(&certificate), Err(EnrolError::Roles));
 }
+
+#[test]
+fn a_stored_enrolment_with_one_changed_bit_is_refused_and_one_of_before_still_reads() {
+    let (mut technician, mut a) = (Technician::new(sample::founding(), [1; 32], false), blank(None, 2));
+    let frames = up_to_grant(&mut technician, &mut a, &plan()).unwrap();
+    let (enrolled, _) = give(&mut a, &frames).unwrap();
+    let file = enrolled.to_file();
+    assert_eq!(Enrolled::from_file(&file, &public(BOX)), Ok(enrolled.clone()));
+    assert_eq!(Enrolled::from_file(&enrolled.to_bytes(), &public(BOX)), Ok(enrolled.clone()), "without a checksum");
+    for bit in 0..file.len() * 8 {
+        let mut changed = file.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(Enrolled::from_file(&changed, &public(BOX)), Err(EnrolError::Damaged), "bit {bit}");
+    }
+    for length in 0..file.len() {
+        let cut = Enrolled::from_file(&file[..length], &public(BOX));
+        assert!(cut.is_err() || length == file.len() - 9, "cut to {length}");
+    }
+}

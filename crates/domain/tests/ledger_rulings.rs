@@ -1,0 +1,144 @@
+//! Rulings are a function of the set: in any order, with copies, the same one holds and the same money moves.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic")]
+use domain::{
+    id::{DeviceId, EntryRef, WalletId},
+    journal::{BlockedKind, Detail, Effect, Entry, Kind, MatterKind, Means, Ruling, RulingAction, TopUp},
+    ledger::{RuledAt, Standing, Totals, WalletEntry, WalletSum, fold_wallet, ruled},
+    money::{Cents, Currency},
+    time::Hlc,
+};
+use proptest::prelude::*;
+
+const WALLET: WalletId = WalletId([7; 16]);
+
+fn cents(n: u32) -> Cents {
+    Cents::new(n).unwrap()
+}
+
+fn at(device: u8, seq: u32) -> EntryRef {
+    EntryRef { device: DeviceId([device; 16]), epoch: 0, seq }
+}
+
+fn entry(kind: Kind, effect: Effect, amount: u32) -> Entry {
+    Entry { subject: WALLET.into(), amount: cents(amount), ..Entry::new(kind, effect, Currency::EUR, Hlc(1)) }
+}
+
+/// 10.00 topped up at a desk, 6.00 sold at each of two bars apart: 2.00 overspent.
+fn overspent() -> Vec<WalletEntry> {
+    let part = Detail::TopUp(TopUp { c_only: false, fee: Cents::ZERO, means: Means::Cash }).to_bytes();
+    let top_up = Entry { part, ..entry(Kind::TOP_UP, Effect::Credit, 1_000) };
+    let sale = || entry(Kind::SALE, Effect::Debit, 600);
+    [(at(1, 1), top_up), (at(2, 1), sale()), (at(3, 1), sale())]
+        .map(|(at, entry)| WalletEntry::new(at, entry, Standing::InForce))
+        .to_vec()
+}
+
+fn ruling(at: EntryRef, action: RulingAction, amount: u32, replaces: &[EntryRef]) -> WalletEntry {
+    let ruling = Ruling {
+        matter: MatterKind::Overspend,
+        action,
+        what: BlockedKind::Wallet,
+        places_seen: 2,
+        cents_seen: 200,
+        replaces: replaces.to_vec(),
+        by: "Ana".into(),
+        reason: "copied band".into(),
+    };
+    let part = Detail::Ruling(ruling).to_bytes();
+    WalletEntry::new(at, Entry { part, ..entry(Kind::RULING, Effect::None, amount) }, Standing::InForce)
+}
+
+fn books(entries: &[WalletEntry]) -> Totals {
+    let totals = Totals::from_ledger([WalletSum::from(&fold_wallet(WALLET, entries))]);
+    assert_eq!(totals.sources(), totals.uses(), "{totals:?}");
+    totals
+}
+
+fn with(more: &[WalletEntry]) -> Vec<WalletEntry> {
+    overspent().into_iter().chain(more.iter().cloned()).collect()
+}
+
+fn holding(entries: &[WalletEntry]) -> Option<(EntryRef, usize, usize)> {
+    let rulings = entries.iter().filter_map(|e| RuledAt::of(e.at, &e.entry));
+    let one = ruled(rulings).into_values().next()?;
+    Some((one.holds.at, one.beside.len(), one.replaced.len()))
+}
+
+#[test]
+fn what_is_forgiven_is_a_gift_and_what_is_paid_back_is_money_taken() {
+    assert_eq!(books(&overspent()).overspend, 200);
+    let forgiven = books(&with(&[ruling(at(9, 1), RulingAction::Forgive, 200, &[])]));
+    assert_eq!((forgiven.overspend, forgiven.gifts, forgiven.balance), (0, 200, 0));
+    let paid = books(&with(&[ruling(at(9, 1), RulingAction::ChargeBack, 150, &[])]));
+    assert_eq!((paid.overspend, paid.top_up, paid.balance), (50, 1_150, 0));
+    let accepted = books(&with(&[ruling(at(9, 1), RulingAction::Accept, 0, &[])]));
+    assert_eq!(accepted, books(&overspent()));
+}
+
+#[test]
+fn nobody_is_given_more_than_he_lacked_and_money_in_hand_counts_whole() {
+    let generous = books(&with(&[ruling(at(9, 1), RulingAction::Forgive, 900, &[])]));
+    assert_eq!((generous.gifts, generous.balance), (200, 0));
+    let paid = books(&with(&[ruling(at(9, 1), RulingAction::ChargeBack, 900, &[])]));
+    assert_eq!((paid.top_up, paid.balance), (1_900, 700), "it is the guest's");
+}
+
+#[test]
+fn of_two_rulings_at_once_the_one_that_counts_less_holds_and_both_are_known() {
+    let (more, less) =
+        (ruling(at(8, 1), RulingAction::Forgive, 200, &[]), ruling(at(9, 1), RulingAction::Forgive, 50, &[]));
+    let both = with(&[more.clone(), less.clone()]);
+    assert_eq!(holding(&both), Some((less.at, 1, 0)));
+    assert_eq!((books(&both).gifts, books(&both).overspend), (50, 150));
+    // somebody who sees both decides anew
+    let third = ruling(at(9, 2), RulingAction::Forgive, 200, &[more.at, less.at]);
+    let settled = with(&[more.clone(), less, third.clone()]);
+    assert_eq!(holding(&settled), Some((third.at, 0, 2)));
+    assert_eq!(books(&settled).overspend, 0);
+    // one that was not known when it was replaced stays beside
+    let late = with(&[more, ruling(at(8, 2), RulingAction::Forgive, 250, &[]), third]);
+    assert_eq!(holding(&late), Some((at(9, 2), 1, 1)));
+    let circle = [
+        ruling(at(8, 1), RulingAction::Forgive, 9, &[at(9, 1)]),
+        ruling(at(9, 1), RulingAction::Forgive, 5, &[at(8, 1)]),
+    ];
+    assert_eq!(holding(&with(&circle)), Some((at(9, 1), 1, 0)), "two that name each other are at the same time");
+}
+
+fn any_ruling() -> impl Strategy<Value = WalletEntry> {
+    let place = (7..10u8, 1..6u32).prop_map(|(device, seq)| at(device, seq));
+    let action = prop_oneof![
+        Just(RulingAction::Accept),
+        Just(RulingAction::ChargeBack),
+        Just(RulingAction::Forgive),
+        Just(RulingAction::Block)
+    ];
+    let replaces = proptest::collection::vec((7..10u8, 1..6u32).prop_map(|(device, seq)| at(device, seq)), 0..4);
+    (place, action, 0..400u32, replaces)
+        .prop_map(|(place, action, amount, replaces)| ruling(place, action, amount, &replaces))
+}
+
+proptest! {
+    #[test]
+    fn in_any_order_and_any_number_of_copies_the_same_holds_and_the_books_agree(
+        rulings in proptest::collection::vec(any_ruling(), 0..8),
+        order in any::<u64>(),
+    ) {
+        let set = with(&rulings);
+        let mut mixed: Vec<WalletEntry> = set.iter().chain(&set[..set.len() / 2]).cloned().collect();
+        let turn = usize::try_from(order % 97).unwrap() + 1;
+        let length = mixed.len();
+        mixed.rotate_left(turn % length);
+        if order % 2 == 0 {
+            mixed.reverse();
+        }
+        for from in (0..length).step_by(3) {
+            mixed.swap(from, (from * turn + turn) % length);
+        }
+        prop_assert_eq!(fold_wallet(WALLET, &set), fold_wallet(WALLET, &mixed));
+        prop_assert_eq!(holding(&set), holding(&mixed));
+        let totals = books(&mixed);
+        prop_assert!(totals.balances() || totals.unexplained == 0, "{:?}", totals);
+        prop_assert!(totals.gifts <= 200);
+    }
+}

@@ -1,0 +1,86 @@
+//! Conflicts and doubts as people read and decide them.
+use serde::{Deserialize, Serialize};
+
+/// `GET /api/matters`: one page.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MatterPage {
+    /// Matters that fit the filter.
+    pub total: usize,
+    /// Of these, open ones.
+    pub open: usize,
+    /// This page, from 0.
+    pub page: usize,
+    /// How many pages there are, at least 1.
+    pub pages: usize,
+    /// More stands on some list than is told.
+    pub more: bool,
+    /// Open ones first, then the newest first.
+    pub matters: Vec<MatterView>,
+}
+
+/// A conflict, a doubt or money owed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MatterView {
+    /// Its name in addresses.
+    pub id: String,
+    /// What happened: a word of a closed list (`double_admission` … `pending`).
+    pub kind: String,
+    /// Nobody has decided, or there is more than when somebody did.
+    pub open: bool,
+    /// The wallet, ticket or device.
+    pub subject: String,
+    /// The entry that it is about, where it is about one.
+    pub about: String,
+    /// Reason code of what happened.
+    pub what_code: String,
+    /// Reason code of what to do.
+    pub todo_code: String,
+    /// How much money, where it is about money.
+    pub amount_cents: Option<i64>,
+    /// What it waits for.
+    pub waits: Option<String>,
+    /// Where and when.
+    pub places: Vec<MatterPlace>,
+    /// What may be decided.
+    pub actions: Vec<String>,
+    /// What was decided, the one that holds first.
+    pub rulings: Vec<RulingView>,
+    /// When it showed or was decided last.
+    pub newest_unix_ms: u64,
+}
+
+/// Where it shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MatterPlace {
+    /// As it is said on a radio.
+    pub place: String,
+    /// Number of the box.
+    pub box_number: u16,
+    /// When, by the entry's own stamp.
+    pub at_unix_ms: u64,
+    /// The entry.
+    pub entry: String,
+}
+
+/// A decision.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RulingView {
+    /// Its entry in a hub's journal.
+    pub entry: String,
+    /// What was decided.
+    pub action: String,
+    /// By whom.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Money moved.
+    pub amount_cents: i64,
+    /// When.
+    pub at_unix_ms: u64,
+    /// `holds`, `beside` (decided at the same time, counts more) or `replaced`.
+    pub standing: String,
+}

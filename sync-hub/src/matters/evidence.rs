@@ -1,0 +1,156 @@
+//! What a matter is believed by: the entries, what boxes read on the chip, both histories of a fork.
+//! Invariant: read from the journals as they are; nothing is judged here. Lists are bounded.
+use domain::{
+    id::EntryRef,
+    journal::{Detail, Entry},
+    ledger::MatterId,
+    wire::hex,
+};
+use serde::Serialize;
+
+use super::{PLACES, entry_ref};
+use crate::{
+    hub::{Hub, HubError},
+    ingest::journals::ReadBody,
+};
+
+/// Entries shown of one branch.
+const BRANCH: u32 = 50;
+
+/// Evidence of one matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Evidence {
+    /// The entries at its places; on forked ground every branch's.
+    pub entries: Vec<Shown>,
+    /// Both histories of a fork.
+    pub branches: Vec<Branch>,
+}
+
+/// One entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Shown {
+    /// Where it stands.
+    pub entry: String,
+    /// Number of its kind.
+    pub kind: u16,
+    /// Number of its effect.
+    pub effect: u8,
+    /// Its amount.
+    pub amount_cents: u32,
+    /// By its own stamp.
+    pub unix_ms: u64,
+    /// Staff number.
+    pub operator: u32,
+    /// The box's number.
+    pub box_number: u16,
+    /// Its hash.
+    pub hash: String,
+    /// Whether it counts.
+    pub standing: &'static str,
+    /// The chip record that it wrote or proves; 0 without a chip.
+    pub tap_counter: u16,
+    /// What it read on the chip.
+    pub chip: Option<ChipShown>,
+}
+
+/// What a box read on a chip.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ChipShown {
+    /// S record in force.
+    pub base: String,
+    /// The one before it.
+    pub before: String,
+    /// The record that the box was about to write.
+    pub own: Option<String>,
+    /// Credits then.
+    pub credits_cents: u32,
+    /// Spent then.
+    pub spent_cents: u32,
+}
+
+/// One history of a forked journal, from where it differs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Branch {
+    /// Hash of its head: names it when it is confirmed.
+    pub head: String,
+    /// Position of its head.
+    pub last: u32,
+    /// Whether it counts.
+    pub standing: &'static str,
+    /// Its first entries.
+    pub entries: Vec<Shown>,
+}
+
+fn chip(entry: &Entry) -> Option<ChipShown> {
+    let (seen, own) = match Detail::of(entry) {
+        Ok(Detail::Intent(intent)) => (intent.seen, Some(hex(&intent.own.0))),
+        Ok(Detail::Seen(Some(seen))) => (seen, None),
+        Ok(_) | Err(_) => return None,
+    };
+    Some(ChipShown {
+        base: hex(&seen.base.0),
+        before: hex(&seen.before.0),
+        own,
+        credits_cents: seen.credits.get(),
+        spent_cents: seen.spent.get(),
+    })
+}
+
+impl Hub {
+    /// What a matter is believed by.
+    pub fn evidence(&mut self, id: &MatterId) -> Result<Evidence, HubError> {
+        let view = self.matter(id)?;
+        let mut evidence = Evidence::default();
+        let places = view.places.iter().filter_map(|place| entry_ref(&place.entry));
+        for at in places.chain(id.about).take(PLACES).collect::<std::collections::BTreeSet<_>>() {
+            evidence.entries.extend(self.shown_at(at)?);
+        }
+        if let (domain::journal::MatterKind::Fork, Some(about)) = (id.kind, id.about) {
+            evidence.branches = self.branches_of(about)?;
+        }
+        Ok(evidence)
+    }
+
+    fn shown_at(&self, at: EntryRef) -> Result<Vec<Shown>, HubError> {
+        let number = self.journals.get(at.device, at.epoch).map_or(0, |journal| journal.box_number.0);
+        let found = self.entry_at(at.device, at.epoch, at.seq)?;
+        Ok(found.into_iter().map(|(body, standing, hash)| shown(at, number, &body, &standing, hash)).collect())
+    }
+
+    fn branches_of(&self, about: EntryRef) -> Result<Vec<Branch>, HubError> {
+        let journal = self.journals.get(about.device, about.epoch).ok_or(HubError::NotFound("The journal"))?;
+        let mut branches = Vec::new();
+        for run in journal.tree.runs().iter().filter(|run| run.last >= about.seq).take(8) {
+            let from = run.first.max(about.seq);
+            let mut branch = Branch { head: hex(&run.hash), last: run.last, ..Branch::default() };
+            for seq in from..=run.last.min(from.saturating_add(BRANCH - 1)) {
+                let at = EntryRef { seq, ..about };
+                let place = crate::store::Place { journal: journal.id, run: run.run, seq };
+                let Some(body) = self.store.body(place)? else { continue };
+                let body = ReadBody::of(&body, self.identity.founding.currency);
+                let standing = journal.standing(&body, place, self.identity.founding.currency);
+                branch.entries.push(shown(at, journal.box_number.0, &body, &standing, String::new()));
+            }
+            branch.standing = branch.entries.last().map_or("", |last| last.standing);
+            branches.push(branch);
+        }
+        Ok(branches)
+    }
+}
+
+fn shown(at: EntryRef, number: u16, body: &ReadBody, standing: &domain::ledger::Standing, hash: String) -> Shown {
+    let entry = body.entry();
+    Shown {
+        entry: at.to_string(),
+        kind: entry.kind.0,
+        effect: entry.effect.byte(),
+        amount_cents: entry.amount.get(),
+        unix_ms: entry.hlc.unix_ms(),
+        operator: entry.operator,
+        box_number: number,
+        hash,
+        standing: crate::web::standing(standing),
+        tap_counter: entry.tap_counter,
+        chip: chip(entry),
+    }
+}

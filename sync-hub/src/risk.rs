@@ -1,0 +1,164 @@
+//! Amount at risk: what boxes that have not been heard could have taken from copied bands at most.
+//! Invariant: an upper bound. A box that was never cut off is heard, so it can take nothing unheard.
+//! Not here: the bound of one band and of a plan (`domain::ledger::risk`).
+use domain::{
+    journal::BandProfile,
+    ledger::{Accounts, Cutoff, WalletState},
+    money::Cents,
+    trust::Roles,
+};
+use screens::view::{RiskBox, RiskView};
+
+use crate::{
+    hub::{Hub, HubError},
+    store::{Reading, StoreError, StoredBox},
+};
+
+/// A box that was not heard for so long is apart.
+const APART_MS: u64 = 60_000;
+
+/// Everything that was ever put on a wallet: no box can have known more of it.
+fn most_known(sums: &Accounts) -> i64 {
+    let sources = [
+        sums.top_ups,
+        sums.gifts,
+        sums.pending_issued,
+        sums.corrections.max(0),
+        sums.other_credit,
+        sums.transferred.max(0),
+        sums.unreported,
+        sums.hold_credit,
+    ];
+    sources.iter().fold(0, |sum: i64, amount| sum.saturating_add(*amount)).max(0)
+}
+
+/// What one box that is apart can take beyond what there is, at most, and from how many bands.
+pub(crate) fn exposure(reading: &Reading, limit: Cents) -> Result<(i64, u64), StoreError> {
+    let (mut each, mut bands) = (0i64, 0u64);
+    reading.each_wallet(|_, stored| {
+        let state = stored.state.as_deref().and_then(|bytes| WalletState::from_bytes(bytes).ok());
+        // a one-way counter cannot be copied
+        if state.is_some_and(|state| state.profile == Some(BandProfile::UltralightAes)) {
+            return;
+        }
+        let most = most_known(stored.sums()).min(limit.as_i64());
+        if most > 0 {
+            bands = bands.saturating_add(1);
+            each = each.saturating_add(most);
+        }
+    })?;
+    Ok((each, bands))
+}
+
+/// Puts the sums to the boxes that are apart.
+pub(crate) fn view(boxes: Vec<RiskBox>, limit: Cents, (each, bands): (i64, u64)) -> RiskView {
+    let boxes: Vec<RiskBox> = boxes.into_iter().map(|one| RiskBox { at_risk_cents: each, ..one }).collect();
+    let total = boxes.iter().fold(0i64, |sum, one| sum.saturating_add(one.at_risk_cents));
+    RiskView { limit_cents: limit.as_i64(), bands, each_box_cents: each, at_risk_cents: total, boxes }
+}
+
+impl Hub {
+    /// What is at risk now, box by box.
+    pub fn at_risk(&mut self) -> Result<RiskView, HubError> {
+        self.publish()?;
+        let limit = self.policy.offline_limit;
+        Ok(view(self.apart()?, limit, exposure(&self.reading()?, limit)?))
+    }
+
+    /// The bars and desks that have not been heard for a while, and may have sold since.
+    pub(crate) fn apart(&self) -> Result<Vec<RiskBox>, HubError> {
+        let now = self.now_ms();
+        let mut boxes = Vec::new();
+        for stored in self.store.boxes()?.into_iter().filter(sells) {
+            let age_ms = now.saturating_sub(stored.last_seen_ms);
+            if age_ms < APART_MS || self.has_closed(&stored) {
+                continue;
+            }
+            boxes.push(RiskBox {
+                number: stored.number.0,
+                revoked: self.is_revoked(stored.device)?,
+                age_s: age_ms / 1_000,
+                unsent_hint: stored.unsent,
+                place: stored.place,
+                at_risk_cents: 0,
+            });
+        }
+        Ok(boxes)
+    }
+
+    /// Whether its journal is whole and ends with the event's last closure: it sells nothing unheard.
+    fn has_closed(&self, stored: &StoredBox) -> bool {
+        let journals: Vec<_> = self.journals.of_device(stored.device).collect();
+        let newest = journals.iter().max_by_key(|journal| journal.epoch);
+        let whole = journals.iter().all(|journal| journal.tree.gaps().is_empty() && journal.cutoff == Cutoff::None);
+        whole
+            && newest.is_some_and(|newest| {
+                let head = newest.tree.head().map(|head| head.seq);
+                head.is_some() && newest.closures.iter().map(|place| place.seq).max() == head
+            })
+    }
+}
+
+fn sells(stored: &StoredBox) -> bool {
+    stored.roles.0 & (Roles::BAR.0 | Roles::TOP_UP.0) != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    };
+
+    use domain::ledger::of_one_band;
+
+    use super::*;
+    use crate::{
+        Identity,
+        sample::{self, SampleBox, wallet},
+    };
+
+    #[test]
+    fn what_is_at_risk_covers_all_that_a_bar_apart_can_take() {
+        let dir = sample::hub_dir();
+        let toml = sample::TOML.replace("maximum_balance = 30000", "maximum_balance = 30000\noffline_limit = 500");
+        std::fs::write(dir.path().join("festival.toml"), toml).unwrap();
+        let now = Arc::new(AtomicU64::new(1_800_000_000_000));
+        let clock = now.clone();
+        let identity = Arc::new(Identity::read(dir.path()).unwrap());
+        let mut hub = Hub::open(dir.path(), identity, Arc::new(move || clock.load(Ordering::Relaxed))).unwrap();
+        let (mut desk, mut bar) = (SampleBox::new(20, Roles(4)), SampleBox::new(21, Roles(2)));
+        for one in [&desk, &bar] {
+            hub.adopt(&one.chain.verify(&sample::founding()).unwrap(), &one.chain.to_bytes()).unwrap();
+        }
+        for (n, amount) in [(1, 2_000), (2, 300), (3, 450)] {
+            desk.top_up(wallet(n), amount);
+        }
+        hub.ingest(&desk.segments(10)).unwrap();
+        hub.ingest(&bar.segments(10)).unwrap();
+        assert_eq!(hub.at_risk().unwrap().at_risk_cents, 0, "both are heard");
+        now.fetch_add(120_000, Ordering::Relaxed);
+        hub.note_seen(&[(desk.device, now.load(Ordering::Relaxed))]).unwrap();
+        let risk = hub.at_risk().unwrap();
+        assert_eq!((risk.bands, risk.at_risk_cents, risk.boxes.len()), (3, 500 + 300 + 450, 1));
+        assert_eq!(risk.boxes[0].place, "Place 21");
+
+        // The bar sells all that it may while the desk's island sells all that there is; nothing exceeds what was said.
+        let limit = Cents::new(500).unwrap();
+        let mut lost = 0;
+        for (n, amount) in [(1, 2_000), (2, 300), (3, 450)] {
+            desk.sale(wallet(n), amount);
+            bar.sale(wallet(n), amount.min(500));
+            let whole = Cents::new(amount).unwrap();
+            // the heard side has no limit of its own: it knows the balance
+            lost += of_one_band([whole], Cents::MAX, Cents::ZERO) + of_one_band([whole], limit, Cents::ZERO)
+                - whole.as_i64();
+        }
+        hub.ingest(&desk.segments(20)).unwrap();
+        hub.ingest(&bar.segments(20)).unwrap();
+        hub.publish().unwrap();
+        let books = crate::totals::books(&hub.reading().unwrap()).unwrap().money;
+        assert_eq!(books.overspend, lost);
+        assert_eq!(books.overspend, risk.at_risk_cents, "the worst that can be");
+    }
+}
