@@ -13,7 +13,7 @@ use crate::{
     coverage::{cover, covered, forget_covered},
     documents,
     error::StoreError,
-    projection,
+    neighbours, projection,
     writer::Writing,
     zones,
 };
@@ -149,6 +149,9 @@ fn batch_applied(writing: &mut Writing<'_>, batch: &[Delta]) -> Result<Option<Ne
         for heads in part.vector.iter().filter(|heads| heads.device == writing.who.device) {
             newer = cover(writing, first.section, heads)?.or(newer);
         }
+        for heads in part.vector.iter().filter(|heads| heads.device != writing.who.device) {
+            neighbours::cover(writing, first.section, heads)?;
+        }
         items(writing, part)?;
     }
     if let Some(before) = edits_before {
@@ -169,6 +172,7 @@ fn batch_applied(writing: &mut Writing<'_>, batch: &[Delta]) -> Result<Option<Ne
     if let Some(newer) = newer {
         note_newer_self(writing, newer)?;
     }
+    neighbours::forget_covered(connection)?;
     let after = covered(connection, first.section)?;
     let shrunk = before.iter().any(|old| !after.iter().any(|new| new.0 <= old.0 && old.1 <= new.1));
     if shrunk {

@@ -8,7 +8,10 @@ use alloc::{
 };
 
 use super::{LanGroup, VoterList};
-use crate::id::DeviceId;
+use crate::{
+    id::DeviceId,
+    wire::{Malformed, from_canonical_cbor, to_cbor},
+};
 
 /// Most parts of one member's handover.
 pub const HANDOVER_PARTS_MAX: u16 = 4096;
@@ -37,20 +40,38 @@ pub struct Succession {
     received: BTreeMap<DeviceId, (u64, u16, BTreeSet<u16>)>,
 }
 
+/// As it lies on disk: a canonical CBOR array. Parts: device, whole, part, parts.
+#[derive(minicbor::Encode, minicbor::Decode)]
+#[cbor(array)]
+struct Stored {
+    #[n(0)]
+    active: Option<VoterList>,
+    #[n(1)]
+    next: Option<(VoterList, VoterList)>,
+    #[n(2)]
+    was_active: Vec<u32>,
+    #[n(3)]
+    received: Vec<(DeviceId, u64, u16, u16)>,
+}
+
 impl Succession {
+    /// As it is written to disk.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let (active, next) = (self.active.clone(), self.next.clone());
+        let received = self.received().into_iter();
+        let received = received.map(|(device, part)| (device, part.whole, part.part, part.parts)).collect();
+        to_cbor(&Stored { active, next, was_active: self.was_active.iter().copied().collect(), received })
+    }
+
     /// As it was on disk.
-    pub fn restore(
-        active: Option<VoterList>,
-        next: Option<(VoterList, VoterList)>,
-        was_active: impl IntoIterator<Item = u32>,
-        received: impl IntoIterator<Item = (DeviceId, Part)>,
-    ) -> Self {
-        let mut restored =
-            Self { active, next, was_active: was_active.into_iter().collect(), received: BTreeMap::new() };
-        for (device, part) in received {
-            restored.note(device, part);
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
+        let Stored { active, next, was_active, received } = from_canonical_cbor(bytes)?;
+        let was_active = was_active.into_iter().collect();
+        let mut restored = Self { active, next, was_active, received: BTreeMap::new() };
+        for (device, whole, part, parts) in received {
+            restored.note(device, Part { whole, part, parts });
         }
-        restored
+        Ok(restored)
     }
 
     /// The newest bundle names this group. Gives whether anything changed.
@@ -89,11 +110,6 @@ impl Succession {
     /// Whether this member hands over the list of this version: it granted under it, and does no more.
     pub fn hands_over(&self, version: u32) -> bool {
         self.was_active.contains(&version) && self.active().is_none_or(|list| list.version > version)
-    }
-
-    /// Versions under which it ever granted.
-    pub fn was_active(&self) -> impl Iterator<Item = u32> + '_ {
-        self.was_active.iter().copied()
     }
 
     /// A member of the list that hands over sent a part; its grants are on disk. Gives whether the new list starts.
@@ -140,7 +156,7 @@ impl Succession {
     }
 
     /// Parts received so far.
-    pub fn received(&self) -> Vec<(DeviceId, Part)> {
+    fn received(&self) -> Vec<(DeviceId, Part)> {
         let parts = |(device, (whole, parts, held)): (&DeviceId, &(u64, u16, BTreeSet<u16>))| {
             let (device, whole, parts) = (*device, *whole, *parts);
             held.iter().map(move |part| (device, Part { whole, part: *part, parts })).collect::<Vec<_>>()
