@@ -12,6 +12,7 @@ mod demo;
 mod documents;
 mod found;
 mod hub;
+mod lan;
 mod outcome;
 mod shop;
 mod staff;
@@ -24,7 +25,8 @@ pub use demo::{
 pub use documents::{DocumentView, EditBody, EditView, FieldConflict, FieldProblem, FieldStatement, SettleBody};
 pub use found::{FoundGuest, FoundGuests, FoundState};
 pub use hub::{Conflict, ConflictKind, ConflictPlace, HubBox, HubView, Totals};
-pub use outcome::{Args, GateVerdict, GateView, HourView, Pairing, Phase, TapResult, TillView, TopUpView};
+pub use lan::LanView;
+pub use outcome::{Args, DecidedBy, GateVerdict, GateView, HourView, Pairing, Phase, TapResult, TillView, TopUpView};
 pub use shop::{Corrigible, Movement, ParkedView, ReasonView, ScannedVoucher, ShiftView, ShopView};
 pub use staff::{OperatorView, StaffRole, StaffView};
 pub use zones::{GatePlaces, GateZone, OverrideView, Ways, ZoneView};
@@ -57,6 +59,8 @@ pub struct BoxView {
     pub at_risk_cents: i64,
     /// On how many disks a green light stands: 1 = this box only, 2 = a neighbour too.
     pub copies: u8,
+    /// Its group on the venue's LAN; `None` where it has none.
+    pub lan: Option<LanView>,
     /// Reason code, while the box works in a degraded mode.
     pub degraded: Option<String>,
     /// Taps whose outcome is not known: the same band must be tapped again.

@@ -109,3 +109,9 @@ impl Holder {
         Ok(Self { device: DeviceId::read(input)?, epoch: input.u32()?, claim: input.u64()? })
     }
 }
+
+/// Names a whole handover by its bytes: the first 8 bytes of their BLAKE3.
+pub fn name_of(bytes: &[u8]) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = *blake3::hash(bytes).as_bytes();
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
