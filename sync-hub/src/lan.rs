@@ -15,7 +15,12 @@ const GROUP_MAX: u64 = 64 << 10;
 impl Hub {
     /// The bundle's section of groups; nothing where there are none.
     pub(crate) fn lan_section(&self) -> Option<BundleSection> {
-        let files = std::fs::read_dir(self.dir.join("lan")).ok()?;
+        Some(self.lan_groups()).filter(|groups| !groups.is_empty()).map(|groups| BundleBody::lan_section(&groups))
+    }
+
+    /// The groups that lie in `lan/`.
+    pub(crate) fn lan_groups(&self) -> Vec<LanGroup> {
+        let Ok(files) = std::fs::read_dir(self.dir.join("lan")) else { return Vec::new() };
         let mut paths: Vec<_> = files.flatten().map(|file| file.path()).collect();
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "cbor"));
         paths.sort();
@@ -32,6 +37,6 @@ impl Hub {
                 }
             }
         }
-        (!groups.is_empty()).then(|| BundleBody::lan_section(&groups))
+        groups
     }
 }

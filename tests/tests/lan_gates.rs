@@ -92,7 +92,8 @@ async fn group(world: &mut World, broker: &str, copies: u8, names: &[&str]) {
     }
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     world.technician.programs().provision(&arguments).unwrap();
-    world.hub.bundle().await.unwrap();
+    let taken: serde_json::Value = world.hub.api.post("/api/lan/adopt", &json!({})).await.unwrap();
+    assert_eq!(taken["groups"][0]["boxes"], names.len(), "{taken}");
     world.wait_for_bundle(SOON).await.unwrap();
 }
 
