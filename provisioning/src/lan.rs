@@ -50,7 +50,8 @@ pub fn write_group(festival: &Festival, plan: &GroupPlan, out: &Path) -> Result<
     };
     let list = VoterList { version, voters };
     let group = LanGroup { number: plan.number, broker: plan.broker.clone(), copies: plan.copies, list, previous };
-    let has_port = plan.broker.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    let has_port =
+        plan.broker.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
     if !has_port {
         return Err(Failure::Group("the broker's address is not HOST:PORT"));
     }

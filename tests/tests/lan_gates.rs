@@ -3,108 +3,23 @@
 use std::time::Duration;
 
 use evening::world::{
-    broker::Broker,
-    place::{Place, Post},
+    lan::{NAMES, ThreeGates, show, standing},
     wait::until,
-    World,
 };
-use screens::{
-    post::Scan,
-    view::{DecidedBy, GateVerdict, LanView},
-};
-use serde_json::json;
+use screens::view::DecidedBy;
 
 const SOON: Duration = Duration::from_secs(40);
-const GATES: [Post; 3] = [
-    Post { name: "Gate A", roles: &["gate"], pairing: false },
-    Post { name: "Gate B", roles: &["gate"], pairing: false },
-    Post { name: "Gate C", roles: &["gate"], pairing: false },
-];
 const CLAIM_US: u64 = 50_000;
-
-struct Lan {
-    world: World,
-    broker: Broker,
-    tickets: Vec<String>,
-}
-
-async fn lan(gate: &Place) -> LanView {
-    gate.view().await.unwrap().lan.unwrap_or_default()
-}
-
-async fn show(gate: &Place, text: &str) -> GateVerdict {
-    gate.api.post("/api/gate/scan", &Scan { text: text.into() }).await.unwrap()
-}
-
-impl Lan {
-    /// Three gates of one group, some tickets, and then no hub any more.
-    async fn of_three(copies: u8, tickets: usize) -> Self {
-        let mut world = World::of(&GATES).await.unwrap();
-        let broker = Broker::start(&world.dir().join("broker")).unwrap();
-        group(&mut world, &broker.address().to_string(), copies, &["Gate A", "Gate B", "Gate C"]).await;
-        let mut texts = Vec::new();
-        for _ in 0..tickets {
-            texts.push(world.hub.issue(&json!({ "category": 1, "holder": "" })).await.unwrap().text);
-        }
-        world.wait_until_agreed(SOON).await.unwrap();
-        let lan = Self { world, broker, tickets: texts };
-        lan.wait_for_group(3).await;
-        lan.world.cut(&["Gate A", "Gate B", "Gate C"]).unwrap();
-        for gate in &lan.world.places {
-            gate.wait_for_link(false, Duration::from_secs(60)).await.unwrap();
-        }
-        lan
-    }
-
-    fn gate(&self, name: &str) -> &Place {
-        self.world.place(name).unwrap()
-    }
-
-    async fn wait_for_group(&self, heard: u32) {
-        until("all gates decide together", SOON, async || {
-            for gate in &self.world.places {
-                let lan = lan(gate).await;
-                if !lan.is_group || lan.heard < heard {
-                    return Ok(None);
-                }
-            }
-            Ok(Some(()))
-        })
-        .await
-        .unwrap();
-    }
-}
-
-/// The technician lays a group's list into the hub's folder; returns once every box has it.
-async fn group(world: &mut World, broker: &str, copies: u8, names: &[&str]) {
-    let folder = world.hub.dir.join("lan");
-    std::fs::create_dir_all(&folder).unwrap();
-    let (festival, out) = (world.technician.dir().display().to_string(), folder.join("1.cbor").display().to_string());
-    let copies = copies.to_string();
-    let mut arguments: Vec<String> = ["lan", "group", "--festival", &festival, "--out", &out, "--number", "1"]
-        .into_iter()
-        .chain(["--broker", broker, "--copies", &copies])
-        .map(str::to_owned)
-        .collect();
-    for name in names {
-        let number = world.place(name).unwrap().view().await.unwrap().box_number;
-        arguments.extend(["--box".to_owned(), number.to_string()]);
-    }
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    world.technician.programs().provision(&arguments).unwrap();
-    let taken: serde_json::Value = world.hub.api.post("/api/lan/adopt", &json!({})).await.unwrap();
-    assert_eq!(taken["groups"][0]["boxes"], names.len(), "{taken}");
-    world.wait_for_bundle(SOON).await.unwrap();
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_gates_never_both_admit_one_ticket_with_their_group_and_alone_they_say_so() {
-    let lan_world = Lan::of_three(1, 45).await;
-    let (a, b, c) = (lan_world.gate("Gate A"), lan_world.gate("Gate B"), lan_world.gate("Gate C"));
-    let (rounds, rest) = lan_world.tickets.split_at(40);
+    let gates = ThreeGates::apart_from_the_hub(1, 45).await.unwrap();
+    let (a, b, c) = (gates.gate("Gate A").unwrap(), gates.gate("Gate B").unwrap(), gates.gate("Gate C").unwrap());
+    let (rounds, rest) = gates.tickets.split_at(40);
     let (mut one, mut none, mut alone) = (0, 0, 0);
     for text in rounds {
         let (at_a, at_b) = tokio::join!(show(a, text), show(b, text));
+        let (at_a, at_b) = (at_a.unwrap(), at_b.unwrap());
         let both = [&at_a, &at_b];
         let by_group = both.iter().filter(|said| said.admitted && said.decided == DecidedBy::Group).count();
         assert!(by_group < 2, "both by the group: {at_a:#?} {at_b:#?}");
@@ -118,7 +33,7 @@ async fn two_gates_never_both_admit_one_ticket_with_their_group_and_alone_they_s
             _ => assert!(by_group < 2),
         }
         // whoever comes later is told where the guest came in
-        let later = show(c, text).await;
+        let later = show(c, text).await.unwrap();
         if by_group == 1 && both.iter().filter(|said| said.admitted).count() == 1 {
             let place = if at_a.admitted { "Gate A" } else { "Gate B" };
             assert!(!later.admitted, "{later:#?}");
@@ -126,8 +41,8 @@ async fn two_gates_never_both_admit_one_ticket_with_their_group_and_alone_they_s
             assert_eq!(later.first_place.as_deref(), Some(place), "{later:#?}");
         }
     }
-    let numbers = lan(a).await;
-    let slowest = numbers.claim_p99_us.max(lan(b).await.claim_p99_us);
+    let numbers = standing(a).await.unwrap();
+    let slowest = numbers.claim_p99_us.max(standing(b).await.unwrap().claim_p99_us);
     println!(
         "40 tickets at two gates at once: {one} admitted once, {none} at neither, {alone} admissions alone; \
          claims confirmed p50 {} µs, p99 {slowest} µs",
@@ -136,38 +51,108 @@ async fn two_gates_never_both_admit_one_ticket_with_their_group_and_alone_they_s
     assert!(one >= 30 && alone <= 4, "{one} {none} {alone}");
     assert!(slowest <= CLAIM_US, "{slowest} µs");
 
-    lan_world.broker.kill();
-    until("the gates notice", SOON, async || {
-        let (a, b, c) = (lan(a).await.is_group, lan(b).await.is_group, lan(c).await.is_group);
-        Ok((!a && !b && !c).then_some(()))
-    })
-    .await
-    .unwrap();
+    gates.broker.kill();
+    gates.wait_until_alone().await.unwrap();
     for gate in [a, b] {
-        let said = show(gate, &rest[0]).await;
+        let said = show(gate, &rest[0]).await.unwrap();
         assert!(said.admitted, "{said:#?}");
         assert_eq!(said.decided, DecidedBy::Alone);
         assert!(said.marks.contains(&"gate.island".to_owned()), "{said:#?}");
-        let again = show(gate, &rest[0]).await;
+        let again = show(gate, &rest[0]).await.unwrap();
         assert!(!again.admitted, "each island adds at most one: {again:#?}");
     }
-    let said = show(a, &rest[1]).await;
+    let said = show(a, &rest[1]).await.unwrap();
     assert_eq!((said.admitted, said.decided), (true, DecidedBy::Alone));
 
-    lan_world.broker.again().unwrap();
-    lan_world.wait_for_group(3).await;
+    gates.broker.again().unwrap();
+    gates.wait_for_group(&NAMES, 1).await.unwrap();
     let told = until("what the islands did is told", SOON, async || {
-        let said = show(c, &rest[1]).await;
+        let said = show(c, &rest[1]).await.unwrap();
         assert!(!said.admitted, "told at once after the connection: {said:#?}");
         Ok((said.code.as_deref() == Some("ticket.already_used")).then_some(said))
     });
     assert_eq!(told.await.unwrap().first_place.as_deref(), Some("Gate A"));
-    let said = show(c, &rest[2]).await;
+    let said = show(c, &rest[2]).await.unwrap();
     assert_eq!((said.admitted, said.decided), (true, DecidedBy::Group), "{said:#?}");
 
-    lan_world.world.mend().await.unwrap();
-    lan_world.world.wait_until_agreed(SOON).await.unwrap();
+    gates.world.mend().await.unwrap();
+    gates.world.wait_until_agreed(SOON).await.unwrap();
     // what neighbours told and the hub knows by now counts once
-    let said = show(b, &rest[2]).await;
+    let said = show(b, &rest[2]).await.unwrap();
     assert_eq!(said.code.as_deref(), Some("ticket.already_used"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_two_copies_asked_for_the_light_waits_a_moment_for_a_neighbours_disk_and_says_what_it_got() {
+    let gates = ThreeGates::apart_from_the_hub(2, 5).await.unwrap();
+    let a = gates.gate("Gate A").unwrap();
+    let mut two = 0;
+    for text in &gates.tickets[..4] {
+        let said = show(a, text).await.unwrap();
+        assert!(said.admitted, "{said:#?}");
+        assert_eq!(said.copies == 1, said.marks.contains(&"gate.one_copy".to_owned()), "{said:#?}");
+        two += u32::from(said.copies == 2);
+    }
+    println!("{two} of 4 admissions stood on two disks before the light");
+    assert!(two >= 3, "{two}");
+    until("the screen says two copies", SOON, async || Ok((a.view().await?.copies == 2).then_some(()))).await.unwrap();
+    gates.broker.kill();
+    gates.wait_until_alone().await.unwrap();
+    let said = show(a, &gates.tickets[4]).await.unwrap();
+    assert!(said.admitted && said.copies == 1, "{said:#?}");
+    assert!(said.marks.contains(&"gate.one_copy".to_owned()), "{said:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_list_starts_once_the_old_one_has_handed_over_and_not_before() {
+    let gates = ThreeGates::apart_from_the_hub(1, 4).await.unwrap();
+    let (a, b, c) = (gates.gate("Gate A").unwrap(), gates.gate("Gate B").unwrap(), gates.gate("Gate C").unwrap());
+    assert_eq!(show(a, &gates.tickets[0]).await.unwrap().decided, DecidedBy::Group);
+    // two of three are switched off: the list of three cannot be closed
+    a.kill().unwrap();
+    c.kill().unwrap();
+    b.wire.mend();
+    b.wait_for_link(true, SOON).await.unwrap();
+    gates.world.places.iter().for_each(|place| place.wire.mend());
+    let number = |name: &str| {
+        std::fs::read_dir(gates.world.technician.dir().join("boxes"))
+            .unwrap()
+            .filter_map(|file| {
+                let text = std::fs::read_to_string(file.unwrap().path()).ok()?;
+                let first = text.split("numbers = [").nth(1)?.split(',').next()?.trim().parse::<u16>().ok()?;
+                text.contains(name).then_some(first)
+            })
+            .next()
+            .unwrap()
+            .to_string()
+    };
+    let out = gates.world.hub.dir.join("lan/1.cbor").display().to_string();
+    let festival = gates.world.technician.dir().display().to_string();
+    let broker = gates.broker.address().to_string();
+    let (of_b, of_c) = (number("Gate B"), number("Gate C"));
+    let arguments = ["lan", "group", "--festival", &festival, "--out", &out, "--number", "1", "--broker", &broker];
+    let boxes = ["--box", &of_b, "--box", &of_c, "--host", &of_b];
+    gates.world.technician.programs().provision(&[&arguments[..], &boxes[..]].concat()).unwrap();
+    let _: serde_json::Value = gates.world.hub.api.post("/api/lan/adopt", &serde_json::json!({})).await.unwrap();
+    gates.world.wait_for_bundle(SOON).await.unwrap();
+    // the host of the new list would have its majority by itself
+    until("the old list is closed", SOON, async || Ok((standing(b).await?.list == 0).then_some(()))).await.unwrap();
+    let said = show(b, &gates.tickets[1]).await.unwrap();
+    assert_eq!((said.admitted, said.decided), (true, DecidedBy::Alone), "{said:#?}");
+    // a second one of the old list comes back, learns of the new one, and hands over
+    c.start().unwrap();
+    gates.wait_for_group(&["Gate B", "Gate C"], 2).await.unwrap();
+    let said = show(c, &gates.tickets[2]).await.unwrap();
+    assert_eq!((said.admitted, said.decided), (true, DecidedBy::Group), "{said:#?}");
+    let said = show(b, &gates.tickets[0]).await.unwrap();
+    assert!(!said.admitted, "admitted by a majority of the old list: {said:#?}");
+    // who is on the list no more decides alone, and says so
+    a.start().unwrap();
+    until("the third has heard of it", SOON, async || {
+        Ok((standing(a).await?.list == 0 || standing(a).await?.voters == 2).then_some(()))
+    })
+    .await
+    .unwrap();
+    let said = show(a, &gates.tickets[3]).await.unwrap();
+    assert_eq!((said.admitted, said.decided), (true, DecidedBy::Alone), "{said:#?}");
 }

@@ -66,7 +66,8 @@ impl Store {
                 .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?;
             let read = |(group, state): (u16, Vec<u8>)| {
-                let state = Succession::from_bytes(&state).map_err(|_| StoreError::Corrupt("the LAN's group".into()))?;
+                let state =
+                    Succession::from_bytes(&state).map_err(|_| StoreError::Corrupt("the LAN's group".into()))?;
                 Ok((group, state))
             };
             row.map(read).transpose()
@@ -112,8 +113,8 @@ fn rows(connection: &Connection, key: &ClaimKey) -> Result<Vec<Holder>, StoreErr
     let mut statement = connection.prepare_cached(
         "SELECT device, epoch, claim FROM lan_grant WHERE what = ?1 AND subject = ?2 AND number = ?3",
     )?;
-    let rows = statement
-        .query_map(params![key.what, &key.subject[..], key.number.cast_signed()], |row| holder_of(row, 0))?;
+    let rows =
+        statement.query_map(params![key.what, &key.subject[..], key.number.cast_signed()], |row| holder_of(row, 0))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

@@ -49,7 +49,8 @@ impl Store {
     pub fn commits_about(&self, subject: &[u8; 16], most: usize) -> Result<Vec<Told>, StoreError> {
         let device = self.0.who.device;
         let own = self.reading(|connection| {
-            let mut statement = connection.prepare_cached("SELECT DISTINCT at FROM touch WHERE subject = ?1 ORDER BY at")?;
+            let mut statement =
+                connection.prepare_cached("SELECT DISTINCT at FROM touch WHERE subject = ?1 ORDER BY at")?;
             let rows = statement.query_map([&subject[..]], |row| row.get::<_, i64>(0))?;
             Ok(rows.collect::<Result<Vec<_>, _>>()?)
         })?;
@@ -78,7 +79,9 @@ impl Store {
     /// How many entries of neighbours are kept.
     pub fn neighbour_entries(&self) -> Result<u64, StoreError> {
         self.reading(|connection| {
-            Ok(connection.query_row("SELECT count(*) FROM neighbour_entry", [], |row| row.get::<_, i64>(0))?.cast_unsigned())
+            Ok(connection
+                .query_row("SELECT count(*) FROM neighbour_entry", [], |row| row.get::<_, i64>(0))?
+                .cast_unsigned())
         })
     }
 }
@@ -104,9 +107,8 @@ fn held(connection: &Connection, told: &Told, head: &Head) -> Result<Option<Hear
         return Ok(Some(if hash == head.hash { Heard::Known } else { Heard::Conflict }));
     }
     for (seq, body) in (told.first..).zip(&told.bodies) {
-        let mut statement = connection.prepare_cached(
-            "SELECT body FROM neighbour_entry WHERE device = ?1 AND epoch = ?2 AND seq = ?3 LIMIT 1",
-        )?;
+        let mut statement = connection
+            .prepare_cached("SELECT body FROM neighbour_entry WHERE device = ?1 AND epoch = ?2 AND seq = ?3 LIMIT 1")?;
         let known: Option<Vec<u8>> =
             statement.query_row(params![&told.device.0[..], told.epoch, seq], |row| row.get(0)).optional()?;
         if known.is_some_and(|known| known != *body) {
@@ -132,9 +134,8 @@ fn hear(writing: &Writing<'_>, told: &Told, head: &Head, box_number: BoxNumber) 
     if let Some(known) = held(connection, told, head)? {
         return Ok(known);
     }
-    let count: i64 = connection
-        .prepare_cached("SELECT count(*) FROM neighbour_commit")?
-        .query_row([], |row| row.get(0))?;
+    let count: i64 =
+        connection.prepare_cached("SELECT count(*) FROM neighbour_commit")?.query_row([], |row| row.get(0))?;
     if count >= ENTRIES_MAX {
         return Ok(Heard::Full);
     }
@@ -150,14 +151,7 @@ fn hear(writing: &Writing<'_>, told: &Told, head: &Head, box_number: BoxNumber) 
                     "INSERT OR IGNORE INTO neighbour_entry (subject, device, epoch, seq, box_number, body)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 )?
-                .execute(params![
-                    &subject[..],
-                    &told.device.0[..],
-                    told.epoch,
-                    seq,
-                    box_number.0,
-                    entry.to_bytes()
-                ])?;
+                .execute(params![&subject[..], &told.device.0[..], told.epoch, seq, box_number.0, entry.to_bytes()])?;
         }
     }
     Ok(Heard::New)

@@ -116,12 +116,7 @@ pub(super) async fn keep(
     }
 }
 
-async fn session(
-    station: &Station,
-    target: &Target,
-    outgoing: &mut mpsc::Receiver<(To, Vec<u8>)>,
-    heard: &Heard,
-) {
+async fn session(station: &Station, target: &Target, outgoing: &mut mpsc::Receiver<(To, Vec<u8>)>, heard: &Heard) {
     let Some((host, port)) = target.broker.rsplit_once(':') else { return };
     let Ok(port) = port.parse() else { return };
     let mut options = MqttOptions::new(target.device.to_hex(), host.trim_matches(['[', ']']), port);

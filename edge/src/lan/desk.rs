@@ -419,9 +419,8 @@ impl Desk {
             return Ok(());
         };
         let Ok(head) = told.check(&bundle.festival, &neighbour.key) else { return self.suspect() };
-        let allowed = told.entries().all(|(_, entry)| {
-            neighbour.rights.judge(&entry, told.device, bundle.currency()).is_ok()
-        });
+        let allowed =
+            told.entries().all(|(_, entry)| neighbour.rights.judge(&entry, told.device, bundle.currency()).is_ok());
         let (author, epoch, number) = (told.device, told.epoch, neighbour.box_number());
         if !allowed || self.station.store.read(|view| view.is_revoked(&author))? {
             return self.suspect();
@@ -474,8 +473,7 @@ impl Desk {
             return Ok(());
         }
         let Some(head) = self.station.store.read(|view| view.head())? else { return Ok(()) };
-        let (mut epoch, mut from) =
-            self.next.unwrap_or((head.at.epoch, head.at.seq.saturating_sub(TELL_AGAIN).max(1)));
+        let (mut epoch, mut from) = self.next.unwrap_or((head.at.epoch, head.at.seq.saturating_sub(TELL_AGAIN).max(1)));
         if epoch != head.at.epoch {
             (epoch, from) = (head.at.epoch, 0);
         }

@@ -1,9 +1,5 @@
 //! How the box stands among its neighbours, in numbers.
-use std::{
-    collections::VecDeque,
-    sync::Mutex,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Mutex, time::Duration};
 
 use super::Decided;
 use crate::{metrics::Counter, station::lock};
@@ -69,7 +65,11 @@ impl Lan {
     }
 
     pub(super) fn copied(&self, copied: bool) {
-        if copied { self.copied.inc() } else { self.one_copy.inc() };
+        if copied {
+            self.copied.inc()
+        } else {
+            self.one_copy.inc()
+        };
     }
 
     /// So many of a thousand of the last confirmed claims took at most so many microseconds.

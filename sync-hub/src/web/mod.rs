@@ -6,11 +6,11 @@ mod acts;
 mod answer;
 mod bands;
 mod documents;
+mod lan;
 mod lists;
 mod login;
 mod pages;
 mod reads;
-mod lan;
 mod ticket_keys;
 
 use std::{

@@ -6,6 +6,7 @@ pub mod broker;
 pub mod counter;
 pub mod https;
 pub mod hub;
+pub mod lan;
 pub mod place;
 pub mod process;
 pub mod technician;
