@@ -200,6 +200,8 @@ fn claim(writing: &Writing<'_>, key: &ClaimKey) -> Result<OwnClaim, StoreError> 
     let me = Holder { device, epoch, claim: number.cast_unsigned() };
     match grant(writing, key, me)? {
         Ruling::Grant(_) => Ok(OwnClaim::Made(me)),
-        ruling => Ok(OwnClaim::Refused(ruling)),
+        ruling @ (Ruling::Taken(_) | Ruling::Ahead(_) | Ruling::Behind(_) | Ruling::Stale) => {
+            Ok(OwnClaim::Refused(ruling))
+        }
     }
 }
