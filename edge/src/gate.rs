@@ -60,7 +60,8 @@ fn judge(station: &Station, passer: Passer, wish: Wish) -> GateVerdict {
     let shown = passer.shown(station.now_ms());
     let by = claim::ask(station, &passer, &wish);
     let recorded = passage::record(station, &passer, wish, by);
-    by.end(station, matches!(&recorded, Ok(Outcome { judged: Judged::Passed(_), .. })));
+    // a store that failed may have written all the same: then the claim is kept
+    by.end(station, !matches!(&recorded, Ok(Outcome { judged: Judged::Refused(_), .. })));
     let verdict = match recorded {
         Ok(Outcome { judged: Judged::Passed(passage), entry, is_paired, is_new }) => {
             station.remember_refused(None);

@@ -63,9 +63,8 @@ pub fn write_group(festival: &Festival, plan: &GroupPlan, out: &Path) -> Result<
 
 /// Reads such a file.
 pub fn read_group(path: &Path) -> Result<LanGroup, Failure> {
-    let group: LanGroup =
-        from_canonical_cbor(&files::read(path)?).map_err(|error| Failure::damaged(path, &error.to_string()))?;
-    LanGroup::check_all(std::slice::from_ref(&group)).map_err(|error| Failure::damaged(path, &error.to_string()))?;
+    let group: LanGroup = from_canonical_cbor(&files::read(path)?).map_err(|error| Failure::damaged(path, error))?;
+    LanGroup::check_all(std::slice::from_ref(&group)).map_err(|error| Failure::damaged(path, error))?;
     Ok(group)
 }
 

@@ -1,5 +1,10 @@
 //! Gates on a LAN with a real Mosquitto and without the hub: they decide together, or alone and say so.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a failed test should panic, and what was measured is told"
+)]
 use std::time::Duration;
 
 use evening::world::{

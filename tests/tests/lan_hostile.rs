@@ -1,5 +1,10 @@
 //! A foreign client on the LAN, and a broker that is not ours: nothing wrong is believed, and guests go on coming in.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a failed test should panic, and what was measured is told"
+)]
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener},

@@ -1,6 +1,12 @@
 //! Every order in which two boxes of three claim the same ticket: each message lost, late, doubled or out of order at each
 //! member, each box without power at any moment, each claim waited for as long or as short as can be.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a failed test should panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a failed test should panic, and what was searched is told"
+)]
 use std::{
     collections::{BTreeSet, HashSet},
     hash::{DefaultHasher, Hash, Hasher},

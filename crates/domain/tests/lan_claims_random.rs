@@ -1,6 +1,12 @@
 //! Boxes on a LAN that loses, doubles, delays and reorders, splits in half, and changes its list of voters, while boxes lose
 //! power and come back with what was on their disks. A seed replays exactly.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a failed test should panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a failed test should panic, and what was searched is told"
+)]
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{

@@ -47,10 +47,10 @@ impl By {
         }
     }
 
-    /// Nothing is written on it any more, or nothing ever will be.
-    pub(super) fn end(&self, station: &Station, passed: bool) {
+    /// What came of it is on disk, or may be; or nothing was written, nor will be, and it is given back.
+    pub(super) fn end(&self, station: &Station, written: bool) {
         match self {
-            Self::Group(key, claim) | Self::Alone(key, Some(claim)) if !passed => station.lan.give_back(*key, *claim),
+            Self::Group(key, claim) | Self::Alone(key, Some(claim)) if !written => station.lan.give_back(*key, *claim),
             Self::Group(key, _) | Self::Alone(key, Some(_)) => station.lan.concluded(*key),
             Self::Alone(_, None) | Self::Itself | Self::Elsewhere => {}
         }
