@@ -432,7 +432,7 @@ impl Desk {
             }
             Heard::Conflict => {
                 tracing::error!(device = %author, epoch, seq = head.seq, "a neighbour has signed two histories");
-                self.station.alert("lan.two_histories", [("box".into(), number.0.to_string())].into());
+                self.station.alert("lan.two_histories", [("number".into(), number.0.to_string())].into());
                 return self.suspect();
             }
             Heard::Full => drop(self.station.lan.numbers.dropped.inc()),

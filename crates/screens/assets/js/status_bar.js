@@ -47,7 +47,7 @@ class StatusBar extends HTMLElement {
 function lanChip(lan) {
   if (!lan) return null;
   if (!lan.is_group) return chip(t("status-lan-alone"), "", "old");
-  return chip(t("status-lan-group", { heard: lan.heard, voters: lan.voters }), "", "fresh");
+  return chip(t("status-lan-group", { count: lan.heard, number: lan.voters }), "", "fresh");
 }
 
 function timeChip(view) {
