@@ -3,6 +3,7 @@
 //! Invariant: green only after the passage is on disk; one reason for each refusal; an exit is never refused.
 //! Not here: the checks themselves (`domain::ticket`, `domain::access`), pairing (`tapping`).
 pub(crate) mod band;
+mod claim;
 pub(crate) mod exception;
 pub(crate) mod passage;
 pub(crate) mod reasons;
@@ -57,9 +58,14 @@ fn show(station: &Station, verdict: GateVerdict) -> GateVerdict {
 /// Judges somebody whose name is known, records the passage and shows it.
 fn judge(station: &Station, passer: Passer, wish: Wish) -> GateVerdict {
     let shown = passer.shown(station.now_ms());
-    let verdict = match passage::record(station, &passer, wish) {
+    let by = claim::ask(station, &passer, &wish);
+    let recorded = passage::record(station, &passer, wish, by);
+    // a store that failed may have written all the same: then the claim is kept
+    by.end(station, !matches!(&recorded, Ok(Outcome { judged: Judged::Refused(_), .. })));
+    let verdict = match recorded {
         Ok(Outcome { judged: Judged::Passed(passage), entry, is_paired, is_new }) => {
             station.remember_refused(None);
+            let copies = entry.filter(|_| is_new).map_or(0, |entry| station.lan.copies(entry));
             let entry = entry.map(|entry| entry.to_string()).unwrap_or_default();
             let pairing = pairing(station, &passer, &passage, is_paired);
             let verdict = GateVerdict {
@@ -67,7 +73,9 @@ fn judge(station: &Station, passer: Passer, wish: Wish) -> GateVerdict {
                 out: passage.direction == Direction::Out,
                 product_name: station.in_its_language(&passage.product),
                 pairing,
-                marks: passage::codes(passage.marks),
+                marks: marks(station, passage.marks, &by, copies),
+                decided: by.shown(),
+                copies,
                 entry,
                 ..shown
             };
@@ -78,11 +86,23 @@ fn judge(station: &Station, passer: Passer, wish: Wish) -> GateVerdict {
         }
         Ok(Outcome { judged: Judged::Refused(refusal), .. }) => {
             station.remember_refused(Some(passer));
-            GateVerdict { can_override: true, ..refused(station, shown, &refusal) }
+            GateVerdict { can_override: true, decided: by.shown(), ..refused(station, shown, &refusal) }
         }
         Err(error) => GateVerdict { code: Some(error.code().into()), ..shown },
     };
     show(station, verdict)
+}
+
+/// What staff should know of a yes: the entry's marks, and on whose leave and how many disks it stands.
+fn marks(station: &Station, marks: domain::journal::Marks, by: &claim::By, copies: u8) -> Vec<String> {
+    let mut codes = passage::codes(marks);
+    if matches!(by, claim::By::Alone(..)) {
+        codes.push("gate.island".into());
+    }
+    if copies == 1 && station.lan.status().copies > 1 {
+        codes.push("gate.one_copy".into());
+    }
+    codes
 }
 
 /// A ticket that comes in without a band waits for one, where this gate pairs.

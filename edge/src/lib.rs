@@ -18,6 +18,7 @@ mod edits;
 mod gate;
 mod hand_over;
 mod hub_link;
+mod lan;
 pub mod load;
 mod loaded;
 mod managers;

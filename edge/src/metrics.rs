@@ -18,6 +18,14 @@ pub(crate) fn render(station: &Station) -> String {
     counter("taps_torn", "Taps that did not end in one go", &station.torn_taps);
     counter("device_failures", "Times that a reader, scanner or other device failed", &station.device_failures);
     counter("hub_sessions", "Sessions opened with the hub", &station.hub_sessions);
+    let lan = &station.lan.numbers;
+    counter("lan_claims_confirmed", "Claims that the group on the LAN confirmed", &lan.confirmed);
+    counter("lan_claims_alone", "Claims that too few of the group answered", &lan.alone);
+    counter("lan_claims_taken", "Claims that another box had", &lan.taken);
+    counter("lan_copied", "Entries that stood on a neighbour's disk before the green light", &lan.copied);
+    counter("lan_one_copy", "Entries that stood on one disk although two were asked for", &lan.one_copy);
+    counter("lan_suspicious", "Messages on the LAN that were not what they claimed to be", &lan.suspicious);
+    counter("lan_dropped", "Messages on the LAN that were dropped for want of room", &lan.dropped);
     let mut gauge = |name: &str, help: &str, value: i64| {
         let gauge: Gauge = Gauge::default();
         gauge.set(value);
@@ -27,6 +35,13 @@ pub(crate) fn render(station: &Station) -> String {
     gauge("at_risk_cents", "What offline decisions may cost at most", view.at_risk_cents);
     gauge("in_doubt", "Taps whose outcome is not known", as_gauge(view.in_doubt.len() as u64));
     gauge("hub_connected", "1 while a session with the hub is open", i64::from(view.hub.connected));
+    if let Some(lan) = &view.lan {
+        gauge("lan_connected", "1 while the broker of the LAN answers", i64::from(lan.connected));
+        gauge("lan_group", "1 while the box decides with its group", i64::from(lan.is_group));
+        gauge("lan_heard", "Boxes of the group that are there, this one included", lan.heard.into());
+        gauge("lan_claim_p50_us", "Median time of confirmed claims", as_gauge(lan.claim_p50_us));
+        gauge("lan_claim_p99_us", "99th percentile of the time of confirmed claims", as_gauge(lan.claim_p99_us));
+    }
     gauge("reader_ready", "1 while the wristband reader answers", i64::from(station.reader_ready()));
     gauge(
         "trusted_time_uncertainty_seconds",

@@ -16,7 +16,7 @@ use crate::{
     config::{Enrolled, write_durably},
     devices,
     drivers::config,
-    hub_link, load,
+    hub_link, lan, load,
     loaded::Loaded,
     station::Station,
     web,
@@ -33,6 +33,7 @@ async fn serve(dir: &Path, stop_with_stdin: bool) -> Result<()> {
     let station = Arc::new(tokio::task::block_in_place(|| open(dir))?);
     let threads = devices::start(&station, drivers)?;
     let link = tokio::spawn(hub_link::keep(Arc::clone(&station)));
+    let on_lan = lan::start(&station)?;
     let loader = tokio::spawn(load::watch(Arc::clone(&station), dir.to_owned()));
     let watch = tokio::spawn(log_out_idle(Arc::clone(&station)));
 
@@ -54,8 +55,9 @@ async fn serve(dir: &Path, stop_with_stdin: bool) -> Result<()> {
     let _ = loader.await;
     let _ = watch.await;
     let _ = server.await;
+    let desk = on_lan.ended().await;
     tokio::task::spawn_blocking(move || {
-        for thread in threads {
+        for thread in threads.into_iter().chain([desk]) {
             if thread.join().is_err() {
                 tracing::error!("a device's thread had panicked");
             }

@@ -36,6 +36,7 @@ use crate::{
     correction::LastSale,
     edits::Edits,
     gate::passage::Passer,
+    lan::Lan,
     loaded::Loaded,
     managers::Managers,
     metrics::Counter,
@@ -93,6 +94,8 @@ pub(crate) struct Station {
     /// Held while names are searched: one search at a time opens the sealed names.
     pub searching: Mutex<()>,
     hub: Mutex<HubLink>,
+    /// Its neighbours on the venue's LAN.
+    pub lan: Lan,
     light: Mutex<Box<dyn SignalLight>>,
     seen_green: Mutex<Vec<EntryRef>>,
     /// Whether the wristband reader answers.
@@ -218,6 +221,7 @@ impl Station {
             gate: Mutex::default(),
             searching: Mutex::default(),
             hub: Mutex::default(),
+            lan: Lan::default(),
             light: Mutex::new(light),
             seen_green: Mutex::default(),
             reader_answers: AtomicBool::new(false),

@@ -94,7 +94,8 @@ pub(crate) fn of(station: &Station) -> BoxView {
         ],
         unsent: stored.unsent,
         at_risk_cents: stored.at_risk,
-        copies: 1,
+        copies: if station.lan.status().newest_is_copied { 2 } else { 1 },
+        lan: lan(station),
         degraded: station.readiness().err().map(str::to_owned),
         in_doubt: stored.in_doubt,
         unconfirmed_paid: stored.unconfirmed,
@@ -150,6 +151,27 @@ pub(crate) fn of(station: &Station) -> BoxView {
             }
         }),
     }
+}
+
+/// How it stands among its neighbours.
+fn lan(station: &Station) -> Option<shown::LanView> {
+    let (status, numbers) = (station.lan.status(), &station.lan.numbers);
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    status.group.map(|group| shown::LanView {
+        group,
+        list: status.list,
+        connected: status.connected,
+        is_group: status.is_group,
+        heard: count(status.heard),
+        voters: count(status.voters),
+        copies: status.copies,
+        confirmed: numbers.confirmed.get(),
+        alone: numbers.alone.get(),
+        taken: numbers.taken.get(),
+        suspicious: numbers.suspicious.get(),
+        claim_p50_us: numbers.claim_us(500),
+        claim_p99_us: numbers.claim_us(990),
+    })
 }
 
 fn from_store(

@@ -42,6 +42,8 @@ pub enum Failure {
     Place(usize),
     /// A person's name is empty or too long.
     Person(usize),
+    /// A group of boxes that cannot be.
+    Group(&'static str),
     /// Not a PIN.
     Pin(String),
     /// A key would end before it starts.
@@ -157,6 +159,7 @@ impl Failure {
             Self::Name(_) => "festival.name",
             Self::Place(_) => "box.place",
             Self::Person(_) => "staff.name",
+            Self::Group(_) => "lan.group",
             Self::Pin(_) => "staff.pin",
             Self::Dates => "key.dates",
             Self::Currency(_) => "festival.currency",
@@ -193,6 +196,7 @@ impl Failure {
             Self::Name(_)
             | Self::Place(_)
             | Self::Person(_)
+            | Self::Group(_)
             | Self::Pin(_)
             | Self::Dates
             | Self::Currency(_)
@@ -253,6 +257,7 @@ impl Failure {
             Self::Name(length) => {
                 format!("A festival's name has 1 to 100 bytes, this one has {length}. Choose another.")
             }
+            Self::Group(reason) => format!("This group cannot be: {reason}. Nothing is written."),
             Self::Person(length) => {
                 format!("A person's name has 1 to 64 bytes, this one has {length}. Choose another.")
             }
@@ -360,6 +365,7 @@ impl Failure {
             Self::Name(length) => {
                 format!("Le nom d'un festival a 1 à 100 octets, celui-ci en a {length}. Choisissez-en un autre.")
             }
+            Self::Group(reason) => format!("Ce groupe n'est pas possible ({reason}). Rien n'est écrit."),
             Self::Person(length) => {
                 format!("Le nom d'une personne a 1 à 64 octets, celui-ci en a {length}. Choisissez-en un autre.")
             }

@@ -15,6 +15,7 @@ pub mod https;
 pub mod hub;
 pub mod inspect;
 pub mod issuer;
+pub mod lan;
 pub mod lang;
 pub mod line;
 pub mod random;

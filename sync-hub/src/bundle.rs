@@ -62,7 +62,12 @@ impl Hub {
             revoked: self.barred_since(BarReason::Revoked)?,
             blocked: self.barred_since(BarReason::Blocked)?,
             places: places.into_iter().map(|(box_number, name)| Place { box_number, name }).collect(),
-            sections: self.blob_sections()?.into_iter().chain(self.retired_section()).collect(),
+            sections: self
+                .blob_sections()?
+                .into_iter()
+                .chain(self.retired_section())
+                .chain(self.lan_section())
+                .collect(),
         })
     }
 

@@ -19,6 +19,7 @@ pub mod hub;
 pub mod identity;
 pub mod ingest;
 pub mod journal;
+mod lan;
 pub mod leaving;
 pub mod matters;
 pub mod metrics;

@@ -12,8 +12,10 @@ use std::{
 };
 
 use domain::{
-    bundle::Bundle,
+    bundle::{Bundle, BundleBody},
+    id::{BoxNumber, DeviceId},
     journal::{ChainCursor, Effect, Flags, Kind},
+    lan::{Answer, ClaimKey, Envelope, Holder, LanGroup, Message, Part, Presence, Told, Verdict, Voter, VoterList},
     ledger::{Body, ForkBranch, ForkProof},
     trust::Purpose,
     wire::{Writer, hex, to_cbor, unhex},
@@ -79,6 +81,56 @@ fn a_journal_and_its_segment_still_read_back() {
     let read = Segment::decode(&read_golden("journal_segment.hex"), &Limits::default()).unwrap();
     assert_eq!(read, segment());
     assert!(read.verify(festival(), &public(BOX)).is_ok());
+}
+
+/// A message of each type; name and bytes in a line.
+#[test]
+fn messages_of_the_lan_are_still_written_byte_for_byte() {
+    let journal = journal();
+    let me = Holder { device: journal.cursor.device, epoch: 1, claim: 7 };
+    let claimed = ClaimKey { what: 1, subject: [0x44; 16], number: 2 };
+    let told = Told {
+        device: journal.cursor.device,
+        epoch: 1,
+        first: 2,
+        prev: journal.heads[1].hash,
+        signature: journal.marks[2].unwrap().signature,
+        bodies: journal.bodies[2..3].to_vec(),
+    };
+    let presence = Presence { epoch: 1, box_number: BoxNumber(12), list: 3, asks: true, chain: box_chain().to_bytes() };
+    let answer = |verdict, commits| Message::Answer(Answer { to: me, list: 3, key: claimed, verdict, commits });
+    let part = Part { whole: domain::lan::name_of(b"all"), part: 1, parts: 2 };
+    let hash = *journal.heads[2].hash.first_chunk().unwrap();
+    let messages = [
+        ("presence", Message::Presence(presence)),
+        ("claim", Message::Claim { list: 3, key: claimed, claimant: me }),
+        ("granted", answer(Verdict::Granted, vec![])),
+        ("taken", answer(Verdict::Taken(Holder { claim: 6, ..me }), vec![told.clone()])),
+        ("ahead", answer(Verdict::Ahead(3), vec![])),
+        ("behind", answer(Verdict::Behind(1), vec![])),
+        ("release", Message::Release { key: claimed, released: me }),
+        ("wants handover", Message::WantsHandover(2)),
+        ("commit", Message::Commit(told)),
+        ("copy", Message::Copy { device: journal.cursor.device, epoch: 1, seq: 2, hash }),
+        ("handover", Message::Handover { list: 2, part, grants: vec![(claimed, me)] }),
+    ];
+    let line = |(name, message): &(&str, Message)| {
+        format!("{name}: {}\n", hex(&Envelope::seal(&festival(), 5, &key(BOX), message)))
+    };
+    let lines: String = messages.iter().map(line).collect();
+    if wants(&path("lan_messages.txt")) {
+        fs::write(path("lan_messages.txt"), &lines).unwrap();
+    }
+    assert_eq!(lines, fs::read_to_string(path("lan_messages.txt")).unwrap());
+    let voters = |devices: [u8; 2]| devices.map(|n| Voter { device: DeviceId([n; 16]), votes: 1 }).to_vec();
+    let group = LanGroup {
+        number: 5,
+        broker: "192.168.8.5:1883".into(),
+        copies: 2,
+        list: VoterList { version: 2, voters: voters([1, 3]) },
+        previous: Some(VoterList { version: 1, voters: voters([1, 2]) }),
+    };
+    golden("lan_groups.hex", &BundleBody::lan_section(&[group]).bytes);
 }
 
 #[test]

@@ -16,6 +16,7 @@ import basics
 import columns
 import documents
 import journal
+import lan
 import ticket
 import wire
 import zstd
@@ -375,6 +376,39 @@ def a_fork_proof_s_file_is_believed_with_nothing_but_itself():
     for at in range(0, len(data), 7):
         changed = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
         assert refuses(believed, changed), at
+
+
+# --- 11 The venue's LAN ----------------------------------------------------------------------------------------------
+
+
+@check
+def messages_of_the_lan_read_and_are_their_senders():
+    lines = [line.split(": ") for line in (HERE / "golden/lan_messages.txt").read_text().splitlines()]
+    raw = {name: bytes.fromhex(data) for name, data in lines}
+    said = {name: lan.message(data, FOUND, BOX) for name, data in raw.items()}
+    assert [said[name]["type"] for name in raw] == [1, 2, 3, 3, 3, 3, 4, 5, 6, 7, 8]
+    key = {"what": 1, "subject": b"\x44" * 16, "number": 2}
+    claim = {"device": DEVICE, "epoch": 1, "claim": 7}
+    same(said["presence"], group=5, sender=DEVICE, epoch=1, box=12, list=3, asks=1)
+    same(said["claim"], list=3, key=key, claim=claim)
+    same(said["taken"], to=claim, of=claim | {"claim": 6}, key=key)
+    assert (said["ahead"]["of"], said["behind"]["of"], said["granted"]["of"]) == (3, 1, None)
+    body, head = golden_journal()[2][1], golden_journal()[2][2]
+    same(said["taken"]["commits"][0], first=2, bodies=[body], head=head)
+    same(said["commit"], device=DEVICE, epoch=1, first=2, bodies=[body], head=head)
+    same(said["copy"], device=DEVICE, epoch=1, seq=2, hash=head[:16])
+    same(said["release"], key=key, claim=claim)
+    same(said["handover"], list=2, whole=lan.whole(b"all"), part=1, parts=2, grants=[(key, claim)])
+    for data in raw.values():
+        for at in range(20, len(data), 61):
+            assert refuses(lan.message, data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], FOUND, BOX), at
+
+
+@check
+def groups_of_the_lan_read():
+    group = lambda n, votes=1: [bytes([n]) * 16, votes]
+    lists = [2, [group(1), group(3)]], [1, [group(1), group(2)]]
+    assert basics.cbor(golden("lan_groups.hex")) == [[5, "192.168.8.5:1883", 2, *lists]]
 
 
 # --- 6 Bundle --------------------------------------------------------------------------------------------------------

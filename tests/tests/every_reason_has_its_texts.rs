@@ -9,9 +9,10 @@ use std::{
 
 /// Not the hub: its answers carry both texts themselves.
 const FOLDERS: [&str; 3] = ["crates/domain/src", "crates/box-store/src", "edge/src"];
-const FAMILIES: [&str; 14] = [
+const FAMILIES: [&str; 15] = [
     "ticket.",
     "gate.",
+    "lan.",
     "zone.",
     "staff.",
     "till.",

@@ -112,13 +112,19 @@ fn covered_holds(
     Ok(holds)
 }
 
-pub(crate) fn ticket(connection: &Connection, device: DeviceId, ticket: &TicketUid) -> Result<TicketState, StoreError> {
+/// With what `others` did.
+pub(crate) fn ticket(
+    connection: &Connection,
+    device: DeviceId,
+    ticket: &TicketUid,
+    others: Vec<TicketEntry>,
+) -> Result<TicketState, StoreError> {
     let base = hub_ticket(connection, ticket)?;
     let own = uncovered(connection, device, &ticket.0, Section::Tickets)?;
-    if own.is_empty() {
+    if own.is_empty() && others.is_empty() {
         return Ok(base.unwrap_or_else(|| TicketState::empty(*ticket)));
     }
-    let mut entries = Vec::with_capacity(own.len());
+    let mut entries = others;
     for (at, entry) in own {
         let box_number = connection
             .prepare_cached("SELECT box_number FROM epoch WHERE epoch = ?1")?
@@ -197,7 +203,7 @@ pub(crate) fn agreement(connection: &Connection, device: DeviceId) -> Result<[u8
     let wallets: Result<Vec<WalletState>, _> =
         wallets.into_iter().map(|id| wallet(connection, device, &WalletId(id))).collect();
     let tickets: Result<Vec<TicketState>, _> =
-        tickets.into_iter().map(|id| ticket(connection, device, &TicketUid(id))).collect();
+        tickets.into_iter().map(|id| ticket(connection, device, &TicketUid(id), Vec::new())).collect();
     Ok(digest(&wallets?, &tickets?))
 }
 

@@ -13,7 +13,7 @@ use crate::{
     coverage::{cover, covered, forget_covered},
     documents,
     error::StoreError,
-    projection,
+    neighbours, projection,
     writer::Writing,
     zones,
 };
@@ -140,6 +140,9 @@ fn batch_applied(writing: &mut Writing<'_>, batch: &[Delta]) -> Result<Option<Ne
     }
     if first.snapshot {
         connection.prepare_cached("DELETE FROM covered WHERE section = ?1")?.execute([first.section.byte()])?;
+        connection
+            .prepare_cached("DELETE FROM neighbour_covered WHERE section = ?1")?
+            .execute([first.section.byte()])?;
         if let Some(sql) = clear(first.section) {
             connection.prepare_cached(sql)?.execute([])?;
         }
@@ -148,6 +151,9 @@ fn batch_applied(writing: &mut Writing<'_>, batch: &[Delta]) -> Result<Option<Ne
     for part in batch {
         for heads in part.vector.iter().filter(|heads| heads.device == writing.who.device) {
             newer = cover(writing, first.section, heads)?.or(newer);
+        }
+        for heads in part.vector.iter().filter(|heads| heads.device != writing.who.device) {
+            neighbours::cover(writing, first.section, heads)?;
         }
         items(writing, part)?;
     }
@@ -169,6 +175,7 @@ fn batch_applied(writing: &mut Writing<'_>, batch: &[Delta]) -> Result<Option<Ne
     if let Some(newer) = newer {
         note_newer_self(writing, newer)?;
     }
+    neighbours::forget_covered(connection)?;
     let after = covered(connection, first.section)?;
     let shrunk = before.iter().any(|old| !after.iter().any(|new| new.0 <= old.0 && old.1 <= new.1));
     if shrunk {

@@ -22,6 +22,7 @@ use crate::{
     error::StoreError,
     journal::{self, At},
     knowledge::{self, Knowledge, NewerSelf, REVOKED_DEVICE, REVOKED_TICKET},
+    neighbours,
 };
 
 /// An intent that is neither committed nor void.
@@ -98,9 +99,10 @@ impl<'a> View<'a> {
         self.failed(answer).unwrap_or_default()
     }
 
-    /// The ticket as this box believes it to be.
+    /// The ticket as this box believes it to be, by its neighbours' word too.
     pub fn ticket(&self, ticket: &TicketUid) -> TicketState {
-        self.failed(believed::ticket(self.connection, self.device, ticket))
+        let others = self.kept(neighbours::about(self.connection, &ticket.0, Section::Tickets));
+        self.failed(believed::ticket(self.connection, self.device, ticket, others))
             .unwrap_or_else(|| TicketState::empty(*ticket))
     }
 

@@ -10,6 +10,7 @@ pub mod bundle;
 pub mod catalogue;
 pub mod id;
 pub mod journal;
+pub mod lan;
 pub mod ledger;
 pub mod money;
 pub mod names;

@@ -26,6 +26,8 @@ pub const REASON_CODES: &[&str] = &[
     "gate.not_a_gate",
     "gate.island",
     "gate.one_copy",
+    "gate.claimed_elsewhere",
+    "lan.two_histories",
     "band.random_uid",
     "band.unsupported",
     "band.ultralight_c",

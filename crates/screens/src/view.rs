@@ -12,6 +12,7 @@ mod demo;
 mod documents;
 mod found;
 mod hub;
+mod lan;
 mod matters;
 mod outcome;
 mod risk;
@@ -27,8 +28,9 @@ pub use demo::{
 pub use documents::{DocumentView, EditBody, EditView, FieldConflict, FieldProblem, FieldStatement, SettleBody};
 pub use found::{FoundGuest, FoundGuests, FoundState};
 pub use hub::{Conflict, ConflictKind, ConflictPlace, HubBox, HubView, Totals};
+pub use lan::LanView;
 pub use matters::{MatterPage, MatterPlace, MatterView, RulingView};
-pub use outcome::{Args, GateVerdict, GateView, HourView, Pairing, Phase, TapResult, TillView, TopUpView};
+pub use outcome::{Args, DecidedBy, GateVerdict, GateView, HourView, Pairing, Phase, TapResult, TillView, TopUpView};
 pub use risk::{PlanView, RiskBox, RiskView};
 pub use shop::{Corrigible, Movement, ParkedView, ReasonView, ScannedVoucher, ShiftView, ShopView};
 pub use staff::{OperatorView, StaffRole, StaffView};
@@ -63,6 +65,8 @@ pub struct BoxView {
     pub at_risk_cents: i64,
     /// On how many disks a green light stands: 1 = this box only, 2 = a neighbour too.
     pub copies: u8,
+    /// Its group on the venue's LAN; `None` where it has none.
+    pub lan: Option<LanView>,
     /// Reason code, while the box works in a degraded mode.
     pub degraded: Option<String>,
     /// Taps whose outcome is not known: the same band must be tapped again.

@@ -10,11 +10,12 @@ use domain::{
     money::Currency,
     staff::Member,
     ticket::{Product, Scheme, Ticket},
-    time::Hlc,
+    time::{Hlc, TrustedTime},
 };
 use screens::view::GateVerdict;
 use sync::Section;
 
+use super::claim::By;
 use crate::{
     loaded::Loaded,
     rules::Rules,
@@ -114,7 +115,7 @@ impl Passer {
         GateVerdict { scheme: scheme.into(), ticket_id_tail: tail, at_unix_ms, ..GateVerdict::default() }
     }
 
-    fn subject(&self, festival: &FestivalId) -> Option<TicketUid> {
+    pub(super) fn subject(&self, festival: &FestivalId) -> Option<TicketUid> {
         match &self.who {
             Who::Ticket(ticket, _) => Some(ticket.uid),
             Who::Staff(member) => Some(access::uid_of_badge(festival, member.number)),
@@ -122,7 +123,7 @@ impl Passer {
         }
     }
 
-    fn known(&self, view: &View<'_>, loaded: &Loaded, zone: u16) -> KnownTicket {
+    pub(super) fn known(&self, view: &View<'_>, loaded: &Loaded, zone: u16) -> KnownTicket {
         let Some(uid) = self.subject(&loaded.bundle.festival) else { return KnownTicket::default() };
         match &self.who {
             Who::Ticket(..) => known_ticket(view, loaded, zone, &uid),
@@ -130,7 +131,7 @@ impl Passer {
         }
     }
 
-    fn judge(
+    pub(super) fn judge(
         &self,
         view: &View<'_>,
         gate: &Gate<'_>,
@@ -251,22 +252,33 @@ pub(crate) fn places(view: &View<'_>, rules: &Rules, zone: u16, connected: bool)
     Some(Places { capacity, inside: known.inside, share, connected })
 }
 
-/// Judges and records in one transaction.
-pub(super) fn record(station: &Station, passer: &Passer, wish: Wish) -> Result<Outcome, StoreError> {
+/// The gate's checks by what is known now. `at`: its zone, the time, the age of what it knows in seconds, and whether it
+/// hears the hub.
+pub(super) fn gate<'a>(
+    view: &View<'_>,
+    loaded: &'a Loaded,
+    rules: &'a Rules,
+    at: (u16, TrustedTime, u64, bool),
+) -> Gate<'a> {
+    let (zone, now, age_s, connected) = at;
+    let places = places(view, rules, zone, connected);
+    Gate { bundle: &loaded.bundle, zones: &rules.zones, zone, now, age_s, places }
+}
+
+/// Judges and records in one transaction, by the leave that was asked for.
+pub(super) fn record(station: &Station, passer: &Passer, wish: Wish, by: By) -> Result<Outcome, StoreError> {
     let (loaded, rules) = (station.bundle(), station.rules());
-    let (zone, alone) = (station.zone(), station.is_alone());
+    let (zone, connected) = (station.zone(), !station.is_alone());
+    let alone = match by {
+        By::Itself | By::Elsewhere => !connected,
+        By::Group(..) => false,
+        By::Alone(..) => true,
+    };
     let (now, age) = (station.trusted_time(), station.ticket_knowledge());
     let (passer, operator) = (passer.clone(), station.operator());
     let committed = station.transact(move |view| {
         let known = passer.known(view, &loaded, zone);
-        let gate = Gate {
-            bundle: &loaded.bundle,
-            zones: &rules.zones,
-            zone,
-            now,
-            age_s: age.age_s(view),
-            places: places(view, &rules, zone, !alone),
-        };
+        let gate = gate(view, &loaded, &rules, (zone, now, age.age_s(view), connected));
         let direction = wish.direction.unwrap_or_else(|| view.ways().direction(&known));
         let is_paired = passer
             .subject(&loaded.bundle.festival)
@@ -284,6 +296,13 @@ pub(super) fn record(station: &Station, passer: &Passer, wish: Wish) -> Result<O
             }
             None => judge(),
         };
+        // the use that was claimed must be the one that is recorded
+        let uses = || passer.subject(&loaded.bundle.festival).map(|uid| u64::from(view.ticket(&uid).uses));
+        let is_elsewhere = by == By::Elsewhere || by.key().is_some_and(|key| uses() != Some(key.number));
+        let judged = judged.and_then(|passage| {
+            let stays_out = is_elsewhere && passage.direction == Direction::In && done_before.is_none();
+            if stays_out { Err(GateRefusal::ClaimedElsewhere) } else { Ok(passage) }
+        });
         match judged {
             Ok(passage) if done_before.is_some() => {
                 Decision::nothing((Judged::Passed(passage), is_paired, done_before))

@@ -41,6 +41,7 @@ pub(super) async fn health(State(station): State<Arc<Station>>) -> Response {
         "bundle_number": bundle_number,
         "degraded": view.degraded,
         "alerts": view.alerts,
+        "lan": view.lan,
     }))
     .into_response()
 }

@@ -60,6 +60,9 @@ pub(crate) enum Command {
     /// A further key for the hub to sign tickets with.
     #[command(subcommand)]
     TicketKey(TicketKeyCommand),
+    /// Groups of boxes that decide together on the venue's LAN.
+    #[command(subcommand)]
+    Lan(LanCommand),
     /// People who work at the festival.
     #[command(subcommand)]
     Staff(StaffCommand),
@@ -283,6 +286,37 @@ pub(crate) struct TicketKeyNew {
     /// Unix seconds until which its tickets count; 0: without end.
     #[arg(long, default_value_t = 0)]
     pub(crate) valid_until: u64,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum LanCommand {
+    /// Writes a group's list into the hub's folder lan/; a list that is there becomes the one before.
+    Group(LanGroupNew),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct LanGroupNew {
+    /// The festival's folder.
+    #[arg(long)]
+    pub(crate) festival: PathBuf,
+    /// The group's file, NAME.cbor in the hub's folder lan/.
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+    /// Number of the group, never reused.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) number: u16,
+    /// Where its MQTT broker listens, HOST:PORT.
+    #[arg(long)]
+    pub(crate) broker: String,
+    /// Number of a box of the group; several are needed.
+    #[arg(long = "box", required = true)]
+    pub(crate) boxes: Vec<u16>,
+    /// Number of the box that hosts the broker: it breaks ties.
+    #[arg(long)]
+    pub(crate) host: Option<u16>,
+    /// On how many disks an admission stands before the green light: 1 or 2.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub(crate) copies: u8,
 }
 
 #[derive(Subcommand, Debug)]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use args::{
     Arguments, BandsCommand, BoxCommand, Command, EnrolKeyCommand, FestivalCommand, HubCommand, InspectCommand,
-    StaffCommand, TicketKeyCommand,
+    LanCommand, StaffCommand, TicketKeyCommand,
 };
 
 pub(crate) mod args;
@@ -18,6 +18,7 @@ mod bands;
 mod boxes;
 mod festival;
 mod inspect;
+mod lan;
 mod staff;
 mod ticket;
 mod ticket_key;
@@ -48,6 +49,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Command::EnrolKey(EnrolKeyCommand::New(new)) => festival::new_enrol_key(new, lang),
         Command::Staff(StaffCommand::New(new)) => staff::new(new, lang),
         Command::TicketKey(TicketKeyCommand::New(new)) => ticket_key::new(&new, lang),
+        Command::Lan(LanCommand::Group(group)) => lan::group(group, lang),
         Command::Box(BoxCommand::Enrol(plan)) => boxes::enrol(*plan, lang),
         Command::Box(BoxCommand::Check(check)) => boxes::check(&check, lang),
         Command::Box(BoxCommand::Revoke(revoke)) => boxes::revoke(&revoke, lang),

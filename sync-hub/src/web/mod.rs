@@ -6,6 +6,7 @@ mod acts;
 mod answer;
 mod bands;
 mod documents;
+mod lan;
 mod lists;
 mod login;
 mod matters;
@@ -183,6 +184,7 @@ pub fn router(app: App) -> Router {
         .route("/api/bands/unblock", post(acts::unblock_band))
         .route("/api/boxes/revoke", post(acts::revoke_box))
         .route("/api/credit-keys", post(acts::add_credit_key))
+        .route("/api/lan/adopt", post(lan::adopt))
         .route("/api/ticket-keys", get(ticket_keys::list))
         .route("/api/ticket-keys/adopt", post(ticket_keys::adopt))
         .route("/api/ticket-keys/activate", post(ticket_keys::activate))

@@ -2,9 +2,11 @@
 //! processes, a wire each, bands, guests and people at counters.
 //! Invariant: nothing of it outlives the `World`, and nobody waits without a bound.
 //! Not here: stories (`evening`) and their reckoning (`audit`).
+pub mod broker;
 pub mod counter;
 pub mod https;
 pub mod hub;
+pub mod lan;
 pub mod place;
 pub mod process;
 pub mod technician;

@@ -10,7 +10,7 @@ use super::*;
 use crate::{DeltaOutcome, REVOKED_DEVICE, REVOKED_TICKET, Revoked};
 
 /// A batch as the hub signs it; who signed it is the session's business.
-fn batch(section: Section, (prev, number): (u64, u64), heads: Vec<JournalHeads>, items: Vec<u8>) -> Delta {
+pub(super) fn batch(section: Section, (prev, number): (u64, u64), heads: Vec<JournalHeads>, items: Vec<u8>) -> Delta {
     Delta {
         festival: FESTIVAL,
         section,
@@ -45,7 +45,7 @@ fn number(store: &Store, section: Section) -> u64 {
     store.read(move |view| view.knowledge(section)).unwrap().map_or(0, |known| known.number)
 }
 
-fn apply(store: &Store, delta: &Delta) -> DeltaOutcome {
+pub(super) fn apply(store: &Store, delta: &Delta) -> DeltaOutcome {
     store.apply_delta(vec![signed(delta)]).unwrap()
 }
 

@@ -4,6 +4,7 @@ mod documents;
 mod flushes;
 mod hub_state;
 mod journals;
+mod lan;
 mod line;
 mod projections;
 

@@ -97,6 +97,9 @@ pub enum GateRefusal {
     /// This gate was never dealt a share of the places, and cannot ask for one now.
     #[error("this gate has no share of zone {0}")]
     ZoneNoShare(u16),
+    /// Another gate of the group has claimed it at this moment.
+    #[error("another gate is deciding on this ticket")]
+    ClaimedElsewhere,
     /// The band is blocked.
     #[error("the wristband is blocked")]
     BandBlocked,
@@ -139,6 +142,7 @@ impl GateRefusal {
             Self::ZoneFull { .. } => "zone.full",
             Self::ZoneFullHere { .. } => "zone.full_here",
             Self::ZoneNoShare(_) => "zone.no_share",
+            Self::ClaimedElsewhere => "gate.claimed_elsewhere",
             Self::BandBlocked => "band.blocked",
             Self::BandNoTicket => "band.no_ticket",
             Self::NoTicket => "ticket.missing",
@@ -171,6 +175,7 @@ impl GateRefusal {
             | Self::Blocked
             | Self::NewerSoftware
             | Self::Disputed
+            | Self::ClaimedElsewhere
             | Self::KeyNotYetValid(_)
             | Self::KeyExpired(_)
             | Self::ProductNotAllowed

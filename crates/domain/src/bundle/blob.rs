@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::{Bundle, BundleBody, BundleSection, RawKey};
 use crate::{
+    lan::LanGroup,
     trust::Roles,
     wire::{Malformed, Reader, Writer, from_canonical_cbor, to_cbor},
 };
@@ -18,6 +19,8 @@ pub const SECTION_NAMES: u16 = 1;
 pub const SECTION_TICKETS: u16 = 2;
 /// Section of the keys that count no more although a chain above may still name them: CBOR array of public keys.
 pub const SECTION_RETIRED_KEYS: u16 = 3;
+/// Section of the groups on the venue's LANs (`lan::LanGroup`): CBOR array.
+pub const SECTION_LAN: u16 = 4;
 /// Longest blob.
 pub const BLOB_MAX: u64 = 64 << 20;
 
@@ -84,12 +87,15 @@ impl BlobRef {
 impl BundleBody {
     /// Checks the sections that this software knows: each once, each readable.
     pub(super) fn check_sections(&self) -> Result<(), Malformed> {
-        for number in [SECTION_NAMES, SECTION_TICKETS, SECTION_RETIRED_KEYS] {
+        for number in [SECTION_NAMES, SECTION_TICKETS, SECTION_RETIRED_KEYS, SECTION_LAN] {
             let mut of = self.sections.iter().filter(|section| section.number == number);
             match (of.next(), of.next()) {
                 (_, Some(_)) => return Err(Malformed::Value("section twice")),
                 (Some(section), None) if number == SECTION_RETIRED_KEYS => {
                     from_canonical_cbor::<Vec<RawKey>>(&section.bytes)?;
+                }
+                (Some(section), None) if number == SECTION_LAN => {
+                    LanGroup::read_all(&section.bytes)?;
                 }
                 (Some(section), None) => {
                     BlobRef::from_bytes(&section.bytes)?;
@@ -104,6 +110,11 @@ impl BundleBody {
     pub fn retired_section(keys: &[[u8; 32]]) -> BundleSection {
         let keys: Vec<RawKey> = keys.iter().copied().map(RawKey).collect();
         BundleSection { number: SECTION_RETIRED_KEYS, bytes: to_cbor(&keys) }
+    }
+
+    /// The section of the groups on the venue's LANs.
+    pub fn lan_section(groups: &[LanGroup]) -> BundleSection {
+        BundleSection { number: SECTION_LAN, bytes: to_cbor(&groups) }
     }
 
     fn section(&self, number: u16) -> Option<&[u8]> {
@@ -125,6 +136,12 @@ impl Bundle {
     /// The blobs that a box of these roles must hold before it may use the bundle: a gate both, others none.
     pub fn needed_blobs(&self, roles: Roles) -> Vec<BlobRef> {
         if roles.has(Roles::GATE) { self.blobs().collect() } else { Vec::new() }
+    }
+
+    /// The groups on the venue's LANs.
+    pub fn lan_groups(&self) -> Vec<LanGroup> {
+        let groups = self.body.section(SECTION_LAN).map(LanGroup::read_all);
+        groups.and_then(Result::ok).unwrap_or_default()
     }
 
     /// Keys that count no more.

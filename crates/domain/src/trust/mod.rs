@@ -45,8 +45,18 @@ pub enum SignatureTag {
     EnrolReceipt,
     /// Edit of a shared document.
     Edit,
-    /// Claim, grant or release on the venue's LAN.
+    /// Claim on the venue's LAN (`lan`).
     Claim,
+    /// A member's answer to a claim.
+    ClaimAnswer,
+    /// A claim given up.
+    ClaimRelease,
+    /// What a member has granted under a list that it closed, or somebody's wish for it.
+    ClaimHandover,
+    /// A neighbour's commit is on this box's disk.
+    Copy,
+    /// A box says who it is on the venue's LAN.
+    Presence,
 }
 
 impl SignatureTag {
@@ -67,6 +77,11 @@ impl SignatureTag {
             Self::EnrolReceipt => b"festival.enrol-receipt.v1\0",
             Self::Edit => b"festival.edit.v1\0",
             Self::Claim => b"festival.claim.v1\0",
+            Self::ClaimAnswer => b"festival.claim-answer.v1\0",
+            Self::ClaimRelease => b"festival.claim-release.v1\0",
+            Self::ClaimHandover => b"festival.claim-handover.v1\0",
+            Self::Copy => b"festival.copy.v1\0",
+            Self::Presence => b"festival.presence.v1\0",
         }
     }
 }
@@ -108,7 +123,7 @@ pub fn verify(
 mod tests {
     use super::*;
 
-    const ALL: [SignatureTag; 14] = [
+    const ALL: [SignatureTag; 19] = [
         SignatureTag::Ticket,
         SignatureTag::Certificate,
         SignatureTag::Commit,
@@ -123,6 +138,11 @@ mod tests {
         SignatureTag::EnrolReceipt,
         SignatureTag::Edit,
         SignatureTag::Claim,
+        SignatureTag::ClaimAnswer,
+        SignatureTag::ClaimRelease,
+        SignatureTag::ClaimHandover,
+        SignatureTag::Copy,
+        SignatureTag::Presence,
     ];
 
     #[test]

@@ -34,12 +34,20 @@ class StatusBar extends HTMLElement {
       chip(t("status-at-risk"), money(view.at_risk_cents, lang), view.at_risk_cents > 0 ? "ageing" : "fresh"),
       view.hub.connected ? chip(t("status-hub-connected"), "", "fresh") : chip(t("status-hub-away"), "", "old"),
       view.copies >= 2 ? chip(t("status-two-copies"), "", "fresh") : chip(t("status-one-copy"), "", "ageing"),
+      lanChip(view.lan),
       view.reader === "ready" ? null : chip(t("status-reader-lost"), "", "old"),
       view.trusted_time.uncertainty_s <= 60 ? null : timeChip(view),
       (view.alerts ?? []).map((alert) => h("p", { class: "degraded", role: "alert" }, reason(alert.code, alert.args))),
       view.degraded ? h("p", { class: "degraded", role: "alert" }, reason(view.degraded)) : null,
     );
   }
+}
+
+/** Whether the box decides with its group on the venue's LAN. */
+function lanChip(lan) {
+  if (!lan) return null;
+  if (!lan.is_group) return chip(t("status-lan-alone"), "", "old");
+  return chip(t("status-lan-group", { count: lan.heard, number: lan.voters }), "", "fresh");
 }
 
 function timeChip(view) {

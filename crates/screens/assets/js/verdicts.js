@@ -20,6 +20,7 @@ on("ticket.product_not_allowed", "care");
 on("ticket.disputed", "care");
 on("ticket.is_a_voucher", "care");
 on("gate.journal_closed", "care");
+on("gate.claimed_elsewhere", "care");
 on("gate.time_uncertain", "care");
 on("gate.stale_knowledge", "care");
 on("ticket.key_not_yet_valid", "care");

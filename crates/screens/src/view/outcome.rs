@@ -80,6 +80,23 @@ pub struct GateVerdict {
     pub marks: Vec<String>,
     /// Name of the admission's entry, once it is on disk; empty for a refusal.
     pub entry: String,
+    /// Who decided.
+    pub decided: DecidedBy,
+    /// On how many disks the admission stood when this was shown; 0 for a refusal.
+    pub copies: u8,
+}
+
+/// Who decided on an admission.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DecidedBy {
+    /// The box by itself: it has no group on the venue's LAN, or there was nothing to ask it.
+    #[default]
+    Box,
+    /// The majority of its group.
+    Group,
+    /// The box alone, since too few of its group answered: another one may decide the same.
+    Alone,
 }
 
 /// Whether a wristband is to be paired to the ticket just admitted.

@@ -27,6 +27,8 @@ gate-stale_knowledge = What this box knows of tickets is { $age } minutes old: t
 gate-not_a_gate = This box is not a gate. Nobody was admitted: use a gate's screen.
 gate-island = This gate decided alone, without its neighbours. The ticket stays valid; a double entry would show later.
 gate-one_copy = Admitted, with one copy on this box only. Go on working and keep the box safe.
+gate-claimed_elsewhere = Another gate is deciding on this ticket at this moment. Nobody was admitted: scan it again, or call a supervisor.
+lan-two_histories = Box { $number } has signed two different histories. Its entries are doubted: have it checked, and tell the hub.
 
 ## Wristbands
 band-random_uid = This is a phone or a bank card, not a wristband. Nothing was charged: ask for the wristband.
@@ -166,6 +168,8 @@ status-hub-connected = Hub connected
 status-hub-away = No hub
 status-one-copy = One copy
 status-two-copies = Two copies
+status-lan-group = With the group: { $count } of { $number }
+status-lan-alone = Group not reached: decides alone
 status-reader-lost = No reader
 status-time-uncertain = Time uncertain
 status-screen-lost = This screen has lost the box. What you see is old: do not admit or sell. It tries again by itself.

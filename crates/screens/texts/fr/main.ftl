@@ -27,6 +27,8 @@ gate-stale_knowledge = Ce que ce boîtier sait des billets date de { $age } minu
 gate-not_a_gate = Ce boîtier n'est pas une porte. Personne n'est entré : utilisez l'écran d'une porte.
 gate-island = Cette porte a décidé seule, sans ses voisines. Le billet reste bon ; une double entrée se verrait plus tard.
 gate-one_copy = Entrée enregistrée sur ce boîtier seulement. Continuez et gardez le boîtier en sûreté.
+gate-claimed_elsewhere = Une autre entrée décide de ce billet à l'instant. Personne n'est entré : scannez-le de nouveau, ou appelez un responsable.
+lan-two_histories = Le boîtier { $number } a signé deux historiques différents. Ses écritures sont douteuses : faites-le vérifier et prévenez le central.
 
 ## Bracelets
 band-random_uid = C'est un téléphone ou une carte bancaire, pas un bracelet. Rien n'a été débité : demandez le bracelet.
@@ -166,6 +168,8 @@ status-hub-connected = Serveur joint
 status-hub-away = Pas de serveur
 status-one-copy = Une copie
 status-two-copies = Deux copies
+status-lan-group = Avec le groupe : { $count } sur { $number }
+status-lan-alone = Groupe hors d'atteinte : décide seul
 status-reader-lost = Pas de lecteur
 status-time-uncertain = Heure incertaine
 status-screen-lost = Cet écran a perdu le boîtier. Ce que vous voyez est ancien : ne faites entrer personne, ne vendez rien. Il réessaie tout seul.

@@ -1,0 +1,231 @@
+//! What neighbours on the venue's LAN told: their commits, kept until the hub's state covers them.
+//! Invariant: of one place in a journal the first entry is kept; nothing told here ever changes the own journal, nor what
+//! hub and box compare (`agreement`).
+//! Not here: whether a commit is genuine (`domain::lan`), who may write what (`domain::ledger`).
+use domain::{
+    id::{BoxNumber, DeviceId, EntryRef},
+    journal::{Entry, Head},
+    lan::Told,
+    ledger::{Standing, TicketEntry},
+};
+use rusqlite::{Connection, OptionalExtension, params};
+use sync::{JournalHeads, Section};
+
+use crate::{
+    error::StoreError,
+    journal::{self, At},
+    store::Store,
+    writer::Writing,
+};
+
+/// Most entries of neighbours that are kept; more are not stored until the hub has covered some.
+const ENTRIES_MAX: i64 = 200_000;
+
+/// What became of a neighbour's commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// It is on disk now.
+    New,
+    /// It was on disk before.
+    Known,
+    /// The neighbour has signed something else at that place: it rewrites its history.
+    Conflict,
+    /// There is no room for more.
+    Full,
+}
+
+impl Store {
+    /// Keeps a neighbour's commit whose signature, chain and rights were checked, under the number that its box has.
+    /// Returns after the flush.
+    pub fn hear_commit(&self, told: Told, head: Head, box_number: BoxNumber) -> Result<Heard, StoreError> {
+        let known = self.reading(|connection| held(connection, &told, &head))?;
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        self.work(move |writing| writing.whole(|writing| hear(writing, &told, &head, box_number)))
+    }
+
+    /// Commits about a subject that the hub's state may not cover, own and neighbours', newest last, at most `most`.
+    pub fn commits_about(&self, subject: &[u8; 16], most: usize) -> Result<Vec<Told>, StoreError> {
+        let device = self.0.who.device;
+        let own = self.reading(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT DISTINCT at FROM touch WHERE subject = ?1 ORDER BY at")?;
+            let rows = statement.query_map([&subject[..]], |row| row.get::<_, i64>(0))?;
+            Ok(rows.collect::<Result<Vec<_>, _>>()?)
+        })?;
+        let mut commits: Vec<Told> = Vec::new();
+        for at in own {
+            let at = At::from_sql(at)?;
+            if let Some(segment) = self.segment(device, at.epoch, at.seq, 1)? {
+                commits.push(told_of(segment));
+            }
+        }
+        let others = self.reading(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT DISTINCT c.told FROM neighbour_entry e
+                 JOIN neighbour_commit c ON c.device = e.device AND c.epoch = e.epoch
+                     AND e.seq BETWEEN c.first AND c.last
+                 WHERE e.subject = ?1",
+            )?;
+            let rows = statement.query_map([&subject[..]], |row| row.get::<_, Vec<u8>>(0))?;
+            Ok(rows.collect::<Result<Vec<_>, _>>()?)
+        })?;
+        commits.extend(others.iter().filter_map(|told| Told::from_bytes(told).ok()));
+        let from = commits.len().saturating_sub(most);
+        Ok(commits.split_off(from))
+    }
+
+    /// How many entries of neighbours are kept.
+    pub fn neighbour_entries(&self) -> Result<u64, StoreError> {
+        self.reading(|connection| {
+            Ok(connection
+                .query_row("SELECT count(*) FROM neighbour_entry", [], |row| row.get::<_, i64>(0))?
+                .cast_unsigned())
+        })
+    }
+}
+
+/// The same entries as they are told on the LAN.
+pub fn told_of(segment: sync::Segment) -> Told {
+    Told {
+        device: segment.device,
+        epoch: segment.epoch,
+        first: segment.first,
+        prev: segment.prev,
+        signature: segment.signature,
+        bodies: segment.bodies,
+    }
+}
+
+fn held(connection: &Connection, told: &Told, head: &Head) -> Result<Option<Heard>, StoreError> {
+    let hash: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT hash FROM neighbour_commit WHERE device = ?1 AND epoch = ?2 AND last = ?3")?
+        .query_row(params![&told.device.0[..], told.epoch, head.seq], |row| row.get(0))
+        .optional()?;
+    if let Some(hash) = hash {
+        return Ok(Some(if hash == head.hash { Heard::Known } else { Heard::Conflict }));
+    }
+    for (seq, body) in (told.first..).zip(&told.bodies) {
+        let mut statement = connection
+            .prepare_cached("SELECT body FROM neighbour_entry WHERE device = ?1 AND epoch = ?2 AND seq = ?3 LIMIT 1")?;
+        let known: Option<Vec<u8>> =
+            statement.query_row(params![&told.device.0[..], told.epoch, seq], |row| row.get(0)).optional()?;
+        if known.is_some_and(|known| known != *body) {
+            return Ok(Some(Heard::Conflict));
+        }
+    }
+    // what the hub's state covers was held, and is at the hub
+    let covered = [Section::Wallets, Section::Tickets].into_iter().map(|section| before(connection, section, told));
+    let covered = covered.collect::<Result<Vec<_>, _>>()?;
+    Ok(covered.iter().all(|before| head.seq < *before).then_some(Heard::Known))
+}
+
+fn before(connection: &Connection, section: Section, told: &Told) -> Result<u32, StoreError> {
+    let before = connection
+        .prepare_cached("SELECT before FROM neighbour_covered WHERE section = ?1 AND device = ?2 AND epoch = ?3")?
+        .query_row(params![section.byte(), &told.device.0[..], told.epoch], |row| row.get(0))
+        .optional()?;
+    Ok(before.unwrap_or(0))
+}
+
+fn hear(writing: &Writing<'_>, told: &Told, head: &Head, box_number: BoxNumber) -> Result<Heard, StoreError> {
+    let connection = writing.connection;
+    if let Some(known) = held(connection, told, head)? {
+        return Ok(known);
+    }
+    let count: i64 =
+        connection.prepare_cached("SELECT count(*) FROM neighbour_commit")?.query_row([], |row| row.get(0))?;
+    if count >= ENTRIES_MAX {
+        return Ok(Heard::Full);
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO neighbour_commit (device, epoch, last, first, hash, told) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![&told.device.0[..], told.epoch, head.seq, told.first, &head.hash[..], told.to_bytes()])?;
+    for (seq, entry) in told.entries() {
+        for subject in [entry.subject.0, entry.other.0].into_iter().filter(|subject| *subject != [0; 16]) {
+            connection
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO neighbour_entry (subject, device, epoch, seq, box_number, body)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                )?
+                .execute(params![&subject[..], &told.device.0[..], told.epoch, seq, box_number.0, entry.to_bytes()])?;
+        }
+    }
+    Ok(Heard::New)
+}
+
+/// What neighbours did with a subject and a section does not cover.
+pub(crate) fn about(
+    connection: &Connection,
+    subject: &[u8; 16],
+    section: Section,
+) -> Result<Vec<TicketEntry>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT n.device, n.epoch, n.seq, n.box_number, n.body FROM neighbour_entry n
+         WHERE n.subject = ?1 AND NOT EXISTS
+             (SELECT 1 FROM neighbour_covered c WHERE c.section = ?2 AND c.device = n.device AND c.epoch = n.epoch
+                 AND n.seq < c.before)
+         ORDER BY n.device, n.epoch, n.seq",
+    )?;
+    let mut rows = statement.query(params![&subject[..], section.byte()])?;
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next()? {
+        let at = EntryRef { device: DeviceId(row.get(0)?), epoch: row.get(1)?, seq: row.get(2)? };
+        let entry = Entry::from_bytes(&row.get::<_, Vec<u8>>(4)?);
+        let entry = entry.map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        entries.push(TicketEntry { at, entry, box_number: BoxNumber(row.get(3)?), standing: Standing::InForce });
+    }
+    Ok(entries)
+}
+
+/// The hub's state of a section takes so much of another's journal into account. Noted of everybody: what is told later
+/// must not count twice.
+pub(crate) fn cover(writing: &Writing<'_>, section: Section, heads: &JournalHeads) -> Result<(), StoreError> {
+    let connection = writing.connection;
+    let device = &heads.device.0[..];
+    let covered = heads.branches.iter().map(|branch| branch.contiguous).min().unwrap_or(0);
+    if covered == 0 {
+        return Ok(());
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO neighbour_covered (section, device, epoch, before) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (section, device, epoch) DO UPDATE SET before = excluded.before",
+        )?
+        .execute(params![section.byte(), device, heads.epoch, covered])?;
+    Ok(())
+}
+
+/// Throws away what both sections cover.
+pub(crate) fn forget_covered(connection: &Connection) -> Result<(), StoreError> {
+    const BOTH: &str = "(SELECT min(before) FROM neighbour_covered c
+        WHERE c.device = n.device AND c.epoch = n.epoch AND c.section IN (?1, ?2) HAVING count(*) = 2)";
+    let sections = params![Section::Wallets.byte(), Section::Tickets.byte()];
+    let some: bool = connection.prepare_cached("SELECT 1 FROM neighbour_commit LIMIT 1")?.exists([])?;
+    if some {
+        connection
+            .prepare_cached(&format!("DELETE FROM neighbour_entry AS n WHERE n.seq < {BOTH}"))?
+            .execute(sections)?;
+        connection
+            .prepare_cached(&format!("DELETE FROM neighbour_commit AS n WHERE n.last < {BOTH}"))?
+            .execute(sections)?;
+    }
+    Ok(())
+}
+
+/// The hash of an own commit's end, to compare with a neighbour's word that it has it.
+pub(crate) fn own_hash(connection: &Connection, at: At) -> Result<Option<[u8; 32]>, StoreError> {
+    journal::commit_hash(connection, at)
+}
+
+impl Store {
+    /// Whether these 16 bytes begin the hash of the own commit that ends there.
+    pub fn is_own_commit(&self, epoch: u32, seq: u32, hash16: &[u8; 16]) -> Result<bool, StoreError> {
+        self.reading(|connection| {
+            Ok(own_hash(connection, At { epoch, seq })?.is_some_and(|hash| hash.starts_with(hash16)))
+        })
+    }
+}
