@@ -168,13 +168,7 @@ fn vouchers_of(view: &View<'_>, entry: &Entry) -> Vec<VoucherUse> {
 
 /// `arrived`: what the hub owed and this tap has put on the band beside what was asked for; `own`: the intent that is
 /// this request, if it came so far.
-fn show(
-    station: &Station,
-    waiting: &Waiting,
-    outcome: TapOutcome,
-    arrived: i64,
-    own: Option<EntryRef>,
-) -> Signal {
+fn show(station: &Station, waiting: &Waiting, outcome: TapOutcome, arrived: i64, own: Option<EntryRef>) -> Signal {
     match outcome {
         TapOutcome::Done { entry, balance_after, charged, credited, paid_back, .. } => {
             let charged = charged.as_i64().saturating_add(paid_back.as_i64()).saturating_sub(credited.as_i64());

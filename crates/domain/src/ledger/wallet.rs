@@ -7,8 +7,7 @@ use super::{
     accounts::{self, Accounts},
     chip_fork::{ChipFork, forks_in},
     journals::{Standing, unlifted},
-    pending,
-    ruling,
+    pending, ruling,
     settle::{self, Evidence, Settled, Verdict, WalletEntry},
     wallet_state::{WalletFlags, WalletState},
 };
