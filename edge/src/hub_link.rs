@@ -252,5 +252,7 @@ fn next_epoch(station: &Station, side: &mut BoxSide, newer: NewerSelf) -> Result
     let epoch = station.store.open_next_epoch(BoxNumber(number), Some(newer))?;
     tracing::warn!(epoch, number, "the hub knows entries of this box that it lacks: it goes on in a new epoch");
     station.changed();
+    // what was sold in the old epoch while nobody listened: from here on only the new one's head is told
+    station.store.vector()?.into_iter().for_each(|heads| side.held(heads));
     tell_commits(station, side)
 }

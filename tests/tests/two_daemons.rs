@@ -113,6 +113,39 @@ async fn a_box_set_back_to_an_older_image_goes_on_in_a_new_epoch_and_nothing_is_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_box_set_back_to_an_older_image_sold_before_it_heard_of_that_reaches_the_hub_as_a_fork() {
+    let world = World::of(&[DESK]).await.unwrap();
+    let desk = world.place(DESK.name).unwrap();
+    let mut chance = Chance::new(4);
+    let (mut first, mut second) = (guest(&world, 1), guest(&world, 2));
+    tap(desk, &mut first, Request::TopUp(5000), &mut chance).await;
+    tap(desk, &mut second, Request::TopUp(5000), &mut chance).await;
+    world.wait_until_agreed(SOON).await.unwrap();
+    desk.stop(SOON).unwrap();
+    let image = world.dir().join("image");
+    copy(&desk.dir, &image);
+    desk.start().unwrap();
+    for _ in 0..3 {
+        tap(desk, &mut first, one_thing(), &mut chance).await;
+    }
+    world.wait_until_agreed(SOON).await.unwrap();
+    desk.kill().unwrap();
+    fs::remove_dir_all(&desk.dir).unwrap();
+    copy(&image, &desk.dir);
+    world.cut(&[DESK.name]).unwrap();
+    desk.start().unwrap();
+    tap(desk, &mut second, one_thing(), &mut chance).await;
+    world.mend().await.unwrap();
+    let is_forked = async || {
+        let conflicts = world.hub.view().await?.conflicts;
+        Ok(conflicts.iter().any(|conflict| conflict.what_code == "hub.fork").then_some(()))
+    };
+    let shown = until("the hub shows both histories", SOON, is_forked).await;
+    assert!(shown.is_ok(), "{}", desk.log());
+    assert_eq!(desk.view().await.unwrap().unsent, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sale_in_doubt_that_is_given_up_is_settled_by_a_later_read_and_owed_to_the_guest() {
     let world = World::of(&[BAR, DESK]).await.unwrap();
     let (bar, desk) = (world.place(BAR.name).unwrap(), world.place(DESK.name).unwrap());

@@ -47,8 +47,8 @@ fn heads_of(journal: &Journal) -> JournalHeads {
 }
 
 impl BoxShell {
-    fn new(journals: Vec<Journal>) -> Self {
-        let start = BoxStart {
+    fn start_with(journals: &[Journal]) -> BoxStart {
+        BoxStart {
             founding: sample::founding(),
             public_key: public(BOX),
             chain: sample::chain(BOX, Purpose::Device, 1).to_bytes(),
@@ -60,7 +60,15 @@ impl BoxShell {
             sections: vec![SectionHeld { section: Section::Wallets, term: 0, number: 0 }],
             bundle: 0,
             bundle_keys: vec![public(BUNDLE_KEY)],
-        };
+        }
+    }
+
+    fn start(&self) -> BoxStart {
+        Self::start_with(&self.journals)
+    }
+
+    fn new(journals: Vec<Journal>) -> Self {
+        let start = Self::start_with(&journals);
         let (applied, newer_self, refused) = (vec![], vec![], vec![]);
         let (needs, blobs) = (vec![], BTreeMap::new());
         Self {
@@ -477,6 +485,29 @@ fn a_fork_delivers_both_branches_and_is_told_to_the_box() {
     assert_eq!(hub.branches(device_id(&public(BOX)), 0).len(), 2);
     assert_eq!(hub.entries.len(), 21 + 30);
     assert_eq!(forked.side.unacknowledged(), 0);
+}
+
+#[test]
+fn a_fork_that_is_shorter_than_what_the_hub_holds_is_delivered_too() {
+    for acked in [None, Some(5)] {
+        let (mut a, mut hub) = (BoxShell::new(vec![journal(BOX, 0, 20)]), HubShell::new(1));
+        run(&mut a, &mut hub, usize::MAX);
+        let mut fork = journal(BOX, 0, 4);
+        let (device, hash) = (fork.device, hash16(&fork.heads.last().unwrap().hash));
+        (0..2).for_each(|n| {
+            fork.note(&format!("other {n}"));
+        });
+        let mut forked = BoxShell::new(vec![fork]);
+        if let Some(contiguous) = acked {
+            let mut start = forked.start();
+            start.acked = vec![super::box_side::Acked { device, epoch: 0, contiguous, hash, term: 1 }];
+            forked.side = BoxSide::new(start);
+        }
+        run(&mut forked, &mut hub, usize::MAX);
+        assert_eq!(forked.newer_self.len(), 1, "{acked:?}");
+        assert_eq!(hub.branches(device_id(&public(BOX)), 0).len(), 2, "{acked:?}");
+        assert_eq!(forked.side.unacknowledged(), 0);
+    }
 }
 
 #[test]
