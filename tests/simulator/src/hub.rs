@@ -180,6 +180,12 @@ impl<'f> Hub<'f> {
         journal.is_some_and(|journal| journal.branches.has(Head { seq: at.seq, hash }))
     }
 
+    /// How long the line of a journal is, and its last hash.
+    pub(crate) fn line_end(&self, of: DeviceId, epoch: u32) -> Option<(u32, EntryHash)> {
+        let line = &self.journals.get(&(of, epoch))?.line;
+        Some((line.len() as u32, *line.last()?))
+    }
+
     /// How many of a box's entries are on the line that is here, from the first on.
     pub(crate) fn in_common(&self, sent: &[Sent]) -> usize {
         let Some(first) = sent.first() else { return 0 };

@@ -3,6 +3,8 @@
 //! Not here: real QUIC (`quic`), what arrives means (`hub`, `keeper`).
 use std::{collections::VecDeque, rc::Rc};
 
+use domain::id::EntryRef;
+
 use crate::{
     hub::{Publication, Sent},
     world::World,
@@ -58,8 +60,14 @@ impl World<'_> {
         for keeper in keepers {
             let (last, _) = keeper.epoch();
             for epoch in 0..=last {
-                let mut all = keeper.sent_from(epoch, 0);
-                all.drain(..self.hub.in_common(&all));
+                let at = |seq| EntryRef { device: place.device, epoch, seq };
+                // where the hub's line ends on this disk, nothing before it need be looked at
+                let end = self.hub.line_end(place.device, epoch);
+                let agreed = end.filter(|(length, hash)| keeper.hash(at(length - 1)) == Some(*hash));
+                let mut all = keeper.sent_from(epoch, agreed.map_or(0, |(length, _)| length));
+                if agreed.is_none() {
+                    all.drain(..self.hub.in_common(&all));
+                }
                 all.retain(|sent| Some(sent.at) != withheld);
                 if !all.is_empty() {
                     batches.push(all);

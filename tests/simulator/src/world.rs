@@ -268,7 +268,7 @@ impl<'f> World<'f> {
             if self.weather.foul && self.dice.one_in(40) {
                 self.misdeed();
             }
-            if self.dice.percent(18) {
+            if self.dice.percent(10) {
                 self.exchange();
             } else {
                 self.somebody_comes();
