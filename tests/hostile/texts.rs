@@ -6,7 +6,7 @@ use std::{
 };
 
 use domain::ticket::{TicketError, Verifier};
-use evening::world::{GATE_A, World, place::Place};
+use evening::world::{GATE_A, World, place::Place, wait::until};
 use hardware::virtual_scanner::{MAX_PNG, Shown};
 use image::{ExtendedColorType, ImageEncoder, Luma, codecs::png::PngEncoder};
 use qrcode::{EcLevel, QrCode, Version, bits::Bits};
@@ -147,6 +147,12 @@ async fn the_scanner_refuses_pictures_and_goes_on() {
         let mut rest = Vec::new();
         let _ = silent.read_to_end(&mut rest);
     });
+    // the last no is on the screen before anything else is shown
+    let refused = async || {
+        let last = gate.view().await?.gate.and_then(|gate| gate.last);
+        Ok(last.filter(|last| last.code.as_deref() == Some("ticket.too_long")))
+    };
+    until("the gate refused the longest text", SOON, refused).await.unwrap();
     let verdict = gate.show(&genuine).await.unwrap();
     assert!(verdict.admitted, "{verdict:?}");
 }
