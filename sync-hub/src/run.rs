@@ -83,6 +83,10 @@ pub async fn start(dir: &Path, clock: Clock) -> anyhow::Result<Running> {
     https.set_nonblocking(true)?;
     let https_address = https.local_addr()?;
     let tls = RustlsConfig::from_pem_file(dir.join("tls/cert.pem"), dir.join("tls/key.pem")).await.context("tls/")?;
+    // what is offered in the handshake is what is spoken behind it: a browser takes HTTP/2 where it is offered
+    let mut offered = (*tls.get_inner()).clone();
+    offered.alpn_protocols = vec![b"http/1.1".to_vec()];
+    tls.reload_from_config(Arc::new(offered));
 
     let (stop, down) = watch::channel(false);
     let (view_out, view) = watch::channel::<Arc<str>>(Arc::from(""));
