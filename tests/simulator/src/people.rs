@@ -155,6 +155,8 @@ impl World<'_> {
         match end {
             End::PowerCut => {
                 self.tally.power_cuts += 1;
+                // a lie that was being written may be on disk or not
+                self.reference.bands[band].is_disturbed |= lies.is_some();
                 self.note(|| format!("{name}: power cut while band {band} is tapped ({fault:?})"));
                 self.trace(&[1, at as u64, band as u64]);
                 self.comes_back(at, twin_writes);
@@ -259,7 +261,7 @@ impl World<'_> {
     }
 
     /// "Paid, hand over?"
-    fn answers_prompts(&mut self, at: usize, twin: bool) {
+    pub(crate) fn answers_prompts(&mut self, at: usize, twin: bool) {
         for prompt in self.keeper(at, twin).unconfirmed() {
             let Some(entry) = self.keeper(at, twin).entry(prompt) else { continue };
             let Some(band) = self.bands.iter().position(|band| entry.subject == band.wallet().into()) else { continue };
@@ -310,7 +312,13 @@ impl World<'_> {
         (entry.subject, entry.refers_to) = (self.bands[band].wallet().into(), Some(intent));
         entry.amount = cents(order.amount);
         entry.part = Detail::Correction(Correction { supervisor: 9, reason: "served".into() }).to_bytes();
-        if self.write(at, false, vec![entry], &[]) {
+        let mut stored = self.write(at, false, vec![entry], &[]);
+        if !stored {
+            // the goods are out: what counts is whether the box remembers that it was told so
+            self.power_failed(at);
+            stored = self.was_handed_over(at, false, intent);
+        }
+        if stored {
             self.reference.bands[band].goods += i64::from(order.amount);
             self.places[at].orders.remove(&band);
             self.tally.handed_over += 1;

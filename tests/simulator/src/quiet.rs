@@ -52,7 +52,12 @@ impl World<'_> {
     /// Every box with a doubt reads that band again, or says that it never will.
     fn settle_doubts(&mut self) {
         for at in 0..self.places.len() {
-            if self.places[at].lost || self.places[at].revoked {
+            if self.places[at].lost {
+                continue;
+            }
+            // what the power interrupted while staff answered is asked again
+            self.answers_prompts(at, false);
+            if self.places[at].revoked {
                 continue;
             }
             for (intent, wallet, _) in self.places[at].keeper.open_intents() {
