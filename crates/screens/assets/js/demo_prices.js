@@ -2,7 +2,7 @@
 // Invariant: amounts are whole minor units from here on; what is drawn is what hub and tills said.
 import { byId, h, refill } from "./dom.js";
 import { lang, reason, t } from "./texts.js";
-import { money } from "./money.js";
+import { centsOf, money } from "./money.js";
 import { notice } from "./live.js";
 
 /** Draws the price as everybody has it. */
@@ -16,19 +16,13 @@ export function readyPrices(act) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const data = new FormData(form);
-    const [hub_cents, bar_cents] = ["hub", "bar"].map((name) => cents(data.get(name)));
+    const [hub_cents, bar_cents] = ["hub", "bar"].map((name) => centsOf(data.get(name)));
     if (hub_cents === null || bar_cents === null) return notice(reason("edit.bad_value"));
     const button = form.querySelector("button");
     button.disabled = true;
     await act("prices", { hub_cents, bar_cents });
     button.disabled = false;
   });
-}
-
-/** Whole cents of "4", "3.8" or "3,80"; null for anything else. */
-function cents(text) {
-  const found = /^\s*(\d{1,5})(?:[.,](\d{1,2}))?\s*$/.exec(text);
-  return found ? Number(found[1]) * 100 + Number((found[2] ?? "").padEnd(2, "0")) : null;
 }
 
 function card({ place, name_fr, name_en, cents: price, other_cents }) {

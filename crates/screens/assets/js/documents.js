@@ -2,7 +2,7 @@
 // Used by the hub's `documents.html` and a box's `manager.html`; the page's body says which (`data-at`).
 import { byId, h, refill } from "./dom.js";
 import { reason, t, tOf, tOr, lang } from "./texts.js";
-import { money } from "./money.js";
+import { centsOf, money } from "./money.js";
 import { clock } from "./clock.js";
 import { notice, post } from "./live.js";
 import { counting, fetchStock } from "./stock.js";
@@ -180,7 +180,7 @@ function changed(path, kind, node) {
       if (node.checked || value(path) !== null) put(path, String(node.checked));
       break;
     case "money":
-      put(path, words === "" ? null : fromCents(words));
+      put(path, words === "" ? null : String(centsOf(words)));
       break;
     case "time":
       put(path, words === "" ? null : String(Math.floor(new Date(words).getTime() / 1000)));
@@ -207,11 +207,6 @@ function changed(path, kind, node) {
 function cents(text) {
   const padded = text.padStart(3, "0");
   return `${padded.slice(0, -2)}.${padded.slice(-2)}`;
-}
-
-function fromCents(text) {
-  const [units, rest = "00"] = text.split(/[.,]/);
-  return String(Number(units + rest.padEnd(2, "0")));
 }
 
 function local(seconds) {

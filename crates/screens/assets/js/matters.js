@@ -2,7 +2,7 @@
 import { start } from "./page.js";
 import { byId, h, refill } from "./dom.js";
 import { lang, reason, t, tOf } from "./texts.js";
-import { money } from "./money.js";
+import { centsOf, money } from "./money.js";
 import { clock } from "./clock.js";
 import { notice, post } from "./live.js";
 
@@ -85,7 +85,7 @@ function decide(matter, action, head) {
     }
     const body = { action, by, reason: why.value.trim() };
     if (head !== "") body.head = head;
-    if (amount !== null && amount.value.trim() !== "") body.amount_cents = cents(amount.value.trim());
+    if (amount !== null && amount.value.trim() !== "") body.amount_cents = centsOf(amount.value.trim());
     if (risk?.checked) body.accept_risk = true;
     const button = form.querySelector("button");
     button.disabled = true;
@@ -96,11 +96,6 @@ function decide(matter, action, head) {
     await load();
   });
   return form;
-}
-
-function cents(text) {
-  const [units, rest = "00"] = text.split(/[.,]/);
-  return Number(units + rest);
 }
 
 start(() => {}, () => {

@@ -1,4 +1,4 @@
-// Money as people write it. Invariant: integer minor units in, text out, no floating point in between.
+// Money as people write it. Invariant: integer minor units and text, no floating point in between.
 const SYMBOLS = { EUR: "€", GBP: "£" };
 let symbol = "€";
 
@@ -15,4 +15,10 @@ export function money(cents, lang) {
   const rest = (size % 100n).toString().padStart(2, "0");
   const units = (size / 100n).toString().replace(/\B(?=(\d{3})+$)/g, lang === "fr" ? "\u202f" : ",");
   return lang === "fr" ? `${minus}${units},${rest}\u00a0${symbol}` : `${minus}${symbol}${units}.${rest}`;
+}
+
+/** Whole cents of "4", "3.8" or "3,80"; null for anything else. */
+export function centsOf(text) {
+  const found = /^\s*(\d{1,6})(?:[.,](\d{1,2}))?\s*$/.exec(text);
+  return found ? Number(found[1]) * 100 + Number((found[2] ?? "").padEnd(2, "0")) : null;
 }

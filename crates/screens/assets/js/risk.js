@@ -2,7 +2,7 @@
 import { start } from "./page.js";
 import { byId, h, refill } from "./dom.js";
 import { lang, reason, t, tOf } from "./texts.js";
-import { money } from "./money.js";
+import { centsOf, money } from "./money.js";
 import { notice } from "./live.js";
 import { riskNow } from "./risk_view.js";
 
@@ -21,15 +21,10 @@ async function now() {
   if (risk) refill(byId("now"), ...riskNow(risk));
 }
 
-function cents(text) {
-  const [units, rest = "00"] = text.split(/[.,]/);
-  return units + rest;
-}
-
 async function plan(event) {
   event.preventDefault();
   const asked = new URLSearchParams({
-    islands: byId("islands").value, bands: byId("bands").value, mean_cents: cents(byId("mean").value), limit_cents: cents(byId("limit").value),
+    islands: byId("islands").value, bands: byId("bands").value, mean_cents: centsOf(byId("mean").value), limit_cents: centsOf(byId("limit").value),
     escrow: String(byId("escrow").checked), profile: byId("profile").value,
   });
   const bound = await read(`/api/risk/plan?${asked}`);
