@@ -1,14 +1,7 @@
-//! What a chip at the reader is to this box, and what its tap is given beside the request.
+//! What a chip at the reader is to this box, and how its tap talks to it.
 //! Invariant: random bytes come from the operating system, fresh for each tap.
 //! Not here: the tap (`tapping`), its rules (`domain::wristband`).
-use box_store::View;
-use domain::{
-    id::WalletId,
-    journal::{BandProfile, Detail, IntentPurpose},
-    ledger::WalletFlags,
-    money::Cents,
-    wristband::tap::{KnownCredit, KnownWallet, OpenIntent, PurseChip},
-};
+use domain::{journal::BandProfile, wristband::tap::PurseChip};
 use hardware::tag::{Tag, TagKind};
 
 /// What a kind of chip is to us, or why it is nothing.
@@ -40,42 +33,6 @@ pub(crate) fn purse_chip(tag: &Tag) -> Result<PurseChip, &'static str> {
             Err("box.no_randomness")
         }
     }
-}
-
-/// What this box knows of a wallet. `closes`: at the end of the event, when what it gave up may be completed.
-pub(crate) fn known_wallet(view: &View<'_>, wallet: WalletId, closes: bool) -> KnownWallet {
-    let state = view.wallet(&wallet);
-    let given_up: Vec<OpenIntent> = view.given_up_intents(&wallet).iter().filter_map(open_intent).collect();
-    let charges = |open: &&OpenIntent| matches!(open.intent.purpose, IntentPurpose::Sale | IntentPurpose::Refund);
-    let credits = given_up
-        .iter()
-        .filter(|_| closes)
-        .filter_map(|open| Some(KnownCredit { record: open.intent.new_credit?, replaced: open.intent.old_credit }));
-    KnownWallet {
-        blocked: state.flags.has(WalletFlags::BLOCKED),
-        frozen: state.flags.has(WalletFlags::FROZEN),
-        credit_seq: state.credit_seq,
-        offer: view.offered_credit(&wallet),
-        credits: credits.collect(),
-        given_up: given_up.iter().filter(charges).map(|open| open.intent.own).collect(),
-        ledger_spent: Cents::new(state.spent).unwrap_or(Cents::MAX),
-        open: view.open_intents(&wallet).iter().filter_map(open_intent).collect(),
-        unfinished_in_a_row: u8::try_from(view.unfinished_in_a_row(&wallet)).unwrap_or(u8::MAX),
-    }
-}
-
-/// An open intent as the tap's state machine takes it.
-fn open_intent(open: &box_store::OpenIntent) -> Option<OpenIntent> {
-    let Ok(Detail::Intent(intent)) = Detail::of(&open.entry) else { return None };
-    Some(OpenIntent {
-        entry: open.at,
-        intent,
-        amount: open.entry.amount,
-        tap_counter: open.entry.tap_counter,
-        handed_over: open.handed_over,
-        price_revision: open.entry.price_revision,
-        operator: open.entry.operator,
-    })
 }
 
 #[cfg(test)]

@@ -12,7 +12,10 @@ use domain::{
     ledger::{TicketFlags, TicketState, WalletState},
     time::Hlc,
     wire::Writer,
-    wristband::{CREDIT_RECORD_LEN, RecordId},
+    wristband::{
+        CREDIT_RECORD_LEN, RecordId,
+        tap::{self, KnownWallet},
+    },
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sync::Section;
@@ -173,6 +176,19 @@ impl<'a> View<'a> {
         const GIVEN_UP: &str = "SELECT i.at, i.state, i.handed_over, e.body FROM intent i JOIN entry e ON e.at = i.at
              WHERE i.wallet = ?1 AND i.state = 1 ORDER BY i.at";
         self.kept(self.intents(GIVEN_UP, &[&&wallet.0[..]]))
+    }
+
+    /// What a tap is told of a wallet. `closes`: at the end of the event, when what was given up may be completed.
+    pub fn known_wallet(&self, wallet: &WalletId, closes: bool) -> KnownWallet {
+        let for_tap = |intents: Vec<OpenIntent>| -> Vec<tap::OpenIntent> {
+            intents.iter().filter_map(|open| tap::OpenIntent::of(open.at, &open.entry, open.handed_over)).collect()
+        };
+        let (open, given_up) = (for_tap(self.open_intents(wallet)), for_tap(self.given_up_intents(wallet)));
+        KnownWallet {
+            offer: self.offered_credit(wallet),
+            unfinished_in_a_row: u8::try_from(self.unfinished_in_a_row(wallet)).unwrap_or(u8::MAX),
+            ..self.wallet(wallet).for_tap(open, &given_up, closes)
+        }
     }
 
     /// All intents that still wait for a commit or void, oldest first.

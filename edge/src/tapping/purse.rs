@@ -18,7 +18,7 @@ use screens::view::{Phase, TapResult};
 
 use super::{fits, looked_at, owed, paid_out, paid_with, refuse, refuse_with, wrong_band};
 use crate::{
-    chips::{known_wallet, purse_chip},
+    chips::purse_chip,
     read_band, selling,
     station::Station,
     tap_desk::{Purpose, TopUpOrder, Waiting},
@@ -40,12 +40,12 @@ pub(super) fn tap(
     let closes = matches!(purpose, Purpose::ClosingRead);
     let known = station
         .store
-        .read(move |view| fits(view, &purpose, wallet, alone).map(|()| known_wallet(view, wallet, closes)));
+        .read(move |view| fits(view, &purpose, wallet, alone).map(|()| view.known_wallet(&wallet, closes)));
     let mut known = match known {
         Ok(Ok(known)) => known,
         // a tap in doubt may have used its voucher itself: the chip tells
         Ok(Err(TillRefusal::VoucherUsed { .. })) if waiting.retry_of.is_some() => {
-            match station.store.read(move |view| known_wallet(view, wallet, closes)) {
+            match station.store.read(move |view| view.known_wallet(&wallet, closes)) {
                 Ok(known) => known,
                 Err(error) => return refuse(station, waiting, error.code(), Vec::new()),
             }

@@ -9,14 +9,12 @@ use std::{
 
 use domain::{
     id::{BoxNumber, DeviceId, EntryRef, TicketUid, WalletId},
-    journal::{Detail, Effect, Entry, EntryHash, Flags, Genesis, IntentPurpose, Kind, ZERO_HASH, link},
+    journal::{Detail, Effect, Entry, EntryHash, Flags, Genesis, Kind, ZERO_HASH, link},
     ledger::{
-        Accounts, Standing, TicketEntry, TicketFlags, TicketState, WalletEntry, WalletFlags, WalletState, closes,
-        fold_ticket,
+        Accounts, Standing, TicketEntry, TicketFlags, TicketState, WalletEntry, WalletState, closes, fold_ticket,
     },
-    money::Cents,
     time::Hlc,
-    wristband::tap::{KnownCredit, KnownWallet, OpenIntent},
+    wristband::tap::{KnownWallet, OpenIntent},
 };
 
 use crate::{
@@ -225,29 +223,10 @@ impl InMemory {
         beyond.filter_map(|at| Some((*at, Rc::clone(&self.stored(*at)?.entry)))).collect()
     }
 
-    fn open_intent(&self, at: EntryRef, intended: &Intended) -> Option<OpenIntent> {
-        let entry = &self.stored(at)?.entry;
-        let Ok(Detail::Intent(intent)) = Detail::of(entry) else { return None };
-        Some(OpenIntent {
-            entry: at,
-            intent,
-            amount: entry.amount,
-            tap_counter: entry.tap_counter,
-            handed_over: intended.handed_over,
-            price_revision: entry.price_revision,
-            operator: entry.operator,
-        })
-    }
-
     fn intents_of(&self, wallet: WalletId, state: State) -> Vec<OpenIntent> {
         let of = self.intents.iter().filter(|(_, intended)| intended.wallet == wallet && intended.state == state);
-        of.filter_map(|(at, intended)| self.open_intent(*at, intended)).collect()
+        of.filter_map(|(at, i)| OpenIntent::of(*at, &self.stored(*at)?.entry, i.handed_over)).collect()
     }
-}
-
-/// Whether the intent takes money off a chip.
-pub(crate) fn charges(open: &OpenIntent) -> bool {
-    matches!(open.intent.purpose, IntentPurpose::Sale | IntentPurpose::Refund)
 }
 
 /// Kinds whose green light staff wait for.
@@ -264,23 +243,11 @@ impl Keeper for InMemory {
     }
 
     fn known(&self, wallet: WalletId, closes: bool) -> KnownWallet {
-        let state = self.wallet(wallet);
-        let given_up = self.intents_of(wallet, State::GivenUp);
-        let records = given_up.iter().filter(|open| charges(open)).map(|open| open.intent.own).collect();
-        let credits = given_up
-            .into_iter()
-            .filter(|_| closes)
-            .filter_map(|open| Some(KnownCredit { record: open.intent.new_credit?, replaced: open.intent.old_credit }));
+        let (open, given_up) = (self.intents_of(wallet, State::Open), self.intents_of(wallet, State::GivenUp));
         KnownWallet {
-            blocked: state.flags.has(WalletFlags::BLOCKED),
-            frozen: state.flags.has(WalletFlags::FROZEN),
-            credit_seq: state.credit_seq,
             offer: self.heard.as_ref().and_then(|heard| heard.offers.get(&wallet).copied()),
-            credits: credits.collect(),
-            given_up: records,
-            ledger_spent: Cents::new(state.spent).unwrap_or(Cents::MAX),
-            open: self.intents_of(wallet, State::Open),
             unfinished_in_a_row: self.unfinished.get(&wallet).copied().unwrap_or(0),
+            ..self.wallet(wallet).for_tap(open, &given_up, closes)
         }
     }
 

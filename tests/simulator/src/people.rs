@@ -8,7 +8,7 @@ use domain::{
     money::Cents,
     till::Account,
     time::{Hlc, TimeSource, TrustedTime},
-    wristband::tap::{SettledAs, TapOutcome, TapRefusal, TapRequest, UidAccount, uid_sale_entry, uid_top_up_entry},
+    wristband::tap::{SettledAs, TapOutcome, TapRequest, UidAccount, uid_sale_entry, uid_top_up_entry},
 };
 
 use crate::{
@@ -131,7 +131,6 @@ impl World<'_> {
             _ => &mut place.keeper,
         };
         let mut known = keeper.known(wallet, closes);
-        let before = known.open.clone();
         if self.control == Control::ConfirmedOnly {
             known.open.clear();
         }
@@ -176,7 +175,6 @@ impl World<'_> {
                 self.answers_prompts(at, twin_writes);
             }
         }
-        drop(before);
     }
 
     /// What the screen says, and what changes hands. Gives whether what was asked for is done.
@@ -219,10 +217,6 @@ impl World<'_> {
                         self.places[at].orders.insert(band, order);
                     }
                 }
-                false
-            }
-            TapOutcome::Refused(TapRefusal::Tampered) => {
-                self.tally.refused += 1;
                 false
             }
             TapOutcome::Refused(_) | TapOutcome::NothingHappened { .. } => {

@@ -279,14 +279,9 @@ impl World<'_> {
             } else {
                 self.tally.broken.push(format!("{} on {} is not named", fraud.what, hex(&fraud.subject)));
             }
-            self.network_independent(&fraud);
+            self.trace(&[9, fraud.named_as as u64, u64::from(fraud.subject[0])]);
         }
         self.check_nobody_is_accused(&conflicts);
-    }
-
-    fn network_independent(&mut self, fraud: &Fraud) {
-        let kind = fraud.what.len() as u64;
-        self.trace(&[9, kind, u64::from(fraud.subject[0])]);
     }
 
     fn expect_of_money(&mut self) {

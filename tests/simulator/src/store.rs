@@ -7,10 +7,9 @@ use anyhow::{Context, Result, ensure};
 use box_store::{Decision, Store, StoreConfig, View};
 use domain::{
     id::{BoxNumber, DeviceId, EntryRef, TicketUid, WalletId, device_id},
-    journal::{Detail, Entry, link},
-    ledger::{TicketState, WalletFlags, WalletState},
-    money::Cents,
-    wristband::tap::{KnownCredit, KnownWallet, OpenIntent},
+    journal::{Entry, link},
+    ledger::{TicketState, WalletState},
+    wristband::tap::KnownWallet,
 };
 use ed25519_dalek::SigningKey;
 
@@ -19,7 +18,7 @@ use crate::{
     disk::{Disk, Medium},
     festival::Festival,
     hub::{Publication, Sent},
-    keeper::{Keeper, NotStored, charges},
+    keeper::{Keeper, NotStored},
 };
 
 /// Most entries in one segment that is read back.
@@ -109,19 +108,6 @@ pub(crate) fn device_on_disk(n: u8) -> DeviceId {
     device_id(&identity(n).verifying_key().to_bytes())
 }
 
-fn open_intent(open: &box_store::OpenIntent) -> Option<OpenIntent> {
-    let Ok(Detail::Intent(intent)) = Detail::of(&open.entry) else { return None };
-    Some(OpenIntent {
-        entry: open.at,
-        intent,
-        amount: open.entry.amount,
-        tap_counter: open.entry.tap_counter,
-        handed_over: open.handed_over,
-        price_revision: open.entry.price_revision,
-        operator: open.entry.operator,
-    })
-}
-
 impl Keeper for OnDisk {
     fn append(&mut self, entries: Vec<Entry>, seen: &[EntryRef]) -> Result<Vec<EntryRef>, NotStored> {
         let (store, seen) = (self.store.as_ref().ok_or(NotStored)?, seen.to_vec());
@@ -131,25 +117,7 @@ impl Keeper for OnDisk {
     }
 
     fn known(&self, wallet: WalletId, closes: bool) -> KnownWallet {
-        self.read(move |view| {
-            let state = view.wallet(&wallet);
-            let given_up: Vec<OpenIntent> = view.given_up_intents(&wallet).iter().filter_map(open_intent).collect();
-            let records = given_up.iter().filter(|open| charges(open)).map(|open| open.intent.own).collect();
-            let credits = given_up.into_iter().filter(|_| closes).filter_map(|open| {
-                Some(KnownCredit { record: open.intent.new_credit?, replaced: open.intent.old_credit })
-            });
-            KnownWallet {
-                blocked: state.flags.has(WalletFlags::BLOCKED),
-                frozen: state.flags.has(WalletFlags::FROZEN),
-                credit_seq: state.credit_seq,
-                offer: view.offered_credit(&wallet),
-                credits: credits.collect(),
-                given_up: records,
-                ledger_spent: Cents::new(state.spent).unwrap_or(Cents::MAX),
-                open: view.open_intents(&wallet).iter().filter_map(open_intent).collect(),
-                unfinished_in_a_row: u8::try_from(view.unfinished_in_a_row(&wallet)).unwrap_or(u8::MAX),
-            }
-        })
+        self.read(move |view| view.known_wallet(&wallet, closes))
     }
 
     fn wallet(&self, wallet: WalletId) -> WalletState {

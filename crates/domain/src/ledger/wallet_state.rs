@@ -10,9 +10,13 @@ use super::{
 };
 use crate::{
     id::{EntryRef, WalletId},
-    journal::{BandProfile, BlockedKind, Detail, Effect, Intent, Kind},
+    journal::{BandProfile, BlockedKind, Detail, Effect, Intent, IntentPurpose, Kind},
+    money::Cents,
     wire::{Malformed, Reader, Writer},
-    wristband::RecordId,
+    wristband::{
+        RecordId,
+        tap::{KnownCredit, KnownWallet, OpenIntent},
+    },
 };
 
 /// What is wrong with a wallet, as a bit set.
@@ -137,6 +141,28 @@ impl WalletState {
             return Err(Malformed::Value("wallet flags"));
         }
         Ok(state)
+    }
+
+    /// What a tap is told, from what the box believes of the wallet (this) and its own intents, open and given up.
+    /// `closes`: at the end of the event, when what it gave up may be completed. The offer and the taps that did not
+    /// finish are the caller's.
+    pub fn for_tap(&self, open: Vec<OpenIntent>, given_up: &[OpenIntent], closes: bool) -> KnownWallet {
+        let charges = |open: &&OpenIntent| matches!(open.intent.purpose, IntentPurpose::Sale | IntentPurpose::Refund);
+        let credits = given_up
+            .iter()
+            .filter(|_| closes)
+            .filter_map(|open| Some(KnownCredit { record: open.intent.new_credit?, replaced: open.intent.old_credit }));
+        KnownWallet {
+            blocked: self.flags.has(WalletFlags::BLOCKED),
+            frozen: self.flags.has(WalletFlags::FROZEN),
+            ledger_spent: Cents::new(self.spent).unwrap_or(Cents::MAX),
+            credit_seq: self.credit_seq,
+            offer: None,
+            credits: credits.collect(),
+            open,
+            given_up: given_up.iter().filter(charges).map(|open| open.intent.own).collect(),
+            unfinished_in_a_row: 0,
+        }
     }
 
     /// What a box believes: this state at the vector it was folded at, and every entry the box holds beyond it.

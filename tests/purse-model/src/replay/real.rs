@@ -195,18 +195,9 @@ impl Real {
 
     fn opened(&self, seq: usize) -> Option<OpenIntent> {
         let entry = self.journal.get(seq).filter(|entry| entry.kind == Kind::INTENT)?;
-        let Ok(Detail::Intent(intent)) = Detail::of(entry) else { return None };
         let at = EntryRef { device: self.ctx.own_device, epoch: 1, seq: seq as u32 };
         let handed_over = self.journal.iter().any(|e| e.kind == Kind::HANDED_OVER && e.refers_to == Some(at));
-        Some(OpenIntent {
-            entry: at,
-            intent,
-            amount: entry.amount,
-            tap_counter: entry.tap_counter,
-            handed_over,
-            price_revision: entry.price_revision,
-            operator: entry.operator,
-        })
+        OpenIntent::of(at, entry, handed_over)
     }
 
     fn on_band(&self, band: usize) -> impl Iterator<Item = (usize, OpenIntent, Vec<Kind>)> + '_ {

@@ -26,7 +26,7 @@ pub use super::CreditKey;
 use super::{CREDIT_RECORD_LEN, PurseFault, RecordId};
 use crate::{
     id::{BoxNumber, DeviceId, EntryRef, FestivalId},
-    journal::{Entry, Intent, IntentPurpose, Means, Sale},
+    journal::{Detail, Entry, Intent, IntentPurpose, Means, Sale},
     money::{Cents, Currency},
     secrets::BandSecrets,
 };
@@ -354,6 +354,22 @@ impl From<PurseFault> for TapRefusal {
             PurseFault::RolledBack => Self::RolledBack,
             PurseFault::UnknownCreditKey => Self::UnknownCreditKey,
         }
+    }
+}
+
+impl OpenIntent {
+    /// From its entry; `None` where that is no intent.
+    pub fn of(at: EntryRef, entry: &Entry, handed_over: bool) -> Option<Self> {
+        let Ok(Detail::Intent(intent)) = Detail::of(entry) else { return None };
+        Some(Self {
+            entry: at,
+            intent,
+            amount: entry.amount,
+            tap_counter: entry.tap_counter,
+            handed_over,
+            price_revision: entry.price_revision,
+            operator: entry.operator,
+        })
     }
 }
 
