@@ -6,9 +6,11 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::BODY_MAX;
 use crate::{csv::CsvError, hub::HubError, pretix::PretixError, store::StoreError, tickets::qr::QrError, writer::Gone};
 
 /// An answer that is not 2xx: `{"error": {code, message_fr, message_en}, "code", "args"}`; the last two are what the
@@ -149,20 +151,30 @@ impl From<QrError> for ApiError {
     }
 }
 
+/// Of a body that is too long so much is read and thrown away: who is still sending does not read the answer.
+const HEARD_OUT: usize = 8 << 20;
+
 /// A JSON body, refused in the API's own shape.
 pub(super) struct Body<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let bytes = axum::body::Bytes::from_request(request, state).await.map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                ApiError::too_large()
-            } else {
-                ApiError::bad_request("the body")
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let mut frames = request.into_body().into_data_stream();
+        let (mut bytes, mut read) = (Vec::new(), 0_usize);
+        while let Some(frame) = frames.next().await {
+            let frame = frame.map_err(|_| ApiError::bad_request("the body"))?;
+            read = read.saturating_add(frame.len());
+            if read <= BODY_MAX {
+                bytes.extend_from_slice(&frame);
+            } else if read > HEARD_OUT {
+                break;
             }
-        })?;
+        }
+        if read > BODY_MAX {
+            return Err(ApiError::too_large());
+        }
         serde_json::from_slice(&bytes).map(Self).map_err(|why| ApiError::bad_request(&why.to_string()))
     }
 }
