@@ -22,9 +22,11 @@ use domain::{
 use ed25519_dalek::SigningKey;
 use evening::world::{
     lan::{NAMES, ThreeGates, show, standing},
+    place::Place,
     wait::until,
 };
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
+use rusqlite::{Connection, OpenFlags};
 use screens::view::DecidedBy;
 
 const SOON: Duration = Duration::from_secs(40);
@@ -211,6 +213,13 @@ fn hostile_broker(at: SocketAddr, said: Vec<(String, Vec<u8>)>, served: Arc<Atom
     });
 }
 
+/// Entries of its neighbours that a gate holds.
+fn told_by_neighbours(gate: &Place) -> usize {
+    let store = Connection::open_with_flags(gate.dir.join("store.db"), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let held: i64 = store.query_row("SELECT count(*) FROM neighbour_entry", [], |row| row.get(0)).unwrap();
+    usize::try_from(held).unwrap()
+}
+
 /// The hostile broker leaves.
 static STOP: AtomicBool = AtomicBool::new(false);
 
@@ -223,6 +232,8 @@ async fn a_broker_that_is_not_ours_makes_islands_and_no_more() {
     for text in before {
         assert!(show(a, text).await.unwrap().admitted);
     }
+    let told = async || Ok((told_by_neighbours(b) >= before.len()).then_some(()));
+    until("Gate B was told of all three", SOON, told).await.unwrap();
     let said = heard.lock().unwrap().clone();
     assert!(said.len() > 6);
     gates.broker.kill();

@@ -240,6 +240,8 @@ pub(super) fn known_ticket(view: &View<'_>, loaded: &Loaded, zone: u16, uid: &Ti
     };
     let named = view.hub_ticket(uid);
     let (revoked, blocked) = access::barred(bundle, named.as_ref(), told_ms / 1000 >= body.issued);
+    // the word may arrive with what is revoked before it arrives with the ticket
+    let revoked = revoked || view.is_ticket_revoked(uid);
     KnownTicket { revoked, blocked, ..KnownTicket::of(&view.ticket(uid), zone) }
 }
 
