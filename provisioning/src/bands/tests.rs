@@ -116,7 +116,7 @@ fn a_new_band_has_the_epoch_that_was_asked_for_and_one_of_another_epoch_is_left_
     let later = MasterSecret([5; 32]).epoch_secrets(1, &FESTIVAL).unwrap();
     let secrets = supplies().secrets.with(later);
     let again = Plan { again: true, ..PLAN };
-    let mut bench = |epoch: u8, name: &str| {
+    let bench = |epoch: u8, name: &str| {
         let list = BandList::open(&temp.path().join(name)).unwrap();
         let supplies = Supplies { secrets: secrets.clone(), epoch, ..supplies() };
         let temp = tempfile::tempdir().unwrap();

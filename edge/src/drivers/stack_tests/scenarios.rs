@@ -173,7 +173,7 @@ pub(super) fn a_sale_takes_no_more_commands_than_it_must(stack: Stack) {
     assert_eq!(activation.commands, [0x60], "the kind is asked once");
     hand.serve_tag(tag);
     let sale = hand.stack.field.take_spent();
-    assert_eq!(sale.commands, [0x1B, 0x3A, 0x3A, 0xA2, 0xA2, 0xA2, 0xA2, 0xA2, 0x3A]);
+    assert_eq!(sale.commands, [0x3A, 0x1B, 0x3A, 0xA2, 0xA2, 0xA2, 0xA2, 0xA2, 0x3A]);
     assert_eq!(sale.activations, 0);
     assert_eq!(hand.bench.balances(&band), (LOADED - PRICE, LOADED - PRICE));
 }
