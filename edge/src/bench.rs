@@ -18,7 +18,7 @@ use domain::{
     },
     till::{Basket, PriceList, Priced},
     trust::{Certificate, CertificateChain, Founding, Purpose as KeyPurpose, Roles, Scope, SignedCertificate},
-    wristband::{ChipKind, IssueStep, Issuing, tap::ChipFault},
+    wristband::{BandKeys, ChipKind, IssueStep, Issuing, tap::ChipFault},
 };
 use ed25519_dalek::SigningKey;
 use hardware::{
@@ -281,7 +281,7 @@ impl Bench {
         let clock = TrustedClock::at_boot(0, 0, Instant::now());
         let blobs = Blobs::beside(&dir.path().join("store.db"));
         with.iter().for_each(|(blob, bytes)| blobs.put(blob, bytes).unwrap());
-        let loaded = Loaded::new(bundle, &blobs, roles).unwrap();
+        let loaded = Loaded::new(bundle, &blobs, roles, &key(BOX)).unwrap();
         let station = Station::new(enrolled, store, blobs, loaded, clock, Box::new(NoLight));
         Self { station: Arc::new(station), reader: BenchReader::new(), dir }
     }
@@ -316,43 +316,37 @@ impl Bench {
         self.issued(uid, ChipKind::Ntag215, Ntag21x::new(NtagType::Ntag215, uid).into())
     }
 
+    /// The same under a later epoch's keys.
+    pub(crate) fn purse_of_epoch(&self, number: u8, epoch: u8) -> Band {
+        let uid = [0x04, 0xf2, 0, 0, 0, number, 0x80];
+        issued_under(keys_of_epoch(epoch, &uid), ChipKind::Ntag215, Ntag21x::new(NtagType::Ntag215, uid).into())
+    }
+
+    /// The same on a chip with a counter.
+    pub(crate) fn aes_purse_of_epoch(&self, number: u8, epoch: u8) -> Band {
+        let uid = [0x04, 0xa6, 0, 0, 0, number, 0x80];
+        issued_under(keys_of_epoch(epoch, &uid), ChipKind::UltralightAes, UltralightAes::new(uid, [number; 16]).into())
+    }
+
     /// A band with a purse on a chip with a counter.
     pub(crate) fn aes_purse(&self, number: u8) -> Band {
         let uid = [0x04, 0xa5, 0, 0, 0, number, 0x80];
         self.issued(uid, ChipKind::UltralightAes, UltralightAes::new(uid, [number; 16]).into())
     }
 
-    fn issued(&self, uid: [u8; 7], kind: ChipKind, mut chip: Chip) -> Band {
-        let festival = founding().festival();
-        let mut issuing = Issuing::new(&uid, kind, &secrets(), &festival, &key(BOX), [[1; 16], [2; 16]]);
-        chip.enter_field();
-        loop {
-            match issuing.step().clone() {
-                IssueStep::Chip(command) => match chip.transmit(&command) {
-                    Reply::Data(bytes) => issuing.reply(Ok(&bytes)),
-                    Reply::Ack => issuing.reply(Ok(&[])),
-                    Reply::Nak(_) | Reply::Silent => issuing.reply(Err(ChipFault::Nak)),
-                },
-                IssueStep::Reselect => {
-                    chip.leave_field();
-                    chip.enter_field();
-                    issuing.reselected();
-                }
-                IssueStep::Finished(end) => {
-                    end.unwrap();
-                    break;
-                }
-            }
-        }
-        chip.leave_field();
-        self.band_of(chip)
+    /// A band whose memory proves that it is the festival's.
+    pub(crate) fn pointer(&self, number: u8) -> Band {
+        let uid = [0x04, 0xd3, 0, 0, 0, number, 0x80];
+        self.issued(uid, ChipKind::Ntag213, Ntag21x::new(NtagType::Ntag213, uid).into())
+    }
+
+    fn issued(&self, uid: [u8; 7], kind: ChipKind, chip: Chip) -> Band {
+        issued_under(BandKeys::new(&secrets(), &founding().festival(), &uid), kind, chip)
     }
 
     /// A band of this chip.
     pub(crate) fn band_of(&self, chip: impl Into<Chip>) -> Band {
-        let chip = SharedBand::new(chip);
-        let wallet = secrets().wallet(chip.uid().as_bytes());
-        Band { chip, wallet }
+        band_of(chip.into())
     }
 
     /// A band that has only a UID.
@@ -397,7 +391,7 @@ impl Bench {
     #[cfg(any(feature = "pcsc", feature = "pn532"))]
     pub(crate) fn balances(&self, band: &Band) -> (i64, i64) {
         use domain::wristband::{
-            BandKeys, PursePages,
+            PursePages,
             layout::{HEADER_PAGE, NTAG21X, ULTRALIGHT_AES},
         };
 
@@ -446,4 +440,42 @@ impl Bench {
         let light = self.reader.signals().get(before).copied();
         (light, self.station.desk.progress().result.unwrap_or_default())
     }
+}
+
+/// Keys of a later epoch, of which no bench's box has heard.
+fn keys_of_epoch(epoch: u8, uid: &[u8]) -> BandKeys {
+    let festival = founding().festival();
+    let later = MasterSecret([epoch; 32]).epoch_secrets(epoch, &festival).unwrap();
+    BandKeys::of_epoch(epoch, &secrets().with(later), &festival, uid).unwrap()
+}
+
+fn band_of(chip: Chip) -> Band {
+    let chip = SharedBand::new(chip);
+    let wallet = secrets().wallet(chip.uid().as_bytes());
+    Band { chip, wallet }
+}
+
+fn issued_under(keys: BandKeys, kind: ChipKind, mut chip: Chip) -> Band {
+    let mut issuing = Issuing::new(kind, keys, &key(BOX), [[1; 16], [2; 16]]);
+    chip.enter_field();
+    loop {
+        match issuing.step().clone() {
+            IssueStep::Chip(command) => match chip.transmit(&command) {
+                Reply::Data(bytes) => issuing.reply(Ok(&bytes)),
+                Reply::Ack => issuing.reply(Ok(&[])),
+                Reply::Nak(_) | Reply::Silent => issuing.reply(Err(ChipFault::Nak)),
+            },
+            IssueStep::Reselect => {
+                chip.leave_field();
+                chip.enter_field();
+                issuing.reselected();
+            }
+            IssueStep::Finished(end) => {
+                end.unwrap();
+                break;
+            }
+        }
+    }
+    chip.leave_field();
+    band_of(chip)
 }

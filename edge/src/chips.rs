@@ -106,6 +106,15 @@ mod tests {
     }
 
     #[test]
+    fn a_band_whose_keys_this_box_lacks_says_so_on_both_chips() {
+        let bench = Bench::new();
+        for band in [bench.purse_of_epoch(1, 1), bench.aes_purse_of_epoch(2, 1)] {
+            assert_eq!(code(&bench, &band).as_deref(), Some("band.keys_missing"));
+        }
+        assert_eq!(bench.entries(Kind::INTENT).len(), 0);
+    }
+
+    #[test]
     fn a_half_written_credit_is_completed_at_the_close_though_it_was_given_up() {
         let bench = Bench::new();
         let band = bench.aes_purse(1);

@@ -8,6 +8,7 @@ use box_store::{BlobError, Blobs, Mapped, StoreError};
 use domain::{
     bundle::{BlobRef, Bundle, BundleError, Package, PackageError, SECTION_NAMES, SECTION_TICKETS},
     id::TicketUid,
+    secrets::epoch::EpochSecrets,
     ticket::{
         Verifier,
         snapshot::{Snapshot, SnapshotError, SnapshotTicket},
@@ -15,6 +16,7 @@ use domain::{
     trust::Roles,
     wristband::tap::CreditKey,
 };
+use ed25519_dalek::SigningKey;
 use thiserror::Error;
 
 use crate::station::{Station, credit_key};
@@ -27,6 +29,10 @@ pub(crate) struct Loaded {
     pub verifier: Verifier,
     /// Keys that may sign a wristband's credits.
     pub credit_keys: Vec<CreditKey>,
+    /// Later epochs' band keys that it holds for this box.
+    pub band_keys: Vec<EpochSecrets>,
+    /// Epochs of band keys whose bands are refused.
+    pub retired_epochs: Vec<u8>,
     tickets: Option<Mapped>,
     names: Option<Mapped>,
     is_whole: bool,
@@ -62,12 +68,20 @@ pub(crate) enum BundleNotTaken {
 }
 
 impl Loaded {
-    /// Derives what a box of these roles needs. A blob that is missing or wrong leaves it not whole: the box works on,
+    /// Derives what the box with this key and these roles needs. A blob that is missing or wrong leaves it not whole: the box works on,
     /// and fetches it.
-    pub(crate) fn new(bundle: Bundle, blobs: &Blobs, roles: Roles) -> Result<Self, SnapshotError> {
+    pub(crate) fn new(
+        bundle: Bundle,
+        blobs: &Blobs,
+        roles: Roles,
+        identity: &SigningKey,
+    ) -> Result<Self, SnapshotError> {
         let verifier = bundle.verifier(&[]);
         let certificates = bundle.body.credit_keys.iter().filter_map(|chain| chain.verify(&bundle.founding).ok());
         let credit_keys = certificates.map(|certificate| credit_key(certificate.subject)).collect();
+        let sealed = bundle.band_keys();
+        let band_keys = sealed.iter().filter_map(|epoch| epoch.open(identity, &bundle.festival)).collect();
+        let retired_epochs = bundle.retired_epochs();
         let needed = bundle.needed_blobs(roles);
         let map = |section| {
             let blob = bundle.blob(section).filter(|blob| needed.contains(blob))?;
@@ -78,7 +92,7 @@ impl Loaded {
             Snapshot::open(tickets, &bundle.festival)?.check()?;
         }
         let is_whole = [&tickets, &names].into_iter().flatten().count() == needed.len();
-        Ok(Self { bundle, verifier, credit_keys, tickets, names, is_whole })
+        Ok(Self { bundle, verifier, credit_keys, band_keys, retired_epochs, tickets, names, is_whole })
     }
 
     /// Whether every blob that it needs is there.
@@ -120,7 +134,7 @@ impl Station {
         if bundle.body.number == held.bundle.body.number && held.is_whole() {
             return Ok(Taken::InUse);
         }
-        let loaded = Loaded::new(bundle, &self.blobs, self.roles())?;
+        let loaded = Loaded::new(bundle, &self.blobs, self.roles(), self.identity())?;
         if !loaded.is_whole() {
             return Ok(Taken::Needs(lacking(&self.blobs)));
         }

@@ -141,7 +141,7 @@ pub(crate) fn open(dir: &Path) -> Result<Station> {
     let last_hub_ms = last_hub_ms.max(bundle.body.issued.saturating_mul(1000));
     let clock = TrustedClock::at_boot(last_entry_ms, last_hub_ms, Instant::now());
     let blobs = Blobs::beside(&dir.join(STORE));
-    let loaded = Loaded::new(bundle, &blobs, enrolled.config.roles)?;
+    let loaded = Loaded::new(bundle, &blobs, enrolled.config.roles, &enrolled.identity)?;
     if let Some(tickets) = loaded.tickets_held() {
         tracing::info!(tickets, "ticket snapshot");
     }

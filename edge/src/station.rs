@@ -287,7 +287,12 @@ impl Station {
         }
     }
 
-    /// Symmetric keys of the bands.
+    /// Its private key.
+    pub(crate) fn identity(&self) -> &SigningKey {
+        &self.enrolled.identity
+    }
+
+    /// Symmetric keys of the bands, as they came with the enrolment; a bundle may bring later epochs'.
     pub(crate) fn secrets(&self) -> &BandSecrets {
         &self.enrolled.config.band
     }
@@ -311,7 +316,8 @@ impl Station {
             festival: loaded.bundle.festival,
             currency: loaded.bundle.currency(),
             box_number: self.box_number(),
-            secrets: self.secrets().clone(),
+            secrets: loaded.band_keys.iter().cloned().fold(self.secrets().clone(), BandSecrets::with),
+            retired_epochs: loaded.retired_epochs.clone(),
             credit_keys,
             maximum_balance: loaded.bundle.body.policy.maximum_balance,
             operator: self.operator(),

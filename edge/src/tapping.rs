@@ -2,6 +2,7 @@
 //! Invariant: the light is green only after the commit is on disk.
 //! Not here: bands whose money is in the ledger (`account`) and those with a purse (`purse`).
 mod account;
+mod pointer;
 mod purse;
 
 use std::time::Instant;
@@ -9,6 +10,7 @@ use std::time::Instant;
 use box_store::View;
 use domain::{
     id::{EntryRef, WalletId},
+    journal::BandProfile,
     money::Cents,
     till::{Priced, TillRefusal},
     trust::Roles,
@@ -21,6 +23,7 @@ use screens::view::{Phase, TapResult};
 
 use self::{
     account::{on_account, pair},
+    pointer::Unproven,
     purse::tap,
 };
 use crate::{
@@ -52,6 +55,14 @@ pub(crate) fn serve(station: &Station, reader: &mut dyn TagReader, tag: Tag) {
                 purpose if station.is_training() && !matches!(purpose, Purpose::Pairing(_)) => {
                     trained(station, &waiting, wallet)
                 }
+                _ if profile == BandProfile::Pointer
+                    && let Err(unproven) = pointer::prove(station, reader, &tag) =>
+                {
+                    match unproven {
+                        Unproven::Left => left(station, &waiting),
+                        Unproven::Refused(code) => refuse(station, &waiting, code, Vec::new()),
+                    }
+                }
                 Purpose::Pairing(of) => pair(station, &waiting, wallet, of, profile),
                 _ if profile.has_purse() => tap(station, reader, &waiting, wallet, &tag),
                 Purpose::Look(_) => looked_at(station, &waiting, wallet, None),
@@ -77,6 +88,11 @@ fn unasked(station: &Station, reader: &mut dyn TagReader, tag: &Tag) {
         return;
     }
     let light = match profile(tag) {
+        Ok(BandProfile::Pointer) => match pointer::prove(station, reader, tag) {
+            Ok(()) => band::pass(station, station.secrets().wallet(tag.uid.as_bytes())),
+            Err(Unproven::Left) => Signal::TapAgain,
+            Err(Unproven::Refused(code)) => band::unreadable(station, code),
+        },
         Ok(_) => band::pass(station, station.secrets().wallet(tag.uid.as_bytes())),
         Err(code) => band::unreadable(station, code),
     };
@@ -149,6 +165,15 @@ fn looked_at(station: &Station, waiting: &Waiting, wallet: WalletId, on_chip: Op
     let result = TapResult { id: domain::wire::hex(&waiting.id), ok: true, balance_after_cents: balance, ..told };
     station.desk.answer(waiting.id, Phase::Paid, result);
     Signal::Ok
+}
+
+/// The band went before anything counted.
+fn left(station: &Station, waiting: &Waiting) -> Signal {
+    station.torn_taps.inc();
+    let code = Some("band.pulled_away".into());
+    let result = TapResult { id: domain::wire::hex(&waiting.id), code, ..TapResult::default() };
+    station.desk.tap_again(waiting.id, None, Phase::TapAgain, result);
+    Signal::TapAgain
 }
 
 /// What is owed, paid out in cash.

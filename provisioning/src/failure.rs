@@ -44,6 +44,8 @@ pub enum Failure {
     Person(usize),
     /// A group of boxes that cannot be.
     Group(&'static str),
+    /// Band keys that cannot be made or used.
+    BandKeys(&'static str),
     /// Not a PIN.
     Pin(String),
     /// A key would end before it starts.
@@ -160,6 +162,7 @@ impl Failure {
             Self::Place(_) => "box.place",
             Self::Person(_) => "staff.name",
             Self::Group(_) => "lan.group",
+            Self::BandKeys(_) => "band_keys.refused",
             Self::Pin(_) => "staff.pin",
             Self::Dates => "key.dates",
             Self::Currency(_) => "festival.currency",
@@ -197,6 +200,7 @@ impl Failure {
             | Self::Place(_)
             | Self::Person(_)
             | Self::Group(_)
+            | Self::BandKeys(_)
             | Self::Pin(_)
             | Self::Dates
             | Self::Currency(_)
@@ -257,6 +261,7 @@ impl Failure {
             Self::Name(length) => {
                 format!("A festival's name has 1 to 100 bytes, this one has {length}. Choose another.")
             }
+            Self::BandKeys(reason) => format!("No band keys: {reason}."),
             Self::Group(reason) => format!("This group cannot be: {reason}. Nothing is written."),
             Self::Person(length) => {
                 format!("A person's name has 1 to 64 bytes, this one has {length}. Choose another.")
@@ -365,6 +370,7 @@ impl Failure {
             Self::Name(length) => {
                 format!("Le nom d'un festival a 1 à 100 octets, celui-ci en a {length}. Choisissez-en un autre.")
             }
+            Self::BandKeys(reason) => format!("Pas de clés de bracelets : {reason}."),
             Self::Group(reason) => format!("Ce groupe n'est pas possible ({reason}). Rien n'est écrit."),
             Self::Person(length) => {
                 format!("Le nom d'une personne a 1 à 64 octets, celui-ci en a {length}. Choisissez-en un autre.")

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use domain::{
     id::FestivalId,
     money::Currency,
-    secrets::{BandSecrets, MasterSecret, NamesKey},
+    secrets::{MasterSecret, NamesKey},
     trust::{Certificate, CertificateChain, Founding, Purpose, Scope, SignedCertificate},
 };
 use ed25519_dalek::SigningKey;
@@ -135,12 +135,6 @@ impl Festival {
     /// Whether the root is kept here.
     pub fn has_root(&self) -> bool {
         self.root.is_some()
-    }
-
-    /// The secrets of its wristbands, as every box and hub gets them.
-    pub fn band_secrets(&self) -> Result<BandSecrets, Failure> {
-        let master = MasterSecret(*files::read_secret(&self.dir.join("master.secret"))?);
-        Ok(master.band_secrets(&self.id()))
     }
 
     /// The key of the holders' names, as gates and hub get it.

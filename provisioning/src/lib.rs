@@ -4,6 +4,7 @@
 //! Not here: the rules themselves (`domain`), the conversation with a box (`sync::enrolment`), the box's own side.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic"))]
 
+pub mod band_keys;
 pub mod bands;
 pub mod boxes;
 pub mod check;

@@ -136,7 +136,7 @@ fn fifty_chips_of_mixed_kinds_become_bands_and_a_second_run_goes_on_with_the_lis
     assert_eq!((&said["issued"], &said["list"]["issued"]), (&50.into(), &50.into()));
     assert_eq!(said["refused"]["band.pulled_away"], 1);
     let festival = Festival::open(&desk.path("festival")).unwrap();
-    let supplies = Supplies::open(&festival, &desk.path("hub")).unwrap();
+    let supplies = Supplies::open(&festival, &desk.path("hub"), None).unwrap();
     assert!(!is_new_band(&supplies, &blank(1).chip()));
     for band in &bands {
         assert!(is_new_band(&supplies, &band.chip()), "{:?}", band.kind());

@@ -67,6 +67,8 @@ impl Hub {
                 .into_iter()
                 .chain(self.retired_section())
                 .chain(self.lan_section())
+                .chain(self.band_keys_section())
+                .chain(self.retired_epochs_section())
                 .collect(),
         })
     }

@@ -140,6 +140,8 @@ pub struct PolicyConfig {
     pub correction_quota: u32,
     /// Cents kept from each top-up's cash.
     pub top_up_fee: u32,
+    /// Epochs of the bands' keys whose bands boxes refuse.
+    pub retired_band_epochs: Vec<u8>,
 }
 
 impl Default for PolicyConfig {
@@ -154,6 +156,7 @@ impl Default for PolicyConfig {
             admit_when_stale: true,
             correction_quota: 5_000,
             top_up_fee: 0,
+            retired_band_epochs: Vec::new(),
         }
     }
 }

@@ -94,6 +94,8 @@ pub struct Hub {
     pub(crate) feeds: Arc<Feeds>,
     pub(crate) hlc: Hlc,
     pub(crate) policy: Policy,
+    /// Epochs of the bands' keys whose bands are refused.
+    pub(crate) retired_epochs: Vec<u8>,
     pub(crate) seed: Seed,
     pub(crate) bundle: u64,
     pub(crate) offers: BTreeMap<WalletId, CreditItem>,
@@ -172,6 +174,7 @@ impl Hub {
         let mut hub = Self {
             dir: dir.into(),
             policy: config.policy.policy()?,
+            retired_epochs: config.policy.retired_band_epochs.clone(),
             seed,
             store,
             journals,

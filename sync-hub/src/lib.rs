@@ -3,6 +3,7 @@
 //! Not here: what entries mean (`domain`), what a session does next (`sync`), sockets of QUIC (`sync-quic`).
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic"))]
 
+mod band_keys;
 pub mod blobs;
 mod boxes;
 pub mod bundle;

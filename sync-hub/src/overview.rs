@@ -201,6 +201,8 @@ impl Overview {
         self.conflicts.sort_by_key(|conflict| std::cmp::Reverse(conflict.newest_ms()));
         let name_of = |number: BoxNumber| self.names.get(&number).cloned().unwrap_or_else(|| format!("#{}", number.0));
         self.view.conflicts = self.conflicts.iter().map(|conflict| conflict.view(name_of)).collect();
+        let bands = reading.band_counts()?;
+        self.view.bands = view::HubBands { issued: bands.issued, spare: bands.spare, bad: bands.bad };
         self.view.totals = books.view();
         self.view.risk = risk::view(self.apart, self.limit, risk::exposure(reading, self.limit)?);
         Ok(self.view)

@@ -4,8 +4,8 @@ from crypto import aes_cmac, blake3, ed25519_verify
 
 
 class Band:
-    def __init__(self, secrets, festival, uid):
-        self.festival, self.uid = festival, uid
+    def __init__(self, secrets, festival, uid, epoch=0):
+        self.festival, self.uid, self.epoch = festival, uid, epoch
         self.prefix = bytes([len(uid)]) + uid
         self.wallet = wallet_id(secrets[0], uid)
         self.mac_key = aes_cmac(secrets[1], b"\1" + uid + festival)
@@ -35,7 +35,7 @@ class Band:
         return None
 
     def header(self, data, profile):
-        need(data == b"FB\1" + bytes([profile]) + self.festival[:4] + bytes(4), "header")
+        need(data == b"FB\1" + bytes([profile]) + self.festival[:4] + bytes([self.epoch, 0, 0, 0]), "header")
 
     def purse(self, pages, keys):
         """What is in force on an NTAG215/216 with these pages (page: 4 bytes)."""

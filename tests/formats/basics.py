@@ -1,7 +1,14 @@
 """Sections 1 and 2 of docs/formats.md: conventions and trust. `Refused` is raised where the document says so."""
 import struct
 
-from crypto import blake3, blake3_derive_key, blake3_keyed, ed25519_verify
+from crypto import (
+    blake3,
+    blake3_derive_key,
+    blake3_keyed,
+    chacha20_poly1305_open,
+    ed25519_verify,
+    x25519_shared,
+)
 
 
 class Refused(Exception):
@@ -133,6 +140,22 @@ def chain(value, found):
 def band_secrets(master, festival):
     of = lambda name: blake3_derive_key("festival 2026-11 " + name, master + festival)
     return [of("wallet id"), of("chip record mac")[:16], of("chip password")[:16], of("chip aes key")[:16]]
+
+
+def epoch_secrets(epoch, master, festival):
+    """The masters of a later epoch, as they stand beside the first one's and within a sealed copy."""
+    return [epoch, *band_secrets(master, festival)[1:]]
+
+
+def open_sealed(copy, seed, public, festival):
+    """A box's own copy of an epoch's masters; `copy`: device and sealed bytes."""
+    device, sealed = copy
+    need(device == device_id(public), "another box's")
+    shared = x25519_shared(seed, sealed[:32])
+    key = blake3_derive_key("festival 2026-11 band keys to a box", shared + sealed[:32] + public)
+    plain = chacha20_poly1305_open(key, bytes(12), sealed[32:], b"festival.band-keys.v1\0" + festival + device)
+    need(plain is not None, "seal")
+    return cbor(plain)
 
 
 def wallet_id(wallet_key, uid):

@@ -15,7 +15,7 @@ use domain::{
 use evening::band::{Band, Supplier};
 use hardware::chip::{Chip, Reply, SharedBand, WRITE};
 
-use crate::sample::{DESK, cents, festival, key, new_secrets, public};
+use crate::sample::{DESK, cents, epoch, festival, key, new_secrets, public};
 
 fn context(number: u16) -> Arc<TapContext> {
     Arc::new(TapContext {
@@ -23,6 +23,7 @@ fn context(number: u16) -> Arc<TapContext> {
         currency: Currency::EUR,
         box_number: BoxNumber(number),
         secrets: new_secrets(),
+        retired_epochs: Vec::new(),
         credit_keys: vec![CreditKey { id: key_id(&public(DESK)), public: public(DESK), revoked: false }],
         maximum_balance: cents(25_000),
         operator: 7,
@@ -86,13 +87,15 @@ fn used(band: Band) -> Vec<u8> {
     band.chip.chip().dump()
 }
 
-/// Name of the golden file, and the dump.
-pub(crate) fn dumps() -> [(&'static str, Vec<u8>); 4] {
+/// Name of the golden file, and the dump. `dump_ntag213.hex` and `dump_ntag215.hex` are of before lock bits were frozen.
+pub(crate) fn dumps() -> [(&'static str, Vec<u8>); 5] {
     let supplier = Supplier::new(festival(), new_secrets(), key(DESK));
+    let later = Supplier::new(festival(), new_secrets().with(epoch()), key(DESK)).in_epoch(1);
     [
+        ("dump_ntag215_epoch.hex", later.purse(17).unwrap().chip.chip().dump()),
         ("dump_uid.hex", supplier.uid_only(17).chip.chip().dump()),
-        ("dump_ntag213.hex", supplier.pointer(17).unwrap().chip.chip().dump()),
-        ("dump_ntag215.hex", used(supplier.purse(17).unwrap())),
+        ("dump_ntag213_frozen.hex", supplier.pointer(17).unwrap().chip.chip().dump()),
+        ("dump_ntag215_frozen.hex", used(supplier.purse(17).unwrap())),
         ("dump_ultralight_aes.hex", used(supplier.aes_purse(17).unwrap())),
     ]
 }

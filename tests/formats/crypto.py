@@ -1,5 +1,6 @@
 """BLAKE3, Ed25519 (strict) and AES-CMAC in plain Python: slow, short, and nobody else's code."""
 import hashlib
+import struct
 
 # --- BLAKE3 (specification of 2020, section 2) -----------------------------------------------------------------------
 
@@ -154,6 +155,67 @@ def ed25519_verify(public, message, signature):
         return False
     h = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % _L
     return _same(_times(s, _BASE), _add(r, _times(h, a)))
+
+
+# --- X25519 (RFC 7748, section 5) of Ed25519 keys, ChaCha20-Poly1305 (RFC 8439, section 2.8) ---------------------------
+
+
+def _scalar(seed):
+    return int.from_bytes(hashlib.sha512(seed).digest()[:32], "little") & (2**254 - 8) | 2**254
+
+
+def x25519_shared(seed, public):
+    """What the owner of an Ed25519 seed and that of an Ed25519 public key come to."""
+    y = int.from_bytes(public, "little") & (2**255 - 1)
+    u = (1 + y) * pow(1 - y, _P - 2, _P) % _P
+    k, x2, z2, x3, z3, swapped = _scalar(seed), 1, 0, u, 1, 0
+    for at in reversed(range(255)):
+        bit = k >> at & 1
+        if swapped != bit:
+            x2, x3, z2, z3 = x3, x2, z3, z2
+        swapped = bit
+        a, b, c, d = x2 + z2, x2 - z2, x3 + z3, x3 - z3
+        da, cb, aa, bb = d * a, c * b, a * a, b * b
+        x3, z3 = (da + cb) ** 2 % _P, u * (da - cb) ** 2 % _P
+        e = aa - bb
+        x2, z2 = aa * bb % _P, e * (aa + 121665 * e) % _P
+    if swapped:
+        x2, z2 = x3, z3
+    return (x2 * pow(z2, _P - 2, _P) % _P).to_bytes(32, "little")
+
+
+def _chacha(key, counter, nonce):
+    state = list(struct.unpack("<4I", b"expand 32-byte k")) + list(struct.unpack("<8I", key))
+    state += [counter, *struct.unpack("<3I", nonce)]
+    work = state[:]
+    turn = lambda x, n: (x << n | x >> 32 - n) & 0xFFFFFFFF
+
+    def quarter(a, b, c, d):
+        for x, y, z, n in ((a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7)):
+            work[x] = work[x] + work[y] & 0xFFFFFFFF
+            work[z] = turn(work[z] ^ work[x], n)
+
+    for _ in range(10):
+        for at in range(4):
+            quarter(at, at + 4, at + 8, at + 12)
+        for at in range(4):
+            quarter(at, (at + 1) % 4 + 4, (at + 2) % 4 + 8, (at + 3) % 4 + 12)
+    return struct.pack("<16I", *((a + b) & 0xFFFFFFFF for a, b in zip(state, work)))
+
+
+def chacha20_poly1305_open(key, nonce, sealed, aad):
+    """The plain text, or None where the tag is not that of these bytes."""
+    text, tag = sealed[:-16], sealed[-16:]
+    once = _chacha(key, 0, nonce)[:32]
+    r = int.from_bytes(once[:16], "little") & 0x0FFFFFFC0FFFFFFC0FFFFFFC0FFFFFFF
+    pad = lambda data: data + bytes(-len(data) % 16)
+    told, sum_ = pad(aad) + pad(text) + struct.pack("<QQ", len(aad), len(text)), 0
+    for at in range(0, len(told), 16):
+        sum_ = (sum_ + int.from_bytes(told[at : at + 16] + b"\1", "little")) * r % (2**130 - 5)
+    if (sum_ + int.from_bytes(once[16:], "little")) % 2**128 != int.from_bytes(tag, "little"):
+        return None
+    stream = b"".join(_chacha(key, 1 + at, nonce) for at in range((len(text) + 63) // 64))
+    return bytes(a ^ b for a, b in zip(text, stream))
 
 
 # --- AES-128 (FIPS 197) and CMAC (RFC 4493) ------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ use domain::{
     journal::{ChainCursor, Effect, Flags, Kind},
     lan::{Answer, ClaimKey, Envelope, Holder, LanGroup, Message, Part, Presence, Told, Verdict, Voter, VoterList},
     ledger::{Body, ForkBranch, ForkProof},
+    secrets::epoch::SealedEpoch,
     trust::Purpose,
     wire::{Writer, hex, to_cbor, unhex},
 };
@@ -26,8 +27,8 @@ use sync::{
 };
 
 use sample::{
-    BOX, ENROL, box_chain, bundle, config, delta, desk_chain, edits, entry, festival, founding, journal, key,
-    new_secrets, public, secrets, segment, ticket_states, vector, wallet_states,
+    BOX, ENROL, box_chain, bundle, config, delta, desk_chain, edits, entry, epoch, festival, founding, journal, key,
+    new_secrets, public, sealed_epoch, secrets, segment, ticket_states, vector, wallet_states,
 };
 
 fn path(name: &str) -> PathBuf {
@@ -59,6 +60,10 @@ fn records_of_trust_are_still_written_byte_for_byte() {
     golden("chain.hex", &box_chain().to_bytes());
     golden("bands.hex", &to_cbor(&secrets()));
     golden("bands_aes.hex", &to_cbor(&new_secrets()));
+    golden("bands_epochs.hex", &to_cbor(&new_secrets().with(epoch())));
+    golden("band_keys.hex", &to_cbor(&[sealed_epoch()]));
+    let opened = SealedEpoch::read_all(&read_golden("band_keys.hex")).unwrap();
+    assert_eq!(opened[0].open(&key(BOX), &festival()), Some(epoch()));
     assert!(box_chain().verify_for(&founding(), Purpose::Device).is_ok());
 }
 

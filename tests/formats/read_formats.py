@@ -62,6 +62,7 @@ FESTIVAL = FOUND["festival"]
 BOX, DESK, BUNDLE_KEY, ENROL = (ed25519_public(seed(n)) for n in (30, 21, 3, 2))
 DEVICE = basics.device_id(BOX)
 ALL_SECRETS = basics.band_secrets(seed(22), FESTIVAL)
+LATER = basics.epoch_secrets(1, seed(23), FESTIVAL)
 SECRETS = ALL_SECRETS[:3]  # as they were before there were chips with AES
 WALLET, OTHER_WALLET = (basics.wallet_id(SECRETS[0], uid) for uid in (UID, OTHER_UID))
 TICKET = ticket.ticket_uid(1, FESTIVAL, b"ticket no 17")
@@ -107,6 +108,21 @@ def a_chain_leads_from_the_box_over_the_enrol_key_to_the_root():
 def the_band_secrets_follow_from_the_master():
     assert basics.cbor(golden("bands.hex")) == SECRETS
     assert basics.cbor(golden("bands_aes.hex")) == ALL_SECRETS
+    assert basics.cbor(golden("bands_epochs.hex")) == [*ALL_SECRETS, [LATER]]
+
+
+@check
+def a_box_opens_its_own_copy_of_a_later_epochs_masters():
+    [[epoch, copies]] = basics.cbor(golden("band_keys.hex"))
+    assert epoch == 1 and len(copies) == 2
+    [mine] = [copy for copy in copies if copy[0] == DEVICE]
+    assert basics.open_sealed(mine, seed(30), BOX, FESTIVAL) == LATER
+    assert refuses(basics.open_sealed, mine, seed(30), BOX, LAKE)
+    for at in (0, 33, len(mine[1]) - 1):
+        changed = mine[1][:at] + bytes([mine[1][at] ^ 1]) + mine[1][at + 1 :]
+        assert refuses(basics.open_sealed, [DEVICE, changed], seed(30), BOX, FESTIVAL), at
+    [other] = [copy for copy in copies if copy[0] != DEVICE]
+    assert refuses(basics.open_sealed, [DEVICE, other[1]], seed(30), BOX, FESTIVAL)
 
 
 # --- 3 Ticket --------------------------------------------------------------------------------------------------------
@@ -227,9 +243,14 @@ def a_chip_without_memory_is_its_uid():
 
 @check
 def the_memory_of_a_pointer_proves_itself():
-    found, mine = dumped("dump_ntag213.hex")
-    same(found, chip="ntag213", failed=0)
-    pages = found["pages"]
+    for name, lock_bytes in (("dump_ntag213.hex", "0000"), ("dump_ntag213_frozen.hex", "0700")):
+        found, mine = dumped(name)
+        same(found, chip="ntag213", failed=0)
+        proves_itself(found["pages"], mine, lock_bytes)
+
+
+def proves_itself(pages, mine, lock_bytes):
+    assert pages[2][2:].hex() == lock_bytes and pages[40][:3] == bytes(3)
     mine.pointer(pages, DESK)
     assert refuses(mine.pointer, pages | {23: bytes(4)}, DESK)
     assert [pages[page].hex() for page in (41, 42)] == ["04000004", "40050000"]
@@ -238,8 +259,13 @@ def the_memory_of_a_pointer_proves_itself():
 
 @check
 def the_memory_of_a_purse_says_what_is_left_though_a_tap_was_torn():
-    found, mine = dumped("dump_ntag215.hex")
-    pages = found["pages"]
+    for name, lock_bytes in (("dump_ntag215.hex", "0000"), ("dump_ntag215_frozen.hex", "0700")):
+        found, mine = dumped(name)
+        says_what_is_left(found["pages"], mine, lock_bytes)
+
+
+def says_what_is_left(pages, mine, lock_bytes):
+    assert pages[2][2:].hex() == lock_bytes and pages[130][:3] == bytes(3)
     spent, credit = mine.purse(pages, [DESK])
     same(spent, tap_counter=2, spent=450, credit_seq=1, box_number=1)
     same(credit, credits=6_000, seq=1)
@@ -247,6 +273,19 @@ def the_memory_of_a_purse_says_what_is_left_though_a_tap_was_torn():
     assert mine.spent(torn) is None and torn[:2] == bytes([3, 0])
     assert [pages[page].hex() for page in (131, 132)] == ["04000004", "40050000"]
     assert (pages[133], pages[134]) == (mine.password, mine.pack + bytes(2))
+
+
+@check
+def a_band_of_a_later_epoch_has_that_ones_keys_and_the_same_wallet():
+    found = band.dump(golden("dump_ntag215_epoch.hex"))
+    uid, pages = found["uid"], found["pages"]
+    later = band.Band([ALL_SECRETS[0], *LATER[1:]], FESTIVAL, uid, epoch=1)
+    spent, credit = later.purse(pages, [DESK])
+    same(spent, tap_counter=0, spent=0)
+    same(credit, credits=0, seq=0)
+    assert (pages[133], pages[134]) == (later.password, later.pack + bytes(2)) and pages[6][0] == 1
+    first = band.Band(ALL_SECRETS, FESTIVAL, uid)
+    assert first.wallet == later.wallet and refuses(first.purse, pages, [DESK])
 
 
 @check

@@ -10,7 +10,10 @@ use domain::{
     },
     ledger::{TicketFlags, TicketState, WalletFlags, WalletState},
     money::{Cents, Currency},
-    secrets::{BandSecrets, MasterSecret},
+    secrets::{
+        BandSecrets, MasterSecret,
+        epoch::{EpochSecrets, SealedEpoch},
+    },
     ticket::uid_of_own,
     time::Hlc,
     trust::{Certificate, CertificateChain, Founding, Purpose, Roles, Scope, SignedCertificate},
@@ -69,6 +72,19 @@ pub(crate) fn secrets() -> BandSecrets {
 
 pub(crate) fn new_secrets() -> BandSecrets {
     MasterSecret([22; 32]).band_secrets(&festival())
+}
+
+/// A later epoch's masters.
+pub(crate) fn epoch() -> EpochSecrets {
+    MasterSecret([23; 32]).epoch_secrets(1, &festival()).unwrap()
+}
+
+/// Them sealed to the box and to the desk.
+pub(crate) fn sealed_epoch() -> SealedEpoch {
+    let seal = |(of, random)| epoch().seal_to(&public(of), &festival(), [random; 32]).unwrap();
+    let mut copies: Vec<_> = [(BOX, 24), (DESK, 25)].map(seal).to_vec();
+    copies.sort_by_key(|copy| copy.device);
+    SealedEpoch { epoch: 1, copies }
 }
 
 pub(crate) fn band() -> BandKeys {
@@ -162,7 +178,7 @@ impl Purse {
     }
 
     pub(crate) fn image(&self) -> PurseImage {
-        let mut head = domain::wristband::layout::header(BandProfile::Ntag21x, &festival()).to_vec();
+        let mut head = domain::wristband::layout::header(BandProfile::Ntag21x, &festival(), 0).to_vec();
         head.extend([0; 4]);
         head.extend(self.spent.concat());
         let known = domain::wristband::CreditKey {

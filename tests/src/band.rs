@@ -27,6 +27,7 @@ pub struct Supplier {
     festival: FestivalId,
     secrets: BandSecrets,
     key: SigningKey,
+    epoch: u8,
 }
 
 /// One wristband. Clones are the same band.
@@ -41,7 +42,13 @@ pub struct Band {
 impl Supplier {
     /// `key` is a credit key of the festival.
     pub fn new(festival: FestivalId, secrets: BandSecrets, key: SigningKey) -> Self {
-        Self { festival, secrets, key }
+        Self { festival, secrets, key, epoch: 0 }
+    }
+
+    /// The same, whose bands are made under this epoch's keys.
+    #[must_use]
+    pub fn in_epoch(self, epoch: u8) -> Self {
+        Self { epoch, ..self }
     }
 
     /// A band with a purse in its memory: an NTAG215.
@@ -68,7 +75,7 @@ impl Supplier {
     fn issued(&self, uid: [u8; 7], kind: ChipKind, chip: impl Into<Chip>) -> Result<Band> {
         // the supplier's own random numbers, which need not surprise anybody on a bench
         let random = [[1; 16], [2; 16]];
-        let mut issuing = Issuing::new(&uid, kind, &self.secrets, &self.festival, &self.key, random);
+        let mut issuing = Issuing::new(kind, self.keys(self.epoch, &uid)?, &self.key, random);
         let mut chip = chip.into();
         chip.enter_field();
         loop {
@@ -108,8 +115,9 @@ impl Supplier {
     }
 
     /// Keys of a band, as a box derives them.
-    fn keys(&self, uid: &[u8]) -> BandKeys {
-        BandKeys::new(&self.secrets, &self.festival, uid)
+    fn keys(&self, epoch: u8, uid: &[u8]) -> Result<BandKeys> {
+        let keys = BandKeys::of_epoch(epoch, &self.secrets, &self.festival, uid);
+        keys.with_context(|| format!("no keys of epoch {epoch}"))
     }
 }
 
@@ -155,8 +163,10 @@ impl Band {
             }
             Chip::Ntag21x(_) | Chip::UidOnly(_) => PursePages::ntag21x(bytes(&layout::NTAG21X)?),
         };
-        let keys = supplier.keys(chip.uid().as_bytes());
-        Ok(Some(pages.context("the purse has another length")?.judge(&keys, credit_keys)?))
+        let pages = pages.context("the purse has another length")?;
+        let epoch = layout::header_epoch(from_header, pages.map().profile, &supplier.festival)?;
+        let keys = supplier.keys(epoch, chip.uid().as_bytes())?;
+        Ok(Some(pages.judge(&keys, credit_keys)?))
     }
 
     /// What is left on the chip by its own records.

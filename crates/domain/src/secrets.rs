@@ -1,9 +1,20 @@
-//! Symmetric keys of a festival, derived from one master that never leaves the provisioning host.
-//! Invariant: a box holds only what its roles need; no key is used for two things.
-use crate::id::{FestivalId, WalletId};
+//! Symmetric keys of a festival, derived from masters that never leave the provisioning host: the first one, and one
+//! for each later epoch of the bands' keys.
+//! Invariant: a box holds only what its roles need; no key is used for two things; a band's wallet is the same
+//! whatever the epoch of its keys.
+//! Not here: how a box is sent a later epoch's keys (`epoch`), which band needs which (`wristband`).
+use alloc::vec::Vec;
+
+use minicbor::{Decode, Decoder, decode};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// The master of which every symmetric key is derived. Kept with the root.
+pub mod epoch;
+
+use crate::id::{FestivalId, WalletId};
+use epoch::{EpochSecrets, FIRST_EPOCH};
+
+/// The master of which every symmetric key is derived. Kept with the root. Later epochs of the bands' keys have masters
+/// of their own.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct MasterSecret(pub [u8; 32]);
 
@@ -23,6 +34,36 @@ pub struct BandSecrets {
     /// Master of the chips' AES keys; a box that was enrolled before there was one serves no such chips.
     #[cbor(n(3))]
     aes_master: Option<AesMaster>,
+    /// Masters of the epochs after the first.
+    #[cbor(n(4))]
+    later: Option<LaterEpochs>,
+}
+
+/// At least one epoch, in ascending order.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop, minicbor::Encode)]
+#[cbor(transparent)]
+struct LaterEpochs(#[n(0)] Vec<EpochSecrets>);
+
+impl<'b, C> Decode<'b, C> for LaterEpochs {
+    fn decode(input: &mut Decoder<'b>, context: &mut C) -> Result<Self, decode::Error> {
+        let epochs = Vec::<EpochSecrets>::decode(input, context)?;
+        let rises = epochs.is_sorted_by(|a, b| a.epoch() < b.epoch());
+        if epochs.is_empty() || !rises || epochs.iter().any(|one| one.epoch() == FIRST_EPOCH) {
+            return Err(decode::Error::message("epochs are not in ascending order, each once"));
+        }
+        Ok(Self(epochs))
+    }
+}
+
+/// The masters of one epoch, for `wristband` to diversify.
+#[derive(Clone, Copy)]
+pub struct Masters<'a> {
+    /// Of the record MACs.
+    pub mac: &'a [u8; 16],
+    /// Of the chip passwords.
+    pub password: &'a [u8; 16],
+    /// Of the keys of Ultralight AES; `None` in secrets of before it.
+    pub aes: Option<&'a [u8; 16]>,
 }
 
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop, minicbor::Encode, minicbor::Decode)]
@@ -74,7 +115,16 @@ impl MasterSecret {
             mac_master: derive("festival 2026-11 chip record mac", &self.0, festival),
             password_master: derive("festival 2026-11 chip password", &self.0, festival),
             aes_master: Some(AesMaster(derive("festival 2026-11 chip aes key", &self.0, festival))),
+            later: None,
         }
+    }
+
+    /// The same keys but the wallet's, of a later epoch whose master this is. `None` for the first epoch.
+    pub fn epoch_secrets(&self, epoch: u8, festival: &FestivalId) -> Option<EpochSecrets> {
+        let masters =
+            ["festival 2026-11 chip record mac", "festival 2026-11 chip password", "festival 2026-11 chip aes key"]
+                .map(|context| derive(context, &self.0, festival));
+        EpochSecrets::new(epoch, masters)
     }
 
     /// The key of the holders' names, derived likewise.
@@ -91,17 +141,46 @@ impl BandSecrets {
         WalletId(crate::wire::first16(hash.finalize().as_bytes()))
     }
 
-    /// Master of the record MACs, for `wristband` to diversify.
+    /// The same with a later epoch's masters beside; in place of those it had of that epoch.
+    pub fn with(mut self, epoch: EpochSecrets) -> Self {
+        let mut epochs = self.later.take().map(|later| later.0.clone()).unwrap_or_default();
+        epochs.retain(|one| one.epoch() != epoch.epoch());
+        epochs.push(epoch);
+        epochs.sort_by_key(EpochSecrets::epoch);
+        self.later = Some(LaterEpochs(epochs));
+        self
+    }
+
+    /// The epochs whose masters are held, in ascending order; the first one is always there.
+    pub fn epochs(&self) -> Vec<u8> {
+        let later = self.later.iter().flat_map(|later| &later.0);
+        core::iter::once(FIRST_EPOCH).chain(later.map(EpochSecrets::epoch)).collect()
+    }
+
+    /// The masters of an epoch, where they are held.
+    pub fn masters(&self, epoch: u8) -> Option<Masters<'_>> {
+        if epoch == FIRST_EPOCH {
+            return Some(Masters {
+                mac: &self.mac_master,
+                password: &self.password_master,
+                aes: self.aes_master.as_ref().map(|master| &master.0),
+            });
+        }
+        let later = self.later.iter().flat_map(|later| &later.0);
+        later.into_iter().find(|one| one.epoch() == epoch).map(EpochSecrets::masters)
+    }
+
+    /// Master of the first epoch's record MACs, for `wristband` to diversify.
     pub fn mac_master(&self) -> &[u8; 16] {
         &self.mac_master
     }
 
-    /// Master of the chip passwords, for `wristband` to diversify.
+    /// Master of the first epoch's chip passwords, for `wristband` to diversify.
     pub fn password_master(&self) -> &[u8; 16] {
         &self.password_master
     }
 
-    /// Master of the keys of Ultralight AES, for `wristband` to diversify; `None` in secrets of before it.
+    /// Master of the first epoch's keys of Ultralight AES, for `wristband` to diversify; `None` in secrets of before it.
     pub fn aes_master(&self) -> Option<&[u8; 16]> {
         self.aes_master.as_ref().map(|master| &master.0)
     }

@@ -14,8 +14,7 @@ use domain::{
 };
 use hardware::chip::{AES_SIGNATURE_BYTES, Chip, INCR_CNT, Ntag21x, NtagType, Reply, UltralightAes, WRITE};
 use tap_bench::{
-    AesChip, Card, FESTIVAL, Fault, Till, UID, aes::answer, aes::issue, band, credit_key, done, sale, secrets, top_up,
-    trusted,
+    AesChip, Card, FESTIVAL, Fault, Till, UID, aes::answer, aes::issue, band, credit_key, done, sale, top_up, trusted,
 };
 
 const KINDS: [ChipKind; 4] = [ChipKind::Ntag213, ChipKind::Ntag215, ChipKind::Ntag216, ChipKind::UltralightAes];
@@ -56,15 +55,51 @@ fn is_closed(chip: &Chip, kind: ChipKind) -> bool {
     let free = [4, 6, 8, 17, config, config + 1].map(|page| refuses(&[WRITE, page, 1, 2, 3, 4]));
     let lock_bits =
         kind != ChipKind::UltralightAes || (refuses(&[WRITE, 2, 0, 0, 0xff, 0]) && refuses(&[WRITE, 3, 1, 1, 1, 1]));
+    // those of the pages from 16 on are behind the password
+    let dynamic_bits = kind == ChipKind::UltralightAes || refuses(&[WRITE, config - 1, 0xff, 0xff, 0xff, 0]);
     let uncounted = kind != ChipKind::UltralightAes || refuses(&[INCR_CNT, 2, 1, 0, 0, 0]);
     if kind != ChipKind::UltralightAes {
         chip.leave_field();
         chip.enter_field();
         chip.transmit(&layout::password_auth(band().password()));
         let locked = matches!(chip.transmit(&[WRITE, config, 4, 0, 0, 0xff]), Reply::Nak(_));
-        return locked && free == [true; 6];
+        return locked && free == [true; 6] && dynamic_bits && !can_be_ruined(chip, kind);
     }
     free == [true; 6] && uncounted && lock_bits && chip.memory()[0x2a * 4..0x2a * 4 + 4] == [0x44, 5, 0, 0]
+}
+
+/// Whether somebody with a phone, who has no password, can make a page of an NTAG21x read-only for those who have it.
+fn can_be_ruined(mut chip: Chip, kind: ChipKind) -> bool {
+    let afresh = |chip: &mut Chip| {
+        chip.leave_field();
+        chip.enter_field();
+    };
+    for lock_bytes in [[0xff, 0xff], [0x10, 0], [0, 0x80]] {
+        afresh(&mut chip);
+        // the chip takes the command, since page 2 has no password, and keeps nothing of it
+        assert_eq!(chip.transmit(&[WRITE, 2, 0, 0, lock_bytes[0], lock_bytes[1]]), Reply::Ack);
+    }
+    afresh(&mut chip);
+    chip.transmit(&layout::password_auth(band().password()));
+    let last = kind.purse().map_or(23, |map| map.credit_read.1);
+    (4..=last).any(|page| chip.transmit(&[WRITE, page, 1, 2, 3, 4]) != Reply::Ack)
+}
+
+#[test]
+fn a_phone_that_sets_lock_bits_ruins_a_blank_ntag_and_no_band() {
+    for kind in [ChipKind::Ntag213, ChipKind::Ntag215, ChipKind::Ntag216] {
+        let mut chip = blank(kind);
+        assert!(can_be_ruined(chip.clone(), kind), "{kind:?}: the attack works");
+        issue(&mut chip, kind, usize::MAX).unwrap();
+        assert!(!can_be_ruined(chip.clone(), kind), "{kind:?}");
+        assert_eq!(chip.memory()[10..12], [0x07, 0], "frozen, and open");
+        // one that was ruined before is no band
+        let mut ruined = blank(kind);
+        ruined.enter_field();
+        ruined.transmit(&[WRITE, 2, 0, 0, 0, 0x80]);
+        ruined.leave_field();
+        assert_eq!(issue(&mut ruined, kind, usize::MAX), Err(IssueRefusal::RefusedWrite), "{kind:?}");
+    }
 }
 
 #[test]
@@ -121,7 +156,7 @@ fn a_page_that_is_not_kept_makes_no_band() {
 
 /// An issue in which `keeps` decides about each command whether the chip hears it; otherwise it is acknowledged only.
 fn run(chip: &mut Chip, kind: ChipKind, keeps: &mut dyn FnMut(&Chip, &[u8]) -> bool) -> Result<Vec<u8>, IssueRefusal> {
-    let mut issuing = Issuing::new(&UID, kind, &secrets(), &FESTIVAL, &credit_key(), [[1; 16], [2; 16]]);
+    let mut issuing = Issuing::new(kind, band(), &credit_key(), [[1; 16], [2; 16]]);
     chip.enter_field();
     loop {
         match issuing.step().clone() {
@@ -185,7 +220,8 @@ fn another_festivals_band_is_left_as_it_is() {
         issue(&mut chip, kind, usize::MAX).unwrap();
         let before = chip.memory().to_vec();
         let others = MasterSecret([99; 32]).band_secrets(&FESTIVAL);
-        let mut issuing = Issuing::new(&UID, kind, &others, &FESTIVAL, &credit_key(), [[1; 16], [2; 16]]);
+        let mut issuing =
+            Issuing::new(kind, BandKeys::new(&others, &FESTIVAL, &UID), &credit_key(), [[1; 16], [2; 16]]);
         chip.enter_field();
         let end = loop {
             match issuing.step().clone() {

@@ -371,7 +371,7 @@ fn a_box_without_the_chips_key_serves_none() {
 #[test]
 fn a_layout_of_another_chip_is_not_read_as_this_one() {
     let (mut chip, mut bar, _) = used::<AesChip>();
-    let header = domain::wristband::layout::header(domain::journal::BandProfile::Ntag21x, band().festival());
+    let header = domain::wristband::layout::header(domain::journal::BandProfile::Ntag21x, band().festival(), 0);
     for (page, bytes) in page_writes(4, &header) {
         put(&mut chip, page, &bytes);
     }

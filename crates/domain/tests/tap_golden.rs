@@ -8,7 +8,7 @@
 mod tap_bench;
 
 use domain::wristband::{ChipKind, initial_pages};
-use tap_bench::{Card, Chip, FESTIVAL, Fault, Till, UID, credit_key, done, sale, secrets, top_up};
+use tap_bench::{Card, Chip, Fault, Till, band, credit_key, done, sale, top_up};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -28,7 +28,7 @@ fn is_golden(name: &str, text: &str) {
 }
 
 fn initial(kind: ChipKind) -> String {
-    lines(&initial_pages(&UID, kind, &secrets(), &FESTIVAL, &credit_key()).unwrap())
+    lines(&initial_pages(kind, &band(), &credit_key()).unwrap())
 }
 
 #[test]

@@ -21,7 +21,7 @@ use domain::{
 };
 use ed25519_dalek::SigningKey;
 use tap_bench::{
-    Card, Chip, End, FESTIVAL, Fault, Ran, Till, UID, band, cents, credit_key, done, sale, secrets, top_up, trusted,
+    Card, Chip, End, FESTIVAL, Fault, Ran, Till, band, cents, credit_key, done, sale, secrets, top_up, trusted,
     used_band,
 };
 
@@ -243,7 +243,7 @@ fn a_chip_that_refuses_a_page_leaves_a_void_intent() {
 
 #[test]
 fn a_pointer_band_proves_itself_and_no_other() {
-    let pages = initial_pages(&UID, ChipKind::Ntag213, &secrets(), &FESTIVAL, &credit_key()).unwrap();
+    let pages = initial_pages(ChipKind::Ntag213, &band(), &credit_key()).unwrap();
     let mut read = [0; 80];
     for (page, bytes) in pages.iter().filter(|(page, _)| *page <= 23) {
         read[usize::from(page - 4) * 4..][..4].copy_from_slice(bytes);
@@ -265,6 +265,8 @@ fn no_two_refusals_share_a_code() {
     let all = [
         TapRefusal::Unsupported,
         TapRefusal::NotOurs,
+        TapRefusal::KeysMissing,
+        TapRefusal::KeysRetired,
         TapRefusal::Tampered,
         TapRefusal::Unusable,
         TapRefusal::Blocked,

@@ -18,6 +18,8 @@ use crate::{
     tag::{MAX_EXCHANGE, ReaderError, Tag, TagKind, TagReader, Uid},
 };
 
+/// By how much at most a thread usually wakes too late.
+const WOKEN_LATE: Duration = Duration::from_micros(300);
 /// Commands that are remembered since they were last asked for.
 const REMEMBERED: usize = 4096;
 
@@ -311,8 +313,17 @@ impl State {
     fn pass(&mut self, began: Instant, air: Duration) {
         self.spent.air += air;
         if self.has_air_time {
-            thread::sleep(air.saturating_sub(began.elapsed()));
+            until(began + air);
         }
+    }
+}
+
+/// Waits until then and no longer: a sleeping thread is woken a little late, which no radio is.
+fn until(then: Instant) {
+    let left = then.saturating_duration_since(Instant::now());
+    thread::sleep(left.saturating_sub(WOKEN_LATE));
+    while Instant::now() < then {
+        std::hint::spin_loop();
     }
 }
 

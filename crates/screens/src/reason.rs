@@ -32,6 +32,8 @@ pub const REASON_CODES: &[&str] = &[
     "band.unsupported",
     "band.ultralight_c",
     "band.not_ours",
+    "band.keys_missing",
+    "band.keys_retired",
     "band.tampered",
     "band.unusable",
     "band.credit_torn",

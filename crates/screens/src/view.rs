@@ -27,7 +27,7 @@ pub use demo::{
 };
 pub use documents::{DocumentView, EditBody, EditView, FieldConflict, FieldProblem, FieldStatement, SettleBody};
 pub use found::{FoundGuest, FoundGuests, FoundState};
-pub use hub::{Conflict, ConflictKind, ConflictPlace, HubBox, HubView, Totals};
+pub use hub::{Conflict, ConflictKind, ConflictPlace, HubBands, HubBox, HubView, Totals};
 pub use lan::LanView;
 pub use matters::{MatterPage, MatterPlace, MatterView, RulingView};
 pub use outcome::{Args, DecidedBy, GateVerdict, GateView, HourView, Pairing, Phase, TapResult, TillView, TopUpView};

@@ -121,9 +121,10 @@ mod tests {
 
     #[test]
     fn a_reader_is_named_by_driver_and_port() {
-        let port = Some("pn532_uart:/dev/ttyAMA0".to_owned());
-        let pn532 = ReaderConfig { driver: ReaderDriver::Pn532, port, name: None };
-        assert_eq!(reader("[reader]\ndriver = 'pn532'\nport = 'pn532_uart:/dev/ttyAMA0'"), Ok(pn532));
+        for port in ["pn532_uart:/dev/ttyAMA0", "pn532_i2c:/dev/i2c-1", "pn532_spi:/dev/spidev0.0:1000000"] {
+            let pn532 = ReaderConfig { driver: ReaderDriver::Pn532, port: Some(port.to_owned()), name: None };
+            assert_eq!(reader(&format!("[reader]\ndriver = 'pn532'\nport = '{port}'")), Ok(pn532));
+        }
         let pcsc = ReaderConfig { driver: ReaderDriver::Pcsc, name: Some("ACR122U".into()), port: None };
         assert_eq!(reader("[reader]\ndriver = 'pcsc'\nname = 'ACR122U'"), Ok(pcsc));
     }

@@ -8,7 +8,7 @@ use domain::{
     ledger::WalletFlags,
     money::Cents,
     till::TillRefusal,
-    wristband::tap::{ChipFault, StoreFailed, Tap, TapOutcome, TapRefusal, TapRequest, TapStep},
+    wristband::tap::{ChipFault, KnownWallet, StoreFailed, Tap, TapOutcome, TapRefusal, TapRequest, TapStep},
 };
 use hardware::{
     signal::Signal,
@@ -16,7 +16,7 @@ use hardware::{
 };
 use screens::view::{Phase, TapResult};
 
-use super::{fits, looked_at, owed, paid_out, paid_with, refuse, refuse_with, wrong_band};
+use super::{fits, left, looked_at, owed, paid_out, paid_with, refuse, refuse_with, wrong_band};
 use crate::{
     chips::purse_chip,
     read_band, selling,
@@ -129,6 +129,12 @@ pub(super) fn tap(
     if blocked_since {
         return refuse(station, waiting, "band.blocked", Vec::new());
     }
+    let outcome = match outcome {
+        TapOutcome::Refused(TapRefusal::NotOurs) => {
+            TapOutcome::Refused(other_epoch(station, reader, tag).unwrap_or(TapRefusal::NotOurs))
+        }
+        other => other,
+    };
     if waiting.retry_of.is_some_and(|intent| tap.settled().iter().any(|settled| settled.open.entry == intent)) {
         station.desk.settled(waiting.id);
     }
@@ -142,6 +148,27 @@ pub(super) fn tap(
             owed(station, waiting, wallet, priced, *balance_after)
         }
         _ => show(station, waiting, outcome, arrived, own),
+    }
+}
+
+/// A chip that did not take our key may be a band of an epoch whose keys this box lacks. Its header, which is read freely,
+/// says so: one more look.
+fn other_epoch(station: &Station, reader: &mut dyn TagReader, tag: &Tag) -> Option<TapRefusal> {
+    let selected = reader.poll_tag().ok().flatten().filter(|selected| selected.uid == tag.uid)?;
+    let chip = purse_chip(&selected).ok()?;
+    let (uid, known) = (tag.uid.as_bytes(), KnownWallet::default());
+    let mut look = Tap::new(station.tap_context(), known, uid, chip, TapRequest::Balance);
+    loop {
+        match look.step() {
+            TapStep::Chip(command) => {
+                let answer = reader.transceive(command);
+                look.reply(answer.as_deref().map_err(|_| ChipFault::Gone));
+            }
+            TapStep::Finished(TapOutcome::Refused(why @ (TapRefusal::KeysMissing | TapRefusal::KeysRetired))) => {
+                return Some(*why);
+            }
+            TapStep::Store(_) | TapStep::Finished(_) => return None,
+        }
     }
 }
 
@@ -188,16 +215,7 @@ fn show(station: &Station, waiting: &Waiting, outcome: TapOutcome, arrived: i64,
             station.desk.tap_again(waiting.id, own, Phase::TapAgain, result);
             Signal::TapAgain
         }
-        TapOutcome::NothingHappened { .. } => {
-            station.torn_taps.inc();
-            let result = TapResult {
-                id: domain::wire::hex(&waiting.id),
-                code: Some("band.pulled_away".into()),
-                ..TapResult::default()
-            };
-            station.desk.tap_again(waiting.id, None, Phase::TapAgain, result);
-            Signal::TapAgain
-        }
+        TapOutcome::NothingHappened { .. } => left(station, waiting),
         TapOutcome::Refused(refusal) => {
             let phase_is_supervisor = matches!(refusal, TapRefusal::Supervisor);
             let args = arguments(&refusal);

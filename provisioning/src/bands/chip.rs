@@ -5,8 +5,7 @@ use domain::{
     money::Cents,
     wristband::{
         BandKeys, ChipKind, CreditKey, IssueRefusal, IssueStep, Issuing, PurseFault, PursePages, genesis_record,
-        layout::{self, HEADER_LEN, HEADER_PAGE},
-        tap::ChipFault,
+        layout, tap::ChipFault,
     },
 };
 use hardware::tag::{ReaderError, TagReader, Uid};
@@ -18,8 +17,6 @@ use crate::{Failure, random};
 const HALT: [u8; 2] = [0x50, 0x00];
 /// How often a chip that was put to sleep is looked for.
 const LOOKS: u8 = 5;
-/// Pages of the header.
-const HEADER: layout::PageRange = (HEADER_PAGE, HEADER_PAGE + (HEADER_LEN / 4) as u8 - 1);
 
 /// Why a chip was not issued.
 #[derive(Debug)]
@@ -30,6 +27,16 @@ pub(super) enum Ended {
 }
 
 const LEFT: Ended = Ended::Refused(Refused::Chip(IssueRefusal::Left));
+
+/// What a chip is before it is written to.
+enum Stands {
+    /// No band of the festival, or one with nothing on it.
+    Blank,
+    /// A band with money or a history.
+    InUse,
+    /// A band that was made under other keys.
+    OtherEpoch,
+}
 
 /// A selected chip.
 pub(super) struct OnReader<'a> {
@@ -44,12 +51,14 @@ type Answer = Result<Vec<u8>, ChipFault>;
 impl OnReader<'_> {
     /// Makes it a band.
     pub(super) fn issue(&mut self, supplies: &Supplies) -> Result<(), Ended> {
-        if self.is_in_use(supplies)? {
-            return Err(Ended::Refused(Refused::InUse));
+        let keys = supplies.keys(self.uid.as_bytes()).map_err(Ended::Failed)?;
+        match self.stands(&keys, supplies)? {
+            Stands::Blank => {}
+            Stands::InUse => return Err(Ended::Refused(Refused::InUse)),
+            Stands::OtherEpoch => return Err(Ended::Refused(Refused::OtherEpoch)),
         }
         let random = [random::bytes().map_err(Ended::Failed)?, random::bytes().map_err(Ended::Failed)?];
-        let (secrets, festival) = (&supplies.secrets, &supplies.festival);
-        let mut issuing = Issuing::new(self.uid.as_bytes(), self.kind, secrets, festival, &supplies.credit_key, random);
+        let mut issuing = Issuing::new(self.kind, keys, &supplies.credit_key, random);
         loop {
             match issuing.step().clone() {
                 IssueStep::Chip(command) => {
@@ -101,15 +110,18 @@ impl OnReader<'_> {
     }
 
     /// Whether it is a band of the festival already, and not as it was when it was new.
-    fn is_in_use(&mut self, supplies: &Supplies) -> Result<bool, Ended> {
-        let Some(map) = self.kind.purse() else { return Ok(false) };
-        let header = layout::header(self.kind.profile(), &supplies.festival);
-        if self.read(&layout::fast_read(HEADER))?.as_deref() != Some(header.as_slice()) {
-            return Ok(false);
+    fn stands(&mut self, keys: &BandKeys, supplies: &Supplies) -> Result<Stands, Ended> {
+        let header = self.read(&layout::fast_read(layout::HEADER_READ))?;
+        let (profile, festival) = (self.kind.profile(), &supplies.festival);
+        match header.as_deref().map(|header| layout::header_epoch(header, profile, festival)) {
+            Some(Ok(epoch)) if epoch == keys.epoch() => {}
+            Some(Ok(_)) => return Ok(Stands::OtherEpoch),
+            Some(Err(_)) | None => return Ok(Stands::Blank),
         }
+        let Some(map) = self.kind.purse() else { return Ok(Stands::Blank) };
         let mut bytes = Vec::new();
         for range in map.reads {
-            let Some(more) = self.read(&layout::fast_read(*range))? else { return Ok(true) };
+            let Some(more) = self.read(&layout::fast_read(*range))? else { return Ok(Stands::InUse) };
             bytes.extend(more);
         }
         let pages = match self.kind {
@@ -120,14 +132,15 @@ impl OnReader<'_> {
                 counted.and_then(|spent| PursePages::ultralight_aes(&bytes, spent))
             }
         };
-        let keys = BandKeys::new(&supplies.secrets, &supplies.festival, self.uid.as_bytes());
         let public = supplies.credit_key.verifying_key().to_bytes();
         let ours = CreditKey { id: domain::id::key_id(&public), public, revoked: false };
-        Ok(match pages.map(|pages| pages.judge(&keys, &[ours])) {
-            Some(Ok(purse)) => purse.credit().credits != Cents::ZERO || *purse.record() != genesis_record(),
+        Ok(match pages.map(|pages| pages.judge(keys, &[ours])) {
+            Some(Ok(purse)) if purse.credit().credits == Cents::ZERO && *purse.record() == genesis_record() => {
+                Stands::Blank
+            }
             // no whole band yet: an issue broke off
-            Some(Err(PurseFault::NotOurs | PurseFault::Unsupported)) => false,
-            Some(Err(_)) | None => true,
+            Some(Err(PurseFault::NotOurs | PurseFault::Unsupported)) => Stands::Blank,
+            Some(Ok(_) | Err(_)) | None => Stands::InUse,
         })
     }
 }

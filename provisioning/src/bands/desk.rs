@@ -7,7 +7,7 @@ use domain::{
     id::FestivalId,
     secrets::BandSecrets,
     trust::Purpose,
-    wristband::{ChipKind, IssueRefusal},
+    wristband::{BandKeys, ChipKind, IssueRefusal},
 };
 use ed25519_dalek::SigningKey;
 use hardware::{
@@ -31,13 +31,20 @@ pub struct Supplies {
     pub festival: FestivalId,
     /// The secrets of its bands.
     pub secrets: BandSecrets,
+    /// The epoch of them that new bands are made in.
+    pub epoch: u8,
     /// Signs the first, empty credit record; its chain is in the bundle.
     pub credit_key: SigningKey,
 }
 
 impl Supplies {
-    /// From the festival's folder and that of its hub. Every bundle names the hub's key for online credits.
-    pub fn open(festival: &Festival, hub: &Path) -> Result<Self, Failure> {
+    /// From the festival's folder and that of its hub. Every bundle names the hub's key for online credits. Without an
+    /// epoch the newest.
+    pub fn open(festival: &Festival, hub: &Path, epoch: Option<u8>) -> Result<Self, Failure> {
+        let secrets = festival.band_secrets()?;
+        let epochs = secrets.epochs();
+        let epoch = epoch.or_else(|| epochs.last().copied()).filter(|epoch| epochs.contains(epoch));
+        let epoch = epoch.ok_or(Failure::BandKeys("the festival has no such epoch of band keys"))?;
         let [key, chain] = ["key", "chain"].map(|end| hub.join("keys/credit-online").with_extension(end));
         let credit_key = files::read_key(&key)?;
         let certificate = read_chain(festival, &chain, Purpose::CreditOnline)?.verify(festival.founding());
@@ -45,7 +52,15 @@ impl Supplies {
         if subject != credit_key.verifying_key().to_bytes() {
             return Err(Failure::damaged(&key, "key and certificate do not belong together"));
         }
-        Ok(Self { festival: festival.id(), secrets: festival.band_secrets()?, credit_key })
+        Ok(Self { festival: festival.id(), secrets, epoch, credit_key })
+    }
+}
+
+impl Supplies {
+    /// The keys of a new band with this UID.
+    pub(super) fn keys(&self, uid: &[u8]) -> Result<BandKeys, Failure> {
+        let keys = BandKeys::of_epoch(self.epoch, &self.secrets, &self.festival, uid);
+        keys.ok_or(Failure::BandKeys("the festival has no such epoch of band keys"))
     }
 }
 

@@ -11,6 +11,8 @@ pub enum Refused {
     AlreadyIssued,
     /// It is a band of the festival that was topped up, or whose records nobody here can judge.
     InUse,
+    /// It is a band of the festival under another epoch's keys.
+    OtherEpoch,
     /// Not of the kind that was asked for.
     WrongKind,
     /// A phone, or a chip that shows another UID each time.
@@ -29,6 +31,7 @@ impl Refused {
         match self {
             Self::AlreadyIssued => "band.already_issued",
             Self::InUse => "band.in_use",
+            Self::OtherEpoch => "band.other_epoch",
             Self::WrongKind => "band.wrong_kind",
             Self::RandomUid => "band.random_uid",
             Self::UltralightC => "band.ultralight_c",
@@ -40,7 +43,7 @@ impl Refused {
     /// Whether the chip is bad, whoever lays it on a reader. A chip with a random UID cannot be named on a list.
     pub const fn is_bad_chip(self) -> bool {
         match self {
-            Self::AlreadyIssued | Self::InUse | Self::WrongKind | Self::RandomUid => false,
+            Self::AlreadyIssued | Self::InUse | Self::OtherEpoch | Self::WrongKind | Self::RandomUid => false,
             Self::UltralightC | Self::Unsupported => true,
             Self::Chip(refusal) => !matches!(refusal, IssueRefusal::Left | IssueRefusal::NoKey),
         }
@@ -64,6 +67,10 @@ impl Refused {
             Self::InUse => (
                 "Ce bracelet du festival a déjà servi : il porte un solde ou un passé. Il reste comme il est.",
                 "This band of the festival was used: it bears money or a history. It was left as it is.",
+            ),
+            Self::OtherEpoch => (
+                "Ce bracelet du festival a les clés d'une autre génération (--epoch). Il reste comme il est.",
+                "This band of the festival has another epoch's keys (--epoch). It was left as it is.",
             ),
             Self::WrongKind => (
                 "Cette puce n'est pas de la sorte demandée (--kind). Elle reste comme elle est.",

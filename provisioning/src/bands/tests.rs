@@ -36,7 +36,7 @@ fn supplies() -> Supplies {
 
 fn supplies_of(festival: FestivalId) -> Supplies {
     let secrets = MasterSecret([2; 32]).band_secrets(&festival);
-    Supplies { festival, secrets, credit_key: SigningKey::from_bytes(&[3; 32]) }
+    Supplies { festival, secrets, epoch: 0, credit_key: SigningKey::from_bytes(&[3; 32]) }
 }
 
 fn uid(number: u8) -> [u8; 7] {
@@ -108,6 +108,49 @@ fn lines(path: &Path) -> Vec<String> {
 
 fn refused(refusal: IssueRefusal) -> Event {
     Event::Refused(Refused::Chip(refusal))
+}
+
+#[test]
+fn a_new_band_has_the_epoch_that_was_asked_for_and_one_of_another_epoch_is_left_as_it_is() {
+    let temp = tempfile::tempdir().unwrap();
+    let later = MasterSecret([5; 32]).epoch_secrets(1, &FESTIVAL).unwrap();
+    let secrets = supplies().secrets.with(later);
+    let again = Plan { again: true, ..PLAN };
+    let bench = |epoch: u8, name: &str| {
+        let list = BandList::open(&temp.path().join(name)).unwrap();
+        let supplies = Supplies { secrets: secrets.clone(), epoch, ..supplies() };
+        let temp = tempfile::tempdir().unwrap();
+        Bench { temp, reader: BenchReader::new(), desk: IssuingDesk::new(supplies, again, list) }
+    };
+    let (mut first, mut second) = (bench(0, "first.csv"), bench(1, "second.csv"));
+    for chip in blanks() {
+        let band = SharedBand::new(chip);
+        assert_eq!(second.lay(&band, ""), Event::Issued);
+        assert_eq!(second.lay(&band, ""), Event::Issued, "anew, in its own epoch");
+        let before = band.chip().memory().to_vec();
+        assert_eq!(before[6 * 4], 1, "the header says which");
+        assert_eq!(first.lay(&band, ""), Event::Refused(Refused::OtherEpoch));
+        assert_eq!(band.chip().memory(), before);
+        let uid = band.uid();
+        let keys = BandKeys::of_epoch(1, &secrets, &FESTIVAL, uid.as_bytes()).unwrap();
+        let old = BandKeys::of_epoch(0, &secrets, &FESTIVAL, uid.as_bytes()).unwrap();
+        assert_ne!(keys.password(), old.password());
+        if let (Some(map), Chip::Ntag21x(_)) = (map_of(&band), band.chip()) {
+            let pages = domain::wristband::PursePages::ntag21x(&before[16..16 + map.length()]).unwrap();
+            let public = supplies().credit_key.verifying_key().to_bytes();
+            let credit =
+                domain::wristband::CreditKey { id: domain::id::key_id(&public), public, revoked: false };
+            assert!(pages.judge(&keys, &[credit]).is_ok() && pages.judge(&old, &[credit]).is_err());
+        }
+    }
+    assert!(first.desk.list().summary().bad.is_empty(), "such a chip is not bad");
+}
+
+fn map_of(band: &SharedBand) -> Option<&'static layout::PurseMap> {
+    match band.kind() {
+        TagKind::Ntag215 | TagKind::Ntag216 => Some(&layout::NTAG21X),
+        _ => None,
+    }
 }
 
 #[test]

@@ -60,6 +60,9 @@ pub(crate) enum Command {
     /// A further key for the hub to sign tickets with.
     #[command(subcommand)]
     TicketKey(TicketKeyCommand),
+    /// Further epochs of the bands' keys.
+    #[command(subcommand)]
+    BandKeys(BandKeysCommand),
     /// Groups of boxes that decide together on the venue's LAN.
     #[command(subcommand)]
     Lan(LanCommand),
@@ -378,6 +381,33 @@ pub(crate) enum BandsCommand {
     },
 }
 
+#[derive(Subcommand, Debug)]
+pub(crate) enum BandKeysCommand {
+    /// Makes the next epoch: a master in the festival's folder, and a file for the hub with a sealed copy for each box.
+    New(BandKeysFile),
+    /// Makes the file of an epoch that is there again, for the boxes that are enrolled now.
+    Seal {
+        /// Which epoch.
+        #[arg(long)]
+        epoch: u8,
+        #[command(flatten)]
+        file: BandKeysFile,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct BandKeysFile {
+    /// The festival's folder, with its master secrets.
+    #[arg(long)]
+    pub(crate) festival: PathBuf,
+    /// The file, for the hub's folder `band-keys/`.
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+    /// Number of a box that is not to have it, a stolen one for instance; several are possible.
+    #[arg(long)]
+    pub(crate) without: Vec<u16>,
+}
+
 #[derive(ValueEnum, Clone, Copy, Debug)]
 pub(crate) enum KindName {
     Any,
@@ -410,6 +440,9 @@ pub(crate) struct BandsIssue {
     /// Makes bands anew that are on the list, as long as nobody has used them.
     #[arg(long)]
     pub(crate) again: bool,
+    /// Which epoch of the bands' keys; otherwise the newest.
+    #[arg(long)]
+    pub(crate) epoch: Option<u8>,
     /// Lists them as spare bands, for whoever loses his own.
     #[arg(long)]
     pub(crate) spare: bool,

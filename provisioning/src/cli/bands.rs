@@ -32,7 +32,7 @@ pub(super) fn issue(issue: &BandsIssue, lang: Lang) -> Result<Said, Failure> {
     let reader: ReaderName = issue.reader.parse()?;
     let festival = Festival::open(&issue.festival)?;
     let hub = issue.hub.clone().unwrap_or_else(|| issue.festival.join("../hub"));
-    let supplies = Supplies::open(&festival, &hub)?;
+    let supplies = Supplies::open(&festival, &hub, issue.epoch)?;
     let edge = program(&reader, issue.edge.as_deref())?;
     let kinds = match issue.kind {
         KindName::Any => Kinds::Any,

@@ -14,6 +14,7 @@ use args::{
 };
 
 pub(crate) mod args;
+mod band_keys;
 mod bands;
 mod boxes;
 mod festival;
@@ -49,6 +50,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Command::EnrolKey(EnrolKeyCommand::New(new)) => festival::new_enrol_key(new, lang),
         Command::Staff(StaffCommand::New(new)) => staff::new(new, lang),
         Command::TicketKey(TicketKeyCommand::New(new)) => ticket_key::new(&new, lang),
+        Command::BandKeys(command) => band_keys::run(command, lang),
         Command::Lan(LanCommand::Group(group)) => lan::group(group, lang),
         Command::Box(BoxCommand::Enrol(plan)) => boxes::enrol(*plan, lang),
         Command::Box(BoxCommand::Check(check)) => boxes::check(&check, lang),

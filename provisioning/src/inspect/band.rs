@@ -54,12 +54,20 @@ pub(super) fn report(dump: &Dump, sources: &Sources) -> Result<Report, Unreadabl
     }
     let band = sources.secrets().zip(sources.festival()).map(|(secrets, festival)| {
         let wallet = secrets.wallet(&uid);
-        (BandKeys::new(secrets, &festival, &uid), wallet)
+        (BandKeys::of_epoch(header[8], secrets, &festival, &uid), wallet)
     });
+    if let Some((None, _)) = &band {
+        report.note(
+            "band.keys_missing",
+            "Les clés de cette génération ne sont pas là : ni MAC ni signature ne sont vérifiés.",
+            "The keys of this epoch are not here: no MAC and no signature is checked.",
+        );
+    }
+    let lacks_secrets = band.is_none();
     if let Some((_, wallet)) = &band {
         report.facts.put("wallet", "compte", "wallet", Fact::Text(wallet.to_hex()));
     }
-    let band = band.map(|(band, _)| band);
+    let band = band.and_then(|(band, _)| band);
     match BandProfile::from_byte(header[3]) {
         Some(BandProfile::Pointer) => pointer(&mut report, dump, band.as_ref(), sources).ok_or_else(cut)?,
         Some(BandProfile::Ntag21x) => {
@@ -73,7 +81,7 @@ pub(super) fn report(dump: &Dump, sources: &Sources) -> Result<Report, Unreadabl
             report.bad("band.profile", "Profil inconnu.", "A profile that this tool does not know.");
         }
     }
-    if band.is_none() {
+    if lacks_secrets {
         report.note(
             "band.no_secrets",
             "Sans les secrets du festival (--festival ou --hub-dir), ni MAC ni signature ne sont vérifiés.",

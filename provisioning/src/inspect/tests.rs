@@ -165,7 +165,7 @@ impl Bench {
         memory[..9].copy_from_slice(&[4, 0x78, 0x2e, 0x88 ^ 4 ^ 0x78 ^ 0x2e, 0x21, 0x80, 0x1d, 0x80, 0x21 ^ 0x1d]);
         memory[12..16].copy_from_slice(&[0xe1, 0x10, 0x3e, 0]);
         let mut bench = Self { temp, memory };
-        bench.write(initial_pages(&UID, ChipKind::Ntag215, &secrets, &festival.id(), &key).unwrap());
+        bench.write(initial_pages(ChipKind::Ntag215, &BandKeys::new(&secrets, &festival.id(), &UID), &key).unwrap());
         let band = BandKeys::new(&secrets, &festival.id(), &UID);
         let before = bench.image(&band, &key);
         let credit = CreditRecord::sign(cents(6_000), 1, before.credit_id(), &key, band.festival(), band.wallet());
@@ -260,7 +260,7 @@ fn counted(bench: &Bench) -> Vec<u8> {
             memory[usize::from(page) * 4..][..4].copy_from_slice(&bytes);
         }
     };
-    let blank = initial_pages(&UID, ChipKind::UltralightAes, &secrets, &festival.id(), &key).unwrap();
+    let blank = initial_pages(ChipKind::UltralightAes, &BandKeys::new(&secrets, &festival.id(), &UID), &key).unwrap();
     write(blank);
     let first = CreditId::default();
     let credit = CreditRecord::sign(cents(6_000), 1, first, &key, band.festival(), band.wallet());

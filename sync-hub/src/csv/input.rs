@@ -22,6 +22,11 @@ impl Line {
     pub(super) fn cell(&self, column: &str) -> &str {
         self.cells.get(column).map_or("", String::as_str)
     }
+
+    /// Whether the file has this column.
+    pub(super) fn has(&self, column: &str) -> bool {
+        self.cells.contains_key(column)
+    }
 }
 
 /// The columns of a table.

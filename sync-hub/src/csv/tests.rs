@@ -131,7 +131,7 @@ fn bands_are_taken_by_uid_and_only_their_wallets_are_kept() {
     let list = format!("uid,profile,batch\n{uid},ntag21x,=lot 7\n04f10000000180,pointer,lot 8\n");
     assert_eq!(counts(&take(&mut hub, Table::Bands, list.as_bytes()).unwrap()), (2, 0, 0, 0));
     let out = written(&hub, Table::Bands);
-    assert!(out.contains(&format!("{},ntag21x,'=lot 7", wallet.to_hex())), "{out}");
+    assert!(out.contains(&format!("{},ntag21x,'=lot 7,issued,", wallet.to_hex())), "{out}");
     assert!(!out.to_lowercase().contains("04782e"), "no UID");
     assert_eq!(counts(&take(&mut hub, Table::Bands, out.as_bytes()).unwrap()), (0, 0, 2, 0));
     let moved = list.replace("=lot 7", "lot 9");
@@ -139,6 +139,48 @@ fn bands_are_taken_by_uid_and_only_their_wallets_are_kept() {
     let bad =
         format!("uid;wallet;profile;batch\n{uid};;wood;a\nzz;;uid;a\n;;uid;a\n{uid};00;uid;a\n04aabbccddeeff;;uid;\n");
     assert_eq!(bad_lines(take(&mut hub, Table::Bands, bad.as_bytes()).unwrap_err()), [2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn the_list_that_provision_bands_writes_is_taken_with_spare_bands_and_bad_chips() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let list = format!(
+        "wallet,kind,state,reason,time\n\
+         {0}1,ntag215,issued,,2027-07-16 18:30:00 UTC\n\
+         {0}2,ultralight_aes,bad,band.refused_write,2027-07-16 18:31:00 UTC\n\
+         {0}3,ultralight_c,bad,band.ultralight_c,2027-07-16 18:32:00 UTC\n\
+         {0}2,ultralight_aes,issued,,2027-07-17 08:00:00 UTC\n\
+         {0}4,ntag213,spare,,2027-07-17 08:01:00 UTC\n\
+         {0}5,uid,issued,,2027-07-17 08:02:00 UTC\n",
+        "0".repeat(31)
+    );
+    let taken = |hub: &mut Hub, list: &str| counts(&take(hub, Table::Bands, list.as_bytes()).unwrap());
+    assert_eq!(taken(&mut hub, &list), (5, 0, 0, 0), "a chip's last line counts");
+    assert_eq!(taken(&mut hub, &list), (0, 0, 5, 0));
+    let count = |hub: &Hub| hub.reading().unwrap().band_counts().unwrap();
+    assert_eq!(count(&hub), crate::store::BandCounts { issued: 3, spare: 1, bad: 1 });
+    let out = written(&hub, Table::Bands);
+    assert!(out.contains("4,pointer,2027-07-17,spare,\r\n"), "{out}");
+    assert!(out.contains("3,,2027-07-16,bad,band.ultralight_c\r\n"), "{out}");
+    assert_eq!(taken(&mut hub, &out), (0, 0, 5, 0), "what was written out comes in again");
+    // a spare band was given out: the next list says so
+    let given = list.replace("ntag213,spare", "ntag213,issued");
+    assert_eq!(taken(&mut hub, &given), (0, 1, 4, 0));
+    assert_eq!(count(&hub), crate::store::BandCounts { issued: 4, spare: 0, bad: 1 });
+
+    let bad = list
+        .replace("1,ntag215,issued,", "1,ntag219,issued,")
+        .replace("bad,band.ultralight_c", "bad,=cmd")
+        .replace("ntag213,spare,", "ntag213,lost,")
+        .replace("uid,issued,,2027", "uid,issued,band.refused_write,2027");
+    let torn = bad.clone() + "00ff,ultra";
+    assert_eq!(bad_lines(take(&mut hub, Table::Bands, torn.as_bytes()).unwrap_err()), [2, 4, 6, 7, 8]);
+    assert_eq!(count(&hub).issued, 4, "nothing was taken");
+    assert_eq!(counts(&take_or_skip(&mut hub, Table::Bands, torn.as_bytes(), true).unwrap()), (0, 0, 1, 5));
+    let late =
+        list.replace("18:30:00 UTC", "half past six").replace("ultralight_c,bad,band.ultralight_c", "other,issued,");
+    assert_eq!(bad_lines(take(&mut hub, Table::Bands, late.as_bytes()).unwrap_err()), [2, 4]);
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub use catalogue::{IssuedTicket, Seed};
 pub use documents::AnsweredEdit;
 pub use entries::{Place, SetAside};
 pub use journals::{Poison, StoredJournal, StoredRun};
-pub use lists::DeliveredBand;
+pub use lists::{BandCounts, BandState, DeliveredBand};
 pub use owed::BoxKnowledge;
 pub use passages::{PassageSums, Passages};
 pub use product_sales::ProductSales;

@@ -184,6 +184,7 @@ impl Festival {
             currency: self.currency,
             box_number,
             secrets: self.secrets.clone(),
+            retired_epochs: Vec::new(),
             credit_keys: self.credit_keys.clone(),
             maximum_balance: self.bundle.body.policy.maximum_balance,
             operator: 7,
@@ -261,7 +262,7 @@ fn issued(
     };
     if let Some(kind) = kind {
         chip.enter_field();
-        let mut issuing = Issuing::new(&uid, kind, secrets, &festival, supplier, [[1; 16], [2; 16]]);
+        let mut issuing = Issuing::new(kind, BandKeys::new(secrets, &festival, &uid), supplier, [[1; 16], [2; 16]]);
         loop {
             match issuing.step().clone() {
                 IssueStep::Chip(command) => match chip.transmit(&command) {

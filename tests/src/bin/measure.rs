@@ -18,6 +18,10 @@ struct Arguments {
     /// These subjects only (verdicts, commits, tap, wire, checks, snapshot, documents, ingest, boot, daemon).
     #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(measure::subjects()))]
     only: Vec<String>,
+    /// For `tap` itself: a reader's library alone.
+    #[cfg(feature = "appliance")]
+    #[arg(long, num_args = 4, hide = true)]
+    bare: Option<Vec<String>>,
     /// Writes docs/performance.md and docs/performance.svg as well.
     #[arg(long)]
     write: bool,
@@ -25,6 +29,11 @@ struct Arguments {
 
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
+    #[cfg(feature = "appliance")]
+    if let Some(words) = &arguments.bare {
+        println!("{}", measure::bare(words)?);
+        return Ok(ExitCode::SUCCESS);
+    }
     let size = if arguments.quick { Size::QUICK } else { Size::WHOLE };
     let rows = measure::all(size, &arguments.only, |next| eprintln!("measuring {next} …"))?;
     if arguments.write {

@@ -132,6 +132,12 @@ const SUBJECTS: [Subject; 10] = [
     ("daemon", daemon::rows),
 ];
 
+/// A reader's library alone, for `tap`, which starts it; see there.
+#[cfg(feature = "appliance")]
+pub fn bare(words: &[String]) -> Result<f64> {
+    tap::stacks::bare(words)
+}
+
 /// Names of what can be measured alone.
 pub fn subjects() -> impl Iterator<Item = &'static str> {
     SUBJECTS.iter().map(|(name, _)| *name)

@@ -47,7 +47,8 @@ pub struct Place {
     pub api: Https,
     programs: Programs,
     process: Mutex<Option<Daemon>>,
-    field: OnceLock<VirtualField>,
+    /// `None` where its reader is not a virtual one.
+    field: Option<OnceLock<VirtualField>>,
     eye: VirtualEye,
 }
 
@@ -62,7 +63,7 @@ impl Place {
             api: Https::new(client, nowhere, screen_key),
             programs: programs.clone(),
             process: Mutex::new(None),
-            field: OnceLock::new(),
+            field: Some(OnceLock::new()),
             eye: VirtualEye::new(&dir.join("scanner.sock"), DEVICE_PATIENCE),
         }
     }
@@ -79,11 +80,19 @@ impl Place {
         let running = daemon.wait_until_it_listens(STARTS_WITHIN)?;
         self.api.moved_to(running.https);
         *self.process() = Some(daemon);
-        if self.field.get().is_none() {
-            let field = VirtualField::connect(&self.dir.join("reader.sock"), DEVICE_PATIENCE)?;
+        if let Some(field) = self.field.as_ref().filter(|field| field.get().is_none()) {
+            let virtual_field = VirtualField::connect(&self.dir.join("reader.sock"), DEVICE_PATIENCE)?;
             // somebody else was as quick: both lead to the same reader
-            let _ = self.field.set(field);
+            let _ = field.set(virtual_field);
         }
+        Ok(())
+    }
+
+    /// Gives it another reader than a virtual one, from its next start on: `devices.toml`, and the programs with what
+    /// its driver must find in their environment.
+    pub fn equip(&mut self, devices: &str, programs: Programs) -> Result<()> {
+        std::fs::write(self.dir.join("devices.toml"), devices)?;
+        (self.field, self.programs) = (None, programs);
         Ok(())
     }
 
@@ -120,7 +129,8 @@ impl Place {
 
     /// Its reader.
     pub fn field(&self) -> Result<&VirtualField> {
-        self.field.get().with_context(|| format!("{} was never switched on", self.name()))
+        let field = self.field.as_ref().with_context(|| format!("{} has no virtual reader", self.name()))?;
+        field.get().with_context(|| format!("{} was never switched on", self.name()))
     }
 
     /// Its scanner.

@@ -17,6 +17,7 @@ use serde::Deserialize;
 #[derive(Clone, Debug)]
 pub struct Programs {
     dir: PathBuf,
+    environment: Vec<(String, PathBuf)>,
 }
 
 /// What a daemon writes once it listens.
@@ -58,7 +59,7 @@ impl Programs {
         if !built.success() {
             bail!("edge, sync-hub and provision could not be built ({built})");
         }
-        Ok(Self { dir })
+        Ok(Self { dir, environment: Vec::new() })
     }
 
     /// Builds them at the first call of this process.
@@ -68,9 +69,18 @@ impl Programs {
         built.as_ref().map_err(|error| anyhow::anyhow!("{error}"))
     }
 
+    /// The same, which find this in their environment.
+    #[must_use]
+    pub fn with(mut self, variable: &str, path: &Path) -> Self {
+        self.environment.push((variable.into(), path.into()));
+        self
+    }
+
     /// A command of one of them.
     pub fn command(&self, program: &str) -> Command {
-        Command::new(self.dir.join(program))
+        let mut command = Command::new(self.dir.join(program));
+        command.envs(self.environment.iter().map(|(variable, path)| (variable, path)));
+        command
     }
 
     /// Runs `provision` to its end; its message is the error when it fails.

@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::{Bundle, BundleBody, BundleSection, RawKey};
 use crate::{
     lan::LanGroup,
+    secrets::epoch::SealedEpoch,
     trust::Roles,
     wire::{Malformed, Reader, Writer, from_canonical_cbor, to_cbor},
 };
@@ -21,6 +22,10 @@ pub const SECTION_TICKETS: u16 = 2;
 pub const SECTION_RETIRED_KEYS: u16 = 3;
 /// Section of the groups on the venue's LANs (`lan::LanGroup`): CBOR array.
 pub const SECTION_LAN: u16 = 4;
+/// Section of later epochs' band keys, sealed to boxes (`secrets::epoch`): CBOR array.
+pub const SECTION_BAND_KEYS: u16 = 5;
+/// Section of the epochs of band keys whose bands are refused: CBOR array of their numbers, ascending.
+pub const SECTION_RETIRED_EPOCHS: u16 = 6;
 /// Longest blob.
 pub const BLOB_MAX: u64 = 64 << 20;
 
@@ -87,7 +92,15 @@ impl BlobRef {
 impl BundleBody {
     /// Checks the sections that this software knows: each once, each readable.
     pub(super) fn check_sections(&self) -> Result<(), Malformed> {
-        for number in [SECTION_NAMES, SECTION_TICKETS, SECTION_RETIRED_KEYS, SECTION_LAN] {
+        let known = [
+            SECTION_NAMES,
+            SECTION_TICKETS,
+            SECTION_RETIRED_KEYS,
+            SECTION_LAN,
+            SECTION_BAND_KEYS,
+            SECTION_RETIRED_EPOCHS,
+        ];
+        for number in known {
             let mut of = self.sections.iter().filter(|section| section.number == number);
             match (of.next(), of.next()) {
                 (_, Some(_)) => return Err(Malformed::Value("section twice")),
@@ -96,6 +109,12 @@ impl BundleBody {
                 }
                 (Some(section), None) if number == SECTION_LAN => {
                     LanGroup::read_all(&section.bytes)?;
+                }
+                (Some(section), None) if number == SECTION_BAND_KEYS => {
+                    SealedEpoch::read_all(&section.bytes)?;
+                }
+                (Some(section), None) if number == SECTION_RETIRED_EPOCHS => {
+                    read_epochs(&section.bytes)?;
                 }
                 (Some(section), None) => {
                     BlobRef::from_bytes(&section.bytes)?;
@@ -115,6 +134,16 @@ impl BundleBody {
     /// The section of the groups on the venue's LANs.
     pub fn lan_section(groups: &[LanGroup]) -> BundleSection {
         BundleSection { number: SECTION_LAN, bytes: to_cbor(&groups) }
+    }
+
+    /// The section of later epochs' band keys, sealed to boxes.
+    pub fn band_keys_section(epochs: &[SealedEpoch]) -> BundleSection {
+        BundleSection { number: SECTION_BAND_KEYS, bytes: to_cbor(&epochs) }
+    }
+
+    /// The section of epochs whose bands are refused; ascending, each once.
+    pub fn retired_epochs_section(epochs: &[u8]) -> BundleSection {
+        BundleSection { number: SECTION_RETIRED_EPOCHS, bytes: to_cbor(&epochs) }
     }
 
     fn section(&self, number: u16) -> Option<&[u8]> {
@@ -144,9 +173,26 @@ impl Bundle {
         groups.and_then(Result::ok).unwrap_or_default()
     }
 
+    /// Later epochs' band keys, sealed to boxes.
+    pub fn band_keys(&self) -> Vec<SealedEpoch> {
+        let sealed = self.body.section(SECTION_BAND_KEYS).map(SealedEpoch::read_all);
+        sealed.and_then(Result::ok).unwrap_or_default()
+    }
+
+    /// Epochs of band keys whose bands are refused.
+    pub fn retired_epochs(&self) -> Vec<u8> {
+        let retired = self.body.section(SECTION_RETIRED_EPOCHS).map(read_epochs);
+        retired.and_then(Result::ok).unwrap_or_default()
+    }
+
     /// Keys that count no more.
     pub fn retired_keys(&self) -> Vec<[u8; 32]> {
         let listed = self.body.section(SECTION_RETIRED_KEYS).map(from_canonical_cbor::<Vec<RawKey>>);
         listed.and_then(Result::ok).unwrap_or_default().into_iter().map(|key| key.0).collect()
     }
+}
+
+fn read_epochs(bytes: &[u8]) -> Result<Vec<u8>, Malformed> {
+    let epochs: Vec<u8> = from_canonical_cbor(bytes)?;
+    if epochs.is_sorted_by(|a, b| a < b) { Ok(epochs) } else { Err(Malformed::Value("retired epochs")) }
 }

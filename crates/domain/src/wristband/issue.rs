@@ -12,11 +12,7 @@ use super::{
     layout::{ChipKind, HEADER_PAGE, PageRange, PageWrite, PurseMap, header, page_writes},
     pointer,
 };
-use crate::{
-    id::{BoxNumber, FestivalId},
-    money::Cents,
-    secrets::BandSecrets,
-};
+use crate::{id::BoxNumber, money::Cents};
 
 /// ACCESS of an NTAG21x: reading free, no limit of attempts. VCTID 05h stays as delivered.
 const NTAG_ACCESS: [u8; 4] = [0, 5, 0, 0];
@@ -30,6 +26,10 @@ pub(super) const CFGLCK: u8 = 0x40;
 /// LOCK_KEYS: both keys, and this lock itself.
 const AES_LOCK_KEYS: [u8; 4] = [0xe0, 0, 0, 0];
 const AES_LOCK_KEYS_PAGE: u8 = 0x2d;
+/// Static lock bytes of an NTAG21x (data sheet, section 8.5.2): page 2, before AUTH0, so anybody may write there. Its
+/// three block-locking bits freeze the lock bits of pages 3 to 15 as they are, which is open: nobody can lock a page.
+const NTAG_LOCK_PAGE: u8 = 2;
+const NTAG_BLOCK_LOCKS: [u8; 4] = [0, 0, 0x07, 0];
 /// First pages of an Ultralight AES's keys: DataProtKey, UIDRetrKey.
 const AES_KEY_PAGES: [u8; 2] = [0x30, 0x34];
 
@@ -81,21 +81,13 @@ pub fn genesis_record() -> SpentRecord {
     }
 }
 
-/// The page writes that make the chip with this UID a band of the festival, in order. The same inputs give the same
-/// pages. A chip that is protected already must be given its password or a proof of its key first. What makes the
+/// The page writes that make the chip a band with these keys, in order. The same inputs give the same pages. A chip that is protected already must be given its password or a proof of its key first. What makes the
 /// configuration permanent comes after (`locking_pages`).
-pub fn initial_pages(
-    uid: &[u8],
-    kind: ChipKind,
-    secrets: &BandSecrets,
-    festival: &FestivalId,
-    credit_key: &SigningKey,
-) -> Result<Vec<PageWrite>, IssueRefusal> {
-    let band = BandKeys::new(secrets, festival, uid);
-    let header = header(kind.profile(), festival);
+pub fn initial_pages(kind: ChipKind, band: &BandKeys, credit_key: &SigningKey) -> Result<Vec<PageWrite>, IssueRefusal> {
+    let header = header(kind.profile(), band.festival(), band.epoch());
     let mut pages = match kind.purse() {
-        None => pointer::signed_pages(&header, &band, credit_key),
-        Some(map) => first_records(map, &band, credit_key),
+        None => pointer::signed_pages(&header, band, credit_key),
+        Some(map) => first_records(map, band, credit_key),
     };
     let config = kind.config_page();
     let header = page_writes(HEADER_PAGE, &header);
@@ -122,7 +114,7 @@ pub fn initial_pages(
     Ok(pages)
 }
 
-/// The writes that make configuration and keys permanent, once it is proven that they are right.
+/// The writes that make configuration, keys and open lock bits permanent, once it is proven that all is right.
 pub(super) fn locking_pages(kind: ChipKind) -> Vec<PageWrite> {
     let access = kind.config_page().saturating_add(1);
     let locked = |[first, rest @ ..]: [u8; 4]| {
@@ -130,7 +122,9 @@ pub(super) fn locking_pages(kind: ChipKind) -> Vec<PageWrite> {
         [first | CFGLCK, a, b, c]
     };
     match kind {
-        ChipKind::Ntag213 | ChipKind::Ntag215 | ChipKind::Ntag216 => [(access, locked(NTAG_ACCESS))].to_vec(),
+        ChipKind::Ntag213 | ChipKind::Ntag215 | ChipKind::Ntag216 => {
+            [(NTAG_LOCK_PAGE, NTAG_BLOCK_LOCKS), (access, locked(NTAG_ACCESS))].to_vec()
+        }
         ChipKind::UltralightAes => [(AES_LOCK_KEYS_PAGE, AES_LOCK_KEYS), (access, locked(AES_CFG1))].to_vec(),
     }
 }
@@ -141,6 +135,24 @@ pub(super) const fn config_read(kind: ChipKind) -> PageRange {
     match kind {
         ChipKind::Ntag213 | ChipKind::Ntag215 | ChipKind::Ntag216 => (first, first.saturating_add(1)),
         ChipKind::UltralightAes => (first, AES_LOCK_KEYS_PAGE),
+    }
+}
+
+/// The page whose lock bits must be open and frozen in the end.
+pub(super) const fn lock_bits_read(kind: ChipKind) -> Option<PageRange> {
+    match kind {
+        ChipKind::Ntag213 | ChipKind::Ntag215 | ChipKind::Ntag216 => Some((NTAG_LOCK_PAGE, NTAG_LOCK_PAGE)),
+        // behind AUTH0
+        ChipKind::UltralightAes => None,
+    }
+}
+
+/// A page as it is compared with what was written: the lock page's first two bytes are the chip's own, and what is
+/// written there is not kept.
+pub(super) const fn as_written(kind: ChipKind, (page, bytes): PageWrite) -> PageWrite {
+    match (lock_bits_read(kind), bytes) {
+        (Some((lock_page, _)), [_, _, a, b]) if page == lock_page => (page, [0, 0, a, b]),
+        _ => (page, bytes),
     }
 }
 

@@ -11,7 +11,7 @@ use ed25519_dalek::SigningKey;
 
 use super::{
     BandKeys,
-    issue::{CFGLCK, IssueRefusal, config_read, initial_pages, locking_pages, reads_back},
+    issue::{CFGLCK, IssueRefusal, as_written, config_read, initial_pages, lock_bits_read, locking_pages, reads_back},
     layout::{
         ChipKind, POINTER_READ, PageRange, PageWrite, counted, fast_read, password_auth, read_counter, read_signature,
         write,
@@ -19,7 +19,7 @@ use super::{
     session::{Handshake, Line},
     tap::ChipFault,
 };
-use crate::{id::FestivalId, money::Cents, secrets::BandSecrets};
+use crate::money::Cents;
 
 /// What the making of a band waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,20 +75,13 @@ pub struct Issuing {
 }
 
 impl Issuing {
-    /// A selected chip. `random`: fresh bytes for up to two authentications.
-    pub fn new(
-        uid: &[u8],
-        kind: ChipKind,
-        secrets: &BandSecrets,
-        festival: &FestivalId,
-        credit_key: &SigningKey,
-        random: [[u8; 16]; 2],
-    ) -> Self {
-        let writes = initial_pages(uid, kind, secrets, festival, credit_key);
+    /// A selected chip, which becomes a band with these keys. `random`: fresh bytes for up to two authentications.
+    pub fn new(kind: ChipKind, band: BandKeys, credit_key: &SigningKey, random: [[u8; 16]; 2]) -> Self {
+        let writes = initial_pages(kind, &band, credit_key);
         let refused = writes.as_ref().err().copied();
         let mut issuing = Self {
             kind,
-            band: BandKeys::new(secrets, festival, uid),
+            band,
             random,
             writes: writes.unwrap_or_default(),
             locks: locking_pages(kind),
@@ -175,7 +168,9 @@ impl Issuing {
         };
         let stands = |wanted: &PageWrite| pages.contains(wanted);
         if access & CFGLCK != 0 {
-            if !self.writes.last().into_iter().chain(&self.locks).all(stands) {
+            // lock bits stand elsewhere, and are set in any case
+            let mut config_locks = self.locks.iter().filter(|(page, _)| *page >= first);
+            if !self.writes.last().into_iter().all(stands) || !config_locks.all(stands) {
                 return self.finish(Err(IssueRefusal::ConfigLocked));
             }
             self.writes.retain(|(page, _)| *page < first);
@@ -228,10 +223,10 @@ impl Issuing {
         }
     }
 
-    /// Band and configuration, one read after the other.
+    /// Lock bits, band and configuration, one read after the other.
     fn reads(&self) -> Vec<PageRange> {
         let band = self.kind.purse().map_or([POINTER_READ].to_vec(), |map| map.reads.to_vec());
-        band.into_iter().chain([config_read(self.kind)]).collect()
+        lock_bits_read(self.kind).into_iter().chain(band).chain([config_read(self.kind)]).collect()
     }
 
     fn read_back_from(&mut self, at: usize, read: Vec<u8>) {
@@ -240,7 +235,8 @@ impl Issuing {
             return self.ask(fast_read(*range), Wait::ReadBack(at, read));
         }
         let pages = reads.iter().flat_map(|(first, last)| *first..=*last);
-        let stands: Vec<PageWrite> = pages.zip(read.as_chunks::<4>().0.iter().copied()).collect();
+        let read = pages.zip(read.as_chunks::<4>().0.iter().copied());
+        let stands: Vec<PageWrite> = read.map(|page| as_written(self.kind, page)).collect();
         let locked = |page: u8| self.locks.iter().any(|(lock, _)| *lock == page);
         let wanted = self.writes.iter().filter(|(page, _)| reads_back(self.kind, *page) && !locked(*page));
         let is_band = wanted.chain(&self.locks).all(|wanted| stands.contains(wanted));

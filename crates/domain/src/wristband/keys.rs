@@ -8,7 +8,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::{
     id::{FestivalId, WalletId},
-    secrets::BandSecrets,
+    secrets::{BandSecrets, Masters, epoch::FIRST_EPOCH},
 };
 
 /// AES-CMAC (RFC 4493) of the parts one after the other.
@@ -51,6 +51,7 @@ pub struct BandKeys {
     password: [u8; 4],
     pack: [u8; 2],
     chip: Option<ChipKeys>,
+    epoch: u8,
     #[zeroize(skip)]
     festival: FestivalId,
     #[zeroize(skip)]
@@ -66,24 +67,42 @@ impl core::fmt::Debug for BandKeys {
 }
 
 impl BandKeys {
-    /// Keys of the band with this full UID: password and PACK are the first 6 bytes of the diversified password key.
-    /// The chip's second AES key is diversified with one byte more, `U`.
+    /// Keys of the band with this full UID, of the festival's first epoch.
     pub fn new(secrets: &BandSecrets, festival: &FestivalId, uid: &[u8]) -> Self {
+        let masters =
+            Masters { mac: secrets.mac_master(), password: secrets.password_master(), aes: secrets.aes_master() };
+        Self::under(FIRST_EPOCH, masters, secrets, festival, uid)
+    }
+
+    /// The same of the epoch that its header names, where its masters are held.
+    pub fn of_epoch(epoch: u8, secrets: &BandSecrets, festival: &FestivalId, uid: &[u8]) -> Option<Self> {
+        Some(Self::under(epoch, secrets.masters(epoch)?, secrets, festival, uid))
+    }
+
+    /// Password and PACK are the first 6 bytes of the diversified password key. The chip's second AES key is diversified
+    /// with one byte more, `U`.
+    fn under(epoch: u8, masters: Masters<'_>, secrets: &BandSecrets, festival: &FestivalId, uid: &[u8]) -> Self {
         let input = [uid, &festival.0].concat();
-        let [p0, p1, p2, p3, a0, a1, ..] = diversify(secrets.password_master(), &input);
-        let chip = secrets.aes_master().map(|master| ChipKeys {
+        let [p0, p1, p2, p3, a0, a1, ..] = diversify(masters.password, &input);
+        let chip = masters.aes.map(|master| ChipKeys {
             data: diversify(master, &input),
             uid_retrieval: diversify(master, &[&input[..], b"U"].concat()),
         });
         Self {
             chip,
-            mac: diversify(secrets.mac_master(), &input),
+            epoch,
+            mac: diversify(masters.mac, &input),
             password: [p0, p1, p2, p3],
             pack: [a0, a1],
             festival: *festival,
             wallet: secrets.wallet(uid),
             uid: uid.to_vec(),
         }
+    }
+
+    /// Which generation of the masters they come from.
+    pub fn epoch(&self) -> u8 {
+        self.epoch
     }
 
     /// PWD of the chip.

@@ -11,13 +11,11 @@
 //! Not here: what the records say (`record`), which one is in force (`purse`).
 use alloc::vec::Vec;
 
-use super::PurseFault;
+use super::{BandKeys, PurseFault};
 use crate::{id::FestivalId, journal::BandProfile, money::Cents};
 
 /// Version of this map, in the header and in every C signature.
 pub const LAYOUT_VERSION: u8 = 1;
-/// Which generation of the band masters the chip was made with; there is one.
-pub const KEY_EPOCH: u8 = 0;
 /// Length of the header: 3 pages.
 pub const HEADER_LEN: usize = 12;
 /// The one-way counter of an Ultralight AES that says what was spent, in cents: the one that needs the key.
@@ -32,6 +30,10 @@ pub type PageWrite = (u8, [u8; 4]);
 
 /// First page of the header.
 pub const HEADER_PAGE: u8 = 4;
+/// The header.
+pub const HEADER_READ: PageRange = (4, 6);
+/// Where in the header the key epoch stands.
+const EPOCH_AT: usize = 8;
 
 /// Where a purse stands on one kind of chip. From the header on it has no gaps that a read would have to leave out.
 #[derive(Debug, PartialEq, Eq)]
@@ -131,20 +133,31 @@ impl ChipKind {
     }
 }
 
-/// `"FB" ‖ layout version ‖ profile ‖ first 4 bytes of the festival ‖ key epoch ‖ 3 zeros`.
-pub fn header(profile: BandProfile, festival: &FestivalId) -> [u8; HEADER_LEN] {
+/// `"FB" ‖ layout version ‖ profile ‖ first 4 bytes of the festival ‖ key epoch ‖ 3 zeros`. The epoch says which
+/// generation of the band masters the chip was made with.
+pub fn header(profile: BandProfile, festival: &FestivalId, epoch: u8) -> [u8; HEADER_LEN] {
     let [f0, f1, f2, f3, ..] = festival.0;
-    [MAGIC[0], MAGIC[1], LAYOUT_VERSION, profile.byte(), f0, f1, f2, f3, KEY_EPOCH, 0, 0, 0]
+    [MAGIC[0], MAGIC[1], LAYOUT_VERSION, profile.byte(), f0, f1, f2, f3, epoch, 0, 0, 0]
 }
 
-/// Whether this is exactly our header for that profile; if not, whether the band is foreign or only unknown to us.
-pub(super) fn check_header(bytes: &[u8], profile: BandProfile, festival: &FestivalId) -> Result<(), PurseFault> {
-    let expected = header(profile, festival);
-    if bytes == expected {
-        return Ok(());
+/// The key epoch of our header for that profile, which `bytes` begin with; if it is none, whether the band is foreign or
+/// only unknown to us.
+pub fn header_epoch(bytes: &[u8], profile: BandProfile, festival: &FestivalId) -> Result<u8, PurseFault> {
+    let epoch = bytes.get(EPOCH_AT).copied().unwrap_or_default();
+    let expected = header(profile, festival, epoch);
+    if bytes.starts_with(&expected) {
+        return Ok(epoch);
     }
     let same = |at: core::ops::Range<usize>| bytes.get(at.clone()) == expected.get(at);
     Err(if same(0..2) && same(4..8) { PurseFault::Unsupported } else { PurseFault::NotOurs })
+}
+
+/// Whether this is the header of a band with these keys.
+pub(super) fn check_header(bytes: &[u8], profile: BandProfile, band: &BandKeys) -> Result<(), PurseFault> {
+    match header_epoch(bytes, profile, band.festival())? {
+        epoch if epoch == band.epoch() => Ok(()),
+        _ => Err(PurseFault::Unsupported),
+    }
 }
 
 /// FAST_READ (data sheet, section 10.3).
@@ -238,14 +251,18 @@ mod tests {
     #[test]
     fn a_foreign_header_and_a_later_one_are_told_apart() {
         let festival = FestivalId([7; 16]);
-        let ours = header(BandProfile::Ntag21x, &festival);
-        let check = |bytes: &[u8]| check_header(bytes, BandProfile::Ntag21x, &festival);
+        let secrets = crate::secrets::MasterSecret([1; 32]).band_secrets(&festival);
+        let band = BandKeys::new(&secrets, &festival, &[4; 7]);
+        let ours = header(BandProfile::Ntag21x, &festival, 0);
+        let check = |bytes: &[u8]| check_header(bytes, BandProfile::Ntag21x, &band);
         assert_eq!(check(&ours), Ok(()));
         for at in 0..HEADER_LEN {
             let mut other = ours;
             other[at] ^= 1;
             let fault = if matches!(at, 0 | 1 | 4..=7) { PurseFault::NotOurs } else { PurseFault::Unsupported };
             assert_eq!(check(&other), Err(fault), "byte {at}");
+            let epoch = header_epoch(&other, BandProfile::Ntag21x, &festival);
+            assert_eq!(epoch, if at == EPOCH_AT { Ok(1) } else { Err(fault) }, "byte {at}");
         }
         assert_eq!(check(&[0x03, 0, 0xfe, 0, 0, 0, 0, 0, 0, 0, 0, 0]), Err(PurseFault::NotOurs), "a blank chip");
     }

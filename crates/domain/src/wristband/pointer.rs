@@ -7,7 +7,7 @@ use ed25519_dalek::SigningKey;
 
 use super::{
     BandKeys, CreditKey, PurseFault,
-    layout::{HEADER_LEN, HEADER_PAGE, POINTER_READ_LEN, PageWrite, check_header, page_writes},
+    layout::{HEADER_LEN, HEADER_PAGE, POINTER_READ_LEN, PageWrite, header_epoch, page_writes},
 };
 use crate::{
     id::{KeyId, key_id},
@@ -27,7 +27,8 @@ pub(super) fn signed_pages(header: &[u8; HEADER_LEN], band: &BandKeys, key: &Sig
 /// Whether the pages of `layout::POINTER_READ` are a band of this festival with this UID.
 pub fn check_pointer(read: &[u8; POINTER_READ_LEN], band: &BandKeys, keys: &[CreditKey]) -> Result<(), PurseFault> {
     let (header, rest) = read.split_at(HEADER_LEN);
-    check_header(header, BandProfile::Pointer, band.festival())?;
+    // whatever its epoch: that one's password guards writing, and the signature covers which it is
+    header_epoch(header, BandProfile::Pointer, band.festival())?;
     let ([id, ..], Some(signature)) = (rest.as_chunks::<4>().0, rest.last_chunk::<64>()) else {
         return Err(PurseFault::Unusable);
     };

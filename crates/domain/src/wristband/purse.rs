@@ -129,7 +129,7 @@ impl PursePages {
         keys: &[CreditKey],
         valid: Option<&[u8; CREDIT_RECORD_LEN]>,
     ) -> Result<PurseImage, PurseFault> {
-        check_header(&self.slot::<HEADER_LEN>(HEADER_PAGE), self.map.profile, band.festival())?;
+        check_header(&self.slot::<HEADER_LEN>(HEADER_PAGE), self.map.profile, band)?;
         let (s_slot, record, other) = self.spent_in_force(band)?;
         let (c_slot, credit) = credit_in_force(&self.credit_slots(), band, keys, valid)?;
         if credit.seq < record.credit_seq {

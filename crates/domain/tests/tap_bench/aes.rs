@@ -2,13 +2,13 @@
 use domain::{
     money::Cents,
     wristband::{
-        ChipKind, IssueRefusal, IssueStep, Issuing, PursePages,
+        BandKeys, ChipKind, IssueRefusal, IssueStep, Issuing, PursePages,
         tap::{ChipFault, PurseChip},
     },
 };
 use hardware::chip::{Chip, INCR_CNT, Reply, UltralightAes, WRITE};
 
-use super::{Card, FESTIVAL, Moment, UID, credit_key, secrets};
+use super::{Card, Moment, UID, band, credit_key};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AesChip(pub UltralightAes);
@@ -25,8 +25,13 @@ pub fn answer(reply: Reply) -> Result<Vec<u8>, ChipFault> {
 
 /// Makes any chip a band; gone from command `leaves` on.
 pub fn issue(chip: &mut Chip, kind: ChipKind, leaves: usize) -> Result<Vec<u8>, IssueRefusal> {
+    issue_as(chip, kind, band(), leaves)
+}
+
+/// The same under these keys.
+pub fn issue_as(chip: &mut Chip, kind: ChipKind, band: BandKeys, leaves: usize) -> Result<Vec<u8>, IssueRefusal> {
     let random = [[1; 16], [2; 16]];
-    let mut issuing = Issuing::new(&UID, kind, &secrets(), &FESTIVAL, &credit_key(), random);
+    let mut issuing = Issuing::new(kind, band, &credit_key(), random);
     chip.enter_field();
     let mut commands = 0;
     loop {

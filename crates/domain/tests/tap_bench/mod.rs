@@ -122,7 +122,7 @@ impl Chip {
 impl Card for Chip {
     fn issued() -> Self {
         let mut chip = Self::blank();
-        for (page, bytes) in initial_pages(&UID, ChipKind::Ntag215, &secrets(), &FESTIVAL, &credit_key()).unwrap() {
+        for (page, bytes) in initial_pages(ChipKind::Ntag215, &band(), &credit_key()).unwrap() {
             chip.transmit(&[0xa2, page, bytes[0], bytes[1], bytes[2], bytes[3]]).unwrap();
         }
         chip
@@ -194,6 +194,7 @@ impl Till {
             currency: Currency::EUR,
             box_number: BoxNumber(number),
             secrets: secrets(),
+            retired_epochs: Vec::new(),
             credit_keys: vec![trusted(&credit_key())],
             maximum_balance: cents(25_000),
             operator: 7,

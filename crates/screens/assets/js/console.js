@@ -23,6 +23,7 @@ start(
     refill(byId("boxes"), ...boxes(hub.boxes));
     refill(byId("zones"), ...zones(hub.zones));
     refill(byId("overrides"), ...overrides(hub.overrides));
+    refill(byId("delivered"), ...delivered(hub.bands));
     refill(byId("category"), ...hub.categories.map(([id, name]) => h("option", { value: id }, name)));
     byId("conflict-count").textContent = hub.conflicts.length > 0 ? String(hub.conflicts.length) : "";
   },
@@ -54,6 +55,12 @@ function boxes(list) {
     return h("tr", { "data-shape": shape }, COLUMNS.map((column) => h("td", { "data-label": labels[column] }, cells[column])));
   });
   return [h("table", { class: "boxes" }, head, h("tbody", {}, rows))];
+}
+
+/** Chips on the lists of bands; nothing where there is no list. */
+function delivered({ issued, spare, bad }) {
+  if (issued + spare + bad === 0) return [t("console-delivered-none")];
+  return [t("console-delivered", { issued, spare, bad })];
 }
 
 function stateOf(box) {

@@ -34,6 +34,8 @@ on("band.random_uid", "unknown");
 on("band.unsupported", "unknown");
 on("band.ultralight_c", "unknown");
 on("band.not_ours", "unknown");
+on("band.keys_missing", "care");
+on("band.keys_retired", "unknown");
 on("band.unusable", "unknown");
 on("band.credit_torn", "care");
 on("band.frozen", "unknown");

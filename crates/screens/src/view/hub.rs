@@ -30,6 +30,20 @@ pub struct HubView {
     pub overrides: Vec<OverrideView>,
     /// Ticket categories that the console can sell: id and name.
     pub categories: Vec<(u32, String)>,
+    /// Chips on the lists of bands.
+    pub bands: HubBands,
+}
+
+/// How many chips the lists of bands name, each by its last line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HubBands {
+    /// Bands.
+    pub issued: u64,
+    /// Bands that are kept for whoever loses his own.
+    pub spare: u64,
+    /// Chips that are no bands.
+    pub bad: u64,
 }
 
 /// A box as the hub knows it.

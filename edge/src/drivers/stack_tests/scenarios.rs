@@ -124,11 +124,15 @@ pub(super) fn of_two_bands_one_is_charged(stack: Stack) {
 /// A phone's number is drawn anew each time; a card with only a UID has an account; Ultralight C is refused.
 pub(super) fn what_is_no_purse_is_told_by_its_kind(stack: Stack) {
     let mut hand = Hand::new(stack);
-    let four = |bytes: [u8; 4]| Uid::from_bytes(&bytes).unwrap();
-    let phone = SharedBand::new(UidOnly::new(four([0x08, 1, 2, 3])));
-    let card = SharedBand::new(UidOnly::new(four([0xA1, 1, 2, 3])));
+    let uid = |bytes: &[u8]| Uid::from_bytes(bytes).unwrap();
+    let phone = SharedBand::new(UidOnly::new(uid(&[0x08, 1, 2, 3])));
+    // a UID of each cascade level
+    let one = SharedBand::new(UidOnly::new(uid(&[0xA1, 1, 2, 3])));
+    let two = SharedBand::new(UidOnly::new(uid(&[4, 1, 2, 3, 4, 5, 6])));
+    let three = SharedBand::new(UidOnly::new(uid(&[4, 1, 2, 3, 4, 5, 6, 7, 8, 9])));
     let unknown = SharedBand::new(UidOnly::unmodelled(Uid::seven([4, 9, 9, 9, 9, 9, 9]), TagKind::Other));
-    for (chip, code) in [(phone, "band.random_uid"), (card, "till.not_enough"), (unknown, "band.unsupported")] {
+    let accounts = [one, two, three].map(|chip| (chip, "till.not_enough"));
+    for (chip, code) in accounts.into_iter().chain([(phone, "band.random_uid"), (unknown, "band.unsupported")]) {
         let band = Band { wallet: hand.bench.uid_band(1).wallet, chip };
         let refused = hand.tap(fresh_id(), hand.chips(), &band, "");
         assert_eq!(refused.code.as_deref(), Some(code), "{refused:?}");
@@ -169,7 +173,7 @@ pub(super) fn a_sale_takes_no_more_commands_than_it_must(stack: Stack) {
     assert_eq!(activation.commands, [0x60], "the kind is asked once");
     hand.serve_tag(tag);
     let sale = hand.stack.field.take_spent();
-    assert_eq!(sale.commands, [0x1B, 0x3A, 0x3A, 0xA2, 0xA2, 0xA2, 0xA2, 0xA2, 0x3A]);
+    assert_eq!(sale.commands, [0x3A, 0x1B, 0x3A, 0xA2, 0xA2, 0xA2, 0xA2, 0xA2, 0x3A]);
     assert_eq!(sale.activations, 0);
     assert_eq!(hand.bench.balances(&band), (LOADED - PRICE, LOADED - PRICE));
 }

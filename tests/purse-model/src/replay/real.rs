@@ -146,6 +146,7 @@ impl Real {
             currency: Currency::EUR,
             box_number: BoxNumber(by as u16 + 1),
             secrets: secrets(),
+            retired_epochs: Vec::new(),
             credit_keys: credit_keys(),
             maximum_balance: cents(250),
             operator: 7,
@@ -533,7 +534,8 @@ fn issued(profile: Profile, band: usize) -> Result<Chip> {
         Profile::Ntag => (Chip::from(Ntag21x::new(NtagType::Ntag215, uid(band))), ChipKind::Ntag215),
         Profile::Aes => (Chip::from(UltralightAes::new(uid(band), [3; 16])), ChipKind::UltralightAes),
     };
-    let mut issuing = Issuing::new(&uid(band), kind, &secrets(), &FESTIVAL, &key(MAKER), [[1; 16], [2; 16]]);
+    let mut issuing =
+        Issuing::new(kind, BandKeys::new(&secrets(), &FESTIVAL, &uid(band)), &key(MAKER), [[1; 16], [2; 16]]);
     chip.enter_field();
     loop {
         match issuing.step().clone() {

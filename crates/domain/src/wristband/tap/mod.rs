@@ -1,6 +1,6 @@
 //! The tap: a state machine that asks for chip commands and durable writes, one at a time.
 //!
-//! select → password or authentication → read → verify → decide → store the intent → write the slots not in force, MAC
+//! select → read, and password or authentication → verify → decide → store the intent → write the slots not in force, MAC
 //! last → read back → on a chip with a counter: increment → store the commit → finished. Found by exhaustive search over small worlds (design, section 5); change it only with
 //! the model.
 //! Invariant: nothing is written to the chip before its intent is durable; `Done` comes after the commit is; an intent
@@ -40,8 +40,10 @@ pub struct TapContext {
     pub currency: Currency,
     /// Number that this box writes on chips in this epoch; 0 writes nothing.
     pub box_number: BoxNumber,
-    /// Masters of the bands' keys.
+    /// Masters of the bands' keys, of one epoch or several.
     pub secrets: BandSecrets,
+    /// Epochs whose bands are refused by the festival's decision.
+    pub retired_epochs: Vec<u8>,
     /// Keys whose C records count.
     pub credit_keys: Vec<CreditKey>,
     /// Highest balance after a top-up.
@@ -251,6 +253,12 @@ pub enum TapRefusal {
     /// Not of this festival.
     #[error("the band is not of this festival")]
     NotOurs,
+    /// Made with keys of an epoch that this box has not been given.
+    #[error("this box has no keys for bands of this epoch")]
+    KeysMissing,
+    /// Made with keys of an epoch that the festival has retired.
+    #[error("the festival has retired the keys of this band")]
+    KeysRetired,
     /// Its records contradict each other.
     #[error("the band's records contradict each other")]
     Tampered,
@@ -321,6 +329,8 @@ impl TapRefusal {
         match self {
             Self::Unsupported => "band.unsupported",
             Self::NotOurs => "band.not_ours",
+            Self::KeysMissing => "band.keys_missing",
+            Self::KeysRetired => "band.keys_retired",
             Self::Tampered => "band.tampered",
             Self::Unusable => "band.unusable",
             Self::CreditTorn => "band.credit_torn",

@@ -45,6 +45,7 @@ enum Wait {
 pub struct Tap {
     ctx: Arc<TapContext>,
     known: KnownWallet,
+    /// Its keys; once it was read, those of the epoch that it was made in.
     band: BandKeys,
     wallet: WalletId,
     request: TapRequest,
@@ -88,7 +89,7 @@ impl Tap {
         } else if tap.known.frozen && !reads_only {
             tap.refuse(TapRefusal::Frozen);
         } else {
-            match Approach::new(chip, &tap.band, reads_only) {
+            match Approach::new(chip, &tap.ctx, uid, reads_only) {
                 Ok((approach, command)) => tap.wait_for(TapStep::Chip(command), Wait::Approach(Box::new(approach))),
                 Err(refusal) => tap.refuse(refusal),
             }
@@ -132,7 +133,7 @@ impl Tap {
         }
         let wait = core::mem::replace(&mut self.wait, Wait::Over);
         if let Wait::Approach(approach) = wait {
-            let (approach, next) = approach.reply(answer, &self.band);
+            let (approach, next) = approach.reply(answer);
             return self.approached(approach, next);
         }
         // an answer whose MAC is wrong is a damaged one: whether the chip did it is unknown
@@ -208,7 +209,8 @@ impl Tap {
             (Some(approach), Next::Ask(command)) => {
                 self.wait_for(TapStep::Chip(command), Wait::Approach(Box::new(approach)));
             }
-            (_, Next::Here(pages, line)) => {
+            (_, Next::Here(pages, band, line)) => {
+                self.band = band;
                 self.line = line;
                 self.judge(pages);
             }
