@@ -67,6 +67,7 @@ impl Hub {
                 .into_iter()
                 .chain(self.retired_section())
                 .chain(self.lan_section())
+                .chain(BundleBody::accounts_section(self.rule))
                 .collect(),
         })
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use domain::{
-    bundle::{Category, Policy, Product},
+    bundle::{AccountRule, Category, Policy, Product},
     catalogue,
     money::Cents,
     staff::Reason,
@@ -140,6 +140,19 @@ pub struct PolicyConfig {
     pub correction_quota: u32,
     /// Cents kept from each top-up's cash.
     pub top_up_fee: u32,
+    /// What bounds accounts at boxes that are apart.
+    pub accounts: AccountsConfig,
+}
+
+/// `accounts` of `[policy]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AccountsConfig {
+    /// Each box takes up to `offline_limit`.
+    #[default]
+    Limit,
+    /// The hub deals out shares; each box takes what it holds.
+    Escrow,
 }
 
 impl Default for PolicyConfig {
@@ -154,6 +167,7 @@ impl Default for PolicyConfig {
             admit_when_stale: true,
             correction_quota: 5_000,
             top_up_fee: 0,
+            accounts: AccountsConfig::Limit,
         }
     }
 }
@@ -277,6 +291,14 @@ impl HubConfig {
 }
 
 impl PolicyConfig {
+    /// What bounds accounts.
+    pub const fn account_rule(&self) -> AccountRule {
+        match self.accounts {
+            AccountsConfig::Limit => AccountRule::Limit,
+            AccountsConfig::Escrow => AccountRule::Escrow,
+        }
+    }
+
     /// As in the bundle.
     pub fn policy(&self) -> Result<Policy, ConfigError> {
         Ok(Policy {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use domain::{
-    bundle::Policy,
+    bundle::{AccountRule, Policy},
     id::WalletId,
     journal::{Effect, Kind},
     ledger::{CreditItem, Rights},
@@ -25,6 +25,7 @@ use crate::{
     credits::Payment,
     csv::CsvError,
     deltas::{RevokedItem, feed::Feeds},
+    escrow::Shares,
     identity::Identity,
     ingest::{
         batch::{Batch, Dirty},
@@ -94,6 +95,7 @@ pub struct Hub {
     pub(crate) feeds: Arc<Feeds>,
     pub(crate) hlc: Hlc,
     pub(crate) policy: Policy,
+    pub(crate) rule: AccountRule,
     pub(crate) seed: Seed,
     pub(crate) bundle: u64,
     pub(crate) offers: BTreeMap<WalletId, CreditItem>,
@@ -102,6 +104,7 @@ pub struct Hub {
     pub(crate) blobs: Blobs,
     pub(crate) countersigned: BTreeMap<(domain::id::DeviceId, u32), u32>,
     pub(crate) zones: Zones,
+    pub(crate) shares: Shares,
     pub(crate) ticket_keys: Vec<TicketKey>,
     clock: Clock,
 }
@@ -168,10 +171,15 @@ impl Hub {
         check_rights(&identity)?;
         let mut store = Store::open(dir, identity.festival)?;
         store.seed(&seed)?;
+        let rule = config.policy.account_rule();
+        if store.counts_shares() != (rule == AccountRule::Escrow) {
+            store.count_shares(rule == AccountRule::Escrow)?;
+        }
         let journals = Journals::load(&store, &identity.founding)?;
         let mut hub = Self {
             dir: dir.into(),
             policy: config.policy.policy()?,
+            rule,
             seed,
             store,
             journals,
@@ -188,6 +196,7 @@ impl Hub {
             due: BTreeMap::new(),
             countersigned: BTreeMap::new(),
             zones: Zones::default(),
+            shares: Shares::default(),
             ticket_keys: Vec::new(),
             documents: documents::Documents::new(identity.founding.clone()),
             identity,

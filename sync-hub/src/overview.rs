@@ -14,6 +14,7 @@ use screens::view::{self, ConflictKind, HubBox, HubView};
 
 use crate::{
     conflicts::{KeptConflict, read},
+    escrow::Holding,
     hub::{Hub, HubError},
     ingest::journals::{Journal, ReadBody},
     risk,
@@ -32,6 +33,7 @@ pub struct Overview {
     conflicts: Vec<KeptConflict>,
     apart: Vec<view::RiskBox>,
     limit: Cents,
+    holding: Holding,
 }
 
 fn roles(roles: Roles) -> Vec<view::Role> {
@@ -91,7 +93,8 @@ impl Hub {
             ..HubView::default()
         };
         let (apart, limit) = (self.apart()?, self.policy.offline_limit);
-        Ok(Overview { conflicts: self.journal_conflicts()?, view, names, apart, limit })
+        let holding = self.holding()?;
+        Ok(Overview { conflicts: self.journal_conflicts()?, view, names, apart, limit, holding })
     }
 
     /// Forks, gaps, entries set aside and refused segments.
@@ -202,7 +205,7 @@ impl Overview {
         let name_of = |number: BoxNumber| self.names.get(&number).cloned().unwrap_or_else(|| format!("#{}", number.0));
         self.view.conflicts = self.conflicts.iter().map(|conflict| conflict.view(name_of)).collect();
         self.view.totals = books.view();
-        self.view.risk = risk::view(self.apart, self.limit, risk::exposure(reading, self.limit)?);
+        self.view.risk = risk::view(self.apart, self.limit, &self.holding, reading)?;
         Ok(self.view)
     }
 }

@@ -21,8 +21,29 @@ pub const SECTION_TICKETS: u16 = 2;
 pub const SECTION_RETIRED_KEYS: u16 = 3;
 /// Section of the groups on the venue's LANs (`lan::LanGroup`): CBOR array.
 pub const SECTION_LAN: u16 = 4;
+/// Section of the rule for accounts ([`AccountRule`]): one byte. Not there: the offline limit.
+pub const SECTION_ACCOUNTS: u16 = 5;
 /// Longest blob.
 pub const BLOB_MAX: u64 = 64 << 20;
+
+/// What bounds what boxes that are apart take from an account, whose money is in the ledger and not on a chip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Hash)]
+pub enum AccountRule {
+    /// Each box takes up to the offline limit.
+    #[default]
+    Limit,
+    /// 1: each box takes what it was dealt or put on itself (`till::Escrow`), so that nothing can be overspent.
+    Escrow,
+}
+
+impl AccountRule {
+    fn read(bytes: &[u8]) -> Result<Self, Malformed> {
+        match bytes {
+            [1] => Ok(Self::Escrow),
+            _ => Err(Malformed::Value("rule for accounts")),
+        }
+    }
+}
 
 /// Names a blob. 44 bytes: BLAKE3 hash 32 · length u64 · records u32, little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,7 +108,7 @@ impl BlobRef {
 impl BundleBody {
     /// Checks the sections that this software knows: each once, each readable.
     pub(super) fn check_sections(&self) -> Result<(), Malformed> {
-        for number in [SECTION_NAMES, SECTION_TICKETS, SECTION_RETIRED_KEYS, SECTION_LAN] {
+        for number in [SECTION_NAMES, SECTION_TICKETS, SECTION_RETIRED_KEYS, SECTION_LAN, SECTION_ACCOUNTS] {
             let mut of = self.sections.iter().filter(|section| section.number == number);
             match (of.next(), of.next()) {
                 (_, Some(_)) => return Err(Malformed::Value("section twice")),
@@ -96,6 +117,9 @@ impl BundleBody {
                 }
                 (Some(section), None) if number == SECTION_LAN => {
                     LanGroup::read_all(&section.bytes)?;
+                }
+                (Some(section), None) if number == SECTION_ACCOUNTS => {
+                    AccountRule::read(&section.bytes)?;
                 }
                 (Some(section), None) => {
                     BlobRef::from_bytes(&section.bytes)?;
@@ -115,6 +139,19 @@ impl BundleBody {
     /// The section of the groups on the venue's LANs.
     pub fn lan_section(groups: &[LanGroup]) -> BundleSection {
         BundleSection { number: SECTION_LAN, bytes: to_cbor(&groups) }
+    }
+
+    /// The section of the rule for accounts; none says that the offline limit bounds them.
+    pub fn accounts_section(rule: AccountRule) -> Option<BundleSection> {
+        match rule {
+            AccountRule::Limit => None,
+            AccountRule::Escrow => Some(BundleSection { number: SECTION_ACCOUNTS, bytes: Vec::from([1]) }),
+        }
+    }
+
+    /// What bounds accounts at boxes that are apart.
+    pub fn account_rule(&self) -> AccountRule {
+        self.section(SECTION_ACCOUNTS).and_then(|bytes| AccountRule::read(bytes).ok()).unwrap_or_default()
     }
 
     fn section(&self, number: u16) -> Option<&[u8]> {
