@@ -173,7 +173,9 @@ impl Hub {
         if Keeper::of(&folded.state, &sums) == Keeper::Purse
             || closed.into_iter().any(|flag| folded.state.flags.has(flag))
         {
-            rows.iter().for_each(|(key, _)| drop(self.shares.needs.remove(key)));
+            for (key, _) in &rows {
+                self.shares.needs.remove(key);
+            }
             return Ok(Vec::new());
         }
         let holders: Vec<EscrowHolder> = rows.iter().map(|row| self.share_holder(row, standings)).collect();

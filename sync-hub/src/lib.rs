@@ -13,7 +13,7 @@ mod credits;
 pub mod csv;
 pub mod deltas;
 pub mod edits;
-mod escrow;
+pub mod escrow;
 pub mod fold;
 pub mod history;
 pub mod hub;

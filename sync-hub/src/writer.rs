@@ -182,6 +182,7 @@ fn run(mut hub: Hub, shared: &Shared, delta_every: Duration) {
         }
         if noted.elapsed() >= SEEN_EVERY || closing {
             let seen: Vec<(DeviceId, u64)> = std::mem::take(&mut shared.lock().seen).into_iter().collect();
+            hub.zones_heard(&seen);
             logged(hub.note_seen(&seen), "boxes' times could not be noted");
             let known: Vec<(DeviceId, BoxKnowledge)> = std::mem::take(&mut shared.lock().known).into_iter().collect();
             logged(hub.note_knowledge(&known), "what boxes know could not be noted");
