@@ -13,6 +13,7 @@ use box_store::Blobs;
 use domain::{
     bundle::{Bundle, Package},
     id::{BoxNumber, DeviceId, FestivalId, device_id},
+    journal::Kind,
     trust::{CertificateChain, Founding, Purpose},
 };
 use ed25519_dalek::SigningKey;
@@ -43,6 +44,8 @@ pub struct Enrolled {
     pub box_numbers: (u16, u16),
     /// Most that it may credit, where it may.
     quota_cents: Option<u64>,
+    /// Entry kinds that its certificate lets it write, as bits.
+    kinds: u64,
 }
 
 impl Enrolled {
@@ -82,6 +85,7 @@ impl Enrolled {
             config: stored.config,
             box_numbers: certificate.scope.box_numbers,
             quota_cents,
+            kinds: certificate.scope.kinds,
         })
     }
 
@@ -105,6 +109,7 @@ impl Enrolled {
             config,
             box_numbers: (12, 19),
             quota_cents: None,
+            kinds: u64::MAX,
         }
     }
 
@@ -121,6 +126,11 @@ impl Enrolled {
     /// Number of the enrolled epoch.
     pub fn box_number(&self) -> BoxNumber {
         self.config.box_number
+    }
+
+    /// Whether its certificate lets it write entries of this kind.
+    pub fn writes(&self, kind: Kind) -> bool {
+        kind.bit().is_some_and(|bit| self.kinds & bit != 0)
     }
 
     /// Whether a certificate gives this box's own key that purpose besides being a box.

@@ -13,12 +13,12 @@ use domain::{
     journal::{Correction, Corrects, Detail, Effect, Entry, Kind, Sale, SaleLine, SaleMarks},
     ledger::WalletFlags,
     money::Cents,
-    till::{Favour, Priced, TillRefusal, is_code, left_to_correct, may_correct, within_quota},
+    till::{Account, Favour, Priced, TillRefusal, is_code, left_to_correct, may_correct, within_quota},
     time::Hlc,
 };
 use screens::{post, view::Corrigible};
 
-use crate::{refusal::NotDone, station::Station};
+use crate::{escrow, refusal::NotDone, station::Station};
 
 /// How long the last sale can be taken back with one touch. A convenience of the screen: no money rule reads it.
 pub(crate) const UNDO: Duration = Duration::from_secs(5 * 60);
@@ -144,6 +144,7 @@ fn book(station: &Station, ask: &Ask, pin: Option<&post::Pin>) -> Result<Correct
         Favour::Festival => 0,
     };
     let (favour, reason, operator) = (ask.favour, ask.reason.clone(), station.operator());
+    let rule = escrow::Rule::of(station);
     let again = reason.clone();
     let committed = station.transact(move |view| {
         let Some(target) = view.entry(entry) else {
@@ -165,6 +166,13 @@ fn book(station: &Station, ask: &Ask, pin: Option<&post::Pin>) -> Result<Correct
         }
         if effect == Effect::Debit && state.balance < amount.as_i64() {
             return Decision::nothing(Err(TillRefusal::NotEnough { balance: state.balance, price: amount }));
+        }
+        if effect == Effect::Debit {
+            let wallet = target.subject.wallet();
+            let account = Account { balance: state.balance, ..Account::default() };
+            if let Err(refusal) = rule.may_take_off(view, &wallet, &account, amount) {
+                return Decision::nothing(Err(refusal));
+            }
         }
         let part = Detail::Correction(Correction { supervisor, reason }).to_bytes();
         let correction = Entry {

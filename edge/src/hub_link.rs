@@ -16,8 +16,15 @@ use sync_quic::{Backoff, Link};
 use crate::{loaded::Taken, station::Station};
 
 /// Sections that a box keeps.
-pub(crate) const SECTIONS: [Section; 6] =
-    [Section::Wallets, Section::Tickets, Section::Revocations, Section::Documents, Section::Zones, Section::Credits];
+pub(crate) const SECTIONS: [Section; 7] = [
+    Section::Wallets,
+    Section::Tickets,
+    Section::Revocations,
+    Section::Documents,
+    Section::Zones,
+    Section::Credits,
+    Section::Shares,
+];
 const TICK: Duration = Duration::from_millis(500);
 /// Taken for the way of the hub's time to the box.
 const ROUND_TRIP_MS: u64 = 500;
@@ -143,6 +150,7 @@ async fn carry_out(station: &Station, side: &mut BoxSide, link: &mut Link) -> Re
                 tracing::info!(%hub, term, "session");
                 station.hub_sessions.inc();
                 station.hub_is(true);
+                tokio::task::block_in_place(|| crate::escrow::answer(station))?;
             }
             BoxAction::HubTime { unix_ms } => station.clock.hub_says(unix_ms, ROUND_TRIP_MS, Instant::now()),
             BoxAction::EditAnswered(answer) => {
@@ -183,6 +191,9 @@ fn store(station: &Station, side: &mut BoxSide, action: BoxAction) -> Result<()>
             Ok(Taken::InUse) => {
                 let held = &station.bundle().bundle;
                 side.bundle_stored(Some((held.body.number, vec![held.signer])));
+                // the festival's rule for accounts may be another one now
+                crate::escrow::answer(station)?;
+                tell_commits(station, side)?;
             }
             Err(error) => {
                 tracing::warn!(number, %error, "bundle refused; the one in use stays");
@@ -222,6 +233,10 @@ fn apply(station: &Station, side: &mut BoxSide, signed: SignedDelta) -> Result<(
             }
             if have.iter().any(|have| have.section == Section::Zones) {
                 crate::share::answer(station)?;
+                tell_commits(station, side)?;
+            }
+            if have.iter().any(|have| have.section == Section::Shares) {
+                crate::escrow::answer(station)?;
                 tell_commits(station, side)?;
             }
             have.into_iter().for_each(|have| side.delta_stored(have));

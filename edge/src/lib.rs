@@ -15,6 +15,7 @@ mod cups;
 mod devices;
 pub mod drivers;
 mod edits;
+mod escrow;
 mod gate;
 mod hand_over;
 mod hub_link;

@@ -44,6 +44,7 @@ fn releases(view: &View<'_>, own: u16, currency: Currency) -> Vec<Entry> {
             granted: known.share.granted,
             released: known.share.released.saturating_add(places),
             places,
+            needs: 0,
         };
         let mut entry = Entry::new(Kind::SHARE_RELEASE, Effect::None, currency, Hlc::default());
         (entry.zone, entry.refers_to) = (zone, known.grant);

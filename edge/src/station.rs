@@ -35,6 +35,7 @@ use crate::{
     config::Enrolled,
     correction::LastSale,
     edits::Edits,
+    escrow::Dealt,
     gate::passage::Passer,
     lan::Lan,
     loaded::Loaded,
@@ -96,6 +97,8 @@ pub(crate) struct Station {
     hub: Mutex<HubLink>,
     /// Its neighbours on the venue's LAN.
     pub lan: Lan,
+    /// Wakes whoever waits for a share of an account.
+    pub dealt: Dealt,
     light: Mutex<Box<dyn SignalLight>>,
     seen_green: Mutex<Vec<EntryRef>>,
     /// Whether the wristband reader answers.
@@ -222,6 +225,7 @@ impl Station {
             searching: Mutex::default(),
             hub: Mutex::default(),
             lan: Lan::default(),
+            dealt: Dealt::default(),
             light: Mutex::new(light),
             seen_green: Mutex::default(),
             reader_answers: AtomicBool::new(false),

@@ -10,6 +10,7 @@ use screens::view::{
 };
 
 use crate::{
+    escrow,
     gate::{self, passage},
     hub_link,
     rules::Rules,
@@ -43,14 +44,14 @@ struct FromStore {
 pub(crate) fn of(station: &Station) -> BoxView {
     let loaded = station.bundle();
     let (body, rules) = (&loaded.bundle.body, station.rules());
-    let limit = body.policy.offline_limit;
+    let (limit, rule) = (body.policy.offline_limit, escrow::Rule::of(station));
     let now_ms = station.now_ms();
     let seen = station.seen_green();
     let (operator, undoable) = (station.operator(), station.last_sale.undoable(Instant::now()));
     let (zone, for_zone) = (station.zone(), station.rules());
     let stored = station.store.read(move |view| {
         let undo_cents = undoable.and_then(|entry| view.entry(entry)).map(|entry| entry.amount.as_i64());
-        let stored = from_store(view, limit, now_ms, zone, &for_zone, &seen);
+        let stored = from_store(view, (limit, rule), now_ms, zone, &for_zone, &seen);
         FromStore { quota_used: view.quota_used(operator), undo_cents, ..stored }
     });
     let stored = stored.unwrap_or_default();
@@ -176,7 +177,7 @@ fn lan(station: &Station) -> Option<shown::LanView> {
 
 fn from_store(
     view: &box_store::View<'_>,
-    limit: Cents,
+    (limit, rule): (Cents, escrow::Rule),
     now_ms: u64,
     zone: u16,
     rules: &Rules,
@@ -197,7 +198,7 @@ fn from_store(
         hub_link::SECTIONS.into_iter().filter_map(|section| Some((section, view.knowledge(section)?.hub_time_ms)));
     FromStore {
         unsent: view.unsent(),
-        at_risk: view.at_risk(limit.as_i64()),
+        at_risk: view.at_risk(limit.as_i64(), rule.risks_accounts()),
         epoch: view.head().map_or(0, |head| head.at.epoch),
         in_doubt: open.collect(),
         unconfirmed: paid.collect(),

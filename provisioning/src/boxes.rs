@@ -88,8 +88,15 @@ const EVERY_BOX: [Kind; 9] = [
 ];
 
 /// What a box that writes on wristbands writes beside its role's own.
-const TAPS: [Kind; 6] =
-    [Kind::INTENT, Kind::VOID, Kind::GAVE_UP, Kind::HANDED_OVER, Kind::PENDING_CREDIT, Kind::CORRECTION_PLUS];
+const TAPS: [Kind; 7] = [
+    Kind::INTENT,
+    Kind::VOID,
+    Kind::GAVE_UP,
+    Kind::HANDED_OVER,
+    Kind::PENDING_CREDIT,
+    Kind::CORRECTION_PLUS,
+    Kind::SHARE_RELEASE,
+];
 
 /// The roles as a certificate states them.
 pub fn roles(roles: &[Role]) -> Roles {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use domain::{
+    journal::Kind,
     trust::{CertificateChain, Purpose, Scope, SignedCertificate},
     wire::{hex, unhex},
 };
@@ -118,8 +119,13 @@ impl Issuer {
         festival: &Festival,
         purpose: Purpose,
         subject: [u8; 32],
-        scope: Scope,
+        mut scope: Scope,
     ) -> Result<CertificateChain, Failure> {
+        // an enrol key made before accounts had shares cannot give them: its boxes work, and are dealt none
+        let shares = Kind::SHARE_RELEASE.bit().unwrap_or(0);
+        if self.enrol.as_ref().is_some_and(|(_, caps)| caps.kinds & shares == 0) {
+            scope.kinds &= !shares;
+        }
         let certificate = certificate(festival.id(), purpose, subject, scope)?;
         let above = self.enrol.iter().flat_map(|(chain, _)| chain.0.clone());
         let chain = std::iter::once(SignedCertificate::issue(certificate, &self.key)).chain(above).collect();

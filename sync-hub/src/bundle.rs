@@ -69,6 +69,7 @@ impl Hub {
                 .chain(self.lan_section())
                 .chain(self.band_keys_section())
                 .chain(self.retired_epochs_section())
+                .chain(BundleBody::accounts_section(self.rule))
                 .collect(),
         })
     }

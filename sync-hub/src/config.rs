@@ -8,7 +8,7 @@ use std::{
 };
 
 use domain::{
-    bundle::{Category, Policy, Product},
+    bundle::{AccountRule, Category, Policy, Product},
     catalogue,
     money::Cents,
     staff::Reason,
@@ -142,6 +142,19 @@ pub struct PolicyConfig {
     pub top_up_fee: u32,
     /// Epochs of the bands' keys whose bands boxes refuse.
     pub retired_band_epochs: Vec<u8>,
+    /// What bounds accounts at boxes that are apart.
+    pub accounts: AccountsConfig,
+}
+
+/// `accounts` of `[policy]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AccountsConfig {
+    /// Each box takes up to `offline_limit`.
+    #[default]
+    Limit,
+    /// The hub deals out shares; each box takes what it holds.
+    Escrow,
 }
 
 impl Default for PolicyConfig {
@@ -157,6 +170,7 @@ impl Default for PolicyConfig {
             correction_quota: 5_000,
             top_up_fee: 0,
             retired_band_epochs: Vec::new(),
+            accounts: AccountsConfig::Limit,
         }
     }
 }
@@ -280,6 +294,14 @@ impl HubConfig {
 }
 
 impl PolicyConfig {
+    /// What bounds accounts.
+    pub const fn account_rule(&self) -> AccountRule {
+        match self.accounts {
+            AccountsConfig::Limit => AccountRule::Limit,
+            AccountsConfig::Escrow => AccountRule::Escrow,
+        }
+    }
+
     /// As in the bundle.
     pub fn policy(&self) -> Result<Policy, ConfigError> {
         Ok(Policy {

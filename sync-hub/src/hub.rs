@@ -9,7 +9,7 @@ use std::{
 };
 
 use domain::{
-    bundle::Policy,
+    bundle::{AccountRule, Policy},
     id::WalletId,
     journal::{Effect, Kind},
     ledger::{CreditItem, Rights},
@@ -25,6 +25,7 @@ use crate::{
     credits::Payment,
     csv::CsvError,
     deltas::{RevokedItem, feed::Feeds},
+    escrow::Shares,
     identity::Identity,
     ingest::{
         batch::{Batch, Dirty},
@@ -96,6 +97,7 @@ pub struct Hub {
     pub(crate) policy: Policy,
     /// Epochs of the bands' keys whose bands are refused.
     pub(crate) retired_epochs: Vec<u8>,
+    pub(crate) rule: AccountRule,
     pub(crate) seed: Seed,
     pub(crate) bundle: u64,
     pub(crate) offers: BTreeMap<WalletId, CreditItem>,
@@ -104,6 +106,7 @@ pub struct Hub {
     pub(crate) blobs: Blobs,
     pub(crate) countersigned: BTreeMap<(domain::id::DeviceId, u32), u32>,
     pub(crate) zones: Zones,
+    pub(crate) shares: Shares,
     pub(crate) ticket_keys: Vec<TicketKey>,
     clock: Clock,
 }
@@ -170,11 +173,16 @@ impl Hub {
         check_rights(&identity)?;
         let mut store = Store::open(dir, identity.festival)?;
         store.seed(&seed)?;
+        let rule = config.policy.account_rule();
+        if store.counts_shares() != (rule == AccountRule::Escrow) {
+            store.count_shares(rule == AccountRule::Escrow)?;
+        }
         let journals = Journals::load(&store, &identity.founding)?;
         let mut hub = Self {
             dir: dir.into(),
             policy: config.policy.policy()?,
             retired_epochs: config.policy.retired_band_epochs.clone(),
+            rule,
             seed,
             store,
             journals,
@@ -191,6 +199,7 @@ impl Hub {
             due: BTreeMap::new(),
             countersigned: BTreeMap::new(),
             zones: Zones::default(),
+            shares: Shares::default(),
             ticket_keys: Vec::new(),
             documents: documents::Documents::new(identity.founding.clone()),
             identity,

@@ -4,6 +4,7 @@
 //! What arrives later all the same is the loss of that act, never the guest's.
 //! Not here: what the entries do to the sums (`domain::ledger`), refunds with the band at a desk (boxes).
 use domain::{
+    bundle::AccountRule,
     id::WalletId,
     journal::{BlockedKind, Effect, Entry, Kind, Subject},
     ledger::{Cutoff, WalletFlags},
@@ -89,7 +90,11 @@ impl Hub {
             balance_cents: balance,
             pending_cents: pending,
             in_doubt_cents: folded.state.in_doubt.into(),
-            risk_cents: self.risk(keeper, balance, pending, may_sell.len()),
+            risk_cents: match (keeper, self.rule) {
+                // each takes no more than it holds
+                (Keeper::Account, AccountRule::Escrow) => self.held_of(wallet, &may_sell)?,
+                _ => self.risk(keeper, balance, pending, may_sell.len()),
+            },
             may_sell: may_sell.iter().map(MaySell::of).collect(),
             moved_cents: 0,
         })

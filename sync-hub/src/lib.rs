@@ -14,6 +14,7 @@ mod credits;
 pub mod csv;
 pub mod deltas;
 pub mod edits;
+pub mod escrow;
 pub mod fold;
 pub mod history;
 pub mod hub;

@@ -14,6 +14,7 @@ use screens::view::{self, ConflictKind, HubBox, HubView};
 
 use crate::{
     conflicts::{KeptConflict, read},
+    escrow::Holding,
     hub::{Hub, HubError},
     ingest::journals::{Journal, ReadBody},
     risk,
@@ -32,6 +33,7 @@ pub struct Overview {
     conflicts: Vec<KeptConflict>,
     apart: Vec<view::RiskBox>,
     limit: Cents,
+    holding: Holding,
 }
 
 fn roles(roles: Roles) -> Vec<view::Role> {
@@ -91,7 +93,8 @@ impl Hub {
             ..HubView::default()
         };
         let (apart, limit) = (self.apart()?, self.policy.offline_limit);
-        Ok(Overview { conflicts: self.journal_conflicts()?, view, names, apart, limit })
+        let holding = self.holding()?;
+        Ok(Overview { conflicts: self.journal_conflicts()?, view, names, apart, limit, holding })
     }
 
     /// Forks, gaps, entries set aside and refused segments.
@@ -204,7 +207,7 @@ impl Overview {
         let bands = reading.band_counts()?;
         self.view.bands = view::HubBands { issued: bands.issued, spare: bands.spare, bad: bands.bad };
         self.view.totals = books.view();
-        self.view.risk = risk::view(self.apart, self.limit, risk::exposure(reading, self.limit)?);
+        self.view.risk = risk::view(self.apart, self.limit, &self.holding, reading)?;
         Ok(self.view)
     }
 }

@@ -1,5 +1,6 @@
 //! Amount at risk: what boxes that have not been heard could have taken from copied bands at most.
-//! Invariant: an upper bound. A box that was never cut off is heard, so it can take nothing unheard.
+//! Invariant: an upper bound. A box that was never cut off is heard, so it can take nothing unheard; of an account under
+//! escrow a box takes no more than it holds, which is there.
 //! Not here: the bound of one band and of a plan (`domain::ledger::risk`).
 use domain::{
     journal::BandProfile,
@@ -10,6 +11,8 @@ use domain::{
 use screens::view::{RiskBox, RiskView};
 
 use crate::{
+    credits::Keeper,
+    escrow::{Holding, held},
     hub::{Hub, HubError},
     store::{Reading, StoreError, StoredBox},
 };
@@ -33,8 +36,22 @@ fn most_known(sums: &Accounts) -> i64 {
 }
 
 /// What one box that is apart can take beyond what there is, at most, and from how many bands.
-pub(crate) fn exposure(reading: &Reading, limit: Cents) -> Result<(i64, u64), StoreError> {
-    let (mut each, mut bands) = (0i64, 0u64);
+#[derive(Clone, Copy, Debug, Default)]
+struct Exposure {
+    each: i64,
+    bands: u64,
+}
+
+impl Exposure {
+    fn add(&mut self, most: i64) {
+        self.bands = self.bands.saturating_add(1);
+        self.each = self.each.saturating_add(most);
+    }
+}
+
+/// From all bands, and from those whose money is on their chip.
+fn exposure(reading: &Reading, limit: Cents) -> Result<[Exposure; 2], StoreError> {
+    let (mut all, mut purses) = (Exposure::default(), Exposure::default());
     reading.each_wallet(|_, stored| {
         let state = stored.state.as_deref().and_then(|bytes| WalletState::from_bytes(bytes).ok());
         // a one-way counter cannot be copied
@@ -43,18 +60,41 @@ pub(crate) fn exposure(reading: &Reading, limit: Cents) -> Result<(i64, u64), St
         }
         let most = most_known(stored.sums()).min(limit.as_i64());
         if most > 0 {
-            bands = bands.saturating_add(1);
-            each = each.saturating_add(most);
+            all.add(most);
+            if state.is_some_and(|state| Keeper::of(&state, stored.sums()) == Keeper::Purse) {
+                purses.add(most);
+            }
         }
     })?;
-    Ok((each, bands))
+    Ok([all, purses])
 }
 
 /// Puts the sums to the boxes that are apart.
-pub(crate) fn view(boxes: Vec<RiskBox>, limit: Cents, (each, bands): (i64, u64)) -> RiskView {
-    let boxes: Vec<RiskBox> = boxes.into_iter().map(|one| RiskBox { at_risk_cents: each, ..one }).collect();
-    let total = boxes.iter().fold(0i64, |sum, one| sum.saturating_add(one.at_risk_cents));
-    RiskView { limit_cents: limit.as_i64(), bands, each_box_cents: each, at_risk_cents: total, boxes }
+pub(crate) fn view(
+    boxes: Vec<RiskBox>,
+    limit: Cents,
+    holding: &Holding,
+    reading: &Reading,
+) -> Result<RiskView, StoreError> {
+    let [all, purses] = exposure(reading, limit)?;
+    let under_escrow = |one: &RiskBox| holding.takes_part(one.number);
+    let at_risk = |one: RiskBox| {
+        let each = if under_escrow(&one) { purses.each } else { all.each };
+        RiskBox { at_risk_cents: each, ..one }
+    };
+    let counted = if holding.is_escrow() && boxes.iter().all(under_escrow) { purses } else { all };
+    let boxes: Vec<RiskBox> = boxes.into_iter().map(at_risk).collect();
+    let held = held(reading, holding)?;
+    let booked = holding.booked_at_risk(&held);
+    Ok(RiskView {
+        limit_cents: limit.as_i64(),
+        bands: counted.bands,
+        each_box_cents: counted.each,
+        at_risk_cents: boxes.iter().fold(booked, |sum, one| sum.saturating_add(one.at_risk_cents)),
+        boxes,
+        booked_cents: booked,
+        escrow: holding.view(&held),
+    })
 }
 
 impl Hub {
@@ -62,7 +102,7 @@ impl Hub {
     pub fn at_risk(&mut self) -> Result<RiskView, HubError> {
         self.publish()?;
         let limit = self.policy.offline_limit;
-        Ok(view(self.apart()?, limit, exposure(&self.reading()?, limit)?))
+        Ok(view(self.apart()?, limit, &self.holding()?, &self.reading()?)?)
     }
 
     /// The bars and desks that have not been heard for a while, and may have sold since.
@@ -99,7 +139,7 @@ impl Hub {
     }
 }
 
-fn sells(stored: &StoredBox) -> bool {
+pub(crate) fn sells(stored: &StoredBox) -> bool {
     stored.roles.0 & (Roles::BAR.0 | Roles::TOP_UP.0) != 0
 }
 

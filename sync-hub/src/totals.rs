@@ -52,6 +52,7 @@ pub const fn section_name(section: Section) -> &'static str {
         Section::Bundle => "bundle",
         Section::Credits => "credits",
         Section::Zones => "zones",
+        Section::Shares => "shares",
     }
 }
 

@@ -5,6 +5,7 @@ use domain::{
     journal::BlockedKind,
     ledger::{NotDue, WalletFlags, WalletState},
 };
+use screens::view::ShareView;
 use serde::Serialize;
 
 use crate::{
@@ -39,6 +40,10 @@ pub struct WalletView {
     pub offered_cents: u32,
     /// What that waits for: a word of a closed list; nothing where nothing is owed.
     pub waits: Option<&'static str>,
+    /// Under escrow: what no box holds. It is dealt to whoever needs it.
+    pub free_cents: Option<i64>,
+    /// Under escrow: who holds the rest of it.
+    pub shares: Vec<ShareView>,
     /// How many entries name it.
     pub entries: usize,
     /// Tap counter of the newest record of its chip that is known; 0 without a purse.
@@ -107,7 +112,11 @@ impl Hub {
         use domain::ledger::WalletFlags as F;
         let offered = self.offers.get(&wallet).and_then(|item| item.offer).map_or(0, |(_, amount)| amount.get());
         let waits = if pending == 0 { None } else { self.waits(wallet)? };
+        let held = self.wallet_shares(wallet, balance)?;
+        let (free_cents, shares) = held.map_or((None, Vec::new()), |(free, shares)| (Some(free), shares));
         Ok(WalletView {
+            free_cents,
+            shares,
             wallet: wallet.to_hex(),
             balance_cents: balance,
             pending_cents: pending,

@@ -28,6 +28,8 @@ const ACTS: usize = 64;
 /// Heads are confirmed, and what was heard of boxes is noted, so often.
 const COUNTERSIGN_EVERY: Duration = Duration::from_secs(60);
 const SEEN_EVERY: Duration = Duration::from_secs(2);
+/// While somebody waits with a band at a reader, changes are published so often, or more often where it is set so.
+const URGENT_EVERY: Duration = Duration::from_millis(20);
 
 type Act = Box<dyn FnOnce(&mut Hub) + Send>;
 
@@ -169,8 +171,9 @@ fn run(mut hub: Hub, shared: &Shared, delta_every: Duration) {
     let mut published = Instant::now();
     let (mut countersigned, mut noted) = (Instant::now(), Instant::now());
     loop {
-        let (acts, segments, closing) =
-            next(shared, delta_every.saturating_sub(published.elapsed()).max(Duration::from_millis(5)));
+        let every = if hub.is_urgent() { delta_every.min(URGENT_EVERY) } else { delta_every };
+        let wait = every.saturating_sub(published.elapsed()).max(Duration::from_millis(5));
+        let (acts, segments, closing) = next(shared, wait);
         for act in acts {
             act(&mut hub);
         }
@@ -179,6 +182,7 @@ fn run(mut hub: Hub, shared: &Shared, delta_every: Duration) {
         }
         if noted.elapsed() >= SEEN_EVERY || closing {
             let seen: Vec<(DeviceId, u64)> = std::mem::take(&mut shared.lock().seen).into_iter().collect();
+            hub.zones_heard(&seen);
             logged(hub.note_seen(&seen), "boxes' times could not be noted");
             let known: Vec<(DeviceId, BoxKnowledge)> = std::mem::take(&mut shared.lock().known).into_iter().collect();
             logged(hub.note_knowledge(&known), "what boxes know could not be noted");
@@ -188,7 +192,8 @@ fn run(mut hub: Hub, shared: &Shared, delta_every: Duration) {
             logged(hub.countersign(closing), "heads could not be countersigned");
             countersigned = Instant::now();
         }
-        if published.elapsed() >= delta_every || closing {
+        let every = if hub.is_urgent() { delta_every.min(URGENT_EVERY) } else { delta_every };
+        if published.elapsed() >= every || closing {
             let heard: Vec<(DeviceId, u64)> = shared.lock().seen.iter().map(|(device, at)| (*device, *at)).collect();
             hub.zones_heard(&heard);
             publish(&mut hub, shared);

@@ -56,6 +56,9 @@ pub(crate) fn counted(entry: &Entry, device: DeviceId, epoch: u32, seq: u32) -> 
             Some((here, PassageSums { ins: 1, overrides, ..passed }))
         }
         (Effect::Out, _) => Some((here, PassageSums { outs: 1, ..passed })),
+        // those of accounts: `escrow`
+        (_, Kind::SHARE_RELEASE) if !entry.subject.is_none() => None,
+        (_, Kind::SHARE) if !entry.other.is_none() => None,
         (_, Kind::SHARE_RELEASE) => match Detail::of(entry) {
             Ok(Detail::ShareRelease(said)) => {
                 let (granted_told, released, told_term) = (said.granted, said.released, said.term);
@@ -102,6 +105,12 @@ impl Hub {
         self.zones.heard.extend(seen.iter().copied());
     }
 
+    /// Whether a box was heard of late, so that it can be dealt to and asked.
+    pub(crate) fn hears(&self, device: DeviceId) -> bool {
+        let now = self.now_ms();
+        self.zones.heard.get(&device).is_some_and(|at| now.saturating_sub(*at) <= HEARD_WITHIN_MS)
+    }
+
     /// Deals places where gates run short, about every second. Gives whether it was time to.
     pub(crate) fn deal_places(&mut self) -> Result<bool, HubError> {
         let now = self.now_ms();
@@ -118,7 +127,7 @@ impl Hub {
             if !self.all_have_answered(&rows)? {
                 continue;
             }
-            let holders: Vec<Holder> = rows.iter().map(|row| self.holder(row, now)).collect::<Result<_, HubError>>()?;
+            let holders: Vec<Holder> = rows.iter().map(|row| self.holder(row)).collect::<Result<_, HubError>>()?;
             for (row, deal) in rows.iter().zip(access::deal(capacity, &holders)) {
                 grants.extend(self.carry_out(row, deal));
             }
@@ -137,16 +146,15 @@ impl Hub {
             return None;
         }
         let granted = row.sums.all_granted().saturating_add(deal.grant);
-        let places = ShareGrant { epoch: row.epoch, granted, places: deal.grant };
+        let places = ShareGrant { epoch: row.epoch, granted, places: deal.grant, booked: 0 };
         let part = Detail::Share(places).to_bytes();
         Some(Entry { zone: row.zone, part, ..self.entry(Kind::SHARE, Effect::None, row.device.into()) })
     }
 
-    fn holder(&self, row: &Passages, now: u64) -> Result<Holder, HubError> {
+    fn holder(&self, row: &Passages) -> Result<Holder, HubError> {
         let gate = (row.zone, row.device, row.epoch);
-        let heard = self.zones.heard.get(&row.device).is_some_and(|at| now.saturating_sub(*at) <= HEARD_WITHIN_MS);
         let newest = self.journals.of_device(row.device).map(|journal| journal.epoch).max();
-        let hears = heard
+        let hears = self.hears(row.device)
             && row.sums.told_term == self.store.term()
             && newest == Some(row.epoch)
             && !self.is_revoked(row.device)?;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use domain::{
-    bundle::{Bundle, BundleBody},
+    bundle::{AccountRule, Bundle, BundleBody},
     id::{BoxNumber, DeviceId},
     journal::{ChainCursor, Effect, Flags, Kind},
     lan::{Answer, ClaimKey, Envelope, Holder, LanGroup, Message, Part, Presence, Told, Verdict, Voter, VoterList},
@@ -179,6 +179,22 @@ fn knowledge_is_still_written_byte_for_byte() {
         "delta_tickets.hex",
         &delta(Section::Tickets, ticket_states().map(|state| state.to_bytes()).concat()).encode(),
     );
+}
+
+#[test]
+fn shares_of_accounts_are_still_written_byte_for_byte() {
+    let mut lines = String::new();
+    for (name, entry) in sample::share_entries() {
+        lines += &format!("{name}: {}\n", hex(&entry.to_bytes()));
+    }
+    if wants(&path("shares.txt")) {
+        fs::write(path("shares.txt"), &lines).unwrap();
+    }
+    assert_eq!(lines, fs::read_to_string(path("shares.txt")).unwrap());
+    let mut items = Writer::new();
+    sample::account_shares().iter().for_each(|share| share.write(&mut items));
+    golden("delta_shares.hex", &delta(Section::Shares, items.finish()).encode());
+    golden("accounts_section.hex", &BundleBody::accounts_section(AccountRule::Escrow).unwrap().bytes);
 }
 
 #[test]

@@ -60,9 +60,10 @@ def part(kind, data):
                 found["replaces"] = fields.take(16)
     elif kind == 37:
         found = {"epoch": fields.varint(), "granted": fields.varint(), "places": fields.varint()}
+        found |= last(fields, "booked")
         need(found["places"] <= found["granted"], "places")
     elif kind == 27:
-        found = {name: fields.varint() for name in ("term", "granted", "released", "places")}
+        found = {name: fields.varint() for name in ("term", "granted", "released", "places")} | last(fields, "needs")
         need(found["places"] <= found["released"], "places")
     elif kind == 3:
         found = {"c_only": fields.uint(1), "fee": fields.varint(), "means": fields.uint(1)}
@@ -90,6 +91,15 @@ def part(kind, data):
     else:
         found = fields.rest()
     fields.end()
+    return found
+
+
+def last(fields, name):
+    """A last number that is written only where it is not 0."""
+    if fields.at == len(fields.data):
+        return {}
+    found = {name: fields.varint()}
+    need(found[name] > 0, name)
     return found
 
 

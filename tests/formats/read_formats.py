@@ -513,6 +513,29 @@ def state_deltas_read_and_only_under_a_bundle_key():
 
 
 @check
+def shares_of_accounts_read_in_entries_and_in_what_the_hub_says():
+    rows = [line.split(": ") for line in (HERE / "golden/shares.txt").read_text().splitlines()]
+    said = {name: journal.entry(bytes.fromhex(body)) for name, body in rows}
+    grant = {"device": DEVICE, "epoch": 1, "seq": 9}
+    same(said["grant"], kind=37, effect=0, subject=DEVICE, other=WALLET, part={"epoch": 1, "granted": 1_200, "places": 500})
+    same(said["booked"], kind=37, subject=DEVICE, other=WALLET)
+    assert said["booked"]["part"] == {"epoch": 1, "granted": 1_200, "places": 0, "booked": 700}
+    same(said["release"], kind=27, effect=0, subject=DEVICE, other=WALLET, refers_to=grant)
+    assert said["release"]["part"] == {"term": 2, "granted": 1_200, "released": 300, "places": 300}
+    assert said["needs"]["part"] == {"term": 2, "granted": 1_200, "released": 300, "places": 0, "needs": 450}
+    same(said["all"], kind=27, subject=DEVICE, other=bytes(16), refers_to=None)
+    assert said["all"]["part"] == {"term": 2, "granted": 0, "released": 0, "places": 0}
+    same(said["zone"], kind=27, subject=bytes(16), other=bytes(16), zone=3)
+    told = wire.delta(golden("delta_shares.hex"), FESTIVAL, [BUNDLE_KEY])
+    same(told, section=9, term=2)
+    first, second = told["items"]
+    same(first, wallet=WALLET, device=DEVICE, epoch=1, granted=1_200, asked=300, booked=0, grant=grant)
+    same(second, granted=0, asked=0, booked=700, grant=None)
+    rule = basics.cbor(bytes.fromhex("820541") + golden("accounts_section.hex"))
+    assert rule == [5, b"\1"]
+
+
+@check
 def states_read_and_make_the_agreement():
     hexadecimal = lambda name: bytes.fromhex((DOMAIN / name).read_text())
     fields = basics.Fields(hexadecimal("wallet_state.txt"))

@@ -5,10 +5,10 @@ use domain::{
     journal::{
         Admission, BandProfile, Block, BlockedKind, CashMove, ChainCursor, Closure, CommitMark, Correction, Corrects,
         Countersignature, Detail, Effect, Entry, Flags, Genesis, Given, Head, Intent, IntentPurpose, Kind, Marks,
-        Means, Pairing, PreviousHead, Revocation, Sale, SaleLine, SaleMarks, ShiftClose, StaffChange, Terms,
-        TillTotals, TopUp, VoucherTaken, VoucherUse, ZERO_HASH,
+        Means, Pairing, PreviousHead, Revocation, Sale, SaleLine, SaleMarks, ShareGrant, ShareRelease, ShiftClose,
+        StaffChange, Subject, Terms, TillTotals, TopUp, VoucherTaken, VoucherUse, ZERO_HASH,
     },
-    ledger::{TicketFlags, TicketState, WalletFlags, WalletState},
+    ledger::{AccountShare, TicketFlags, TicketState, WalletFlags, WalletState},
     money::{Cents, Currency},
     secrets::{
         BandSecrets, MasterSecret,
@@ -620,4 +620,39 @@ pub(crate) fn edits() -> Vec<Edit> {
         documents::Setting::to(field(documents::ProductField::SoldOut), true),
     ];
     vec![edit(&documents::product(&beer), &hub, 40), edit(&dearer, &at_box, 41)]
+}
+
+/// What hub and box write about a share of an account, and, last, about one of a zone.
+pub(crate) fn share_entries() -> Vec<(&'static str, Entry)> {
+    let device = device_id(&public(BOX));
+    let grant = EntryRef { device, epoch: 1, seq: 9 };
+    let share = |granted, places, booked| Detail::Share(ShareGrant { epoch: 1, granted, places, booked });
+    let said = |granted, released, places, needs| {
+        Detail::ShareRelease(ShareRelease { term: 2, granted, released, places, needs })
+    };
+    let about = |kind, detail: Detail, refers_to| Entry {
+        subject: device.into(),
+        other: wallet().into(),
+        part: detail.to_bytes(),
+        refers_to,
+        ..entry(kind, Effect::None, 1_790_500_400_000)
+    };
+    let release = |detail, refers_to| about(Kind::SHARE_RELEASE, detail, refers_to);
+    let all = Entry { other: Subject::NONE, ..release(said(0, 0, 0, 0), None) };
+    vec![
+        ("grant", about(Kind::SHARE, share(1_200, 500, 0), None)),
+        ("booked", about(Kind::SHARE, share(1_200, 0, 700), None)),
+        ("release", release(said(1_200, 300, 300, 0), Some(grant))),
+        ("needs", release(said(1_200, 300, 0, 450), Some(grant))),
+        ("zone", Entry { subject: Subject::NONE, zone: 3, ..all.clone() }),
+        ("all", all),
+    ]
+}
+
+/// What the hub says of shares.
+pub(crate) fn account_shares() -> [AccountShare; 2] {
+    let device = device_id(&public(BOX));
+    let grant = Some(EntryRef { device, epoch: 1, seq: 9 });
+    let share = AccountShare { wallet: wallet(), device, epoch: 1, granted: 1_200, asked: 300, booked: 0, grant };
+    [share, AccountShare { wallet: other_wallet(), granted: 0, asked: 0, booked: 700, grant: None, ..share }]
 }

@@ -1,7 +1,7 @@
 """Sections 6 to 8 of docs/formats.md: bundle, frames, version vector, state delta."""
 import struct
 
-from basics import Fields, cbor, chain, founding, need, signed
+from basics import Fields, cbor, chain, entry_ref, founding, need, signed
 from documents import edit_item
 
 
@@ -99,10 +99,10 @@ def delta(data, festival, bundle_keys):
     found = {}
     for name, size in (("section", 1), ("term", 4), ("prev", 8), ("number", 8), ("part", 2), ("parts", 2), ("snapshot", 1), ("hub_time", 8)):
         found[name] = fields.uint(size)
-    need(1 <= found["section"] <= 6 and found["snapshot"] < 2 and found["part"] < found["parts"], "delta")
+    need(1 <= found["section"] <= 9 and found["snapshot"] < 2 and found["part"] < found["parts"], "delta")
     need(found["prev"] < found["number"] and not (found["snapshot"] and found["prev"]), "number")
     found["vector"] = vector(fields.take(fields.uint(4)))
-    reader = {1: wallet_state, 2: ticket_state, 3: revocation, 5: edit_item}[found["section"]]
+    reader = {1: wallet_state, 2: ticket_state, 3: revocation, 5: edit_item, 9: account_share}[found["section"]]
     found["items"] = []
     while fields.at < len(body):
         found["items"].append(reader(fields))
@@ -128,6 +128,12 @@ def ticket_state(fields):
     need(terms["scheme"] or not any(terms.values()), "terms")
     need(found["flags"] < 64, "ticket")
     return found | {"terms": terms if terms["scheme"] else None}
+
+
+def account_share(fields):
+    found = {"wallet": fields.take(16), "device": fields.take(16), "epoch": fields.uint(4)}
+    found |= {"granted": fields.uint(4), "asked": fields.uint(4), "booked": fields.uint(4)}
+    return found | {"grant": entry_ref(fields)}
 
 
 def revocation(fields):

@@ -23,11 +23,12 @@ pub(crate) const UNCOVERED_DEBITS: &str = "SELECT coalesce(sum(t.debit), 0) FROM
     WHERE t.subject = ?2 AND t.debit > 0 AND NOT EXISTS
         (SELECT 1 FROM covered c WHERE c.section = ?1 AND t.at BETWEEN c.first_at AND c.last_at)";
 
-/// The same over all wallets, each up to a limit.
+/// The same over all wallets, each up to a limit; those of accounts only where `?3` is 1: under escrow they risk nothing.
 pub(crate) const AT_RISK: &str = "SELECT coalesce(sum(min(taken, ?2)), 0) FROM (
     SELECT sum(t.debit) AS taken FROM touch t
     WHERE t.debit > 0 AND NOT EXISTS
         (SELECT 1 FROM covered c WHERE c.section = ?1 AND t.at BETWEEN c.first_at AND c.last_at)
+        AND (?3 OR NOT EXISTS (SELECT 1 FROM account_here a WHERE a.wallet = t.subject))
     GROUP BY t.subject)";
 
 pub(crate) fn covered(connection: &Connection, section: Section) -> Result<Vec<(i64, i64)>, StoreError> {

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use sync::{Delta, DeltaError, DeltaProgress, Section, SignedDelta, frame::HaveDelta};
 
 use crate::{
+    accounts,
     coverage::{cover, covered, forget_covered},
     documents,
     error::StoreError,
@@ -194,6 +195,7 @@ fn clear(section: Section) -> Option<&'static str> {
         Section::Revocations => Some("DELETE FROM revoked"),
         Section::Credits => Some("DELETE FROM offered_credit"),
         Section::Zones => Some("DELETE FROM hub_zone"),
+        Section::Shares => Some(accounts::BEGIN_SNAPSHOT),
         Section::Documents | Section::Bundle => None,
     }
 }
@@ -252,6 +254,7 @@ fn items(writing: &Writing<'_>, part: &Delta) -> Result<(), StoreError> {
         }
         Section::Documents => documents::items(connection, &mut input)?,
         Section::Zones => zones::apply(writing, &mut input)?,
+        Section::Shares => accounts::apply(writing, &mut input)?,
         Section::Bundle => {}
     }
     Ok(())

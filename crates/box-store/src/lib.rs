@@ -2,6 +2,7 @@
 //! Invariant: an answer means that the entry survives a power cut; one at a time writes, and nothing damaged is written to.
 //! Not here: rules (`domain`), when to sync (`sync`), devices and screens.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic"))]
+mod accounts;
 mod acts;
 mod attempts;
 mod believed;
@@ -30,6 +31,7 @@ mod zones;
 #[cfg(test)]
 mod tests;
 
+pub use accounts::HeldShare;
 pub use blobs::{BlobError, Blobs};
 pub use documents::{ConfirmedEdits, OwnEdit};
 pub use error::{Degraded, OpenError, StoreError};

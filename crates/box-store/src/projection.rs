@@ -9,10 +9,10 @@ use domain::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::{acts, coverage, error::StoreError, goods, journal::At, zones};
+use crate::{accounts, acts, coverage, error::StoreError, goods, journal::At, zones};
 
 /// Raised whenever folding changes; the next start folds everything again.
-pub(crate) const VERSION: u32 = 5;
+pub(crate) const VERSION: u32 = 6;
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -32,8 +32,9 @@ pub(crate) fn fold(connection: &Connection, at: At, entry: &Entry, device: Devic
         )?
         .execute(params![entry.effect.byte(), entry.amount.as_i64()])?;
     let training = entry.flags.has(Flags::TRAINING);
+    let is_of_share = entry.kind == Kind::SHARE_RELEASE;
     for (subject, debit) in [(entry.subject, debit(entry)), (entry.other, 0)] {
-        if !subject.is_none() {
+        if !subject.is_none() && !is_of_share {
             connection
                 .prepare_cached("INSERT OR IGNORE INTO touch (subject, at, debit) VALUES (?1, ?2, ?3)")?
                 .execute(params![&subject.0[..], at.sql(), debit])?;
@@ -47,6 +48,7 @@ pub(crate) fn fold(connection: &Connection, at: At, entry: &Entry, device: Devic
     goods::fold(connection, entry, device)?;
     fold_pairing(connection, at, entry)?;
     zones::fold(connection, at, entry)?;
+    accounts::fold(connection, at, entry)?;
     fold_hour(connection, entry)
 }
 
@@ -212,6 +214,7 @@ pub(crate) fn rebuild(connection: &Connection, device: DeviceId) -> Result<(), S
     connection.execute_batch(
         "DELETE FROM total; DELETE FROM touch; DELETE FROM intent; DELETE FROM unfinished; DELETE FROM hour;
          DELETE FROM pairing; DELETE FROM passages; DELETE FROM act; DELETE FROM product_sold;
+         DELETE FROM account_here;
          DELETE FROM projection;",
     )?;
     let mut statement = connection.prepare("SELECT at, body FROM entry ORDER BY at")?;

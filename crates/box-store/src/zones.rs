@@ -57,7 +57,8 @@ pub(crate) fn fold(connection: &Connection, at: At, entry: &Entry) -> Result<(),
         (Effect::Out, _) => {
             add(false, true, false)?;
         }
-        (_, Kind::SHARE_RELEASE) => {
+        // those of accounts: `accounts`
+        (_, Kind::SHARE_RELEASE) if entry.subject.is_none() => {
             if let Ok(Detail::ShareRelease(release)) = Detail::of(entry) {
                 add(false, false, false)?;
                 connection

@@ -14,8 +14,8 @@ mod blob;
 mod package;
 
 pub use blob::{
-    BLOB_MAX, BlobRef, SECTION_BAND_KEYS, SECTION_LAN, SECTION_NAMES, SECTION_RETIRED_EPOCHS, SECTION_RETIRED_KEYS,
-    SECTION_TICKETS, WrongBlob,
+    AccountRule, BLOB_MAX, BlobRef, SECTION_ACCOUNTS, SECTION_BAND_KEYS, SECTION_LAN, SECTION_NAMES,
+    SECTION_RETIRED_EPOCHS, SECTION_RETIRED_KEYS, SECTION_TICKETS, WrongBlob,
 };
 pub use package::{NamedBlobs, PACKAGE_MAX, Package, PackageError};
 
@@ -215,7 +215,8 @@ pub struct BundleBody {
     #[n(14)]
     pub places: Vec<Place>,
     /// Typed sections: 1 names the blob of the encrypted names, 2 that of the ticket snapshot ([`BlobRef`]), 3 lists
-    /// keys that count no more, 4 the groups on the venue's LANs, 5 later epochs' band keys, 6 epochs that are refused. Others are kept as they are.
+    /// keys that count no more, 4 the groups on the venue's LANs, 5 later epochs' band keys, 6 epochs that are refused,
+    /// 7 the rule for accounts. Others are kept as they are.
     #[n(15)]
     pub sections: Vec<BundleSection>,
 }

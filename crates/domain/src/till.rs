@@ -11,7 +11,7 @@ mod voucher;
 
 pub use account::Account;
 pub use correction::{Favour, Pending, left_to_correct, may_correct, within_quota};
-pub use escrow::{Escrow, EscrowHolder, deal_escrow};
+pub use escrow::{Escrow, EscrowHolder, account_moves, deal_escrow};
 pub use pricing::{Basket, BasketLine, PriceList, PriceNow, Priced, is_code, price};
 pub use refusal::TillRefusal;
 pub use totals::{sale_in, totals_of};

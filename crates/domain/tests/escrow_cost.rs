@@ -73,10 +73,11 @@ impl Bars {
                 if *is_heard {
                     (known.escrow, known.busy) = (self.escrow[at], busy);
                 }
-                (known.hears, known.reported) = (*is_heard, true);
+                (known.hears, known.sells) = (*is_heard, true);
                 known.needs = if sells == Some(at) { PRICE } else { 0 };
             }
-            for (at, deal) in deal_escrow(Cents::new(PUT_ON).unwrap(), &self.known).into_iter().enumerate() {
+            let spent: i64 = self.known.iter().map(|known| known.escrow.share.inside).sum();
+            for (at, deal) in deal_escrow(i64::from(PUT_ON) - spent, &self.known).into_iter().enumerate() {
                 self.known[at].asked = deal.asked;
                 let own = &mut self.escrow[at];
                 own.share.granted += deal.grant;

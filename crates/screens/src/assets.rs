@@ -125,7 +125,7 @@ mod tests {
     }
 
     /// Families of texts that a module picks by a value of the view: `tOf("phase", phase)`.
-    const FAMILIES: [(&str, &[&str]); 25] = [
+    const FAMILIES: [(&str, &[&str]); 26] = [
         ("listed", &["open", "decided", "all"]),
         (
             "ruling",
@@ -145,6 +145,7 @@ mod tests {
         ("ruled", &["holds", "beside", "replaced"]),
         ("standing", &["in_force", "disputed", "beyond_revocation", "set_aside"]),
         ("formula", &["islands", "escrow", "counter"]),
+        ("held", &["here", "away", "lost", "old_run"]),
         ("risk-profile", &["uid", "ntag21x", "pointer", "ultralight_aes"]),
         ("found", &["fresh", "inside", "used", "revoked", "blocked"]),
         ("movement", &["sale", "top_up", "refund", "correction", "pending", "other"]),

@@ -10,6 +10,7 @@ use crate::Lang;
 
 mod demo;
 mod documents;
+mod escrow;
 mod found;
 mod hub;
 mod lan;
@@ -26,6 +27,7 @@ pub use demo::{
     StoryLine, TicketKind, TourStep,
 };
 pub use documents::{DocumentView, EditBody, EditView, FieldConflict, FieldProblem, FieldStatement, SettleBody};
+pub use escrow::{EscrowView, HeldByBox, ShareView};
 pub use found::{FoundGuest, FoundGuests, FoundState};
 pub use hub::{Conflict, ConflictKind, ConflictPlace, HubBands, HubBox, HubView, Totals};
 pub use lan::LanView;

@@ -38,12 +38,22 @@ pub enum Section {
     Credits,
     /// 7: how full zones are, and who holds their places.
     Zones,
+    /// 9: what boxes hold of accounts.
+    Shares,
 }
 
 impl Section {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Wallets, Self::Tickets, Self::Revocations, Self::Documents, Self::Bundle, Self::Credits, Self::Zones];
+    pub const ALL: [Self; 8] = [
+        Self::Wallets,
+        Self::Tickets,
+        Self::Revocations,
+        Self::Documents,
+        Self::Bundle,
+        Self::Credits,
+        Self::Zones,
+        Self::Shares,
+    ];
 
     /// The byte on the wire.
     pub const fn byte(self) -> u8 {
@@ -55,6 +65,7 @@ impl Section {
             Self::Bundle => 6,
             Self::Credits => 8,
             Self::Zones => 7,
+            Self::Shares => 9,
         }
     }
 

@@ -1,9 +1,9 @@
 //! A band whose money is in the ledger: one durable entry, nothing on the chip.
 //! Invariant: what the account may do is judged in the transaction that books it.
 //! Not here: what every tap has in common (`tapping`), account rules (`domain::till`).
-use box_store::{Decision, View};
+use box_store::{Decision, StoreError, View};
 use domain::{
-    id::WalletId,
+    id::{EntryRef, WalletId},
     journal::{BandProfile, Detail, Effect, Entry, Flags, Kind, Pairing},
     ledger::WalletFlags,
     money::Cents,
@@ -16,7 +16,7 @@ use screens::view::{Phase, TapResult};
 
 use super::{fits, paid, refuse, wrong_band};
 use crate::{
-    cups, selling,
+    cups, escrow, selling,
     station::Station,
     tap_desk::{ForTicket, Purpose, Waiting},
 };
@@ -37,16 +37,39 @@ pub(super) fn on_account(station: &Station, waiting: &Waiting, wallet: WalletId)
     if waiting.retry_of.is_some() {
         return wrong_band(station, waiting);
     }
+    let wanted = || station.desk.waiting().is_some_and(|now| now.id == waiting.id);
+    let booked = escrow::with_shares(station, wallet, wanted, || book(station, waiting, wallet));
+    match booked {
+        Ok(Ok(booked)) => {
+            let charged = 0i64.saturating_sub(booked.moved);
+            paid(station, waiting, charged, booked.after, booked.entry)
+        }
+        Ok(Err(refusal)) => refuse(station, waiting, refusal.code(), refusal.arguments()),
+        Err(error) => refuse(station, waiting, error.code(), Vec::new()),
+    }
+}
+
+/// What was booked.
+struct Booked {
+    moved: i64,
+    after: i64,
+    entry: Option<EntryRef>,
+}
+
+/// Judges and books in one transaction.
+fn book(station: &Station, waiting: &Waiting, wallet: WalletId) -> Result<Result<Booked, TillRefusal>, StoreError> {
     let loaded = station.bundle();
     let (policy, currency) = (loaded.bundle.body.policy.clone(), loaded.bundle.currency());
     let (purpose, operator, alone) = (waiting.purpose.clone(), station.operator(), station.is_alone());
-    let request = waiting.id;
+    let (request, rule) = (waiting.id, escrow::Rule::of(station));
     let committed = station.transact(move |view| {
         let account = account(view, &wallet);
         if let Err(refusal) = fits(view, &purpose, wallet, alone) {
             return Decision::nothing(Err(refusal));
         }
-        match account_entry(&purpose, wallet, &account, &policy, currency, operator) {
+        let of = UidAccount { wallet, currency, operator };
+        let may_spend = |price, limit| rule.may_spend(view, &wallet, &account, price, limit);
+        match account_entry(&purpose, &of, &account, &policy, may_spend) {
             Ok((mut entry, moved)) => {
                 if alone {
                     entry.flags = entry.flags.with(Flags::ALONE);
@@ -61,45 +84,38 @@ pub(super) fn on_account(station: &Station, waiting: &Waiting, wallet: WalletId)
             }
             Err(refusal) => Decision::nothing(Err(refusal)),
         }
-    });
-    match committed {
-        Ok(committed) => match committed.result {
-            Ok((moved, after)) => {
-                paid(station, waiting, 0i64.saturating_sub(moved), after, committed.refs.first().copied())
-            }
-            Err(refusal) => refuse(station, waiting, refusal.code(), refusal.arguments()),
-        },
-        Err(error) => refuse(station, waiting, error.code(), Vec::new()),
-    }
+    })?;
+    let entry = committed.refs.first().copied();
+    Ok(committed.result.map(|(moved, after)| Booked { moved, after, entry }))
 }
 
-/// The entry that does what was asked, and by how much the balance moves.
+/// The entry that does what was asked, and by how much the balance moves. `may_spend`: whether the account may pay a price
+/// here, under the offline limit up to a limit.
 fn account_entry(
     purpose: &Purpose,
-    wallet: WalletId,
+    of: &UidAccount,
     account: &Account,
     policy: &domain::bundle::Policy,
-    currency: domain::money::Currency,
-    operator: u32,
+    may_spend: impl Fn(Cents, Cents) -> Result<(), TillRefusal>,
 ) -> Result<(Entry, i64), TillRefusal> {
-    let of = UidAccount { wallet, currency, operator };
+    let UidAccount { wallet, currency, operator } = *of;
     match purpose {
         Purpose::Sale(priced) if priced.owed > Cents::ZERO => {
             account.may_top_up(priced.owed, Cents::MAX)?;
             Ok((cups::entry(wallet, priced, true, currency, operator), priced.owed.as_i64()))
         }
         Purpose::Sale(priced) => {
-            account.may_spend(priced.amount, policy.offline_limit)?;
-            let entry = uid_sale_entry(&of, priced.sale.clone(), priced.amount, priced.price_revision);
+            may_spend(priced.amount, policy.offline_limit)?;
+            let entry = uid_sale_entry(of, priced.sale.clone(), priced.amount, priced.price_revision);
             Ok((entry, 0i64.saturating_sub(priced.amount.as_i64())))
         }
         Purpose::TopUp(order) => {
             account.may_top_up(order.amount, policy.maximum_balance)?;
-            Ok((uid_top_up_entry(&of, order.amount, order.fee, order.means), order.amount.as_i64()))
+            Ok((uid_top_up_entry(of, order.amount, order.fee, order.means), order.amount.as_i64()))
         }
         Purpose::Refund => {
             let left = Cents::try_from(account.balance.max(0)).map_err(|_| TillRefusal::Amount)?;
-            account.may_spend(left, policy.maximum_balance)?;
+            may_spend(left, policy.maximum_balance)?;
             let mut entry = Entry::new(Kind::REFUND, Effect::Debit, currency, Hlc::default());
             entry.subject = wallet.into();
             entry.amount = left;

@@ -2,7 +2,7 @@
 //! Invariant: what the signature does not cover is not shown as the bundle's word.
 //! Not here: the format (`domain::bundle`).
 use domain::{
-    bundle::{Bundle, BundleBody, BundleError},
+    bundle::{AccountRule, Bundle, BundleBody, BundleError},
     trust::CertificateChain,
     wire::{Malformed, Reader},
 };
@@ -85,6 +85,11 @@ fn body_facts(facts: &mut Sheet, body: &BundleBody) {
         "correction quota",
         Fact::Money(policy.correction_quota.as_i64()),
     );
+    let accounts = match body.account_rule() {
+        AccountRule::Limit => "limit",
+        AccountRule::Escrow => "escrow",
+    };
+    rules.put("accounts", "comptes", "accounts", Fact::Text(accounts.into()));
     facts.put("policy", "règles", "policy", Fact::Sheet(rules));
     facts.put("ticket_keys", "clés de billets", "ticket keys", count(body.ticket_keys.len()));
     facts.put("credit_keys", "clés de crédit", "credit keys", count(body.credit_keys.len()));

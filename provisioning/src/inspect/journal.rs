@@ -40,7 +40,7 @@ const KINDS: [(Kind, &str, &str); 40] = [
     (Kind::GIFT, "cadeau", "gift"),
     (Kind::SUSPICION, "soupçon", "suspicion"),
     (Kind::VOUCHER, "bon", "voucher"),
-    (Kind::SHARE_RELEASE, "places rendues", "share release"),
+    (Kind::SHARE_RELEASE, "part rendue", "share release"),
     (Kind::STAFF_SESSION, "session du personnel", "staff session"),
     (Kind::CASH_MOVE, "mouvement de caisse", "cash move"),
     (Kind::COUNTERSIGNATURE, "contresignature", "countersignature"),

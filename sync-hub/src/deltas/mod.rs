@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
     id::{DeviceId, TicketUid, WalletId},
-    ledger::{Conflict, CreditItem, Cutoff, TicketState, WalletFlags, WalletState, ZoneRecord},
+    ledger::{AccountShare, Conflict, CreditItem, Cutoff, TicketState, WalletFlags, WalletState, ZoneRecord},
     money::{Cents, Currency},
     wire::Writer,
     wristband::CREDIT_RECORD_LEN,
@@ -21,13 +21,20 @@ use crate::{
     credits::{Keeper, Payment},
     fold,
     hub::{Hub, HubError},
-    ingest::journals::Journals,
+    ingest::{batch::Dirty, journals::Journals},
     store::{BarReason, Store, StoreError},
 };
 
 /// Sections that this hub feeds.
-pub const FED: [Section; 6] =
-    [Section::Wallets, Section::Tickets, Section::Revocations, Section::Documents, Section::Zones, Section::Credits];
+pub const FED: [Section; 7] = [
+    Section::Wallets,
+    Section::Tickets,
+    Section::Revocations,
+    Section::Documents,
+    Section::Zones,
+    Section::Credits,
+    Section::Shares,
+];
 
 /// Bytes of records in one part; the vector of a large festival takes some 50 kB beside it.
 const PART_ITEMS: usize = DELTA_MAX * 3 / 4;
@@ -52,6 +59,7 @@ const fn record_len(section: Section) -> usize {
         Section::Revocations => REVOKED_LEN,
         Section::Credits => CreditItem::LEN,
         Section::Zones => ZoneRecord::LEN,
+        Section::Shares => AccountShare::LEN,
         Section::Documents | Section::Bundle => 1,
     }
 }
@@ -75,7 +83,10 @@ impl Hub {
         self.project()?;
         let look = self.deal_places()? || self.dirty.zones;
         let zones = if look { self.zone_items(false)? } else { Vec::new() };
-        if self.dirty.is_empty() && zones.is_empty() {
+        self.deal_accounts()?;
+        let told = self.shares_to_tell();
+        let shares = self.share_items(&told)?;
+        if self.dirty.is_empty() && zones.is_empty() && shares.is_empty() {
             return Ok(Vec::new());
         }
         let mut wallets: Vec<WalletId> = self.dirty.wallets.iter().copied().collect();
@@ -157,6 +168,7 @@ impl Hub {
                 (Section::Credits, credits),
                 (Section::Documents, edits),
                 (Section::Zones, zones),
+                (Section::Shares, shares),
             ] {
                 // What an entry covers is told in both sections, also where it changed nothing in one of them.
                 let covers = matches!(section, Section::Wallets | Section::Tickets) && !vector.is_empty();
@@ -173,10 +185,13 @@ impl Hub {
             Ok(pending) => pending,
             Err(error) => {
                 self.zones.published.clear();
+                self.tell_shares_again(told);
                 return Err(error);
             }
         };
-        self.dirty = Default::default();
+        // what was said of shares is looked at by itself
+        let shares = std::mem::take(&mut self.dirty.shares);
+        self.dirty = Dirty { shares, ..Dirty::default() };
         self.revoked = revoked;
         self.due = due;
         for item in offers {
@@ -212,13 +227,17 @@ impl Hub {
             Section::Credits => items = self.offers.values().flat_map(CreditItem::to_bytes).collect(),
             Section::Documents => items = edits::items(&self.store.edits_after(-1)?),
             Section::Zones => items = self.zone_items(true)?,
+            Section::Shares => items = self.all_share_items()?,
             Section::Bundle => {}
         }
         let vector = match section {
             Section::Wallets | Section::Tickets => self.journals.vector().within_limits().journals().to_vec(),
-            Section::Revocations | Section::Documents | Section::Bundle | Section::Zones | Section::Credits => {
-                Vec::new()
-            }
+            Section::Revocations
+            | Section::Documents
+            | Section::Bundle
+            | Section::Zones
+            | Section::Credits
+            | Section::Shares => Vec::new(),
         };
         let parts = self.parts(&Pending { section, number, items, vector }, true);
         self.feeds.set_snapshot(section, Batch { number, prev: 0, parts });
@@ -282,7 +301,8 @@ impl Hub {
                 Section::Credits if number == 0 => self.forget_offers()?,
                 Section::Documents => self.dirty.edits = self.store.edits_after(change)?,
                 // Zones are told again as a whole with the first publication.
-                Section::Bundle | Section::Credits | Section::Zones => {}
+                // What is asked of shares is asked again when it is needed; what was granted a box hears with its snapshot.
+                Section::Bundle | Section::Credits | Section::Zones | Section::Shares => {}
             }
         }
         // Which journals a batch before the restart took into account is not kept: the next one names them all.

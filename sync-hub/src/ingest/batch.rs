@@ -14,7 +14,8 @@ use domain::{
 
 use super::journals::{Journal, Journals, ReadBody, countersigned_subject, journal_subject, rulings_subject};
 use crate::{
-    store::{PassageSums, Passages, Place, ProductSales, Store, StoreError, StoredWallet},
+    escrow::{self, News},
+    store::{PassageSums, Passages, Place, ProductSales, ShareKey, ShareSums, Store, StoreError, StoredWallet},
     zones,
 };
 
@@ -116,9 +117,12 @@ pub(crate) struct Batch {
     cache: Cache,
     passages: BTreeMap<(u16, DeviceId, u32), PassageSums>,
     sold: ProductSales,
+    shares: BTreeMap<ShareKey, ShareSums>,
     touched: HashMap<[u8; 16], Touched>,
     runs: BTreeSet<(u32, u32)>,
     entries: usize,
+    /// What was said of shares of accounts, for whoever deals them.
+    pub(crate) news: News,
     /// Devices that hub entries speak of.
     pub(crate) devices: BTreeSet<DeviceId>,
     /// Journals that closed.
@@ -134,6 +138,7 @@ pub(crate) struct Dirty {
     pub(crate) revocations: bool,
     pub(crate) edits: Vec<sync::frame::Edit>,
     pub(crate) zones: bool,
+    pub(crate) shares: News,
 }
 
 impl Dirty {
@@ -144,6 +149,7 @@ impl Dirty {
         self.revocations |= other.revocations;
         self.edits.extend(other.edits);
         self.zones |= other.zones;
+        self.shares.extend(other.shares);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -260,6 +266,9 @@ impl Batch {
                 self.touch(zones::overrides_subject(), place);
             }
         }
+        if counts && store.counts_shares() {
+            self.note_shares(entry, journal, place.seq);
+        }
         match about(entry) {
             About::Nothing => {}
             About::Closure => {
@@ -311,6 +320,16 @@ impl Batch {
             }
         }
         Ok(())
+    }
+
+    fn note_shares(&mut self, entry: &Entry, journal: &Journal, seq: u32) {
+        for (key, sums) in escrow::counted(entry, journal, seq) {
+            if let Some(needs) = escrow::needed(entry) {
+                self.news.needs.insert(key, needs);
+            }
+            self.news.urgent |= entry.kind == Kind::SHARE_RELEASE;
+            self.shares.entry(key).or_default().add(&sums);
+        }
     }
 
     fn receive(
@@ -411,6 +430,13 @@ impl Batch {
                 store.put_passages(&Passages { zone, device, epoch, sums })?;
             }
         }
+        for (key, new) in std::mem::take(&mut self.shares) {
+            let mut sums = store.account_share(key)?.unwrap_or_default();
+            sums.add(&new);
+            store.put_account_share(key, &sums)?;
+            self.news.changed.insert(key);
+        }
+        dirty.shares.extend(std::mem::take(&mut self.news));
         for (journal, run) in std::mem::take(&mut self.runs) {
             store.put_folded(journal, run)?;
         }

@@ -22,9 +22,10 @@ use self::{
     journals::{Journal, Journals, ReadBody, StoredHashes},
 };
 use crate::{
+    escrow,
     hub::{Hub, HubError},
     identity::Identity,
-    store::{PassageSums, Passages, Place, ProductSales, Store, StoreError, StoredJournal},
+    store::{PassageSums, Passages, Place, ProductSales, ShareKey, ShareSums, Store, StoreError, StoredJournal},
     zones,
 };
 
@@ -370,6 +371,12 @@ impl Taking<'_> {
                 ((zone, device, epoch), PassageSums { granted: sums.granted, grant: sums.grant, ..Default::default() })
             })
             .collect();
+        let mut shares: BTreeMap<ShareKey, ShareSums> = if self.store.counts_shares() {
+            let rows = self.store.account_shares_of(journal.device, journal.epoch)?;
+            rows.into_iter().map(|(key, sums)| (key, sums.of_hub())).collect()
+        } else {
+            BTreeMap::new()
+        };
         for run in journal.tree.runs() {
             let bodies = self.store.bodies(journal.id.into(), run.run, run.first, run.last)?;
             for (body, seq) in bodies.iter().zip(run.first..) {
@@ -389,12 +396,23 @@ impl Taking<'_> {
                         *sum = sum.saturating_add(pieces);
                     }
                 }
+                if standing == Standing::InForce && self.store.counts_shares() {
+                    for (key, one) in escrow::counted(body.entry(), journal, seq) {
+                        shares.entry(key).or_default().add(&one);
+                    }
+                }
                 if let Some((gate, one)) = zones::counted(body.entry(), journal.device, journal.epoch, seq) {
                     sums.entry(gate).or_default().add(&one);
                 }
             }
         }
         self.store.add_product_sales(&sold)?;
+        for (key, sums) in
+            shares.iter().filter(|((_, device, epoch), _)| (*device, *epoch) == (journal.device, journal.epoch))
+        {
+            self.store.put_account_share(*key, sums)?;
+            self.dirty.shares.changed.insert(*key);
+        }
         self.dirty.zones |= !sums.is_empty();
         for ((zone, device, epoch), sums) in sums {
             // grants in a hub's own journal are other devices' rows, and only ever grow

@@ -12,6 +12,7 @@ use domain::id::FestivalId;
 use rusqlite::{CachedStatement, Connection, OpenFlags, Params, Row, config::DbConfig};
 use thiserror::Error;
 
+mod account_shares;
 mod barred;
 mod blobs;
 mod boxes;
@@ -28,6 +29,7 @@ mod projections;
 mod term;
 mod ticket_keys;
 
+pub use account_shares::{HeldSums, ShareKey, ShareSums};
 pub use barred::BarReason;
 pub use blobs::{ImportedTicket, StoredBlob};
 pub use boxes::StoredBox;
@@ -80,6 +82,8 @@ pub struct Store {
     term: u32,
     changes: i64,
     run: [u8; 16],
+    /// Whether the projections count accounts box by box.
+    shares: bool,
 }
 
 /// A connection that only reads, beside the writer.

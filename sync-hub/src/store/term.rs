@@ -97,7 +97,8 @@ impl Store {
                 number
             }
         };
-        Ok(Self { conn, side, festival: number, term, changes, run })
+        let shares = row(&conn, "SELECT accounts FROM festivals WHERE festival = $1", params![number], |r| r.get(0))?;
+        Ok(Self { conn, side, festival: number, term, changes, run, shares: shares.unwrap_or(false) })
     }
 
     pub(super) fn count_change(&mut self) -> Result<(), StoreError> {

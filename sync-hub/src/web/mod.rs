@@ -171,6 +171,7 @@ pub fn router(app: App) -> Router {
         .route("/api/matters/{id}", get(matters::show))
         .route("/api/matters/{id}/resolve", post(matters::resolve))
         .route("/api/matters/{id}/proof", get(matters::proof))
+        .route("/api/escrow/book", post(risk::book))
         .route("/api/risk", get(risk::now))
         .route("/api/risk/plan", get(risk::plan))
         .route("/api/bundle", get(reads::bundle))

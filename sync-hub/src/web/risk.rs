@@ -1,4 +1,4 @@
-//! Amount at risk over HTTP: now, and for a plan.
+//! Amount at risk over HTTP: now, for a plan, and booked by people.
 //! Invariant: handlers only translate. `GET /api/risk` answers [`RiskView`];
 //! `GET /api/risk/plan?islands=N&bands=N&mean_cents=N&limit_cents=N&escrow=BOOL&profile=WORD` answers [`PlanView`].
 use axum::{
@@ -9,8 +9,29 @@ use domain::{journal::BandProfile, ledger::RiskPlan, money::Cents};
 use screens::view::{PlanView, RiskView};
 use serde::Deserialize;
 
-use super::{ApiError, App, bands::acted};
-use crate::hub::Hub;
+use super::{ApiError, App, answer::Body, bands::acted};
+use crate::{escrow::Booked, hub::Hub};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BookBody {
+    /// Number of the box.
+    number: u16,
+    /// Of this account only.
+    #[serde(default)]
+    wallet: Option<String>,
+    /// Who decides it.
+    by: String,
+}
+
+/// `POST /api/escrow/book`: what a box holds that nobody hears is dealt again, at the word of whoever books it.
+pub(super) async fn book(State(app): State<App>, Body(body): Body<BookBody>) -> Result<Json<Booked>, ApiError> {
+    acted(&app, move |hub| {
+        let wallet = body.wallet.map(|text| hub.wallet_of(text.trim())).transpose()?;
+        hub.book_shares(body.number, wallet, &body.by)
+    })
+    .await
+}
 
 /// `GET /api/risk`.
 pub(super) async fn now(State(app): State<App>) -> Result<Json<RiskView>, ApiError> {

@@ -28,7 +28,8 @@ impl Gate {
 
     fn say(&mut self, places: u32) -> EntryRef {
         self.share.released += places;
-        let part = ShareRelease { term: 1, granted: self.share.granted, released: self.share.released, places };
+        let part =
+            ShareRelease { term: 1, granted: self.share.granted, released: self.share.released, places, needs: 0 };
         let entry = self.journal.entry(Kind::SHARE_RELEASE, Effect::None, 0);
         self.journal.commit(Entry { part: Detail::ShareRelease(part).to_bytes(), ..entry })
     }

@@ -49,6 +49,8 @@ pub struct Plan {
     pub rehearse_at: Option<u64>,
     /// Whether tickets that pretix sold are imported before the boxes are enrolled.
     pub pretix: bool,
+    /// Whether accounts are under escrow from the start.
+    pub escrow: bool,
 }
 
 /// Whoever is told what happens next.
@@ -60,12 +62,12 @@ pub const CAMPING: (u16, u32) = (90, 4);
 impl Plan {
     /// The four boxes of the evening, on its date.
     pub fn evening() -> Self {
-        Self { posts: vec![GATE_A, GATE_B, BAR, DESK], rehearse_at: Some(FESTIVAL_TIME), pretix: true }
+        Self { posts: vec![GATE_A, GATE_B, BAR, DESK], rehearse_at: Some(FESTIVAL_TIME), pretix: true, escrow: false }
     }
 
     /// These boxes only.
     pub fn of(posts: &[Post]) -> Self {
-        Self { posts: posts.to_vec(), rehearse_at: Some(FESTIVAL_TIME), pretix: false }
+        Self { posts: posts.to_vec(), rehearse_at: Some(FESTIVAL_TIME), pretix: false, escrow: false }
     }
 }
 
@@ -93,6 +95,9 @@ impl World {
         say("enrolling the hub");
         let hub_dir = dir.path().join("hub");
         technician.enrol_hub(&hub_dir)?;
+        if plan.escrow {
+            under_escrow(&hub_dir.join("festival.toml"))?;
+        }
         let client = https::client(&std::fs::read(hub_dir.join("tls/ca.pem")).context("tls/ca.pem")?)?;
         let supplier = technician.supplier(&hub_dir)?;
         let hub = Hub::new(&hub_dir, client.clone(), programs, plan.rehearse_at)?;
@@ -238,6 +243,14 @@ impl World {
         self.hub.stop(within)?;
         stopped.into_iter().collect()
     }
+}
+
+/// As the organiser writes it.
+fn under_escrow(festival: &Path) -> Result<()> {
+    let decided = std::fs::read_to_string(festival).context("festival.toml")?;
+    let (limit, escrow) = ("accounts = \"limit\"", "accounts = \"escrow\"");
+    anyhow::ensure!(decided.contains(limit), "festival.toml says nothing of accounts");
+    Ok(std::fs::write(festival, decided.replace(limit, escrow))?)
 }
 
 impl Drop for World {

@@ -112,7 +112,8 @@ fn counters_pairings_and_risk_follow_the_entries() {
         .read(|view| {
             assert_eq!((view.paired_wallet(&TICKET), view.paired_ticket(&WALLET)), (Some(WALLET), Some(TICKET)));
             assert_eq!(view.ticket(&TICKET).first_box, BoxNumber(12));
-            assert_eq!((view.at_risk(i64::MAX), view.at_risk(500)), (950, 700));
+            assert_eq!((view.at_risk(i64::MAX, true), view.at_risk(500, true)), (950, 700));
+            assert_eq!(view.at_risk(i64::MAX, false), 0, "under escrow accounts risk nothing");
         })
         .unwrap();
     let mut transfer = entry(Kind::BAND_TRANSFER, Effect::Transfer, WALLET, 2250);
@@ -131,7 +132,17 @@ fn rows(store: &Store) -> Vec<String> {
     store
         .reading(|connection| {
             let mut rows = Vec::new();
-            for table in ["total", "touch", "intent", "unfinished", "hour", "pairing", "product_sold", "projection"] {
+            for table in [
+                "total",
+                "touch",
+                "intent",
+                "unfinished",
+                "hour",
+                "pairing",
+                "product_sold",
+                "account_here",
+                "projection",
+            ] {
                 let mut statement = connection.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2")).unwrap();
                 let columns = statement.column_count();
                 let mut found = statement.query([]).unwrap();

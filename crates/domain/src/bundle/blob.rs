@@ -26,8 +26,29 @@ pub const SECTION_LAN: u16 = 4;
 pub const SECTION_BAND_KEYS: u16 = 5;
 /// Section of the epochs of band keys whose bands are refused: CBOR array of their numbers, ascending.
 pub const SECTION_RETIRED_EPOCHS: u16 = 6;
+/// Section of the rule for accounts ([`AccountRule`]): one byte. Not there: the offline limit.
+pub const SECTION_ACCOUNTS: u16 = 7;
 /// Longest blob.
 pub const BLOB_MAX: u64 = 64 << 20;
+
+/// What bounds what boxes that are apart take from an account, whose money is in the ledger and not on a chip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Hash)]
+pub enum AccountRule {
+    /// Each box takes up to the offline limit.
+    #[default]
+    Limit,
+    /// 1: each box takes what it was dealt or put on itself (`till::Escrow`), so that nothing can be overspent.
+    Escrow,
+}
+
+impl AccountRule {
+    fn read(bytes: &[u8]) -> Result<Self, Malformed> {
+        match bytes {
+            [1] => Ok(Self::Escrow),
+            _ => Err(Malformed::Value("rule for accounts")),
+        }
+    }
+}
 
 /// Names a blob. 44 bytes: BLAKE3 hash 32 · length u64 · records u32, little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -99,6 +120,7 @@ impl BundleBody {
             SECTION_LAN,
             SECTION_BAND_KEYS,
             SECTION_RETIRED_EPOCHS,
+            SECTION_ACCOUNTS,
         ];
         for number in known {
             let mut of = self.sections.iter().filter(|section| section.number == number);
@@ -115,6 +137,9 @@ impl BundleBody {
                 }
                 (Some(section), None) if number == SECTION_RETIRED_EPOCHS => {
                     read_epochs(&section.bytes)?;
+                }
+                (Some(section), None) if number == SECTION_ACCOUNTS => {
+                    AccountRule::read(&section.bytes)?;
                 }
                 (Some(section), None) => {
                     BlobRef::from_bytes(&section.bytes)?;
@@ -144,6 +169,19 @@ impl BundleBody {
     /// The section of epochs whose bands are refused; ascending, each once.
     pub fn retired_epochs_section(epochs: &[u8]) -> BundleSection {
         BundleSection { number: SECTION_RETIRED_EPOCHS, bytes: to_cbor(&epochs) }
+    }
+
+    /// The section of the rule for accounts; none says that the offline limit bounds them.
+    pub fn accounts_section(rule: AccountRule) -> Option<BundleSection> {
+        match rule {
+            AccountRule::Limit => None,
+            AccountRule::Escrow => Some(BundleSection { number: SECTION_ACCOUNTS, bytes: Vec::from([1]) }),
+        }
+    }
+
+    /// What bounds accounts at boxes that are apart.
+    pub fn account_rule(&self) -> AccountRule {
+        self.section(SECTION_ACCOUNTS).and_then(|bytes| AccountRule::read(bytes).ok()).unwrap_or_default()
     }
 
     fn section(&self, number: u16) -> Option<&[u8]> {

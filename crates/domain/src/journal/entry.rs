@@ -102,7 +102,7 @@ impl Kind {
     pub const SUSPICION: Self = Self(25);
     /// A voucher's QR was exchanged for its product.
     pub const VOUCHER: Self = Self(26);
-    /// A gate gives places of its capacity share back.
+    /// A box gives a share back, of a zone's places or of an account.
     pub const SHARE_RELEASE: Self = Self(27);
     /// Somebody logged in or out at a till.
     pub const STAFF_SESSION: Self = Self(28);

@@ -1,4 +1,5 @@
-//! Parts that gates and their hub write: admissions and exits, what a band stands for, shares of a zone's places.
+//! Parts that gates and their hub write: admissions and exits, what a band stands for, shares of a zone's places and of
+//! an account's money.
 //! Invariant: each reads back byte for byte; what does not fit its layout is malformed.
 //! Not here: who may pass (`access`), what a passage means for a ticket (`ledger`).
 use alloc::{string::String, vec::Vec};
@@ -166,24 +167,30 @@ impl Pairing {
     }
 }
 
-/// Hub: places of the entry's zone are dealt to the subject device: epoch varint · granted varint · places varint.
+/// Hub: places of the entry's zone, or cents of the account that the entry's *other* names, are dealt to the subject
+/// device: epoch varint · granted varint · places varint · booked varint, where there is any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ShareGrant {
     /// Epoch of the device that may use them.
     pub epoch: u32,
-    /// All that was ever granted to it in this zone, this grant included.
+    /// All that was ever granted to it in this zone or of this account, this grant included.
     pub granted: u32,
-    /// Places that this grant adds.
+    /// Places or cents that this grant adds.
     pub places: u32,
+    /// Of an account: what that box holds and people booked as a risk, because nobody hears it any more. It counts until
+    /// the box has heard of this entry.
+    pub booked: u32,
 }
 
 impl ShareGrant {
     pub(super) fn write(&self, out: &mut Writer) {
         [self.epoch, self.granted, self.places].iter().for_each(|n| out.varint((*n).into()));
+        some(out, self.booked);
     }
 
     pub(super) fn read(input: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let grant = Self { epoch: small(input)?, granted: small(input)?, places: small(input)? };
+        let (epoch, granted, places) = (small(input)?, small(input)?, small(input)?);
+        let grant = Self { epoch, granted, places, booked: rest(input)? };
         if grant.places > grant.granted {
             return Err(Malformed::Value("places"));
         }
@@ -191,8 +198,9 @@ impl ShareGrant {
     }
 }
 
-/// A gate gives places of the entry's zone back, or, with none given back, says what it holds; `refers_to` is the
-/// newest grant that it knows: term varint · granted varint · released varint · places varint.
+/// A box gives places of the entry's zone back, or cents of the account that the entry's *other* names (then the subject
+/// is the box itself), or, with none given back, says what it holds; `refers_to` is the newest grant that it knows:
+/// term varint · granted varint · released varint · places varint · needs varint, where there is any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ShareRelease {
     /// Term of the hub that it answers.
@@ -201,22 +209,42 @@ pub struct ShareRelease {
     pub granted: u32,
     /// All that it ever gave back in this epoch, this release included.
     pub released: u32,
-    /// Places that this release gives back.
+    /// Places or cents that this release gives back.
     pub places: u32,
+    /// Of an account: its band is held to the reader, and it is to pay so much.
+    pub needs: u32,
 }
 
 impl ShareRelease {
     pub(super) fn write(&self, out: &mut Writer) {
         [self.term, self.granted, self.released, self.places].iter().for_each(|n| out.varint((*n).into()));
+        some(out, self.needs);
     }
 
     pub(super) fn read(input: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let release =
-            Self { term: small(input)?, granted: small(input)?, released: small(input)?, places: small(input)? };
+        let (term, granted, released, places) = (small(input)?, small(input)?, small(input)?, small(input)?);
+        let release = Self { term, granted, released, places, needs: rest(input)? };
         if release.places > release.released {
             return Err(Malformed::Value("places"));
         }
         Ok(release)
+    }
+}
+
+/// A last number that is written only where it is not 0.
+fn some(out: &mut Writer, n: u32) {
+    if n != 0 {
+        out.varint(n.into());
+    }
+}
+
+fn rest(input: &mut Reader<'_>) -> Result<u32, Malformed> {
+    if input.rest().is_empty() {
+        return Ok(0);
+    }
+    match small(input)? {
+        0 => Err(Malformed::Value("number")),
+        n => Ok(n),
     }
 }
 
@@ -282,11 +310,22 @@ mod tests {
 
     #[test]
     fn a_share_that_adds_more_than_it_amounts_to_is_malformed() {
-        let grant = |granted, places| Detail::Share(ShareGrant { epoch: 1, granted, places });
+        let grant = |granted, places| Detail::Share(ShareGrant { epoch: 1, granted, places, booked: 0 });
         assert!(read(Kind::SHARE, grant(5, 5).to_bytes()).is_ok());
         assert!(read(Kind::SHARE, grant(4, 5).to_bytes()).is_err());
-        let release = |released| Detail::ShareRelease(ShareRelease { term: 1, granted: 9, released, places: 3 });
+        let release =
+            |released| Detail::ShareRelease(ShareRelease { term: 1, granted: 9, released, places: 3, needs: 0 });
         assert!(read(Kind::SHARE_RELEASE, release(3).to_bytes()).is_ok());
         assert!(read(Kind::SHARE_RELEASE, release(2).to_bytes()).is_err());
+    }
+
+    #[test]
+    fn what_only_accounts_have_is_written_only_where_there_is_any() {
+        let grant = Detail::Share(ShareGrant { epoch: 1, granted: 700, places: 0, booked: 300 });
+        assert_eq!(read(Kind::SHARE, grant.to_bytes()), Ok(grant));
+        let needs = Detail::ShareRelease(ShareRelease { term: 1, granted: 0, released: 0, places: 0, needs: 450 });
+        assert_eq!(read(Kind::SHARE_RELEASE, needs.to_bytes()), Ok(needs));
+        assert!(read(Kind::SHARE, Vec::from([1, 5, 5, 0])).is_err(), "none is not written");
+        assert!(read(Kind::SHARE_RELEASE, Vec::from([1, 0, 0, 0, 0])).is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! What journals mean once they meet: balances, admissions, verdicts, disputes and the sums over all of them.
 //! Invariant: everything is a pure function of a set of entries, whatever order they arrived in.
 //! Not here: the chain and its signatures (`journal`), storage (`box-store`, the hub's store), transport (`sync`).
+mod account_share;
 mod accounts;
 mod agree;
 mod branches;
@@ -23,6 +24,7 @@ mod wallet;
 mod wallet_state;
 mod zone_state;
 
+pub use account_share::AccountShare;
 pub use accounts::{Accounts, closes, differs, opens};
 pub use agree::digest;
 pub use branches::{Branches, ForkPoint, Gap};

@@ -66,6 +66,11 @@ impl Rights {
         Self::new(certificate.purpose, &certificate.scope)
     }
 
+    /// Whether the journal is a hub node's.
+    pub fn is_hub(&self) -> bool {
+        self.purpose == Purpose::Hub
+    }
+
     /// Whether an entry of this kind and effect may stand in the journal.
     pub fn allows(&self, kind: Kind, effect: Effect) -> Result<(), Forbidden> {
         let hub = match self.purpose {

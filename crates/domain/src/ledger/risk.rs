@@ -21,7 +21,8 @@ pub struct Plan {
     pub mean_balance: Cents,
     /// What one island takes from one band at most.
     pub limit: Cents,
-    /// The hub deals out shares, so that the islands together never have more than there is.
+    /// The hub deals out shares of accounts, so that the islands together never have more than there is. A purse in a
+    /// chip's memory can be copied all the same.
     pub escrow: bool,
     /// What kind of band.
     pub profile: BandProfile,
@@ -46,7 +47,7 @@ impl Plan {
         if self.profile == BandProfile::UltralightAes {
             return Bound { all: 0, one: 0, formula: "counter" };
         }
-        if self.escrow {
+        if self.escrow && !self.profile.has_purse() {
             return Bound { all: 0, one: 0, formula: "escrow" };
         }
         let more = i64::from(self.islands.saturating_sub(1));
@@ -129,6 +130,8 @@ mod tests {
                         assert_eq!(bound.all, 3 * equal, "reached where all bands have the same");
                     }
                     assert_eq!(Plan { escrow: true, ..plan }.bound().all, 0);
+                    let purse = Plan { escrow: true, profile: BandProfile::Ntag21x, ..plan };
+                    assert_eq!(purse.bound().all, bound.all, "there are no shares of a purse");
                     assert_eq!(Plan { profile: BandProfile::UltralightAes, ..plan }.bound().all, 0);
                     assert_eq!(Plan { islands: 1, ..plan }.bound().all, 0);
                 }

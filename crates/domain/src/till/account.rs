@@ -1,5 +1,5 @@
 //! Whether an account in the ledger may pay or be topped up.
-use super::TillRefusal;
+use super::{Escrow, TillRefusal};
 use crate::money::Cents;
 
 /// An account whose money is in the ledger, as this box believes it.
@@ -33,6 +33,20 @@ impl Account {
             return Err(TillRefusal::OfflineLimit { spent: self.uncovered, price, limit });
         }
         Ok(())
+    }
+
+    /// Whether it may pay `price` here under escrow, where this box holds `share` of it. What it holds is there, whatever
+    /// it has heard of the balance. `heard_ms`: when the hub was heard last, Unix ms.
+    pub fn may_spend_share(&self, price: Cents, share: &Escrow, heard_ms: u64) -> Result<(), TillRefusal> {
+        self.may_move()?;
+        if share.covers(price) {
+            return Ok(());
+        }
+        if self.balance < price.as_i64() {
+            return Err(TillRefusal::NotEnough { balance: self.balance, price });
+        }
+        let here = Cents::try_from(share.left().max(0)).unwrap_or(Cents::MAX);
+        Err(TillRefusal::HeldElsewhere { here, price, balance: self.balance, heard_ms })
     }
 
     /// Whether `amount` may be put on it.
@@ -70,6 +84,22 @@ mod tests {
         assert_eq!(account.may_spend(cents(200), cents(5000)), Ok(()));
         let refusal = TillRefusal::OfflineLimit { spent: 4_800, price: cents(201), limit: cents(5000) };
         assert_eq!(account.may_spend(cents(201), cents(5000)), Err(refusal));
+    }
+
+    #[test]
+    fn under_escrow_a_box_takes_what_it_holds_and_says_where_the_rest_is_not() {
+        let share = Escrow { topped_up: 300, ..Escrow::default() };
+        let account = Account { balance: 900, uncovered: 4_000, ..Account::default() };
+        assert_eq!(account.may_spend_share(cents(300), &share, 7), Ok(()));
+        let refusal = TillRefusal::HeldElsewhere { here: cents(300), price: cents(301), balance: 900, heard_ms: 7 };
+        assert_eq!(account.may_spend_share(cents(301), &share, 7), Err(refusal));
+        let price = cents(901);
+        let refusal = TillRefusal::NotEnough { balance: 900, price };
+        assert_eq!(account.may_spend_share(price, &share, 7), Err(refusal));
+        let unheard = Account { balance: 0, ..account };
+        assert_eq!(unheard.may_spend_share(cents(300), &share, 7), Ok(()), "its share is its own");
+        let blocked = Account { blocked: true, ..account };
+        assert_eq!(blocked.may_spend_share(cents(1), &share, 7), Err(TillRefusal::Blocked));
     }
 
     #[test]

@@ -53,6 +53,18 @@ pub enum TillRefusal {
         /// Most that one island may take.
         limit: Cents,
     },
+    /// Enough money on the account, but other boxes hold the rest of it.
+    #[error("{here} of {balance} is held here, price {price}")]
+    HeldElsewhere {
+        /// What this box may take of it.
+        here: Cents,
+        /// What is asked.
+        price: Cents,
+        /// What this box believes to be on the account.
+        balance: i64,
+        /// When the hub was heard last, Unix ms; 0 never.
+        heard_ms: u64,
+    },
     /// A balance above the festival's maximum.
     #[error("balance {balance} and {amount} more is above {maximum}")]
     OverMaximum {
@@ -132,6 +144,8 @@ impl TillRefusal {
             Self::Amount => "till.amount",
             Self::NotEnough { .. } => "till.not_enough",
             Self::OfflineLimit { .. } => "till.offline_limit",
+            Self::HeldElsewhere { heard_ms: 0, .. } => "till.held_elsewhere_unheard",
+            Self::HeldElsewhere { .. } => "till.held_elsewhere",
             Self::OverMaximum { .. } => "till.over_maximum",
             Self::Blocked => "band.blocked",
             Self::Frozen => "band.frozen",
@@ -163,6 +177,12 @@ impl TillRefusal {
                 ("spent", spent.to_string()),
                 ("price", price.get().to_string()),
                 ("limit", limit.get().to_string()),
+            ]),
+            Self::HeldElsewhere { here, price, balance, heard_ms } => Vec::from([
+                ("amount", here.get().to_string()),
+                ("price", price.get().to_string()),
+                ("balance", balance.to_string()),
+                ("time", heard_ms.to_string()),
             ]),
             Self::OverMaximum { balance, amount, maximum } => Vec::from([
                 ("balance", balance.to_string()),

@@ -1,6 +1,6 @@
 // What is at risk now, drawn the same on its own page and on the console.
 import { h } from "./dom.js";
-import { lang, t } from "./texts.js";
+import { lang, t, tOf } from "./texts.js";
 import { money } from "./money.js";
 import { ageText } from "./status_bar.js";
 
@@ -11,5 +11,29 @@ export function riskNow(risk) {
     h("p", { class: "balance-line", "data-shape": risk.at_risk_cents > 0 ? "care" : "ok" }, h("verdict-shape", { kind: risk.at_risk_cents > 0 ? "care" : "ok" }), h("b", {}, t("risk-sum", { amount: risk.at_risk_cents }))),
     h("ul", {}, boxes),
     h("p", {}, t("risk-how", { count: risk.bands, limit: risk.limit_cents })),
+    ...accounts(risk.escrow),
   ];
+}
+
+/** By which rule boxes take money from accounts, and what they hold. */
+function accounts(escrow) {
+  if (!escrow.escrow) return [h("p", {}, t("risk-accounts-limit"))];
+  return [
+    h("p", {}, t("risk-accounts-escrow")),
+    escrow.waits.length > 0 ? h("p", { class: "todo" }, t("risk-waits", { place: escrow.waits.join(", ") })) : null,
+    h("h3", {}, t("risk-held")),
+    escrow.boxes.length > 0 ? h("ul", {}, escrow.boxes.map(heldBy)) : h("p", {}, t("risk-nothing-held")),
+  ];
+}
+
+function heldBy(box) {
+  const booked = box.booked_cents > 0 ? `, ${t("risk-booked", { amount: box.booked_cents })}` : "";
+  const held = t("risk-held-line", { amount: box.held_cents, count: box.accounts });
+  return h("li", { class: box.state === "here" ? "" : "stopped" }, h("b", {}, box.place), ` ${t("status-box", { number: box.number })}: ${held}, ${heldState(box)}${booked}`);
+}
+
+/** Whether the box that holds a share can give it back. */
+export function heldState(box) {
+  const age = box.state === "away" && box.heard_age_s !== null ? ` (${ageText(box.heard_age_s)})` : "";
+  return `${tOf("held", box.state)}${age}`;
 }

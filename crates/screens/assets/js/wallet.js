@@ -6,6 +6,7 @@ import { lang, reason, t, tOf } from "./texts.js";
 import { clock } from "./clock.js";
 import { money } from "./money.js";
 import { newId, notice, post } from "./live.js";
+import { heldState } from "./risk_view.js";
 
 const CONFIRM_MS = 5000;
 let band = "";
@@ -21,6 +22,7 @@ start(
     twice("block", () => act("/api/bands/block", { wallet: band }));
     twice("swap", (data) => leave("swap", { to: data.get("to").trim().toLowerCase(), accept_risk: data.has("risk") }));
     twice("refund", (data) => leave("refund", { accept_risk: data.has("risk") }));
+    twice("book", bookShares);
     twice("close", () => book("/api/close"));
     twice("expire", () => book("/api/close/expire"));
     const asked = new URLSearchParams(location.search).get("band");
@@ -55,6 +57,7 @@ async function show(wallet) {
       [t("console-balance"), view.balance_cents], [t("console-pending-credit"), view.pending_cents],
       [t("wallet-signed"), view.offered_cents], [t("console-in-doubt"), view.in_doubt_cents],
     ]),
+    view.free_cents === null ? null : heldWhere(view),
     view.waits ? h("p", { class: "todo" }, tOf("waits", view.waits)) : null,
     leaving ? maySell(leaving) : null,
   );
@@ -63,6 +66,20 @@ async function show(wallet) {
 
 function table(rows) {
   return h("table", {}, h("tbody", {}, rows.map(([label, cents]) => h("tr", {}, h("th", { scope: "row" }, label), h("td", {}, money(cents, lang))))));
+}
+
+function heldWhere(view) {
+  const line = (label, cents, state) => h("tr", {}, h("th", { scope: "row" }, label), h("td", {}, money(cents, lang)), h("td", {}, state));
+  const shares = view.shares.map((share) => line(t("wallet-held-by", { place: `${share.place} (${t("status-box", { number: share.number })})` }), share.held_cents, heldState(share)));
+  return h("table", {}, h("tbody", {}, line(t("wallet-free"), view.free_cents, ""), shares));
+}
+
+async function bookShares(data) {
+  const body = { number: Number(data.get("number")), by: data.get("by").trim() };
+  const { ok, body: booked } = await post("/api/escrow/book", data.has("all") ? body : { ...body, wallet: band }, reason);
+  if (!ok) return;
+  await show(band);
+  notice(t("wallet-book-done", { amount: booked.booked_cents, count: booked.accounts }));
 }
 
 function maySell(leaving) {

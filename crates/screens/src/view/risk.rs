@@ -1,6 +1,8 @@
 //! Amount at risk, as people read it.
 use serde::{Deserialize, Serialize};
 
+use super::EscrowView;
+
 /// `GET /api/risk`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -11,10 +13,14 @@ pub struct RiskView {
     pub bands: u64,
     /// What one box that is apart can take beyond what there is, at most.
     pub each_box_cents: i64,
-    /// The same over all boxes that are apart.
+    /// The same over all boxes that are apart, and what was booked.
     pub at_risk_cents: i64,
     /// Those boxes.
     pub boxes: Vec<RiskBox>,
+    /// Shares of accounts that people booked and that a box may spend all the same.
+    pub booked_cents: i64,
+    /// Where the money of accounts is held.
+    pub escrow: EscrowView,
 }
 
 /// A box that has not been heard.
