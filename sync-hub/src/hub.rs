@@ -96,6 +96,8 @@ pub struct Hub {
     pub(crate) policy: Policy,
     pub(crate) seed: Seed,
     pub(crate) bundle: u64,
+    /// Boxes were adopted that the newest bundle does not name.
+    pub(crate) bundle_due: bool,
     pub(crate) offers: BTreeMap<WalletId, CreditItem>,
     pub(crate) due: BTreeMap<WalletId, Payment>,
     pub(crate) documents: documents::Documents,
@@ -179,6 +181,7 @@ impl Hub {
             pending: Batch::default(),
             conflicted: HashSet::new(),
             bundle: 0,
+            bundle_due: false,
             blobs: Blobs::new(dir),
             numbers: BTreeMap::new(),
             revoked: BTreeSet::new(),
