@@ -116,6 +116,7 @@ pub async fn run(plan: Plan, say: &(dyn Fn(&str) + Sync)) -> Result<Report> {
     let bundle = Bundle::verify(&world.hub.bundle().await?, Some(festival.id()))?;
     let crowd = Crowd::new(journals, festival.founding().clone(), bundle);
     let run = Run { world, crowd, plan };
+    run.stays_at_its_port()?;
     let mut tasks = run.crowd.start();
     let per_stage = usize::try_from(plan.entries.div_ceil(journals::SEGMENT))?;
 
@@ -203,6 +204,16 @@ impl Run {
             down_mb: (after[3] - before[3]) >> 20,
             refused: after[4] - before[4],
         })
+    }
+
+    /// A hub that is started again listens where it did, as a hub with an address of its own does.
+    fn stays_at_its_port(&self) -> Result<()> {
+        let port = self.world.hub.quic().context("where the hub is")?.to_string();
+        let file = self.world.hub.dir.join("hub.toml");
+        let text = fs::read_to_string(&file)?;
+        let mut config: toml::Table = toml::from_str(&text)?;
+        config.insert("listen_quic".into(), port.into());
+        Ok(fs::write(file, toml::to_string(&config)?)?)
     }
 
     fn counts(&self) -> [u64; 5] {

@@ -21,6 +21,9 @@ use super::{air::Air, founded::Founded};
 /// When the evening begins, Unix milliseconds.
 const OPENS_MS: u64 = 1_800_000_000_000;
 
+/// Guests for each box.
+const GUESTS_A_BOX: u64 = 40;
+
 /// How far the evening is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
@@ -135,7 +138,7 @@ impl Evening {
             founded,
             air,
             folder,
-            guests: boxes * 40,
+            guests: boxes * GUESTS_A_BOX as usize,
             delta_every,
             forgets,
             hub: Mutex::default(),
@@ -158,6 +161,11 @@ impl Evening {
     /// What clocks that are right say, Unix milliseconds.
     pub(crate) fn unix_ms(&self) -> u64 {
         OPENS_MS + self.now_ms()
+    }
+
+    /// How many hundreds of boxes there are.
+    pub(crate) fn crowds(&self) -> u64 {
+        (self.guests as u64 / GUESTS_A_BOX).div_ceil(100)
     }
 
     /// How far it is.

@@ -24,7 +24,7 @@ use anyhow::{Context, Result, ensure};
 use tokio::task::JoinSet;
 
 use self::{
-    air::Air,
+    air::{Air, Counts},
     evening::{Evening, Phase},
     founded::Founded,
     place::Place,
@@ -52,6 +52,8 @@ impl Drop for Folder {
 
 struct Ran {
     evening: Arc<Evening>,
+    /// What went through the air, and its trace, until everybody went home.
+    through: (Counts, u64),
     verdict: Verdict,
     islands: u64,
     cuts: u64,
@@ -115,6 +117,7 @@ async fn play(arguments: &Arguments, folder: &Path, forgets: bool) -> Result<Ran
         anyhow::Ok((took, agreement))
     };
     let settled = settled.await;
+    let through = air.counts();
     evening.turns(Phase::Over);
     while let Some(ended) = tasks.join_next().await {
         ended.context("a task of the evening")?;
@@ -128,12 +131,12 @@ async fn play(arguments: &Arguments, folder: &Path, forgets: bool) -> Result<Ran
         Err(error) => evening.breaks(format!("{error:#}")),
     }
     verdict::books(&evening, &places, &mut found)?;
-    Ok(Ran { evening, verdict: found, islands, cuts: cuts.len() as u64, lost })
+    Ok(Ran { evening, through, verdict: found, islands, cuts: cuts.len() as u64, lost })
 }
 
 /// A trace of everything that does not hang on what the handshakes drew.
 fn trace(ran: &Ran) -> String {
-    let (counts, packets) = ran.evening.air.counts();
+    let (counts, packets) = ran.through;
     let notes = ran.evening.notes();
     let mut trace = blake3::Hasher::new();
     for number in [packets, counts.packets, counts.bytes, notes.sessions, notes.attempts, notes.entries_sent] {
@@ -157,7 +160,7 @@ fn cpu_seconds() -> f64 {
 fn report(arguments: &Arguments, ran: &Ran, took: Duration) -> bool {
     let trace = trace(ran);
     let verdict = &ran.verdict;
-    let (counts, _) = ran.evening.air.counts();
+    let (counts, _) = ran.through;
     let mut notes = ran.evening.notes();
     notes.waits_ms.sort_unstable();
     let waits = &notes.waits_ms;
