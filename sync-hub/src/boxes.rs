@@ -28,12 +28,13 @@ impl Hub {
             unsent: None,
             revoked: held.as_ref().is_some_and(|held| held.revoked),
         };
-        let is_new = held.is_none_or(|held| (&held.chain, &held.place) != (&stored.chain, &stored.place));
-        self.store.transaction::<_, HubError>(|store| Ok(store.put_box(&stored)?))?;
-        if is_new {
-            self.adopt_credit_files()?;
+        if held.is_some_and(|held| (&held.chain, &held.place) == (&stored.chain, &stored.place)) {
+            // when it was heard is noted for all boxes together, now and then
+            return Ok(false);
         }
-        Ok(is_new && certificate.purpose == Purpose::Device)
+        self.store.transaction::<_, HubError>(|store| Ok(store.put_box(&stored)?))?;
+        self.adopt_credit_files()?;
+        Ok(certificate.purpose == Purpose::Device)
     }
 
     /// Notes when boxes were last heard.

@@ -100,6 +100,8 @@ pub struct Hub {
     pub(crate) rule: AccountRule,
     pub(crate) seed: Seed,
     pub(crate) bundle: u64,
+    /// Boxes were adopted that the newest bundle does not name.
+    pub(crate) bundle_due: bool,
     pub(crate) offers: BTreeMap<WalletId, CreditItem>,
     pub(crate) due: BTreeMap<WalletId, Payment>,
     pub(crate) documents: documents::Documents,
@@ -190,6 +192,7 @@ impl Hub {
             pending: Batch::default(),
             conflicted: HashSet::new(),
             bundle: 0,
+            bundle_due: false,
             blobs: Blobs::new(dir),
             numbers: BTreeMap::new(),
             revoked: BTreeSet::new(),

@@ -21,7 +21,7 @@ use sync::{
         hub_side::{BoxStanding, Standing, Stored},
     },
 };
-use sync_quic::{HubListener, Link, LinkSender};
+use sync_quic::{HubListener, Link, LinkError, LinkSender};
 use tokio::sync::{broadcast::error::RecvError, oneshot, watch};
 
 use crate::{
@@ -34,6 +34,10 @@ use crate::{
     store::{BoxKnowledge, StoredBundle},
     writer::{Event, Gone, Writer},
 };
+
+mod away;
+
+use away::SentAway;
 
 /// A box that does not take a frame for so long is gone.
 const SEND_WITHIN: Duration = Duration::from_secs(30);
@@ -55,6 +59,7 @@ struct Shared {
     metrics: Metrics,
     clock: Clock,
     quotas: Mutex<HashMap<DeviceId, Quota>>,
+    away: SentAway,
     bundle: Mutex<Option<Arc<StoredBundle>>>,
     down: watch::Receiver<bool>,
 }
@@ -84,6 +89,7 @@ impl Sessions {
             metrics,
             clock,
             quotas: Mutex::default(),
+            away: SentAway::default(),
             bundle: Mutex::default(),
             down,
         };
@@ -96,12 +102,17 @@ impl Sessions {
         let mut running = tokio::task::JoinSet::new();
         loop {
             tokio::select! {
+                biased;
+                () = is_down(&mut down) => {
+                    // by the one line on which sessions hear everything else, in their order
+                    self.inner.writer.tell(Event::Down);
+                    break;
+                }
+                _ = running.join_next(), if !running.is_empty() => {}
                 link = listener.accept() => match link {
                     Some(link) => drop(running.spawn(session(self.inner.clone(), link))),
                     None => break,
                 },
-                _ = running.join_next(), if !running.is_empty() => {}
-                () = is_down(&mut down) => break,
             }
         }
         let _ =
@@ -120,6 +131,9 @@ struct Session {
     storing: Pending,
     bundle_held: u64,
     refusal: Option<(u16, String)>,
+    came_too_soon: bool,
+    /// Its quota was read, and is written back at the end.
+    is_known: bool,
 }
 
 /// Waits until the hub goes down.
@@ -144,20 +158,35 @@ async fn session(shared: Arc<Shared>, link: Link) {
     let mut side = HubSide::new(start);
     side.connected(peer, (shared.clock)());
     let mut events = shared.writer.events();
-    let mut down = shared.down.clone();
     shared.metrics.sessions(1);
     let device = device_id(&peer);
-    let mut session =
-        Session { shared: shared.clone(), device, side, wire, storing: Pending::new(), bundle_held: 0, refusal: None };
+    let mut session = Session {
+        shared: shared.clone(),
+        device,
+        side,
+        wire,
+        storing: Pending::new(),
+        bundle_held: 0,
+        refusal: None,
+        came_too_soon: false,
+        is_known: false,
+    };
     let mut tick = tokio::time::interval(TICK);
-    let mut leaving = false;
     let end = loop {
         if let Err(end) = session.act().await {
             break end;
         }
         let now = (shared.clock)();
         tokio::select! {
-            frame = frames.next() => match frame {
+            // what the box cannot make come as fast as it likes goes first, so that a flood of frames waits for it
+            biased;
+            stored = next_stored(&mut session.storing) => match stored {
+                Some(stored) => session.side.stored(stored),
+                None => session.side.not_stored(),
+            },
+            event = events.recv() => session.told(event),
+            _ = tick.tick() => session.side.tick(now),
+            frame = frames.next(), if session.storing.is_empty() || !shared.writer.is_full() => match frame {
                 Ok(Some(frame)) => {
                     shared.writer.seen(device, now);
                     session.side.frame(frame, now);
@@ -165,21 +194,14 @@ async fn session(shared: Arc<Shared>, link: Link) {
                 Ok(None) => break End::Lost,
                 Err(error) => {
                     tracing::debug!(%device, %error, "a box's link broke");
-                    session.side.unreadable("not a frame");
-                    let _ = session.act().await;
+                    // a line that is gone is nobody's fault
+                    if matches!(error, LinkError::Frame(_)) {
+                        session.side.unreadable("not a frame");
+                        let _ = session.act().await;
+                    }
                     break End::Lost;
                 }
             },
-            stored = next_stored(&mut session.storing) => match stored {
-                Some(stored) => session.side.stored(stored),
-                None => session.side.not_stored(),
-            },
-            event = events.recv() => session.told(event),
-            _ = tick.tick() => session.side.tick(now),
-            () = is_down(&mut down), if !leaving => {
-                leaving = true;
-                session.side.leave();
-            }
         }
     };
     session.end(end).await;
@@ -201,9 +223,10 @@ impl Session {
             }
             Ok(Event::Bundle(number)) => self.side.bundle_published(number, self.bundle_held),
             Ok(Event::Revoked(device)) if device == self.device => self.side.revoked(),
-            Ok(Event::NewTerm) => self.side.leave(),
+            Ok(Event::NewTerm | Event::Down) => self.side.leave(),
             Ok(Event::Revoked(_)) | Err(RecvError::Closed) => {}
             // Some were missed: asking once too often costs nothing.
+            Err(RecvError::Lagged(_)) if *self.shared.down.borrow() => self.side.leave(),
             Err(RecvError::Lagged(_)) => {
                 Section::ALL.into_iter().for_each(|section| self.side.delta_published(section))
             }
@@ -287,6 +310,11 @@ impl Session {
 
     async fn look_up(&mut self, certificate: Certificate, hello: Hello) -> Result<(), End> {
         let device = self.device;
+        if self.shared.away.is_away(device, (self.shared.clock)()) {
+            self.came_too_soon = true;
+            self.side.come_later();
+            return Ok(());
+        }
         self.bundle_held = hello.bundle;
         let claimed = hello.sections.iter().map(|held| held.term).max().unwrap_or(0);
         let (chain, further) = (hello.chain, hello.further);
@@ -299,29 +327,18 @@ impl Session {
                     // Chains for other purposes are no concern of the bundle.
                     changed |= hub.adopt_credit_chain(chain).unwrap_or(false);
                 }
-                if changed {
-                    hub.current_bundle()?;
-                }
+                hub.bundle_due |= changed;
                 let restored = claimed > hub.term() && claimed - hub.term() <= TERMS_AHEAD;
                 if restored {
                     hub.raise_term(claimed)?;
                 }
-                Ok((
-                    changed,
-                    restored,
-                    hub.is_revoked(device)?,
-                    hub.journals().vector_of(&[device]),
-                    hub.bundle_number(),
-                ))
+                Ok((restored, hub.is_revoked(device)?, hub.journals().vector_of(&[device]), hub.bundle_number()))
             })
             .await?;
-        let (changed, restored, revoked, heads, bundle) = found;
+        let (restored, revoked, heads, bundle) = found;
         if restored {
             // Everybody comes again and learns of the new term, this box too.
             self.shared.writer.tell(Event::NewTerm);
-        }
-        if changed {
-            self.shared.writer.tell(Event::Bundle(bundle));
         }
         let standing = match (revoked, expired) {
             (true, _) => Standing::Revoked,
@@ -332,6 +349,7 @@ impl Session {
         let quota = quotas.get(&self.device).copied().unwrap_or_default();
         drop(quotas);
         let hub_time_ms = (self.shared.clock)();
+        self.is_known = true;
         self.side.box_known(BoxStanding { standing, heads, quota, hub_time_ms, bundle, renewal: None });
         Ok(())
     }
@@ -387,6 +405,13 @@ impl Session {
     async fn closing(&mut self, reason: CloseReason) {
         let CloseReason::Refusing(code) = reason else { return };
         self.shared.metrics.refused(&format!("{code:?}").to_lowercase());
+        if self.came_too_soon {
+            // said once, when it was sent away
+            return;
+        }
+        if matches!(code, RefuseCode::Poison | RefuseCode::Flood | RefuseCode::Quota | RefuseCode::Frame) {
+            self.shared.away.sends(self.device, (self.shared.clock)());
+        }
         let text = self.refusal.take().map(|(_, text)| text).unwrap_or_default();
         tracing::warn!(device = %self.device, ?code, %text, "a session was ended");
         if code == RefuseCode::Poison {
@@ -399,7 +424,9 @@ impl Session {
         let quota = self.side.quota();
         self.side.closed();
         self.shared.metrics.sessions(-1);
-        self.shared.quotas.lock().unwrap_or_else(PoisonError::into_inner).insert(self.device, quota);
+        if self.is_known {
+            self.shared.quotas.lock().unwrap_or_else(PoisonError::into_inner).insert(self.device, quota);
+        }
         match end {
             End::Closed => self.wire.close().await,
             End::Lost => {}

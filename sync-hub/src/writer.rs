@@ -1,18 +1,21 @@
-//! The one thread that writes: it takes segments from the fair queue in large transactions, runs the operator's acts
-//! between them, and publishes what changed.
+//! The one that writes: it takes segments from the fair queue in large transactions, runs the operator's acts between
+//! them, and publishes what changed; on a thread of its own, or in turn with everything else on a runtime.
 //! Invariant: an answer leaves only after the commit; on the way down the transaction at hand is finished.
 //! Not here: what is written (`Hub`).
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use domain::id::DeviceId;
 use sync::{Section, session::hub_side::Stored};
 use thiserror::Error;
-use tokio::sync::{broadcast, oneshot};
+use tokio::{
+    sync::{Notify, broadcast, oneshot},
+    time::Instant,
+};
 
 use crate::{
     hub::{Hub, HubError},
@@ -21,8 +24,15 @@ use crate::{
     store::BoxKnowledge,
 };
 
+/// With more entries waiting than this, boxes that have some among them are not listened to: what they send next waits
+/// packed, and at the end with them.
+const FULL: usize = 100_000;
 /// Most entries in one transaction.
 const TRANSACTION_ENTRIES: usize = 20_000;
+/// While so many boxes wait with entries, changes are gathered for longer: each batch goes to everybody, and the next
+/// would say most of it again. One box that floods does not make a crowd.
+const CROWD: usize = 12;
+const DELTA_IN_A_CROWD: Duration = Duration::from_secs(5);
 /// Most acts between two transactions.
 const ACTS: usize = 64;
 /// Heads are confirmed, and what was heard of boxes is noted, so often.
@@ -30,6 +40,8 @@ const COUNTERSIGN_EVERY: Duration = Duration::from_secs(60);
 const SEEN_EVERY: Duration = Duration::from_secs(2);
 /// While somebody waits with a band at a reader, changes are published so often, or more often where it is set so.
 const URGENT_EVERY: Duration = Duration::from_millis(20);
+/// A bundle for boxes that were adopted is signed at most so often: each goes to everybody.
+const BUNDLE_EVERY: Duration = Duration::from_secs(2);
 
 type Act = Box<dyn FnOnce(&mut Hub) + Send>;
 
@@ -44,6 +56,8 @@ pub enum Event {
     Revoked(DeviceId),
     /// The database is in a new term: sessions start anew.
     NewTerm,
+    /// The hub goes down: sessions say goodbye.
+    Down,
 }
 
 /// The hub is going down, or could not do it.
@@ -68,6 +82,7 @@ struct Waiting {
 struct Shared {
     waiting: Mutex<Waiting>,
     more: Condvar,
+    bell: Notify,
     events: broadcast::Sender<Event>,
     metrics: Metrics,
 }
@@ -88,16 +103,52 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// There is something to do, whoever does it.
+    fn ring(&self) {
+        self.more.notify_one();
+        self.bell.notify_one();
+    }
+}
+
+impl Waiting {
+    fn is_idle(&self) -> bool {
+        self.acts.is_empty() && self.segments.is_empty() && !self.closing
+    }
+
+    /// What the next round does, and whether it is the last.
+    fn take(&mut self) -> (Vec<Act>, Vec<Queued>, bool) {
+        let count = self.acts.len().min(ACTS);
+        let acts = self.acts.drain(..count).collect();
+        let segments = self.segments.take(TRANSACTION_ENTRIES);
+        let closing = self.closing && self.acts.is_empty() && self.segments.is_empty();
+        (acts, segments, closing)
+    }
 }
 
 impl Writer {
     /// Starts the writer's thread. It ends after [`Self::close`].
     pub fn start(hub: Hub, delta_every: Duration, metrics: Metrics) -> std::io::Result<(Self, JoinHandle<()>)> {
-        let (events, _) = broadcast::channel(256);
-        let shared = Arc::new(Shared { waiting: Mutex::default(), more: Condvar::new(), events, metrics });
-        let writer = Self { shared: shared.clone() };
-        let thread = std::thread::Builder::new().name("writer".into()).spawn(move || run(hub, &shared, delta_every))?;
+        let (writer, rounds) = Self::with(hub, delta_every, metrics);
+        let thread = std::thread::Builder::new().name("writer".into()).spawn(move || on_a_thread(rounds))?;
         Ok((writer, thread))
+    }
+
+    /// A writer that is driven by the future beside it, by the runtime's clock, whatever that is. It blocks the
+    /// runtime for as long as a transaction takes.
+    pub fn in_turn(hub: Hub, delta_every: Duration, metrics: Metrics) -> (Self, impl Future<Output = ()> + Send) {
+        let (writer, rounds) = Self::with(hub, delta_every, metrics);
+        (writer, on_a_runtime(rounds))
+    }
+
+    fn with(hub: Hub, delta_every: Duration, metrics: Metrics) -> (Self, Rounds) {
+        let (events, _) = broadcast::channel(256);
+        let (waiting, more, bell) = (Mutex::default(), Condvar::new(), Notify::new());
+        let shared = Arc::new(Shared { waiting, more, bell, events, metrics });
+        let now = Instant::now();
+        let (published, countersigned, noted, bundled) = (now, now, now, None);
+        let rounds = Rounds { hub, shared: shared.clone(), delta_every, published, countersigned, noted, bundled };
+        (Self { shared }, rounds)
     }
 
     /// Hands a segment in; the answer comes after the commit, `None` where it could not be stored.
@@ -110,7 +161,7 @@ impl Writer {
             let _ = waiting.segments.push(sender, weight, Queued { segment, reply });
         }
         drop(waiting);
-        self.shared.more.notify_one();
+        self.shared.ring();
         answer
     }
 
@@ -126,7 +177,7 @@ impl Writer {
                 let _ = reply.send(act(hub));
             }));
         }
-        self.shared.more.notify_one();
+        self.shared.ring();
         answer.await.map_err(|_| Gone)
     }
 
@@ -150,6 +201,11 @@ impl Writer {
         let _ = self.shared.events.send(event);
     }
 
+    /// Whether so many entries wait that nobody's next ones are wanted.
+    pub fn is_full(&self) -> bool {
+        self.shared.lock().segments.entries() > FULL
+    }
+
     /// How many entries wait.
     pub fn backlog(&self) -> usize {
         self.shared.lock().segments.entries()
@@ -163,62 +219,118 @@ impl Writer {
     /// Finishes what is queued and ends the thread.
     pub fn close(&self) {
         self.shared.lock().closing = true;
-        self.shared.more.notify_one();
+        self.shared.ring();
     }
 }
 
-fn run(mut hub: Hub, shared: &Shared, delta_every: Duration) {
-    let mut published = Instant::now();
-    let (mut countersigned, mut noted) = (Instant::now(), Instant::now());
-    loop {
-        let every = if hub.is_urgent() { delta_every.min(URGENT_EVERY) } else { delta_every };
-        let wait = every.saturating_sub(published.elapsed()).max(Duration::from_millis(5));
-        let (acts, segments, closing) = next(shared, wait);
+/// What is done again and again, and when it was done last.
+struct Rounds {
+    hub: Hub,
+    shared: Arc<Shared>,
+    delta_every: Duration,
+    published: Instant,
+    countersigned: Instant,
+    noted: Instant,
+    bundled: Option<Instant>,
+}
+
+impl Rounds {
+    /// How long nothing is due.
+    fn rest(&self) -> Duration {
+        let mut rest = self.publishes_every().saturating_sub(self.published.elapsed());
+        if let (true, Some(bundled)) = (self.hub.bundle_due, self.bundled) {
+            rest = rest.min(BUNDLE_EVERY.saturating_sub(bundled.elapsed()));
+        }
+        rest.max(Duration::from_millis(5))
+    }
+
+    /// Signs a bundle for boxes that were adopted since the last one, and tells everybody.
+    fn bundle(&mut self) {
+        if !self.hub.bundle_due || self.bundled.is_some_and(|last| last.elapsed() < BUNDLE_EVERY) {
+            return;
+        }
+        (self.hub.bundle_due, self.bundled) = (false, Some(Instant::now()));
+        let before = self.hub.bundle_number();
+        match self.hub.current_bundle() {
+            Ok(bundle) if bundle.number != before => drop(self.shared.events.send(Event::Bundle(bundle.number))),
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "a bundle with the boxes that came could not be made"),
+        }
+    }
+
+    fn publishes_every(&self) -> Duration {
+        if self.shared.lock().segments.senders() >= CROWD {
+            return self.delta_every.max(DELTA_IN_A_CROWD);
+        }
+        if self.hub.is_urgent() { self.delta_every.min(URGENT_EVERY) } else { self.delta_every }
+    }
+
+    /// One round; `false` after the last.
+    fn round(&mut self, (acts, segments, closing): (Vec<Act>, Vec<Queued>, bool)) -> bool {
         for act in acts {
-            act(&mut hub);
+            act(&mut self.hub);
         }
+        self.bundle();
+        let publishes_every = self.publishes_every();
+        let Self { hub, shared, .. } = self;
         if !segments.is_empty() {
-            store(&mut hub, shared, segments);
+            store(hub, shared, segments);
         }
-        if noted.elapsed() >= SEEN_EVERY || closing {
+        if self.noted.elapsed() >= SEEN_EVERY || closing {
             let seen: Vec<(DeviceId, u64)> = std::mem::take(&mut shared.lock().seen).into_iter().collect();
             hub.zones_heard(&seen);
             logged(hub.note_seen(&seen), "boxes' times could not be noted");
             let known: Vec<(DeviceId, BoxKnowledge)> = std::mem::take(&mut shared.lock().known).into_iter().collect();
             logged(hub.note_knowledge(&known), "what boxes know could not be noted");
-            noted = Instant::now();
+            self.noted = Instant::now();
         }
-        if countersigned.elapsed() >= COUNTERSIGN_EVERY || closing {
+        if self.countersigned.elapsed() >= COUNTERSIGN_EVERY || closing {
             logged(hub.countersign(closing), "heads could not be countersigned");
-            countersigned = Instant::now();
+            self.countersigned = Instant::now();
         }
-        let every = if hub.is_urgent() { delta_every.min(URGENT_EVERY) } else { delta_every };
-        if published.elapsed() >= every || closing {
+        if self.published.elapsed() >= publishes_every || closing {
             let heard: Vec<(DeviceId, u64)> = shared.lock().seen.iter().map(|(device, at)| (*device, *at)).collect();
             hub.zones_heard(&heard);
-            publish(&mut hub, shared);
-            published = Instant::now();
+            publish(hub, shared);
+            self.published = Instant::now();
         }
-        if closing {
+        !closing
+    }
+}
+
+fn on_a_thread(mut rounds: Rounds) {
+    loop {
+        let rest = rounds.rest();
+        let shared = Arc::clone(&rounds.shared);
+        let mut waiting = shared.lock();
+        if waiting.is_idle() {
+            waiting = shared.more.wait_timeout(waiting, rest).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let next = waiting.take();
+        drop(waiting);
+        if !rounds.round(next) {
             return;
         }
     }
 }
 
-fn next(shared: &Shared, wait: Duration) -> (Vec<Act>, Vec<Queued>, bool) {
-    let mut waiting = shared.lock();
-    if waiting.acts.is_empty() && waiting.segments.is_empty() && !waiting.closing {
-        waiting = shared.more.wait_timeout(waiting, wait).unwrap_or_else(PoisonError::into_inner).0;
+async fn on_a_runtime(mut rounds: Rounds) {
+    loop {
+        let rest = rounds.rest();
+        if rounds.shared.lock().is_idle() {
+            // what rings meanwhile is heard: a bell that rang while nobody waited rings at once
+            let _ = tokio::time::timeout(rest, rounds.shared.bell.notified()).await;
+        }
+        let next = rounds.shared.lock().take();
+        if !rounds.round(next) {
+            return;
+        }
+        tokio::task::yield_now().await;
     }
-    let count = waiting.acts.len().min(ACTS);
-    let acts = waiting.acts.drain(..count).collect();
-    let segments = waiting.segments.take(TRANSACTION_ENTRIES);
-    let closing = waiting.closing && waiting.acts.is_empty() && waiting.segments.is_empty();
-    (acts, segments, closing)
 }
 
 fn store(hub: &mut Hub, shared: &Shared, queued: Vec<Queued>) {
-    let started = Instant::now();
+    let started = std::time::Instant::now();
     let (segments, replies): (Vec<_>, Vec<_>) = queued.into_iter().map(|queued| (queued.segment, queued.reply)).unzip();
     let entries: usize = segments.iter().map(|segment| segment.segment().bodies.len()).sum();
     let stored = hub.ingest(&segments);
@@ -239,7 +351,7 @@ fn store(hub: &mut Hub, shared: &Shared, queued: Vec<Queued>) {
 }
 
 fn publish(hub: &mut Hub, shared: &Shared) {
-    let started = Instant::now();
+    let started = std::time::Instant::now();
     match hub.publish() {
         Ok(sections) if sections.is_empty() => {}
         Ok(sections) => {

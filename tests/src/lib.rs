@@ -10,6 +10,7 @@ pub mod demo;
 pub mod evening;
 pub mod guest;
 pub mod measure;
+pub mod size;
 pub mod ticket;
 pub mod visitor;
 pub mod world;

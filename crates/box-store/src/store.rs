@@ -189,6 +189,11 @@ impl Store {
         self.0.wall.set(now_ms);
     }
 
+    /// As [`Self::set_wall_ms`], for whoever has a clock of their own: the time stands until it is told again.
+    pub fn hold_wall_ms(&self, now_ms: u64) {
+        self.0.wall.hold(now_ms);
+    }
+
     /// What was written since the store was opened.
     pub fn written(&self) -> Written {
         Written {

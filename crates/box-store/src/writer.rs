@@ -36,21 +36,27 @@ pub(crate) struct Tally {
     pub(crate) flushes: AtomicU64,
 }
 
-/// The wall clock: what it said at some instant, advanced by a clock that never jumps.
-pub(crate) struct Wall(Mutex<(u64, Instant)>);
+/// The wall clock: what it said at some instant, advanced by a clock that never jumps, or standing until it is told
+/// again.
+pub(crate) struct Wall(Mutex<(u64, Option<Instant>)>);
 
 impl Wall {
     pub(crate) fn new(now_ms: u64) -> Self {
-        Self(Mutex::new((now_ms, Instant::now())))
+        Self(Mutex::new((now_ms, Some(Instant::now()))))
     }
 
     pub(crate) fn set(&self, now_ms: u64) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (now_ms, Instant::now());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (now_ms, Some(Instant::now()));
+    }
+
+    pub(crate) fn hold(&self, now_ms: u64) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (now_ms, None);
     }
 
     pub(crate) fn now_ms(&self) -> u64 {
         let (ms, since) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        ms.saturating_add(u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX))
+        let passed = since.map_or(0, |since| u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX));
+        ms.saturating_add(passed)
     }
 }
 

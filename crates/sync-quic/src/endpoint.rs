@@ -12,6 +12,7 @@ use quinn::{
 };
 
 use crate::{
+    carrier::Carrier,
     key,
     link::{Link, LinkError},
 };
@@ -74,7 +75,28 @@ pub async fn connect_with(address: SocketAddr, identity: &SigningKey, settings: 
     connect_showing(address, key::client(identity)?, settings).await
 }
 
+/// As [`connect_with`], over what the caller brings.
+pub async fn connect_over(
+    carrier: Carrier,
+    address: SocketAddr,
+    identity: &SigningKey,
+    settings: &Settings,
+) -> Result<Link, LinkError> {
+    let endpoint = carrier.endpoint(EndpointConfig::default(), None)?;
+    connect_from(endpoint, address, key::client(identity)?, settings).await
+}
+
 pub(crate) async fn connect_showing(
+    address: SocketAddr,
+    tls: rustls::ClientConfig,
+    settings: &Settings,
+) -> Result<Link, LinkError> {
+    let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    connect_from(Endpoint::client(SocketAddr::new(any, 0))?, address, tls, settings).await
+}
+
+async fn connect_from(
+    endpoint: Endpoint,
     address: SocketAddr,
     tls: rustls::ClientConfig,
     settings: &Settings,
@@ -82,8 +104,6 @@ pub(crate) async fn connect_showing(
     let crypto = QuicClientConfig::try_from(tls).map_err(|_| LinkError::Settings)?;
     let mut config = ClientConfig::new(Arc::new(crypto));
     config.transport_config(settings.transport(0)?);
-    let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let endpoint = Endpoint::client(SocketAddr::new(any, 0))?;
     let connecting = endpoint.connect_with(config, address, "hub")?;
     let connection =
         tokio::time::timeout(settings.connect_within, connecting).await.map_err(|_| LinkError::NoAnswer(address))??;

@@ -5,13 +5,15 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic"))]
 
 mod backoff;
+pub mod carrier;
 mod endpoint;
 mod key;
 mod link;
 mod listener;
 
 pub use backoff::Backoff;
-pub use endpoint::{Settings, connect, connect_with};
+pub use carrier::Carrier;
+pub use endpoint::{Settings, connect, connect_over, connect_with};
 pub use link::{Link, LinkError, LinkReceiver, LinkSender};
 pub use listener::{HubListener, ListenerConfig, ListenerLimits};
 

@@ -13,7 +13,7 @@ use quinn::{Endpoint, Incoming, ServerConfig, crypto::rustls::QuicServerConfig, 
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::{
-    Settings,
+    Carrier, Settings,
     endpoint::restartable,
     key,
     link::{Link, LinkError},
@@ -70,6 +70,19 @@ pub struct HubListener {
 impl HubListener {
     /// Listens; needs a tokio runtime.
     pub fn bind(config: &ListenerConfig) -> Result<Self, LinkError> {
+        let socket = std::net::UdpSocket::bind(config.address)?;
+        let runtime = default_runtime().ok_or(LinkError::Settings)?;
+        let server = Self::server(config)?;
+        Ok(Self::on(Endpoint::new(restartable(config.reset_key), Some(server), socket, runtime)?, config))
+    }
+
+    /// As [`Self::bind`], over what the caller brings; the configuration's address is not used.
+    pub fn over(carrier: Carrier, config: &ListenerConfig) -> Result<Self, LinkError> {
+        let server = Self::server(config)?;
+        Ok(Self::on(carrier.endpoint(restartable(config.reset_key), Some(server))?, config))
+    }
+
+    fn server(config: &ListenerConfig) -> Result<ServerConfig, LinkError> {
         let crypto = QuicServerConfig::try_from(key::server(&config.identity)?).map_err(|_| LinkError::Settings)?;
         let mut server = ServerConfig::with_crypto(Arc::new(crypto));
         server
@@ -77,13 +90,14 @@ impl HubListener {
             .max_incoming(config.limits.handshakes)
             .incoming_buffer_size(64 * 1024)
             .incoming_buffer_size_total(8 * 1024 * 1024);
-        let socket = std::net::UdpSocket::bind(config.address)?;
-        let runtime = default_runtime().ok_or(LinkError::Settings)?;
-        let endpoint = Endpoint::new(restartable(config.reset_key), Some(server), socket, runtime)?;
+        Ok(server)
+    }
+
+    fn on(endpoint: Endpoint, config: &ListenerConfig) -> Self {
         let (sender, links) = channel(16);
         let gate = Gate { limits: config.limits, within: config.settings.connect_within, handshakes: Arc::default() };
         tokio::spawn(take(endpoint.clone(), gate, sender));
-        Ok(Self { endpoint, links })
+        Self { endpoint, links }
     }
 
     /// Where it listens; of use where the port was 0.
@@ -106,6 +120,13 @@ impl HubListener {
     pub async fn close(&self) {
         self.endpoint.close(quinn::VarInt::from_u32(0), b"hub is going down");
         let _ = tokio::time::timeout(Duration::from_secs(2), self.endpoint.wait_idle()).await;
+    }
+}
+
+impl Drop for HubListener {
+    fn drop(&mut self) {
+        // otherwise the task that takes connections would keep the endpoint open for ever
+        self.endpoint.close(quinn::VarInt::from_u32(0), b"hub is gone");
     }
 }
 

@@ -13,7 +13,7 @@ use domain::{
     wire::Writer,
     wristband::CREDIT_RECORD_LEN,
 };
-use sync::{Delta, JournalHeads, Section, SignedDelta, delta::DELTA_MAX, vector::MAX_JOURNALS};
+use sync::{Delta, JournalHeads, Section, SignedDelta, vector::MAX_JOURNALS};
 
 use self::feed::Batch;
 use crate::{
@@ -36,8 +36,9 @@ pub const FED: [Section; 7] = [
     Section::Shares,
 ];
 
-/// Bytes of records in one part; the vector of a large festival takes some 50 kB beside it.
-const PART_ITEMS: usize = DELTA_MAX * 3 / 4;
+/// Bytes of records in one part. Small, since a thousand sessions may have one each on its way: the batch goes on when
+/// the box has confirmed it. The vector of a large festival takes some 50 kB beside the first.
+const PART_ITEMS: usize = 64 * 1024;
 
 /// One record of the section of revocations: what u8 (1 a device, 2 a ticket) · holds u8 · id 16.
 pub type RevokedItem = (u8, [u8; 16]);

@@ -63,6 +63,11 @@ impl<T> FairQueue<T> {
         self.turns.is_empty()
     }
 
+    /// How many boxes wait.
+    pub fn senders(&self) -> usize {
+        self.turns.len()
+    }
+
     /// How many entries wait.
     pub fn entries(&self) -> usize {
         self.entries

@@ -12,6 +12,7 @@ mod hub;
 mod keeper;
 mod network;
 mod people;
+mod quic;
 mod quiet;
 mod reference;
 mod run;
@@ -43,7 +44,17 @@ pub(crate) struct Arguments {
     /// Boxes with their real store in SQLite, on disks that lose power.
     #[arg(long)]
     pub(crate) disks: bool,
-    /// Leaves a rule out, to see money lost: `confirmed-only`, `last-writer`, `lying-disk` or `synchronous-normal`.
+    /// Boxes and hub over real QUIC and a paused clock, instead of taps in worlds of their own.
+    #[arg(long)]
+    pub(crate) quic: bool,
+    /// With `--quic`: how many boxes.
+    #[arg(long, default_value_t = 50)]
+    pub(crate) boxes: usize,
+    /// With `--quic`: for how many hours of the festival.
+    #[arg(long, default_value_t = 8)]
+    pub(crate) hours: u64,
+    /// Leaves a rule out, to see money lost: `confirmed-only`, `last-writer`, `lying-disk`, `synchronous-normal`, or
+    /// with `--quic` `hub-forgets`.
     #[arg(long, value_parser = run::control)]
     pub(crate) control: Option<tally::Control>,
     /// Plays this one world and tells its story.
@@ -55,7 +66,9 @@ pub(crate) struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match run::run(&Arguments::parse()) {
+    let arguments = Arguments::parse();
+    let ran = if arguments.quic { quic::run(&arguments) } else { run::run(&arguments) };
+    match ran {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::{
     Arguments,
@@ -32,7 +32,10 @@ pub(crate) fn control(name: &str) -> Result<Control, String> {
         "last-writer" => Ok(Control::LastWriter),
         "lying-disk" => Ok(Control::LyingDisk),
         "synchronous-normal" => Ok(Control::SynchronousNormal),
-        _ => Err("there is `confirmed-only`, `last-writer`, `lying-disk` and `synchronous-normal`".into()),
+        "hub-forgets" => Ok(Control::HubForgets),
+        _ => {
+            Err("there is `confirmed-only`, `last-writer`, `lying-disk`, `synchronous-normal` and `hub-forgets`".into())
+        }
     }
 }
 
@@ -50,7 +53,7 @@ impl How {
             Control::LyingDisk => Shelf::Disk(Medium::Lies),
             Control::SynchronousNormal => Shelf::Disk(Medium::FlushesLate),
             _ if arguments.disks => Shelf::Disk(Medium::Honest),
-            Control::None | Control::ConfirmedOnly | Control::LastWriter => Shelf::Memory,
+            Control::None | Control::ConfirmedOnly | Control::LastWriter | Control::HubForgets => Shelf::Memory,
         };
         Self { shelf, control }
     }
@@ -88,6 +91,7 @@ fn world_seed(seed: u64, number: u64) -> u64 {
 
 /// See the module. Gives whether every promise held.
 pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
+    ensure!(arguments.control != Some(Control::HubForgets), "`hub-forgets` is a control of --quic");
     let festival = Festival::found()?;
     let how = How::of(arguments);
     let control = how.control;
@@ -176,6 +180,7 @@ fn name(control: Control) -> &'static str {
         Control::LastWriter => "last-writer",
         Control::LyingDisk => "lying-disk",
         Control::SynchronousNormal => "synchronous-normal",
+        Control::HubForgets => "hub-forgets",
     }
 }
 

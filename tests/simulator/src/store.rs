@@ -49,7 +49,7 @@ impl Drop for OnDisk {
 }
 
 /// Where boxes' folders are made: in memory where the machine has such a place.
-fn place() -> PathBuf {
+pub(crate) fn place() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
     if memory.is_dir() { memory } else { std::env::temp_dir() }
 }

@@ -16,6 +16,8 @@ pub(crate) enum Control {
     LyingDisk,
     /// SQLite runs with `synchronous = NORMAL`.
     SynchronousNormal,
+    /// With QUIC: the hub acknowledges what its disk has not got yet, and crashes.
+    HubForgets,
 }
 
 /// See the module.

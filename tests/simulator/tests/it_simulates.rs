@@ -62,3 +62,25 @@ fn flushing_at_checkpoints_only_loses_what_showed_green() {
     assert!(!output.status.success());
     assert!(said["lost_acknowledged"].as_u64().unwrap() > 0, "{said}");
 }
+
+#[test]
+fn boxes_and_hub_over_real_quic_agree_after_an_evening_of_cuts_and_the_same_seed_is_the_same_evening() {
+    let evening = ["--quic", "--boxes", "6", "--hours", "2", "--seed", "5"];
+    let (output, first) = simulate(&evening);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for key in ["taps", "packets_lost", "packets_cut", "packets_twice", "partitions", "power_cuts", "hub_crashes"] {
+        assert!(first[key].as_u64().unwrap() > 0, "{key}: {first}");
+    }
+    let (_, again) = simulate(&evening);
+    assert_eq!(first["trace"], again["trace"], "{first} {again}");
+    let (_, other) = simulate(&["--quic", "--boxes", "6", "--hours", "2", "--seed", "6"]);
+    assert_ne!(first["trace"], other["trace"]);
+}
+
+#[test]
+fn a_hub_that_acknowledges_before_its_disk_has_it_loses_what_was_acknowledged() {
+    let (output, said) =
+        simulate(&["--quic", "--boxes", "6", "--hours", "4", "--seed", "5", "--control", "hub-forgets"]);
+    assert!(!output.status.success());
+    assert!(said["lost_acknowledged"].as_u64().unwrap() > 0, "{said}");
+}

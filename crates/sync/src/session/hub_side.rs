@@ -155,6 +155,13 @@ impl HubSide {
         }
     }
 
+    /// Instead of [`Self::box_known`]: the box broke a rule a moment ago, and is not looked at before its time.
+    pub fn come_later(&mut self) {
+        if matches!(self.state, State::LookingUp { .. }) {
+            self.refuse(RefuseCode::Quota, "this box was sent away a moment ago; come back later");
+        }
+    }
+
     /// The answer to [`HubAction::ReadHeads`]: what is held, and the public key of each device that is known.
     pub fn heads_read(&mut self, heads: VersionVector, public_keys: &[[u8; 32]]) {
         for key in public_keys {
@@ -322,6 +329,9 @@ impl HubSide {
 
     fn open(&mut self, frame: Frame, peer: [u8; 32], standing: Standing, now: Millis) {
         let is_good = standing == Standing::Good;
+        if self.is_unasked(&frame) && !self.quota.take_frame(now) {
+            return self.refuse(RefuseCode::Flood, "more frames than this box may send; come back later");
+        }
         match frame {
             Frame::Heads(vector) => {
                 let mut devices: Vec<DeviceId> = vector.journals().iter().map(|journal| journal.device).collect();
@@ -353,6 +363,30 @@ impl HubSide {
             | Frame::Renew(_)
             | Frame::EditAnswer(_)
             | Frame::Bye => self.refuse(RefuseCode::Frame, "not a box's frame"),
+        }
+    }
+
+    /// Whether a box could send such frames without end: those that carry entries or ask for a piece have bounds of
+    /// their own.
+    fn is_unasked(&self, frame: &Frame) -> bool {
+        match frame {
+            Frame::Heads(_) | Frame::HaveBundle(_) | Frame::Ping(_) | Frame::Pong(_) => true,
+            Frame::HaveDelta(have) => self.sections.get(&have.section).is_none_or(|feed| !feed.busy),
+            Frame::Hello(_)
+            | Frame::Welcome(_)
+            | Frame::WantFrom(_)
+            | Frame::Segment(_)
+            | Frame::Ack(_)
+            | Frame::Delta(_)
+            | Frame::Bundle(_)
+            | Frame::WantBundle(_)
+            | Frame::Refuse(_)
+            | Frame::Renew(_)
+            | Frame::Edit(_)
+            | Frame::EditAnswer(_)
+            | Frame::WantBlob(_)
+            | Frame::Blob(_)
+            | Frame::Bye => false,
         }
     }
 
