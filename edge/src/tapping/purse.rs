@@ -129,11 +129,10 @@ pub(super) fn tap(
     if blocked_since {
         return refuse(station, waiting, "band.blocked", Vec::new());
     }
-    let outcome = match outcome {
-        TapOutcome::Refused(TapRefusal::NotOurs) => {
-            TapOutcome::Refused(other_epoch(station, reader, tag).unwrap_or(TapRefusal::NotOurs))
-        }
-        other => other,
+    let outcome = if outcome == TapOutcome::Refused(TapRefusal::NotOurs) {
+        TapOutcome::Refused(other_epoch(station, reader, tag).unwrap_or(TapRefusal::NotOurs))
+    } else {
+        outcome
     };
     if waiting.retry_of.is_some_and(|intent| tap.settled().iter().any(|settled| settled.open.entry == intent)) {
         station.desk.settled(waiting.id);
