@@ -28,12 +28,12 @@ const SPARE: usize = 400 << 10;
 const BEER: u32 = 1;
 
 /// A world whose only box lies on a disk of its own.
-pub struct OnDisk {
-    pub world: World,
-    pub disk: Disk,
+pub(crate) struct OnDisk {
+    pub(crate) world: World,
+    pub(crate) disk: Disk,
 }
 
-pub async fn on_disk(kind: Kind, mebibytes: u32) -> Result<OnDisk> {
+pub(crate) async fn on_disk(kind: Kind, mebibytes: u32) -> Result<OnDisk> {
     let mut world = World::of(&[]).await?;
     let disk = Disk::mounted(kind, &world.dir().join("disk"), mebibytes)?;
     world.enrol(POST, "disk/box").await?;
@@ -45,7 +45,7 @@ pub async fn on_disk(kind: Kind, mebibytes: u32) -> Result<OnDisk> {
     Ok(OnDisk { world, disk })
 }
 
-pub fn nobody() -> Paper {
+pub(crate) fn nobody() -> Paper {
     Paper { text: String::new(), refused_with: None, id: None }
 }
 
@@ -54,7 +54,7 @@ fn beer() -> Request {
 }
 
 /// The words of a code, in both languages, say what it means for the money.
-pub fn says_what_became_of_the_money(code: &str) -> Result<()> {
+pub(crate) fn says_what_became_of_the_money(code: &str) -> Result<()> {
     for (lang, money) in [(Lang::En, "no money moved"), (Lang::Fr, "aucun argent n'a bougé")] {
         let text = screens::reason(lang, code, &Args::new());
         ensure!(text.contains(money) || code == "till.in_doubt", "{code} in {lang:?}: {text}");
@@ -72,7 +72,7 @@ async fn is_consistent(place: &Place, guest: &Guest, world: &World, keys: &[Cred
     Ok(())
 }
 
-pub async fn fills_up() -> Result<()> {
+pub(crate) async fn fills_up() -> Result<()> {
     let OnDisk { world, disk } = on_disk(Kind::Memory, 24).await?;
     let bar = world.place(POST.name)?;
     let keys = credit_keys(&world).await?;
@@ -161,7 +161,7 @@ pub async fn fills_up() -> Result<()> {
     left
 }
 
-pub async fn turns_read_only() -> Result<()> {
+pub(crate) async fn turns_read_only() -> Result<()> {
     let OnDisk { world, disk } = on_disk(Kind::Loop, 48).await?;
     let bar = world.place(POST.name)?;
     let mut chance = Chance::new(62);

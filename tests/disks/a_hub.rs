@@ -71,7 +71,7 @@ async fn trouble(world: &World, codes: &[&str]) -> Result<String> {
     Ok(code)
 }
 
-pub async fn fills_up() -> Result<()> {
+pub(crate) async fn fills_up() -> Result<()> {
     let (world, disk) = on_disk(Kind::Memory, 24).await?;
     let bar = world.place(POST.name)?;
     let mut chance = Chance::new(63);
@@ -114,7 +114,7 @@ pub async fn fills_up() -> Result<()> {
     Ok(())
 }
 
-pub async fn turns_read_only() -> Result<()> {
+pub(crate) async fn turns_read_only() -> Result<()> {
     let (world, disk) = on_disk(Kind::Loop, 48).await?;
     let bar = world.place(POST.name)?;
     let mut chance = Chance::new(64);

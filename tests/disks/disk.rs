@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 
 /// What is mounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A tmpfs.
     Memory,
     /// An ext4 in a file: unlike a tmpfs, it can be turned read-only under whoever writes, as the kernel does to a medium
@@ -20,9 +20,9 @@ pub enum Kind {
 }
 
 /// A mounted file system, gone when dropped.
-pub struct Disk {
+pub(crate) struct Disk {
     /// Where.
-    pub at: PathBuf,
+    pub(crate) at: PathBuf,
     image: Option<PathBuf>,
 }
 
@@ -35,7 +35,7 @@ fn run(program: &str, arguments: &[&str]) -> Result<()> {
 }
 
 /// Why such a disk cannot be had here; `None`: it can.
-pub fn missing(kind: Kind) -> Option<String> {
+pub(crate) fn missing(kind: Kind) -> Option<String> {
     if std::env::var_os(super::OWN).is_none() {
         return Some("no mount namespace of its own".into());
     }
@@ -45,7 +45,7 @@ pub fn missing(kind: Kind) -> Option<String> {
 
 impl Disk {
     /// Mounts one of this size.
-    pub fn mounted(kind: Kind, at: &Path, mebibytes: u32) -> Result<Self> {
+    pub(crate) fn mounted(kind: Kind, at: &Path, mebibytes: u32) -> Result<Self> {
         fs::create_dir_all(at)?;
         let to = at.to_str().context("a path that is text")?;
         let image = match kind {
@@ -66,12 +66,12 @@ impl Disk {
     }
 
     /// The kernel gives the medium up: nothing is written to it any more, whoever has files open.
-    pub fn gives_up(&self) -> Result<()> {
+    pub(crate) fn gives_up(&self) -> Result<()> {
         run("mount", &["-o", "remount,abort", self.at.to_str().context("a path that is text")?])
     }
 
     /// Unmounts and mounts it again, as after the medium was looked at.
-    pub fn mount_again(&self) -> Result<()> {
+    pub(crate) fn mount_again(&self) -> Result<()> {
         let (at, image) = (self.at.to_str().context("text")?, self.image.as_ref().context("a file")?);
         let image = image.to_str().context("text")?;
         run("umount", &[at])?;
@@ -82,12 +82,12 @@ impl Disk {
     }
 
     /// Mounts it again so that nobody may write.
-    pub fn mount_read_only(&self) -> Result<()> {
+    pub(crate) fn mount_read_only(&self) -> Result<()> {
         run("mount", &["-o", "remount,ro", self.at.to_str().context("a path that is text")?])
     }
 
     /// Takes all the room that is left but `spare` bytes.
-    pub fn fill(&self, spare: usize) -> Result<Filler> {
+    pub(crate) fn fill(&self, spare: usize) -> Result<Filler> {
         let path = self.at.join("filler");
         let mut file = File::create(&path)?;
         for size in [1 << 16, 1 << 12, 1 << 8, 1] {
@@ -107,18 +107,18 @@ impl Drop for Disk {
 }
 
 /// The file that holds the room.
-pub struct Filler(PathBuf);
+pub(crate) struct Filler(PathBuf);
 
 impl Filler {
     /// Gives so many bytes back.
-    pub fn leave(&self, bytes: usize) -> Result<()> {
+    pub(crate) fn leave(&self, bytes: usize) -> Result<()> {
         let file = File::options().write(true).open(&self.0)?;
         let length = file.metadata()?.len();
         Ok(file.set_len(length.saturating_sub(bytes as u64))?)
     }
 
     /// Gives all of it back.
-    pub fn free(self) -> Result<()> {
+    pub(crate) fn free(self) -> Result<()> {
         Ok(fs::remove_file(self.0)?)
     }
 }

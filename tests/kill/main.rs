@@ -11,7 +11,7 @@ mod tally;
 
 use std::{
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
@@ -74,7 +74,12 @@ async fn step<S: Script>(script: &mut S, step: &'static str, point: Option<&Poin
             let pid = script.pid().context("the daemon does not run")?;
             let tracer = block_in_place(|| Tracer::attach(pid, point, &log))?;
             let acted = script.act(step).await;
-            let told = block_in_place(|| tracer.ended(&script.folder()))?;
+            // a connection breaks a moment before the process is gone
+            let end = Instant::now() + Duration::from_secs(1);
+            while acted.is_err() && script.pid().is_some() && Instant::now() < end {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            let told = block_in_place(|| tracer.ended(script.pid().is_none(), &script.folder()))?;
             acted.or_else(|error| if told.killed { Ok(()) } else { Err(error) })?;
             told
         }

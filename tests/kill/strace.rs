@@ -7,7 +7,7 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -17,39 +17,40 @@ use anyhow::{Context, Result, ensure};
 const CALLS: &str = "openat,creat,write,pwrite64,writev,pwritev,pwritev2,ftruncate,fallocate,fsync,fdatasync,msync,\
                      unlink,unlinkat,rename,renameat,renameat2,link,linkat,mkdir,mkdirat,rmdir";
 const ATTACHED_WITHIN: Duration = Duration::from_secs(10);
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Before which call the daemon is killed: the nth of that name by one of its threads, since the tracer counts each
 /// thread for itself.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Point {
+pub(crate) struct Point {
     /// Name of the call.
-    pub call: String,
+    pub(crate) call: String,
     /// Counted from 1.
-    pub nth: usize,
+    pub(crate) nth: usize,
 }
 
 /// One call that was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub(crate) struct Seen {
     thread: u32,
     /// Its name.
-    pub call: String,
+    pub(crate) call: String,
     /// The file of the daemon's folder that it changes, those with a changing name under one; `None`: no such file.
-    pub file: Option<String>,
+    pub(crate) file: Option<String>,
 }
 
 /// What happened while a daemon was traced.
 #[derive(Clone, Debug, Default)]
-pub struct Told {
+pub(crate) struct Told {
     /// Every traced call, in its order.
     calls: Vec<Seen>,
     /// Whether the daemon was killed.
-    pub killed: bool,
+    pub(crate) killed: bool,
 }
 
 fn arguments(kill: Option<&Point>, log: &Path) -> Result<Vec<String>> {
     let log = log.to_str().context("a path that is text")?;
-    let mut words: Vec<String> = ["-f", "-y", "-s", "0", "-e", "signal=none", "-o", log].map(String::from).into();
+    let mut words: Vec<String> = ["-f", "-y", "-s", "0", "-o", log].map(String::from).into();
     let traced = format!("trace={CALLS}");
     words.extend(["-e".into(), traced]);
     if let Some(Point { call, nth }) = kill {
@@ -59,21 +60,22 @@ fn arguments(kill: Option<&Point>, log: &Path) -> Result<Vec<String>> {
 }
 
 /// The beginning of a command line that runs a daemon from its first instruction on under the tracer.
-pub fn under(kill: Option<&Point>, log: &Path) -> Result<Vec<String>> {
-    let mut words = vec!["strace".into(), "--seccomp-bpf".into()];
+pub(crate) fn under(kill: Option<&Point>, log: &Path) -> Result<Vec<String>> {
+    // not with --seccomp-bpf, which is quicker and passes over what threads do (strace 6.1)
+    let mut words = vec!["strace".into()];
     words.extend(arguments(kill, log)?);
     Ok(words)
 }
 
 /// A tracer that has attached itself to a running daemon.
-pub struct Tracer {
+pub(crate) struct Tracer {
     child: Child,
     log: PathBuf,
 }
 
 impl Tracer {
     /// Attaches to every thread of the daemon, and counts from now on.
-    pub fn attach(pid: u32, kill: Option<&Point>, log: &Path) -> Result<Self> {
+    pub(crate) fn attach(pid: u32, kill: Option<&Point>, log: &Path) -> Result<Self> {
         let mut command = Command::new("strace");
         command.args(arguments(kill, log)?).args(["-p", &pid.to_string()]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -95,8 +97,13 @@ impl Tracer {
         Ok(tracer)
     }
 
-    /// Lets the daemon go, if it still runs, and reads what was seen of its folder.
-    pub fn ended(mut self, folder: &Path) -> Result<Told> {
+    /// Lets the daemon go, unless it is gone, and reads what was seen of its folder.
+    pub(crate) fn ended(mut self, is_gone: bool, folder: &Path) -> Result<Told> {
+        // whoever traces a process that died ends by itself, with its last words in the log
+        let end = Instant::now() + ENDS_WITHIN;
+        while is_gone && Instant::now() < end && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
         if matches!(self.child.try_wait(), Ok(None)) {
             let asked = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status()?;
             ensure!(asked.success(), "the tracer is gone");
@@ -115,7 +122,7 @@ impl Drop for Tracer {
 }
 
 /// Reads a tracer's log.
-pub fn read(log: &Path, folder: &Path) -> Result<Told> {
+pub(crate) fn read(log: &Path, folder: &Path) -> Result<Told> {
     let text = fs::read_to_string(log).with_context(|| log.display().to_string())?;
     let folder = folder.to_str().context("a path that is text")?;
     let mut told = Told::default();
@@ -150,12 +157,12 @@ fn changed_file(call: &str, about: &str, folder: &str) -> Option<String> {
 
 impl Told {
     /// How many calls change the folder.
-    pub fn changes(&self) -> usize {
+    pub(crate) fn changes(&self) -> usize {
         self.calls.iter().filter(|seen| seen.file.is_some()).count()
     }
 
     /// Every point at which a daemon that does the same again is killed before a call that changes its folder.
-    pub fn points(&self) -> Vec<Point> {
+    pub(crate) fn points(&self) -> Vec<Point> {
         let mut counted: BTreeMap<(u32, &str), usize> = BTreeMap::new();
         let mut points: Vec<Point> = Vec::new();
         for seen in &self.calls {
@@ -170,7 +177,7 @@ impl Told {
     }
 
     /// The call before which the daemon was killed.
-    pub fn hit(&self, point: &Point) -> Option<&Seen> {
+    pub(crate) fn hit(&self, point: &Point) -> Option<&Seen> {
         let mut counted: BTreeMap<u32, usize> = BTreeMap::new();
         self.calls.iter().filter(|_| self.killed).filter(|seen| seen.call == point.call).find(|seen| {
             let nth = counted.entry(seen.thread).or_default();

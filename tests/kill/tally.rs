@@ -9,12 +9,12 @@ use std::{
 use crate::strace::{Point, Seen, Told};
 
 /// How many points each of the two short runs takes, and how long at most; see `tests/soak kill` for all of them.
-const SHORT: (usize, Duration) = (90, Duration::from_secs(72));
+const SHORT: (usize, Duration) = (220, Duration::from_secs(65));
 /// A start within this time is as promised (design, section 13).
 const READY_WITHIN: Duration = Duration::from_secs(2);
 
 /// One run over all steps of a script.
-pub struct Tally {
+pub(crate) struct Tally {
     who: &'static str,
     began: Instant,
     all: bool,
@@ -34,7 +34,7 @@ pub struct Tally {
 
 impl Tally {
     /// `KILL_ALL=1` takes every point; otherwise every k-th, from an offset that `KILL_SEED` (or the day) chooses.
-    pub fn new(who: &'static str) -> Self {
+    pub(crate) fn new(who: &'static str) -> Self {
         let day =
             || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |at| at.as_secs() / 86_400);
         let seed = std::env::var("KILL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(day);
@@ -58,7 +58,7 @@ impl Tally {
     }
 
     /// The points of a short run are spread over all steps: every k-th of all.
-    pub fn plan(&mut self, seen: &[(&'static str, Told)]) -> Vec<(&'static str, Vec<Point>)> {
+    pub(crate) fn plan(&mut self, seen: &[(&'static str, Told)]) -> Vec<(&'static str, Vec<Point>)> {
         let all: Vec<(&'static str, Vec<Point>)> = seen.iter().map(|(step, told)| (*step, told.points())).collect();
         self.calls = seen.iter().map(|(step, told)| (*step, told.changes())).collect();
         self.points = all.iter().map(|(_, points)| points.len()).sum();
@@ -86,7 +86,7 @@ impl Tally {
     }
 
     /// Whether another point may be taken.
-    pub fn goes_on(&mut self) -> bool {
+    pub(crate) fn goes_on(&mut self) -> bool {
         let goes_on = self.all || self.began.elapsed() < SHORT.1;
         self.left_out += usize::from(!goes_on);
         self.taken += usize::from(goes_on);
@@ -94,25 +94,26 @@ impl Tally {
     }
 
     /// A daemon was killed before this call, or was not.
-    pub fn was(&mut self, step: &'static str, point: &Point, told: &Told) {
+    pub(crate) fn was(&mut self, step: &'static str, point: &Point, told: &Told) {
         if !told.killed {
             self.missed += 1;
+            *self.by_call.entry(format!("{step}: {} not reached", point.call)).or_default() += 1;
             return;
         }
         self.kills += 1;
         let file = |seen: &Seen| seen.file.clone().unwrap_or_else(|| "another file".into());
         let file = told.hit(point).map_or_else(|| "another file".into(), file);
-        *self.by_call.entry(format!("{} {file}", point.call)).or_default() += 1;
+        *self.by_call.entry(format!("{step}: {} {file}", point.call)).or_default() += 1;
         self.hits.insert((step, point.call.clone(), file));
     }
 
     /// A start of the daemon took so long until it listened.
-    pub fn started(&mut self, took: Duration) {
+    pub(crate) fn started(&mut self, took: Duration) {
         self.starts.push(took);
     }
 
     /// The counts, and what must hold of them.
-    pub fn end(mut self) -> Result<(), String> {
+    pub(crate) fn end(mut self) -> Result<(), String> {
         self.starts.sort_unstable();
         let slow = self.starts.iter().filter(|took| **took > READY_WITHIN).count();
         let at = |part: usize| {
@@ -145,7 +146,7 @@ impl Tally {
     }
 
     /// Past the test runner, which shows nothing of a test that passes.
-    pub fn say(&self, words: &str) {
+    pub(crate) fn say(&self, words: &str) {
         let _ = writeln!(std::io::stderr(), "killed at every call, {}: {words}", self.who);
     }
 }

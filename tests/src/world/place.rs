@@ -115,7 +115,7 @@ impl Place {
 
     /// Its process, while it runs.
     pub fn pid(&self) -> Option<u32> {
-        self.process().as_mut().filter(|daemon| daemon.is_running()).map(|daemon| daemon.pid())
+        self.process().as_mut().and_then(|daemon| daemon.is_running().then(|| daemon.pid()))
     }
 
     /// Whether its process is there.

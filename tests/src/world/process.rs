@@ -179,11 +179,11 @@ impl Daemon {
 
     /// SIGKILL, as a power cut to the process.
     pub fn kill(&mut self) -> Result<()> {
-        if let Some(inner) = self.inner {
-            // whoever runs it ends with it
-            let _ = Command::new("kill").args(["-KILL", &inner.to_string()]).status();
+        match self.inner {
+            // whoever runs it sees it die, and ends then
+            Some(inner) => drop(Command::new("kill").args(["-KILL", &inner.to_string()]).status().context("kill")?),
+            None => self.child.kill().context("kill")?,
         }
-        self.child.kill().context("kill")?;
         self.child.wait().context("wait")?;
         Ok(())
     }
