@@ -6,12 +6,16 @@ use std::{
     sync::{Mutex, atomic::Ordering},
 };
 
+use box_store::{Mended, StoreError};
 use screens::view::{Alert, Args};
 
 use crate::station::{Station, lock};
 
 /// What may be wrong with the wristband reader.
 const READER: [&str; 3] = ["reader.misconfigured", "reader.unplugged", "reader.failed"];
+
+/// What a disk may say when something is to be written.
+const DISK: [&str; 3] = ["box.disk_full", "box.disk_read_only", "box.disk_failed"];
 
 /// All that is raised at present.
 #[derive(Default)]
@@ -47,6 +51,25 @@ impl Station {
             self.alert(code, Args::new());
         } else {
             self.is_over(code);
+        }
+    }
+
+    /// Something was written, or was not: the screens say what is wrong with the disk until something is written again.
+    pub(crate) fn disk_answered(&self, failure: Option<&StoreError>) {
+        let said = failure.map(StoreError::code);
+        for code in DISK {
+            self.alert_while(said == Some(code), code);
+        }
+    }
+
+    /// The disk had changed what it held, and it was put right: told until the next start, so that somebody looks at it.
+    pub(crate) fn was_mended(&self, mended: &Mended) {
+        if !mended.forgotten.is_empty() {
+            self.alert("box.fetched_again", Args::new());
+            self.hub_is_to_tell_again();
+        }
+        if mended.folded.is_some() {
+            self.alert("box.sums_made_anew", Args::new());
         }
     }
 

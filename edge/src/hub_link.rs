@@ -10,7 +10,10 @@ use std::{
 use anyhow::{Context, Result};
 use box_store::{DeltaOutcome, NewerSelf};
 use domain::{id::BoxNumber, journal::Head};
-use sync::{BoxAction, BoxSide, BoxStart, Section, SignedDelta, VersionVector};
+use sync::{
+    BoxAction, BoxSide, BoxStart, Section, SignedDelta, VersionVector,
+    frame::{HaveDelta, SectionHeld},
+};
 use sync_quic::{Backoff, Link};
 
 use crate::{loaded::Taken, station::Station};
@@ -128,6 +131,11 @@ async fn resolve(hub: String) -> Result<SocketAddr> {
 }
 
 fn tell_commits(station: &Station, side: &mut BoxSide) -> Result<()> {
+    if station.must_ask_again() {
+        for SectionHeld { section, term, number } in station.store.sections_held(&SECTIONS)? {
+            side.delta_stored(HaveDelta { section, term, number, next_part: None, own: None });
+        }
+    }
     if station.has_new_edits() {
         side.edits_waiting(station.edits_waiting()?);
     }

@@ -46,6 +46,7 @@ async fn serve(dir: &Path, stop_with_stdin: bool) -> Result<()> {
     let run = json!({ "https": listening.to_string(), "pid": std::process::id() });
     write_durably(&dir.join("run.json"), run.to_string().as_bytes())?;
     tracing::info!(place = station.enrolled().config.place, %listening, "serving");
+    look_at_everything(&station)?;
 
     asked_to_stop(stop_with_stdin).await?;
     tracing::info!("stopping");
@@ -65,6 +66,25 @@ async fn serve(dir: &Path, stop_with_stdin: bool) -> Result<()> {
         station.write_green_lights().map_err(anyhow::Error::from)
     })
     .await?
+}
+
+/// Checks what the start did not: the journal before its last checkpoint, every page, all that follows from it. On a
+/// thread that nobody waits for: the end of the process ends it.
+fn look_at_everything(station: &Arc<Station>) -> Result<()> {
+    let station = Arc::clone(station);
+    let look = move || {
+        match station.store.check_everything() {
+            Ok((entries, mended)) => {
+                tracing::info!(entries, "the whole store was checked");
+                station.was_mended(&mended);
+            }
+            // a damaged store was told of already, by whoever found it
+            Err(error) => tracing::warn!(%error, "the whole store could not be checked"),
+        }
+        station.changed();
+    };
+    std::thread::Builder::new().name("store-check".into()).spawn(look)?;
+    Ok(())
 }
 
 /// Looks now and then whether somebody left without logging out.
@@ -149,6 +169,7 @@ pub(crate) fn open(dir: &Path) -> Result<Station> {
     if report.degraded.is_none() {
         open_enrolled_epoch(&station)?;
     }
+    station.was_mended(&report.mended);
     if let Err(error) = station.load_attempts() {
         tracing::warn!(%error, "wrong PINs of before the start are forgotten");
     }

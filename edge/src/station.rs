@@ -101,6 +101,8 @@ pub(crate) struct Station {
     pub dealt: Dealt,
     light: Mutex<Box<dyn SignalLight>>,
     seen_green: Mutex<Vec<EntryRef>>,
+    /// What the hub said was forgotten, and a session under way does not know it yet.
+    is_forgotten: AtomicBool,
     /// Whether the wristband reader answers.
     pub reader_answers: AtomicBool,
     changes: watch::Sender<u64>,
@@ -228,6 +230,7 @@ impl Station {
             dealt: Dealt::default(),
             light: Mutex::new(light),
             seen_green: Mutex::default(),
+            is_forgotten: AtomicBool::new(false),
             reader_answers: AtomicBool::new(false),
             changes: watch::channel(0).0,
             stop: watch::channel(false).0,
@@ -419,6 +422,17 @@ impl Station {
         self.changed();
     }
 
+    /// What the hub said is not held any more: the session asks for it again.
+    pub(crate) fn hub_is_to_tell_again(&self) {
+        self.is_forgotten.store(true, Ordering::Relaxed);
+        self.changed();
+    }
+
+    /// Whether the session must ask again; said once.
+    pub(crate) fn must_ask_again(&self) -> bool {
+        self.is_forgotten.swap(false, Ordering::Relaxed)
+    }
+
     /// The hub was heard.
     pub(crate) fn hub_heard(&self) {
         lock(&self.hub).last_seen_unix_ms = Some(self.now_ms());
@@ -453,6 +467,7 @@ impl Station {
         if committed.is_err() {
             lock(&self.seen_green).extend(again);
         }
+        self.disk_answered(committed.as_ref().err());
         self.changed();
         committed
     }

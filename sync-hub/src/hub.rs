@@ -32,7 +32,7 @@ use crate::{
         journals::Journals,
     },
     pretix::PretixError,
-    store::{Reading, Seed, Store, StoreError},
+    store::{Failure, Reading, Seed, Store, StoreError},
     ticket_keys::TicketKey,
     zones::Zones,
 };
@@ -75,6 +75,23 @@ pub enum HubError {
     Random,
 }
 
+impl Failure for HubError {
+    fn disk_code(&self) -> Option<&'static str> {
+        match self {
+            Self::Store(error) => error.disk_code(),
+            Self::Config(_)
+            | Self::Bundle(_)
+            | Self::Pretix(_)
+            | Self::Csv(_)
+            | Self::NotFound(_)
+            | Self::Exists(_)
+            | Self::Invalid(_)
+            | Self::Refused(_)
+            | Self::Random => None,
+        }
+    }
+}
+
 impl From<documents::Refusal> for HubError {
     fn from(refusal: documents::Refusal) -> Self {
         Self::Refused(refusal.code())
@@ -89,6 +106,8 @@ pub struct Hub {
     pub(crate) journals: Journals,
     pub(crate) dirty: Dirty,
     pub(crate) pending: Batch,
+    /// A transaction failed, and memory was not brought back to what is on disk.
+    pub(crate) is_behind: bool,
     pub(crate) conflicted: HashSet<[u8; 16]>,
     pub(crate) numbers: BTreeMap<Section, u64>,
     pub(crate) revoked: BTreeSet<RevokedItem>,
@@ -190,6 +209,7 @@ impl Hub {
             journals,
             dirty: Dirty::default(),
             pending: Batch::default(),
+            is_behind: false,
             conflicted: HashSet::new(),
             bundle: 0,
             bundle_due: false,

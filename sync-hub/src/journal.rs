@@ -28,6 +28,8 @@ impl Hub {
 
     /// Writes entries as one signed commit and folds them like any other.
     pub fn act(&mut self, entries: Vec<Entry>) -> Result<Vec<EntryRef>, HubError> {
+        // onto what is on disk: a head of a commit that failed would leave a gap behind it for ever
+        self.as_on_disk()?;
         let (device, epoch) = (self.identity.device(), self.store.term());
         let head = self.journals.get(device, epoch).and_then(|journal| journal.tree.head());
         let mut all = Vec::new();

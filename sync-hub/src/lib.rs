@@ -20,6 +20,7 @@ pub mod history;
 pub mod hub;
 pub mod identity;
 pub mod ingest;
+mod integrity;
 pub mod journal;
 mod lan;
 pub mod leaving;

@@ -322,6 +322,8 @@ impl Session {
         let expired = certificate.valid_until != 0 && certificate.valid_until < now_s;
         let found = self
             .call(move |hub| {
+                // what a box is told that the hub holds must be on disk
+                hub.as_on_disk()?;
                 let mut changed = hub.adopt(&certificate, &chain)?;
                 for chain in &further {
                     // Chains for other purposes are no concern of the bundle.
@@ -357,6 +359,7 @@ impl Session {
     async fn heads(&mut self, devices: Vec<DeviceId>) -> Result<(), End> {
         let found = self
             .call(move |hub| {
+                hub.as_on_disk()?;
                 let heads = hub.journals().vector_of(&devices);
                 let known =
                     devices.iter().filter_map(|device| Some(hub.journals().of_device(*device).next()?.public_key));

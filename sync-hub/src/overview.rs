@@ -86,6 +86,7 @@ impl Hub {
             currency: currency(self.identity.founding.currency.0),
             now_unix_ms: now,
             term: self.store.term(),
+            trouble: self.store.trouble().map(Into::into),
             boxes: shown,
             zones: self.zone_views()?,
             overrides: self.overrides()?,

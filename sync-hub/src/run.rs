@@ -18,6 +18,7 @@ use crate::{
     config::HubConfig,
     hub::{Clock, Hub, HubError},
     identity::Identity,
+    integrity,
     metrics::Metrics,
     net::{Sessions, is_down},
     overview::Overview,
@@ -48,11 +49,15 @@ pub struct Running {
     file: PathBuf,
 }
 
-/// Whether a hub of this directory runs on this machine: what `run.json` names is alive.
+/// Whether a hub of this directory runs on this machine: what `run.json` names is alive, and the same program. After a
+/// power cut its number may be anybody's.
 pub fn is_running(dir: &Path) -> bool {
     let text = std::fs::read_to_string(dir.join("run.json")).unwrap_or_default();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-    let alive = |pid: u64| pid != u64::from(std::process::id()) && Path::new(&format!("/proc/{pid}")).exists();
+    let name = |process: &str| std::fs::read_to_string(format!("/proc/{process}/comm")).ok();
+    let alive = |pid: u64| {
+        pid != u64::from(std::process::id()) && name(&pid.to_string()).is_some_and(|other| name("self") == Some(other))
+    };
     json["pid"].as_u64().is_some_and(alive)
 }
 
@@ -71,6 +76,7 @@ pub async fn start(dir: &Path, clock: Clock) -> anyhow::Result<Running> {
     let readings = (0..4).map(|_| hub.reading()).collect::<Result<Vec<_>, _>>()?;
     let viewing = hub.reading()?;
     let making = hub.reading()?;
+    let checking = hub.reading()?;
     let feeds = hub.feeds();
     let metrics = Metrics::default();
     let delta_every = Duration::from_millis(config.delta_ms.clamp(20, 10_000));
@@ -90,6 +96,7 @@ pub async fn start(dir: &Path, clock: Clock) -> anyhow::Result<Running> {
 
     let (stop, down) = watch::channel(false);
     let (view_out, view) = watch::channel::<Arc<str>>(Arc::from(""));
+    let festival = identity.festival;
     let app = App::new(Parts {
         writer: writer.clone(),
         identity: identity.clone(),
@@ -114,6 +121,7 @@ pub async fn start(dir: &Path, clock: Clock) -> anyhow::Result<Running> {
         }),
         tokio::spawn(async move { sessions.serve(listener).await }),
         tokio::spawn(bundles(writer.clone(), making, down.clone())),
+        tokio::spawn(integrity::watch(writer.clone(), checking, festival, down.clone())),
         tokio::spawn(views(writer.clone(), viewing, metrics, view_out, down)),
     ];
     let file = dir.join("run.json");

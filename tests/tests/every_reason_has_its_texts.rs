@@ -47,6 +47,8 @@ fn literals(folder: &Path, found: &mut BTreeSet<String>) {
 fn is_reason(literal: &str) -> bool {
     let Some(family) = FAMILIES.iter().find(|family| literal.starts_with(**family)) else { return false };
     let rest = &literal[family.len()..];
+    // kinds of damage are a family in the family
+    let rest = rest.strip_prefix("damaged.").unwrap_or(rest);
     let file = ["db", "toml", "key", "sock", "json", "fbun", "chain", "pem"].contains(&rest);
     !rest.is_empty() && !file && rest.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }

@@ -10,7 +10,10 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-use crate::error::{OpenError, StoreError};
+use crate::{
+    content,
+    error::{OpenError, StoreError},
+};
 
 mod embedded {
     refinery::embed_migrations!("../../migrations/edge");
@@ -24,12 +27,18 @@ const WAL_BYTES: u64 = 3 << 20;
 /// Statements that stay prepared.
 const STATEMENTS: usize = 160;
 
-fn tuned(connection: Connection) -> Result<Connection, StoreError> {
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+/// Neither closing it nor binding values has side effects.
+pub(crate) fn quiet(connection: &Connection) -> Result<(), StoreError> {
     // The last connection to close would delete the WAL, and the next start would have to grow it again.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     // Otherwise SQLite compiles a statement anew whenever a value that it compares is bound to it: 80 µs a look-up.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
+}
+
+fn tuned(connection: Connection) -> Result<Connection, StoreError> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    quiet(&connection)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     Ok(connection)
 }
@@ -49,6 +58,9 @@ pub(crate) fn writer(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "cache_size", -4096)?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "cell_size_check", "ON")?;
+    // a row that is replaced is one that goes: the sums of `content` count it
+    connection.pragma_update(None, "recursive_triggers", "ON")?;
+    content::register(&connection)?;
     Ok(connection)
 }
 

@@ -20,6 +20,12 @@ pub enum Degraded {
         /// What is left.
         bytes: u64,
     },
+    /// Commits stand in the WAL behind a frame that does not hold.
+    #[error("frame {frame} of the WAL is damaged, and commits stand behind it")]
+    Wal {
+        /// Counted from 0.
+        frame: usize,
+    },
     /// An entry between two others is not there.
     #[error("entry {0} is missing")]
     Missing(EntryRef),
@@ -49,6 +55,7 @@ impl Degraded {
         match self {
             Self::Database(_) => "box.damaged.database",
             Self::Truncated { .. } => "box.damaged.truncated",
+            Self::Wal { .. } => "box.damaged.wal",
             Self::Missing(_) => "box.damaged.missing_entry",
             Self::Entry(..) => "box.damaged.entry",
             Self::Chain(_) => "box.damaged.chain",

@@ -188,7 +188,8 @@ fn batch_applied(writing: &mut Writing<'_>, batch: &[Delta]) -> Result<Option<Ne
     Ok(newer)
 }
 
-fn clear(section: Section) -> Option<&'static str> {
+/// Takes out all that a section said, where a snapshot of it says all anew.
+pub(crate) fn clear(section: Section) -> Option<&'static str> {
     match section {
         Section::Wallets => Some("DELETE FROM hub_wallet"),
         Section::Tickets => Some("DELETE FROM hub_ticket"),

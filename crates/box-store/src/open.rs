@@ -18,18 +18,21 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
     check::{self, Checked, Depth},
-    database,
+    content, database, derived,
     error::{Degraded, OpenError, StoreError},
     journal::{Identity, OpenEpoch, Tail},
     line::Line,
     projection,
     store::{Shared, Store},
     view::{OpenIntent, OwnHead, View},
+    wal,
     writer::{Condition, Tally, Wall, Writer},
 };
 
 /// A store shorter than its first page was cut.
 const PAGE: u64 = 1024;
+/// With more entries than this, what follows from them is compared in the background after the start.
+const COMPARED_AT_START: u64 = 4_000;
 
 /// Whose store, and where.
 #[derive(Clone)]
@@ -65,8 +68,53 @@ pub struct BootReport {
     pub open_intents: Vec<OpenIntent>,
     /// Money entries whose green light nobody confirmed: "paid, hand over?".
     pub unconfirmed: Vec<EntryRef>,
+    /// What was not as it had been written, and was put right.
+    pub mended: Mended,
     /// Why the store only reads, if it does.
     pub degraded: Option<Degraded>,
+}
+
+/// Tables that a disk had changed: nothing of the journal, and so nothing that cannot be had again.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Mended {
+    /// What the hub had said: it is forgotten, and fetched again.
+    pub forgotten: Vec<&'static str>,
+    /// What is folded from the journal: it was folded anew.
+    pub folded: Option<&'static str>,
+}
+
+impl Mended {
+    /// Whether nothing had to be.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What is to be put right, by what the database says of itself.
+    pub(crate) fn due(connection: &Connection, path: &Path, device: DeviceId) -> Result<Self, StoreError> {
+        if !content::is_kept(connection)? || !projection::is_up_to_date(connection)? {
+            return Ok(Self::default());
+        }
+        let forgotten = content::changed(connection)?;
+        // what the hub has taken into account is folded no more: with that forgotten, all is folded anew as it is
+        let folded = if forgotten.is_empty() { derived::differs(path, device)? } else { None };
+        Ok(Self { forgotten, folded })
+    }
+
+    /// Puts it right, in a transaction.
+    pub(crate) fn mend(&self, connection: &Connection, who: &Identity) -> Result<(), StoreError> {
+        if !self.is_nothing() {
+            tracing::error!(
+                forgotten = ?self.forgotten,
+                folded = self.folded,
+                "the disk has changed what it held: what the hub said is fetched again, sums are folded from the journal"
+            );
+        }
+        if self.forgotten.is_empty() {
+            self.folded.map_or(Ok(()), |_| projection::rebuild(connection, who.device))
+        } else {
+            content::forget(connection, who, &self.forgotten)
+        }
+    }
 }
 
 /// Opens the box's store, or makes it: migrates, checks chain, signatures and sums from the last checkpoint, folds
@@ -95,11 +143,19 @@ pub fn open(config: StoreConfig, now_wall_ms: u64) -> Result<(Store, BootReport)
     };
     let checked = match state {
         Found::Cut(bytes) => Err(Degraded::Truncated { bytes }),
-        Found::Nothing | Found::Store => checked(&shared)?,
+        Found::Nothing => checked(&shared)?,
+        // before anything is opened: SQLite writes over what it does not read
+        Found::Store => match wal::lost_behind(&shared.path) {
+            Ok(Some(frame)) => Err(Degraded::Wal { frame }),
+            Ok(None) => checked(&shared)?,
+            Err(error) => return Err(StoreError::from(error).into()),
+        },
     };
+    let mut mended = Mended::default();
     let checked = match checked {
-        Ok(checked) => {
-            start(&mut shared)?;
+        Ok((checked, due)) => {
+            mended = due;
+            start(&mut shared, &mended)?;
             checked
         }
         Err(damage) => {
@@ -109,7 +165,7 @@ pub fn open(config: StoreConfig, now_wall_ms: u64) -> Result<(Store, BootReport)
         }
     };
     let store = Store(Arc::new(shared));
-    let report = report(&store, checked, matches!(state, Found::Nothing))?;
+    let report = report(&store, checked, mended, matches!(state, Found::Nothing))?;
     Ok((store, report))
 }
 
@@ -162,6 +218,7 @@ fn begin(connection: &mut Connection, who: &Identity, first: OpenEpoch, wall_ms:
     transaction
         .execute("INSERT INTO projection (one, version) VALUES (1, ?1)", [projection::VERSION])
         .map_err(StoreError::from)?;
+    content::begin(&transaction).map_err(OpenError::from)?;
     let mut tail = Tail::open_epoch(&transaction, who, first, Hlc::default(), wall_ms)?;
     tail.checkpoint(&transaction)?;
     transaction.commit().map_err(StoreError::from)?;
@@ -169,7 +226,7 @@ fn begin(connection: &mut Connection, who: &Identity, first: OpenEpoch, wall_ms:
 }
 
 /// Whether it is ours, and whole. Reads only.
-fn checked(shared: &Shared) -> Result<Result<Checked, Degraded>, OpenError> {
+fn checked(shared: &Shared) -> Result<Result<(Checked, Mended), Degraded>, OpenError> {
     let found = database::reader(&shared.path).and_then(|connection| Ok((owner(&connection)?, connection)));
     let ((festival, device), connection) = match found {
         Ok(found) => found,
@@ -184,7 +241,15 @@ fn checked(shared: &Shared) -> Result<Result<Checked, Degraded>, OpenError> {
     if device != shared.who.device {
         return Err(OpenError::OtherBox { found: device, wanted: shared.who.device });
     }
-    Ok(check::journal(&connection, &shared.who, Depth::Tail))
+    let checked = match check::journal(&connection, &shared.who, Depth::Tail) {
+        Ok(checked) => checked,
+        Err(damage) => return Ok(Err(damage)),
+    };
+    if checked.entries > COMPARED_AT_START {
+        return Ok(Ok((checked, Mended::default())));
+    }
+    let due = Mended::due(&connection, &shared.path, shared.who.device);
+    Ok(due.map(|due| (checked, due)).map_err(|error| Degraded::Database(error.to_string())))
 }
 
 fn owner(connection: &Connection) -> Result<(FestivalId, DeviceId), StoreError> {
@@ -196,10 +261,11 @@ fn owner(connection: &Connection) -> Result<(FestivalId, DeviceId), StoreError> 
 }
 
 /// Brings a sound store to this software's form and starts its writer.
-fn start(shared: &mut Shared) -> Result<(), OpenError> {
+fn start(shared: &mut Shared, mended: &Mended) -> Result<(), OpenError> {
     let mut connection = database::writer(&shared.path)?;
+    let had_sums = content::is_kept(&connection)?;
     database::migrate(&mut connection)?;
-    let tail = catch_unwind(AssertUnwindSafe(|| prepare(&mut connection, &shared.who)))
+    let tail = catch_unwind(AssertUnwindSafe(|| prepare(&mut connection, &shared.who, mended, had_sums)))
         .unwrap_or_else(|payload| Err(StoreError::panicked(payload.as_ref())));
     let tail = match tail {
         Ok(tail) => Some(tail),
@@ -227,8 +293,12 @@ fn start(shared: &mut Shared) -> Result<(), OpenError> {
 }
 
 /// Folds again where the software changed, and notes that everything up to here was checked.
-fn prepare(connection: &mut Connection, who: &Identity) -> Result<Tail, StoreError> {
+fn prepare(connection: &mut Connection, who: &Identity, mended: &Mended, had_sums: bool) -> Result<Tail, StoreError> {
     let transaction = connection.transaction()?;
+    if !had_sums {
+        content::begin(&transaction)?;
+    }
+    mended.mend(&transaction, who)?;
     projection::bring_up_to_date(&transaction, who.device)?;
     let mut tail = Tail::read(&transaction, who)?.ok_or_else(|| StoreError::Corrupt("no genesis".into()))?;
     if tail.since_checkpoint > 0 {
@@ -238,7 +308,7 @@ fn prepare(connection: &mut Connection, who: &Identity) -> Result<Tail, StoreErr
     Ok(tail)
 }
 
-fn report(store: &Store, checked: Checked, is_new: bool) -> Result<BootReport, OpenError> {
+fn report(store: &Store, checked: Checked, mended: Mended, is_new: bool) -> Result<BootReport, OpenError> {
     let mut report = BootReport {
         is_new,
         entries: checked.entries,
@@ -247,6 +317,7 @@ fn report(store: &Store, checked: Checked, is_new: bool) -> Result<BootReport, O
         epoch: 0,
         open_intents: Vec::new(),
         unconfirmed: Vec::new(),
+        mended,
         degraded: store.degraded(),
     };
     let seen = store.read(|view: &View<'_>| (view.head(), view.all_open_intents(), view.unconfirmed()));

@@ -202,11 +202,16 @@ fn fold_hour(connection: &Connection, entry: &Entry) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Folds everything again if other code folded it.
-pub(crate) fn bring_up_to_date(connection: &Connection, device: DeviceId) -> Result<(), StoreError> {
+/// Whether this code folded what is there.
+pub(crate) fn is_up_to_date(connection: &Connection) -> Result<bool, StoreError> {
     let version: Option<u32> =
         connection.prepare_cached("SELECT version FROM projection")?.query_row([], |row| row.get(0)).optional()?;
-    if version == Some(VERSION) { Ok(()) } else { rebuild(connection, device) }
+    Ok(version == Some(VERSION))
+}
+
+/// Folds everything again if other code folded it.
+pub(crate) fn bring_up_to_date(connection: &Connection, device: DeviceId) -> Result<(), StoreError> {
+    if is_up_to_date(connection)? { Ok(()) } else { rebuild(connection, device) }
 }
 
 /// Folds everything again, from the first entry.

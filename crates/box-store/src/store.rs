@@ -20,6 +20,7 @@ use crate::{
     error::{Degraded, StoreError},
     journal::Identity,
     line::Line,
+    open::Mended,
     view::View,
     writer::{Condition, Job, Tally, Wall, Writing, decision_job, work_job},
 };
@@ -207,18 +208,25 @@ impl Store {
         self.0.condition.damage()
     }
 
-    /// Checks the whole journal, its sums and every page, on a snapshot, while the box works; for the background
-    /// after a start. Damage degrades the store. Gives the number of entries.
-    pub fn check_everything(&self) -> Result<u64, StoreError> {
-        self.reading(|connection| {
+    /// Checks the whole journal, its sums and every page, and whether everything else stands as it was written or
+    /// follows from the journal, on a snapshot, while the box works; for the background after a start. Damage of the
+    /// journal degrades the store; the rest is put right. Gives the number of entries and what was put right.
+    pub fn check_everything(&self) -> Result<(u64, Mended), StoreError> {
+        let (entries, due) = self.reading(|connection| {
             let checked =
                 check::pages(connection).and_then(|()| check::journal(connection, &self.0.who, check::Depth::All));
-            checked.map(|checked| checked.entries).map_err(|damage| {
+            let entries = checked.map(|checked| checked.entries).map_err(|damage| {
                 tracing::error!(code = damage.code(), %damage, "the store is damaged: from now on it only reads");
                 self.0.condition.set(damage.clone());
                 StoreError::Degraded(damage)
-            })
-        })
+            })?;
+            Ok((entries, Mended::due(connection, &self.0.path, self.0.who.device)?))
+        })?;
+        if !due.is_nothing() {
+            let due = due.clone();
+            self.work(move |writing| writing.whole(|writing| due.mend(writing.connection, writing.who)))?;
+        }
+        Ok((entries, due))
     }
 
     /// Folds all projections again from the journal.
@@ -243,6 +251,10 @@ impl Store {
         let connection = pooled.map_or_else(|| database::reader(&self.0.path), Ok)?;
         let snapshot = connection.unchecked_transaction()?;
         let result = look(&snapshot);
+        if let Err(StoreError::Corrupt(text)) = &result {
+            tracing::error!(text, "the store cannot be read: from now on it only reads");
+            self.0.condition.set(Degraded::Database(text.clone()));
+        }
         let ended = snapshot.finish();
         if ended.is_ok() {
             let mut readers = self.0.readers.lock().unwrap_or_else(PoisonError::into_inner);

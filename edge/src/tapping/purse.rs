@@ -72,6 +72,8 @@ pub(super) fn tap(
     let mut own = waiting.retry_of;
     let mut payout = Err(TillRefusal::NothingPending(Cents::ZERO));
     let mut blocked_since = false;
+    // the core knows that the store refused, not why
+    let mut store_said = None;
     let outcome = loop {
         match tap.step() {
             TapStep::Chip(command) => match reader.transceive(command) {
@@ -120,7 +122,10 @@ pub(super) fn tap(
                         }
                         tap.stored(Ok(&committed.refs));
                     }
-                    Err(_) => tap.stored(Err(StoreFailed)),
+                    Err(error) => {
+                        store_said = Some(error.code());
+                        tap.stored(Err(StoreFailed));
+                    }
                 }
             }
             TapStep::Finished(outcome) => break outcome.clone(),
@@ -138,6 +143,9 @@ pub(super) fn tap(
         station.desk.settled(waiting.id);
     }
     let arrived = tap.carried().map_or(0, |carried| carried.amount.as_i64());
+    if let (TapOutcome::Refused(TapRefusal::DiskFull), Some(code)) = (&outcome, store_said) {
+        return refuse_with(station, waiting, code, Vec::new(), arrived);
+    }
     match (&waiting.purpose, &outcome) {
         (Purpose::Look(_), TapOutcome::Done { balance_after, .. }) => {
             looked_at(station, waiting, wallet, Some(*balance_after))

@@ -58,6 +58,7 @@ impl Hub {
     /// Stores segments in one transaction and says of each what is held now. A segment whose journal's key nobody here
     /// knows is not taken: its branch is answered as empty, so that the box sends from the start.
     pub fn ingest(&mut self, segments: &[VerifiedSegment]) -> Result<Vec<Stored>, HubError> {
+        self.as_on_disk()?;
         let mut dirty = Dirty::default();
         let pending = std::mem::take(&mut self.pending);
         let Self { store, journals, identity, .. } = self;
@@ -68,17 +69,29 @@ impl Hub {
                 self.dirty.extend(dirty);
                 Ok(stored)
             }
-            Err(error) => {
-                self.reload()?;
-                Err(error.into())
-            }
+            Err(error) => Err(self.fell_behind(error)),
         }
     }
 
-    /// Reads everything from disk again, after a transaction failed.
-    pub(crate) fn reload(&mut self) -> Result<(), HubError> {
-        self.journals = Journals::load(&self.store, &self.identity.founding)?;
-        self.catch_up()
+    /// A transaction failed: memory is ahead of the disk, and what had been gathered for the projections is lost from
+    /// memory. It is read again at once or, where the disk refuses that too, before anything else is stored or published:
+    /// what is folded without it would be wrong and look right.
+    fn fell_behind(&mut self, error: StoreError) -> HubError {
+        self.is_behind = true;
+        if let Err(reason) = self.as_on_disk() {
+            tracing::error!(%reason, "the hub cannot read its state again; it stores and publishes nothing until it can");
+        }
+        error.into()
+    }
+
+    /// Reads everything from disk again if a transaction failed before.
+    pub(crate) fn as_on_disk(&mut self) -> Result<(), HubError> {
+        if self.is_behind {
+            self.journals = Journals::load(&self.store, &self.identity.founding)?;
+            self.catch_up()?;
+            self.is_behind = false;
+        }
+        Ok(())
     }
 
     /// Takes entries that the projections lack into account: those of the last moment before a kill.
@@ -100,6 +113,7 @@ impl Hub {
 
     /// Writes what is gathered in memory into the projections, for whoever reads them now.
     pub(crate) fn project(&mut self) -> Result<(), HubError> {
+        self.as_on_disk()?;
         if self.pending.is_written() {
             return Ok(());
         }
@@ -111,10 +125,7 @@ impl Hub {
                 self.dirty.extend(dirty);
                 Ok(())
             }
-            Err(error) => {
-                self.reload()?;
-                Err(error.into())
-            }
+            Err(error) => Err(self.fell_behind(error)),
         }
     }
 }

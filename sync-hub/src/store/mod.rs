@@ -9,7 +9,7 @@ use std::{
 };
 
 use domain::id::FestivalId;
-use rusqlite::{CachedStatement, Connection, OpenFlags, Params, Row, config::DbConfig};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, Params, Row, config::DbConfig};
 use thiserror::Error;
 
 mod account_shares;
@@ -28,6 +28,7 @@ mod product_sales;
 mod projections;
 mod term;
 mod ticket_keys;
+mod whole;
 
 pub use account_shares::{HeldSums, ShareKey, ShareSums};
 pub use barred::BarReason;
@@ -72,10 +73,49 @@ pub enum StoreError {
     Damaged(&'static str),
 }
 
+impl StoreError {
+    /// Stable name of what is wrong with disk or database, where that is what is wrong.
+    pub fn disk_code(&self) -> Option<&'static str> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "no other code speaks of the disk")]
+        match self {
+            Self::Sql(error) => match error.sqlite_error_code()? {
+                ErrorCode::DiskFull => Some("hub.disk_full"),
+                ErrorCode::ReadOnly => Some("hub.disk_read_only"),
+                ErrorCode::SystemIoFailure | ErrorCode::CannotOpen => Some("hub.disk_failed"),
+                ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Some("hub.database_damaged"),
+                _ => None,
+            },
+            Self::File { reason, .. } => match reason.kind() {
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Some("hub.disk_full"),
+                std::io::ErrorKind::ReadOnlyFilesystem => Some("hub.disk_read_only"),
+                _ => Some("hub.disk_failed"),
+            },
+            Self::Damaged(_) => Some("hub.database_damaged"),
+            Self::Migration(_) => None,
+        }
+    }
+}
+
+/// What a transaction may fail with.
+pub trait Failure: From<StoreError> {
+    /// As [`StoreError::disk_code`].
+    fn disk_code(&self) -> Option<&'static str>;
+}
+
+impl Failure for StoreError {
+    fn disk_code(&self) -> Option<&'static str> {
+        Self::disk_code(self)
+    }
+}
+
 /// The writer's connection.
 #[derive(Debug)]
 pub struct Store {
     conn: Connection,
+    /// What the last transaction failed with, if it was the disk.
+    trouble: Option<&'static str>,
+    /// It was found damaged.
+    damaged: bool,
     side: SideFile,
     /// Small number of the festival in every key.
     festival: i64,
@@ -152,16 +192,40 @@ impl Store {
     }
 
     /// Runs `act` as one transaction: all of it or, on an error, nothing.
-    pub fn transaction<T, E: From<StoreError>>(&mut self, act: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
+    pub fn transaction<T, E: Failure>(&mut self, act: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
+        if self.damaged {
+            return Err(StoreError::Damaged("it is kept as evidence").into());
+        }
+        let done = self.attempt(act);
+        self.trouble = done.as_ref().err().and_then(Failure::disk_code);
+        done
+    }
+
+    /// It was found damaged: nothing is written to it any more.
+    pub fn is_damaged(&mut self) {
+        self.damaged = true;
+        self.trouble = Some("hub.database_damaged");
+    }
+
+    /// What is wrong with disk or database, by the last transaction.
+    pub fn trouble(&self) -> Option<&'static str> {
+        self.trouble
+    }
+
+    fn attempt<T, E: Failure>(&mut self, act: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
         self.conn.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from)?;
+        let changes = self.changes;
         let done = act(self).and_then(|value| {
             self.count_change()?;
             self.conn.execute_batch("COMMIT").map_err(StoreError::from)?;
             Ok(value)
         });
-        if done.is_err() && !self.conn.is_autocommit() {
-            let undone = self.conn.execute_batch("ROLLBACK");
-            if let Err(reason) = undone {
+        if done.is_err() {
+            // the file beside the database must never know of a change that was not committed
+            self.changes = changes;
+            if !self.conn.is_autocommit()
+                && let Err(reason) = self.conn.execute_batch("ROLLBACK")
+            {
                 tracing::error!(%reason, "a transaction could not be rolled back");
             }
         }

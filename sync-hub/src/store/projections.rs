@@ -112,6 +112,12 @@ impl Store {
         Ok(row(&self.conn, sql, params![self.festival, id.0], |_| Ok(()))?.is_some())
     }
 
+    /// What was published of a ticket.
+    pub fn ticket_state(&self, id: TicketUid) -> Result<Option<Vec<u8>>, StoreError> {
+        let sql = "SELECT state FROM tickets WHERE festival = $1 AND ticket = $2 AND state IS NOT NULL";
+        row(&self.conn, sql, params![self.festival, id.0], |r| r.get(0))
+    }
+
     /// Writes what was published of a ticket.
     pub fn put_ticket_state(&self, id: TicketUid, state: &[u8]) -> Result<(), StoreError> {
         statement(&self.conn, "UPDATE tickets SET state = $3 WHERE festival = $1 AND ticket = $2")?
@@ -205,6 +211,16 @@ fn states(
 }
 
 impl Reading {
+    /// Every wallet and every ticket that entries name.
+    pub fn subjects(&self) -> Result<(Vec<WalletId>, Vec<TicketUid>), StoreError> {
+        let wallets = "SELECT wallet FROM wallets WHERE festival = $1 ORDER BY wallet";
+        let tickets = "SELECT ticket FROM tickets WHERE festival = $1 ORDER BY ticket";
+        Ok((
+            rows(&self.conn, wallets, params![self.festival], |r| Ok(WalletId(r.get(0)?)))?,
+            rows(&self.conn, tickets, params![self.festival], |r| Ok(TicketUid(r.get(0)?)))?,
+        ))
+    }
+
     /// A wallet.
     pub fn wallet(&self, id: WalletId) -> Result<Option<StoredWallet>, StoreError> {
         row(&self.conn, WALLET, params![self.festival, id.0], raw)?.map(wallet).transpose()

@@ -14,7 +14,8 @@ use super::{Store, StoreError, row};
 /// Projections of another version are rebuilt at start.
 pub(crate) const PROJECTION: i64 = 1;
 
-/// `HUB/term`: term, run and how many changes were committed.
+/// `HUB/term`: term, run and how many changes were committed; while a start is under way also the run and changes that
+/// the database was found with (`-1` changes: it had no row yet).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SideFile {
     path: PathBuf,
@@ -25,6 +26,19 @@ struct Mark {
     term: u32,
     run: [u8; 16],
     changes: i64,
+    /// A start that was cut off goes on where it was: nothing was committed between the file and the database.
+    before: Option<([u8; 16], i64)>,
+}
+
+impl Mark {
+    /// What the database would say if nothing was committed since it was found so.
+    const NO_ROW: ([u8; 16], i64) = ([0; 16], -1);
+
+    /// Whether the database, as `held`, is the one that this file stands beside.
+    fn goes_with(&self, held: Option<&Self>) -> bool {
+        let same_run = held.is_some_and(|held| held.run == self.run && self.changes <= held.changes);
+        same_run || self.before == Some(held.map_or(Self::NO_ROW, |held| (held.run, held.changes)))
+    }
 }
 
 impl SideFile {
@@ -36,22 +50,33 @@ impl SideFile {
     fn read(&self) -> Option<Mark> {
         let text = fs::read_to_string(&self.path).ok()?;
         let mut words = text.split_whitespace();
-        Some(Mark {
+        let mark = Mark {
             term: words.next()?.parse().ok()?,
             run: unhex(words.next()?)?.try_into().ok()?,
             changes: words.next()?.parse().ok()?,
-        })
+            before: None,
+        };
+        let before = match words.next() {
+            Some(run) => Some((unhex(run)?.try_into().ok()?, words.next()?.parse().ok()?)),
+            None => None,
+        };
+        Some(Mark { before, ..mark })
     }
 
     fn write(&self, mark: &Mark, durable: bool) -> Result<(), StoreError> {
         let failed = |reason| StoreError::File { path: self.path.clone(), reason };
         let next = self.path.with_extension("next");
         let mut file = fs::File::create(&next).map_err(failed)?;
-        writeln!(file, "{} {} {}", mark.term, hex(&mark.run), mark.changes).map_err(failed)?;
+        let before = mark.before.map(|(run, changes)| format!(" {} {changes}", hex(&run))).unwrap_or_default();
+        writeln!(file, "{} {} {}{before}", mark.term, hex(&mark.run), mark.changes).map_err(failed)?;
         if durable {
             file.sync_all().map_err(failed)?;
         }
-        fs::rename(&next, &self.path).map_err(failed)
+        fs::rename(&next, &self.path).map_err(failed)?;
+        match self.path.parent().filter(|_| durable) {
+            Some(folder) => fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed),
+            None => Ok(()),
+        }
     }
 }
 
@@ -61,18 +86,21 @@ impl Store {
         getrandom::fill(&mut run).map_err(|_| StoreError::Damaged("no randomness"))?;
         let held =
             row(&conn, "SELECT festival, term, run, changes FROM festivals WHERE id = $1", params![festival.0], |r| {
-                Ok((r.get::<_, i64>(0)?, Mark { term: r.get(1)?, run: r.get(2)?, changes: r.get(3)? }))
+                Ok((r.get::<_, i64>(0)?, Mark { term: r.get(1)?, run: r.get(2)?, changes: r.get(3)?, before: None }))
             })?;
         let beside = side.read();
-        let term = match (&held, beside) {
+        let found = held.as_ref().map(|(_, held)| held);
+        let term = match (found, &beside) {
             (None, None) => 1,
-            (None, Some(beside)) => beside.term.saturating_add(1),
-            (Some((_, held)), Some(beside)) if held.run == beside.run && beside.changes <= held.changes => held.term,
-            (Some((_, held)), beside) => held.term.max(beside.map_or(0, |beside| beside.term)).saturating_add(1),
+            (held, Some(beside)) if beside.goes_with(held) => beside.term.max(held.map_or(0, |held| held.term)),
+            (held, beside) => {
+                held.map_or(0, |held| held.term).max(beside.map_or(0, |beside| beside.term)).saturating_add(1)
+            }
         };
-        let changes = held.as_ref().map_or(0, |(_, held)| held.changes);
-        // The file first: a cut in between leads to one more term, never to one used twice.
-        side.write(&Mark { term, run, changes }, true)?;
+        let changes = found.map_or(0, |held| held.changes);
+        // The file first, with what the database is now; whoever is cut off in between finds it so and goes on.
+        let before = Some(found.map_or(Mark::NO_ROW, |held| (held.run, held.changes)));
+        side.write(&Mark { term, run, changes, before }, true)?;
         let number = match held {
             Some((number, before)) => {
                 conn.execute(
@@ -98,7 +126,10 @@ impl Store {
             }
         };
         let shares = row(&conn, "SELECT accounts FROM festivals WHERE festival = $1", params![number], |r| r.get(0))?;
-        Ok(Self { conn, side, festival: number, term, changes, run, shares: shares.unwrap_or(false) })
+        // Before anything is committed: from here on an older image of the database is told by its run.
+        side.write(&Mark { term, run, changes, before: None }, true)?;
+        let shares = shares.unwrap_or(false);
+        Ok(Self { conn, trouble: None, damaged: false, side, festival: number, term, changes, run, shares })
     }
 
     pub(super) fn count_change(&mut self) -> Result<(), StoreError> {
@@ -115,13 +146,13 @@ impl Store {
 
     /// Notes in the file beside the database how far it is, so that a restore of an older copy is noticed.
     pub fn mark_progress(&self) -> Result<(), StoreError> {
-        self.side.write(&Mark { term: self.term, run: self.run, changes: self.changes }, false)
+        self.side.write(&Mark { term: self.term, run: self.run, changes: self.changes, before: None }, false)
     }
 
     /// Starts a term of at least `least`: somebody proved to hold acknowledgements of it.
     pub fn raise_term(&mut self, least: u32) -> Result<(), StoreError> {
         let term = least.max(self.term.saturating_add(1));
-        self.side.write(&Mark { term, run: self.run, changes: self.changes }, true)?;
+        self.side.write(&Mark { term, run: self.run, changes: self.changes, before: None }, true)?;
         self.transaction::<_, StoreError>(|store| {
             store.conn.execute(
                 &super::text("UPDATE festivals SET term = $2 WHERE festival = $1"),
@@ -165,6 +196,43 @@ mod tests {
         }
         fs::copy(&copy, dir.path().join("hub.db")).unwrap();
         assert_eq!(Store::open(dir.path(), FESTIVAL).unwrap().term(), 2);
+    }
+
+    /// The file as a start leaves it that is cut off before the database follows.
+    fn start_cut_off(dir: &std::path::Path, found: &Mark, term: u32) {
+        let side = SideFile::new(dir.join("term"));
+        let before = Some((found.run, found.changes));
+        side.write(&Mark { term, run: [9; 16], changes: found.changes.max(0), before }, true).unwrap();
+    }
+
+    fn held(store: &Store) -> Mark {
+        Mark { term: store.term, run: store.run, changes: store.changes, before: None }
+    }
+
+    #[test]
+    fn a_start_that_is_cut_off_between_file_and_database_goes_on_in_its_term() {
+        let dir = tempfile::tempdir().unwrap();
+        let no_row = Mark { term: 0, run: Mark::NO_ROW.0, changes: Mark::NO_ROW.1, before: None };
+        start_cut_off(dir.path(), &no_row, 1);
+        let mut store = Store::open(dir.path(), FESTIVAL).unwrap();
+        assert_eq!(store.term(), 1, "the very first one");
+        change(&mut store);
+        let found = held(&store);
+        drop(store);
+        for _ in 0..3 {
+            start_cut_off(dir.path(), &found, 1);
+        }
+        let mut store = Store::open(dir.path(), FESTIVAL).unwrap();
+        assert_eq!(store.term(), 1, "nothing was committed in between");
+        // cut off while it began a new term: that one it is
+        let found = held(&store);
+        change(&mut store);
+        drop(store);
+        start_cut_off(dir.path(), &Mark { changes: found.changes + 1, ..found }, 2);
+        assert_eq!(Store::open(dir.path(), FESTIVAL).unwrap().term(), 2);
+        // another database than the one that was found
+        start_cut_off(dir.path(), &found, 2);
+        assert_eq!(Store::open(dir.path(), FESTIVAL).unwrap().term(), 3);
     }
 
     #[test]

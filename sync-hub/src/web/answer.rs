@@ -11,7 +11,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::BODY_MAX;
-use crate::{csv::CsvError, hub::HubError, pretix::PretixError, store::StoreError, tickets::qr::QrError, writer::Gone};
+use crate::{
+    csv::CsvError,
+    hub::HubError,
+    pretix::PretixError,
+    store::{Failure, StoreError},
+    tickets::qr::QrError,
+    writer::Gone,
+};
 
 /// An answer that is not 2xx: `{"error": {code, message_fr, message_en}, "code", "args"}`; the last two are what the
 /// pages of `screens` read.
@@ -79,6 +86,13 @@ impl ApiError {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "hub.unavailable", fr, en)
     }
 
+    /// The disk or the database would not: the sentences are those of its code.
+    fn disk(code: &'static str) -> Self {
+        let status =
+            if code == "hub.disk_full" { StatusCode::INSUFFICIENT_STORAGE } else { StatusCode::SERVICE_UNAVAILABLE };
+        Self { status, ..Self::refused(code) }
+    }
+
     /// Refused by a rule: the sentences are those of its code.
     fn refused(code: &'static str) -> Self {
         let text = |lang| screens::reason(lang, code, &screens::view::Args::new());
@@ -126,7 +140,7 @@ impl From<HubError> for ApiError {
             HubError::Csv(reason) => Self::list(&reason),
             HubError::Store(_) | HubError::Bundle(_) | HubError::Random => {
                 tracing::error!(%error, "a request failed");
-                Self::unavailable()
+                error.disk_code().map_or_else(Self::unavailable, Self::disk)
             }
         }
     }

@@ -190,7 +190,10 @@ pub(super) async fn qr_png(State(app): State<App>, Path(id): Path<String>) -> Re
     Ok(([(header::CONTENT_TYPE, "image/png")], qr::png(&ticket.text)?).into_response())
 }
 
-/// `GET /api/health`: that it runs, its term and its newest batches.
+/// A writer that does not answer within this time is busy.
+const ANSWERS_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// `GET /api/health`: that it runs, what is wrong with its disk, its term and its newest batches.
 pub(super) async fn health(State(app): State<App>) -> Response {
     let (term, numbers) = app.inner.feeds.newest();
     let numbers: serde_json::Map<String, Value> = numbers
@@ -198,8 +201,15 @@ pub(super) async fn health(State(app): State<App>) -> Response {
         .map(|(section, number)| (totals::section_name(section).to_string(), number.into()))
         .collect();
     let version = env!("CARGO_PKG_VERSION");
-    let status = if app.inner.writer.is_running() { "ok" } else { "down" };
-    Json(json!({ "status": status, "version": version, "term": term, "numbers": numbers })).into_response()
+    let asked = app.inner.writer.call(|hub| hub.store().trouble());
+    let (status, trouble) = match tokio::time::timeout(ANSWERS_WITHIN, asked).await {
+        Ok(Ok(None)) => ("ok", None),
+        Ok(Ok(trouble)) => ("degraded", trouble),
+        Ok(Err(_)) => ("down", None),
+        Err(_) => ("busy", None),
+    };
+    Json(json!({ "status": status, "version": version, "term": term, "numbers": numbers, "trouble": trouble }))
+        .into_response()
 }
 
 /// `GET /api/health/live`.
@@ -209,7 +219,7 @@ pub(super) async fn live() -> StatusCode {
 
 /// `GET /api/health/ready`: whether the writer answers.
 pub(super) async fn ready(State(app): State<App>) -> Result<StatusCode, ApiError> {
-    let answer = tokio::time::timeout(std::time::Duration::from_secs(2), app.inner.writer.call(|hub| hub.term())).await;
+    let answer = tokio::time::timeout(ANSWERS_WITHIN, app.inner.writer.call(|hub| hub.term())).await;
     match answer {
         Ok(Ok(_)) => Ok(StatusCode::NO_CONTENT),
         Ok(Err(_)) | Err(_) => Err(ApiError::unavailable()),

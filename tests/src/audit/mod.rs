@@ -145,7 +145,7 @@ fn refusals(guests: &[Guest]) -> BTreeMap<String, usize> {
 }
 
 /// Every key whose credits count, from the hub's bundle, verified.
-pub(crate) async fn credit_keys(world: &World) -> Result<Vec<CreditKey>> {
+pub async fn credit_keys(world: &World) -> Result<Vec<CreditKey>> {
     let bundle = Bundle::verify(&world.hub.bundle().await?, Some(world.festival()))?;
     let certificates = bundle.body.credit_keys.iter().map(|chain| {
         let credit = chain.verify_for(&bundle.founding, Purpose::Credit);

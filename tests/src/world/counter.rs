@@ -18,6 +18,8 @@ use crate::guest::{Guest, Seen};
 
 /// A verdict or a light that does not come within this time never will.
 const SOON: Duration = Duration::from_secs(10);
+/// Whoever waits for a light looks so often whether the box still runs.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The same in milliseconds, for the box.
 const SOON_MS: u64 = 10_000;
 
@@ -54,7 +56,8 @@ struct Outcome {
 }
 
 impl Request {
-    fn path(&self) -> &'static str {
+    /// Where it is asked.
+    pub fn path(&self) -> &'static str {
         match self {
             Self::Sale(..) => "/api/till/sale",
             Self::TopUp(_) => "/api/top-up",
@@ -63,7 +66,8 @@ impl Request {
         }
     }
 
-    fn body(&self, id: &str) -> serde_json::Value {
+    /// What is posted there.
+    pub fn body(&self, id: &str) -> serde_json::Value {
         fn value(body: &impl Serialize) -> serde_json::Value {
             serde_json::to_value(body).unwrap_or_default()
         }
@@ -84,7 +88,8 @@ impl Request {
         }
     }
 
-    fn seen(&self) -> Option<Seen> {
+    /// What its green light tells the guest.
+    pub fn seen(&self) -> Option<Seen> {
         match self {
             Self::Sale(..) => Some(Seen::Paid),
             Self::TopUp(_) => Some(Seen::ToppedUp),
@@ -155,7 +160,13 @@ impl Place {
     pub fn hold(&self, band: &SharedBand, faults: Vec<Fault>) -> Result<Option<Signal>> {
         block_in_place(|| {
             let presented = self.field()?.present(band, faults)?;
-            let light = presented.wait_signal(SOON);
+            let end = Instant::now() + SOON;
+            let light = loop {
+                let light = presented.wait_signal(LOOK_EVERY);
+                if light.is_some() || Instant::now() > end || !self.is_running() {
+                    break light;
+                }
+            };
             presented.remove();
             Ok(light)
         })

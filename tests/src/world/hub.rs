@@ -116,11 +116,16 @@ impl Hub {
 
     /// Switches it on and waits until it listens; gives its QUIC address.
     pub fn start(&self) -> Result<SocketAddr> {
+        self.start_under(&[])
+    }
+
+    /// The same, run by another program whose command line `under` begins (a tracer).
+    pub fn start_under(&self, under: &[String]) -> Result<SocketAddr> {
         let dir = self.dir.to_str().context("a path that is text")?;
         let at = self.rehearse_at.map(|at| at.to_string());
         let mut arguments = vec!["run", "--dir", dir];
         arguments.extend(at.iter().flat_map(|at| ["--rehearse-at", at.as_str()]));
-        let mut daemon = Daemon::start(&self.programs, "sync-hub", &self.dir, &arguments)?;
+        let mut daemon = Daemon::start_under(under, &self.programs, "sync-hub", &self.dir, &arguments)?;
         let running = daemon.wait_until_it_listens(STARTS_WITHIN)?;
         self.api.moved_to(running.https);
         *self.process() = Some(daemon);
@@ -149,6 +154,11 @@ impl Hub {
         if let Some(daemon) = self.process().as_mut() {
             daemon.let_go();
         }
+    }
+
+    /// Its process, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.process().as_mut().and_then(|daemon| daemon.is_running().then(|| daemon.pid()))
     }
 
     /// Whether its process is there.

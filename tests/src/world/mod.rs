@@ -138,7 +138,12 @@ impl World {
 
     /// Switches the hub on (again) and leads all wires to it.
     pub fn start_hub(&self) -> Result<()> {
-        let quic = block_in_place(|| self.hub.start())?;
+        self.start_hub_under(&[])
+    }
+
+    /// The same, run by another program whose command line `under` begins (a tracer).
+    pub fn start_hub_under(&self, under: &[String]) -> Result<()> {
+        let quic = block_in_place(|| self.hub.start_under(under))?;
         self.places.iter().for_each(|place| place.wire.lead_to(quic));
         Ok(())
     }

@@ -75,8 +75,13 @@ impl Place {
 
     /// Switches it on and waits until it listens.
     pub fn start(&self) -> Result<()> {
+        self.start_under(&[])
+    }
+
+    /// The same, run by another program whose command line `under` begins (a tracer).
+    pub fn start_under(&self, under: &[String]) -> Result<()> {
         let dir = self.dir.to_str().context("a path that is text")?;
-        let mut daemon = Daemon::start(&self.programs, "edge", &self.dir, &["run", "--dir", dir])?;
+        let mut daemon = Daemon::start_under(under, &self.programs, "edge", &self.dir, &["run", "--dir", dir])?;
         let running = daemon.wait_until_it_listens(STARTS_WITHIN)?;
         self.api.moved_to(running.https);
         *self.process() = Some(daemon);
@@ -115,6 +120,11 @@ impl Place {
         if let Some(daemon) = self.process().as_mut() {
             daemon.let_go();
         }
+    }
+
+    /// Its process, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.process().as_mut().and_then(|daemon| daemon.is_running().then(|| daemon.pid()))
     }
 
     /// Whether its process is there.

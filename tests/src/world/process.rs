@@ -106,6 +106,9 @@ fn own_folder() -> Result<PathBuf> {
 #[derive(Debug)]
 pub struct Daemon {
     child: Child,
+    /// Its own process, where `child` is another program that runs it.
+    inner: Option<u32>,
+    is_run_by_another: bool,
     dir: PathBuf,
     name: &'static str,
 }
@@ -113,13 +116,29 @@ pub struct Daemon {
 impl Daemon {
     /// Starts `program` with its log in `dir/log`; it is told to stop when this process is gone, however it went.
     pub fn start(programs: &Programs, program: &'static str, dir: &Path, arguments: &[&str]) -> Result<Self> {
+        Self::start_under(&[], programs, program, dir, arguments)
+    }
+
+    /// The same, run by another program whose command line `under` begins (a tracer).
+    pub fn start_under(
+        under: &[String],
+        programs: &Programs,
+        program: &'static str,
+        dir: &Path,
+        arguments: &[&str],
+    ) -> Result<Self> {
         let log = File::options().create(true).append(true).open(dir.join("log")).context("its log")?;
         match std::fs::remove_file(dir.join("run.json")) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).context("run.json"),
             _ => {}
         }
-        let child = programs
-            .command(program)
+        let mut command = programs.command(program);
+        if let Some((tracer, words)) = under.split_first() {
+            let traced = command;
+            command = Command::new(tracer);
+            command.args(words).arg(traced.get_program());
+        }
+        let child = command
             .args(arguments)
             // a blank box takes none: its line may be its standard input
             .args((arguments.first() != Some(&"blank")).then_some("--stop-with-stdin"))
@@ -128,7 +147,7 @@ impl Daemon {
             .stderr(log)
             .spawn()
             .with_context(|| format!("starting {program}"))?;
-        Ok(Self { child, dir: dir.into(), name: program })
+        Ok(Self { child, inner: None, is_run_by_another: !under.is_empty(), dir: dir.into(), name: program })
     }
 
     /// Waits until it says that it listens.
@@ -137,8 +156,9 @@ impl Daemon {
         loop {
             if let Ok(text) = std::fs::read_to_string(self.dir.join("run.json"))
                 && let Ok(running) = serde_json::from_str::<Running>(&text)
-                && running.pid == self.child.id()
+                && (self.is_run_by_another || running.pid == self.child.id())
             {
+                self.inner = self.is_run_by_another.then_some(running.pid);
                 return Ok(running);
             }
             if let Some(status) = self.child.try_wait()? {
@@ -162,16 +182,25 @@ impl Daemon {
         drop(self.child.stdin.take());
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.inner.unwrap_or_else(|| self.child.id())
+    }
+
     /// SIGKILL, as a power cut to the process.
     pub fn kill(&mut self) -> Result<()> {
-        self.child.kill().context("kill")?;
+        match self.inner {
+            // whoever runs it sees it die, and ends then
+            Some(inner) => drop(Command::new("kill").args(["-KILL", &inner.to_string()]).status().context("kill")?),
+            None => self.child.kill().context("kill")?,
+        }
         self.child.wait().context("wait")?;
         Ok(())
     }
 
     /// SIGTERM, and waits for its end.
     pub fn stop(&mut self, within: Duration) -> Result<ExitStatus> {
-        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        let asked = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status()?;
         if !asked.success() {
             bail!("{} is not running", self.name);
         }
@@ -193,7 +222,9 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        if self.is_running() {
+            let _ = self.kill();
+        }
         let _ = self.child.wait();
     }
 }

@@ -49,7 +49,7 @@ fn a_sound_store_is_not_damaged() {
     closed(&world);
     let (store, report) = world.open();
     assert_eq!((report.degraded, report.entries, report.checked), (None, 103, 2));
-    assert_eq!(store.check_everything().unwrap(), 103);
+    assert_eq!(store.check_everything().unwrap(), (103, crate::Mended::default()));
 }
 
 #[test]

@@ -49,7 +49,7 @@ pub(super) fn apply(store: &Store, delta: &Delta) -> DeltaOutcome {
     store.apply_delta(vec![signed(delta)]).unwrap()
 }
 
-fn tell(store: &Store, section: Section, contiguous: u32, items: Vec<u8>) {
+pub(super) fn tell(store: &Store, section: Section, contiguous: u32, items: Vec<u8>) {
     let held = number(store, section);
     let delta = batch(section, (held, held + 1), heads(store, 0, contiguous), items);
     let outcome = apply(store, &delta);

@@ -7,6 +7,7 @@ mod journals;
 mod lan;
 mod line;
 mod projections;
+mod sweep;
 
 use std::path::{Path, PathBuf};
 

@@ -17,6 +17,8 @@ start(
   (hub) => {
     byId("festival").textContent = hub.festival;
     byId("term").textContent = t("console-term", { number: hub.term });
+    byId("trouble").hidden = !hub.trouble;
+    byId("trouble").textContent = hub.trouble ? reason(hub.trouble) : "";
     refill(byId("books"), ...books(hub.totals));
     refill(byId("conflicts"), ...conflicts(hub.conflicts));
     refill(byId("risk"), ...riskNow(hub.risk));

@@ -16,6 +16,8 @@ pub struct HubView {
     pub now_unix_ms: u64,
     /// Hub term: counts restores of the hub's database.
     pub term: u32,
+    /// Reason code of what is wrong with the hub's disk or database: nothing new is stored meanwhile.
+    pub trouble: Option<String>,
     /// Every enrolled box.
     pub boxes: Vec<HubBox>,
     /// The books.

@@ -1,0 +1,171 @@
+//! Whether commits were lost with the WAL. SQLite stops reading it at the first frame whose checksum does not hold, and
+//! takes what stands behind it for what a power cut left: on a disk that changed a byte in the middle, commits that were
+//! flushed long ago would be gone without a word.
+//! Two witnesses are asked: the frames behind, and the WAL's index, a file that SQLite makes anew at every start and in
+//! which a frame is counted only once it was flushed.
+//! Invariant: what a power cut may leave is never called damage. Only the last commit can be half there, since each is
+//! flushed before the next one begins; an index that is older than the WAL, or is no index, says nothing.
+//! Format: <https://www.sqlite.org/walformat.html>, sections 1 and 2.
+use std::{
+    fs::{self, File},
+    io::{self, Read, Seek, SeekFrom},
+    path::Path,
+};
+
+use crate::database::beside;
+
+/// Length of the WAL's header, and of a frame's.
+const HEADER: usize = 32;
+const FRAME_HEADER: usize = 24;
+const MAGIC: u32 = 0x377f_0682;
+
+/// Two running sums over 32-bit words.
+type Checksum = (u32, u32);
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u32::from_be_bytes(*word))
+}
+
+fn checksum(mut sum: Checksum, bytes: &[u8], big_endian: bool) -> Checksum {
+    let read = |bytes: &[u8]| {
+        let bytes = bytes.first_chunk().copied().unwrap_or_default();
+        if big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
+    };
+    for pair in bytes.chunks_exact(8) {
+        sum.0 = sum.0.wrapping_add(read(pair)).wrapping_add(sum.1);
+        sum.1 = sum.1.wrapping_add(read(pair.get(4..).unwrap_or_default())).wrapping_add(sum.0);
+    }
+    sum
+}
+
+struct Wal<'a> {
+    bytes: &'a [u8],
+    page: usize,
+    big_endian: bool,
+}
+
+impl Wal<'_> {
+    fn frame(&self, at: usize) -> Option<&[u8]> {
+        let length = FRAME_HEADER.saturating_add(self.page);
+        let begin = HEADER.saturating_add(at.checked_mul(length)?);
+        self.bytes.get(begin..begin.checked_add(length)?)
+    }
+
+    fn salts(&self, at: usize) -> Option<(u32, u32)> {
+        self.frame(at).map(|frame| (word(frame, 8), word(frame, 12)))
+    }
+
+    /// How many frames hold, from the first one on.
+    fn valid(&self, salts: (u32, u32), mut sum: Checksum) -> usize {
+        let mut at = 0;
+        while let Some(frame) = self.frame(at).filter(|_| self.salts(at) == Some(salts)) {
+            let (head, data) = frame.split_at(FRAME_HEADER);
+            sum = checksum(sum, head.get(..8).unwrap_or_default(), self.big_endian);
+            sum = checksum(sum, data, self.big_endian);
+            if word(frame, 0) == 0 || sum != (word(frame, 16), word(frame, 20)) {
+                break;
+            }
+            at = at.saturating_add(1);
+        }
+        at
+    }
+
+    /// Frames of these salts from `from` on: the number of each, and whether a commit ends with it.
+    fn written(&self, salts: (u32, u32), from: usize) -> impl Iterator<Item = (usize, bool)> {
+        let frames = (from..).map_while(|at| self.frame(at).map(|frame| (at, frame)));
+        frames
+            .filter(move |(at, frame)| self.salts(*at) == Some(salts) && word(frame, 0) != 0)
+            .map(|(at, frame)| (at, word(frame, 4) != 0))
+    }
+}
+
+/// What the WAL's index said last.
+struct Index {
+    salts: [u8; 8],
+    frames: usize,
+    /// Of these so many are in the database.
+    copied: usize,
+}
+
+impl Index {
+    /// Two copies of 48 bytes, then how much was copied; in the machine's own order.
+    fn read(path: &Path) -> Option<Self> {
+        let bytes = fs::read(path).ok()?;
+        let (header, rest) = bytes.split_at_checked(48)?;
+        let number = |bytes: &[u8], at: usize| {
+            bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u32::from_ne_bytes(*word))
+        };
+        let sum = checksum((0, 0), header.get(..40)?, cfg!(target_endian = "big"));
+        let holds =
+            rest.get(..48)? == header && header.get(12) == Some(&1) && sum == (number(header, 40), number(header, 44));
+        let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        holds.then(|| {
+            let salts = header.get(32..40).and_then(|salts| salts.first_chunk()).copied().unwrap_or_default();
+            Self { salts, frames: count(number(header, 16)), copied: count(number(&bytes, 96)) }
+        })
+    }
+}
+
+/// The frame behind which commits stand that SQLite will not see; `None`: whatever was flushed is read.
+pub(crate) fn lost_behind(database: &Path) -> io::Result<Option<usize>> {
+    let bytes = match fs::read(beside(database, "-wal")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        bytes => bytes?,
+    };
+    let index = Index::read(&beside(database, "-shm"));
+    let Some(header) = bytes.get(..HEADER) else {
+        return Ok(index.filter(|index| index.frames > index.copied).map(|_| 0));
+    };
+    let magic = word(header, 0);
+    let sum = |big_endian| checksum((0, 0), header.get(..24).unwrap_or_default(), big_endian);
+    let told = (word(header, 24), word(header, 28));
+    let page = usize::try_from(word(header, 8)).unwrap_or(0);
+    let holds = (magic & !1) == MAGIC && sum(magic & 1 == 1) == told && page.is_power_of_two() && page >= 512;
+    if !holds {
+        return behind_the_header(database, &bytes);
+    }
+    let wal = Wal { bytes: &bytes, page, big_endian: magic & 1 == 1 };
+    let salts = (word(header, 16), word(header, 20));
+    let valid = wal.valid(salts, told);
+    if index.is_some_and(|index| header.get(16..24) == Some(&index.salts) && index.frames > valid) {
+        return Ok(Some(valid));
+    }
+    // the commit that the bad frame belongs to was flushed if another one was begun behind it
+    let mut ended = false;
+    for (_, ends) in wal.written(salts, valid) {
+        if ended {
+            return Ok(Some(valid));
+        }
+        ended = ends;
+    }
+    Ok(None)
+}
+
+/// The header itself does not hold. It is written anew only when everything behind it is in the database: what is not
+/// there was lost with it.
+fn behind_the_header(database: &Path, bytes: &[u8]) -> io::Result<Option<usize>> {
+    let mut file = File::open(database)?;
+    let mut first = [0; 18];
+    file.read_exact(&mut first)?;
+    let page = first.get(16..).and_then(|size| size.first_chunk()).map_or(0, |size| u16::from_be_bytes(*size));
+    let page = if page == 1 { 65_536 } else { usize::from(page) };
+    let wal = Wal { bytes, page: page.max(512), big_endian: false };
+    let Some(salts) = wal.salts(0).filter(|salts| *salts != (0, 0)) else { return Ok(None) };
+    let mut newest = std::collections::BTreeMap::new();
+    let mut commit = Vec::new();
+    for (at, ends) in wal.written(salts, 0) {
+        commit.push(at);
+        if ends {
+            newest.extend(commit.drain(..).filter_map(|at| wal.frame(at).map(|frame| (word(frame, 0), frame))));
+        }
+    }
+    for (number, frame) in newest {
+        let mut stored = vec![0; wal.page];
+        file.seek(SeekFrom::Start(u64::from(number.saturating_sub(1)).saturating_mul(wal.page as u64)))?;
+        let is_there = file.read_exact(&mut stored).is_ok();
+        if !is_there || frame.get(FRAME_HEADER..) != Some(&stored) {
+            return Ok(Some(0));
+        }
+    }
+    Ok(None)
+}
