@@ -24,6 +24,7 @@ mod integrity;
 pub mod journal;
 mod lan;
 pub mod leaving;
+pub mod managers;
 pub mod matters;
 pub mod metrics;
 pub mod net;

@@ -128,6 +128,21 @@ mod tests {
     const FAMILIES: [(&str, &[&str]); 26] = [
         ("listed", &["open", "decided", "all"]),
         (
+            "ruling-does",
+            &[
+                "accept",
+                "block",
+                "lift",
+                "charge_back",
+                "forgive",
+                "write_off",
+                "revoke",
+                "confirm_branch",
+                "accept_entries",
+                "pay_out",
+            ],
+        ),
+        (
             "ruling",
             &[
                 "accept",
@@ -171,6 +186,8 @@ mod tests {
             "entry",
             &[
                 "paired",
+                "admission",
+                "exit",
                 "carried",
                 "top_up",
                 "sale",
@@ -208,6 +225,7 @@ mod tests {
                 "exhausted",
                 "due",
                 "its_box",
+                "revoked_box",
                 "read_or_write_off",
             ],
         ),
@@ -228,8 +246,20 @@ mod tests {
 
     fn looks_like_a_key(word: &str) -> bool {
         let prefixes = [
-            "console-", "wallet-", "gate-", "till-", "top_up-", "status-", "demo-", "age-", "staff-", "shift-",
-            "stock-", "matters-", "risk-",
+            "console-",
+            "wallet-",
+            "gate-",
+            "till-",
+            "top_up-",
+            "status-",
+            "demo-",
+            "age-",
+            "staff-",
+            "shift-",
+            "stock-",
+            "matters-",
+            "managers-",
+            "risk-",
         ];
         prefixes.iter().any(|prefix| word.starts_with(prefix)) && !word.ends_with("-bar")
     }
