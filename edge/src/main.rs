@@ -46,7 +46,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,quinn=warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    // a log that cannot be written stops nobody: the complaint about it would go to the same place, and panic there
+    let log = tracing_subscriber::fmt().log_internal_errors(false);
+    log.with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
     let outcome = match Arguments::parse().command {
         Command::Run { dir, stop_with_stdin } => edge::run::run(&dir, stop_with_stdin),
         Command::Load { dir, file } => edge::load::load(&dir, &file).map(|number| tracing::info!(number, "in use")),

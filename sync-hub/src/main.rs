@@ -110,7 +110,9 @@ fn open(dir: &std::path::Path) -> anyhow::Result<Hub> {
 #[expect(clippy::print_stdout, reason = "what a command gives")]
 fn main() -> anyhow::Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // a log that cannot be written stops nobody: the complaint about it would go to the same place, and panic there
+    let log = tracing_subscriber::fmt().log_internal_errors(false);
+    log.with_env_filter(filter).with_writer(std::io::stderr).init();
     match Arguments::parse().command {
         Command::Run { dir, rehearse_at, stop_with_stdin } => {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -18,7 +18,7 @@ use tokio::task::block_in_place;
 
 use crate::{
     a_box::{nobody, says_what_became_of_the_money},
-    disk::{Disk, Kind},
+    disk::{Disk, Kind, refuses_to_start},
 };
 
 const SOON: Duration = Duration::from_secs(40);
@@ -71,7 +71,7 @@ async fn trouble(world: &World, codes: &[&str]) -> Result<String> {
     Ok(code)
 }
 
-pub(crate) async fn fills_up() -> Result<()> {
+pub(crate) async fn a_hub_whose_disk_fills_up_while_it_ingests_says_so_loses_nothing_and_goes_on() -> Result<()> {
     let (world, disk) = on_disk(Kind::Memory, 24).await?;
     let bar = world.place(POST.name)?;
     let mut chance = Chance::new(63);
@@ -114,7 +114,8 @@ pub(crate) async fn fills_up() -> Result<()> {
     Ok(())
 }
 
-pub(crate) async fn turns_read_only() -> Result<()> {
+pub(crate) async fn a_hub_whose_disk_turns_read_only_says_so_does_not_start_on_it_and_has_everything_afterwards()
+-> Result<()> {
     let (world, disk) = on_disk(Kind::Loop, 48).await?;
     let bar = world.place(POST.name)?;
     let mut chance = Chance::new(64);
@@ -126,14 +127,14 @@ pub(crate) async fn turns_read_only() -> Result<()> {
     for _ in 0..3 {
         sell(bar, &mut guest, &mut chance).await?;
     }
-    trouble(&world, &["hub.disk_failed", "hub.disk_read_only"]).await?;
+    let told = trouble(&world, &["hub.disk_failed", "hub.disk_read_only"]).await;
+    told.with_context(|| format!("it runs: {}", world.hub.is_running()))?;
     ensure!(bar.view().await?.unsent > 0, "the bar gave its entries to a hub that stores nothing");
 
     block_in_place(|| world.hub.kill())?;
     disk.mount_again()?;
     disk.mount_read_only()?;
-    let started = world.start_hub();
-    let why = started.err().context("it starts on a read-only disk")?.to_string();
+    let why = refuses_to_start(world.technician.programs(), "sync-hub", &world.hub.dir)?;
     ensure!(why.contains("ead-only") || why.contains("readonly"), "{why}");
     disk.mount_again()?;
     world.start_hub()?;

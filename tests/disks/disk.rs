@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use evening::world::process::Programs;
 
 /// What is mounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +105,16 @@ impl Drop for Disk {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(&self.at).status();
     }
+}
+
+/// A daemon that is started on this disk and does not start: what it says.
+pub(crate) fn refuses_to_start(programs: &Programs, program: &str, dir: &Path) -> Result<String> {
+    let path = programs.command(program).get_program().to_owned();
+    let mut command = Command::new("timeout");
+    let output = command.arg("20").arg(path).args(["run", "--dir"]).arg(dir).stdin(Stdio::null()).output()?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.code() == Some(1), "{program} ends with {}: {said}", output.status);
+    Ok(said)
 }
 
 /// The file that holds the room.

@@ -50,22 +50,22 @@ fn main() -> ExitCode {
         trial(
             "a_box_whose_disk_fills_up_in_the_middle_of_a_sale_says_so_loses_nothing_and_goes_on",
             disk::Kind::Memory,
-            a_box::fills_up,
+            a_box::a_box_whose_disk_fills_up_in_the_middle_of_a_sale_says_so_loses_nothing_and_goes_on,
         ),
         trial(
             "a_box_whose_disk_turns_read_only_says_so_and_has_everything_after_a_restart",
             disk::Kind::Loop,
-            a_box::turns_read_only,
+            a_box::a_box_whose_disk_turns_read_only_says_so_and_has_everything_after_a_restart,
         ),
         trial(
             "a_hub_whose_disk_fills_up_while_it_ingests_says_so_loses_nothing_and_goes_on",
             disk::Kind::Memory,
-            a_hub::fills_up,
+            a_hub::a_hub_whose_disk_fills_up_while_it_ingests_says_so_loses_nothing_and_goes_on,
         ),
         trial(
             "a_hub_whose_disk_turns_read_only_says_so_does_not_start_on_it_and_has_everything_afterwards",
             disk::Kind::Loop,
-            a_hub::turns_read_only,
+            a_hub::a_hub_whose_disk_turns_read_only_says_so_does_not_start_on_it_and_has_everything_afterwards,
         ),
     ];
     libtest_mimic::run(&arguments, tests).exit_code()

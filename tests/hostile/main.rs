@@ -5,6 +5,7 @@
 mod bundles;
 mod catalogue;
 mod clocks;
+mod corruption;
 mod disks;
 mod files;
 mod frames;

@@ -400,6 +400,8 @@ impl Script for ABox {
         self.log_in().await?;
         let view = self.place().view().await?;
         ensure!(view.degraded.is_none(), "{:?}", view.degraded);
+        // nothing was changed on this disk, and nothing may be taken for that
+        ensure!(view.alerts.is_empty(), "{:?}", view.alerts);
         if let Some(asked) = &mut self.asked {
             asked.shown = Some(view);
         }

@@ -266,6 +266,8 @@ impl Script for AHub {
         self.acknowledged_is_held()?;
         let term = self.world.hub.agreement().await?.term;
         ensure!(term == self.term, "the hub is in term {term} and was in term {}", self.term);
+        let health: Value = self.world.hub.api.get("/api/health").await?;
+        ensure!(health["trouble"].is_null(), "{health:#}");
         let held = self.held_bundle().await?;
         ensure!(held >= self.bundle, "bundle {} was given out, the newest is {held}", self.bundle);
         ensure!(self.held_rulings().await? >= self.rulings, "a ruling is gone");

@@ -77,14 +77,23 @@ pub(crate) fn reader(path: &Path) -> Result<Connection, StoreError> {
 /// Zeros are no valid frame, so recovery stops before them.
 pub(crate) fn fill_wal(path: &Path) -> io::Result<()> {
     let mut wal = OpenOptions::new().append(true).create(true).open(beside(path, "-wal"))?;
+    let before = wal.metadata()?.len();
+    let filled = fill(&mut wal, before).and_then(|()| wal.sync_all());
+    if filled.is_err() {
+        // on a disk that is almost full the rest of the box needs what is left
+        wal.set_len(before)?;
+    }
+    filled
+}
+
+fn fill(wal: &mut File, mut length: u64) -> io::Result<()> {
     let zeros = [0; 1 << 16];
-    let mut length = wal.metadata()?.len();
     while length < WAL_BYTES {
         let part = zeros.len().min(usize::try_from(WAL_BYTES.saturating_sub(length)).unwrap_or(zeros.len()));
         wal.write_all(zeros.get(..part).unwrap_or(&zeros))?;
         length = length.saturating_add(part as u64);
     }
-    wal.sync_all()
+    Ok(())
 }
 
 /// Brings the schema to this software's form.
