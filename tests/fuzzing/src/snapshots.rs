@@ -101,7 +101,7 @@ fn sealed(mut rest: &[u8]) {
         assert!(!asks || found.more || found.names.iter().any(|one| one.name == named.name), "{:?}", named.name);
     }
     // the chunks are sealed with the header: whoever reads to the end learns of every changed bit
-    if !all.is_empty() {
+    if all.iter().any(|named| !domain::ticket::fold_name(&named.name).is_empty()) {
         let off = names::search(&one_bit_off(&sealed), &FESTIVAL, &key, "zz zz zz");
         assert!(off.is_err(), "a changed bit is believed");
     }
