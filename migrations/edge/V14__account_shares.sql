@@ -13,6 +13,17 @@ CREATE TABLE hub_account_share (
 
 CREATE INDEX account_share_open ON hub_account_share (epoch, wallet) WHERE open = 1;
 
+-- Summed like the rest of what the hub said (V12).
+CREATE TRIGGER hub_account_share_is_new AFTER INSERT ON hub_account_share BEGIN
+    UPDATE content SET sum = row_sum(sum, 1, 'hub_account_share', NEW.wallet, NEW.epoch, NEW.granted, NEW.asked, NEW.booked, NEW.grant_of, NEW.open) WHERE name = 'hub_account_share';
+END;
+CREATE TRIGGER hub_account_share_is_gone AFTER DELETE ON hub_account_share BEGIN
+    UPDATE content SET sum = row_sum(sum, -1, 'hub_account_share', OLD.wallet, OLD.epoch, OLD.granted, OLD.asked, OLD.booked, OLD.grant_of, OLD.open) WHERE name = 'hub_account_share';
+END;
+CREATE TRIGGER hub_account_share_is_other AFTER UPDATE ON hub_account_share BEGIN
+    UPDATE content SET sum = row_sum(row_sum(sum, -1, 'hub_account_share', OLD.wallet, OLD.epoch, OLD.granted, OLD.asked, OLD.booked, OLD.grant_of, OLD.open), 1, 'hub_account_share', NEW.wallet, NEW.epoch, NEW.granted, NEW.asked, NEW.booked, NEW.grant_of, NEW.open) WHERE name = 'hub_account_share';
+END;
+
 -- Projection: what this box put on accounts and took from them, and what it has said of its shares. told: the newest
 -- grant that it named. The row of wallet zeros is about the box itself: told_term is the hub's term in which it has said
 -- everything.

@@ -1,5 +1,5 @@
 //! Sync at size, small enough for every run: `tests/soak sync-at-size` is the whole of it.
-#![allow(clippy::unwrap_used, reason = "a failed test should panic")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a failed test should panic")]
 use evening::size::{self, Plan};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

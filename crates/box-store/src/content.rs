@@ -25,8 +25,15 @@ struct Summed {
     sections: &'static [Section],
 }
 
-const ALL: &[Section] =
-    &[Section::Wallets, Section::Tickets, Section::Revocations, Section::Credits, Section::Zones, Section::Documents];
+const ALL: &[Section] = &[
+    Section::Wallets,
+    Section::Tickets,
+    Section::Revocations,
+    Section::Credits,
+    Section::Zones,
+    Section::Documents,
+    Section::Shares,
+];
 
 const TABLES: &[Summed] = &[
     Summed { name: "hub_wallet", columns: "wallet, state", sections: &[Section::Wallets] },
@@ -35,6 +42,11 @@ const TABLES: &[Summed] = &[
     Summed { name: "offered_credit", columns: "wallet, record, amount", sections: &[Section::Credits] },
     Summed { name: "hub_zone", columns: "zone, capacity, inside", sections: &[Section::Zones] },
     Summed { name: "hub_share", columns: "zone, epoch, granted, asked, inside, grant_of", sections: &[Section::Zones] },
+    Summed {
+        name: "hub_account_share",
+        columns: "wallet, epoch, granted, asked, booked, grant_of, open",
+        sections: &[Section::Shares],
+    },
     Summed { name: "document_edit", columns: "position, change, envelope", sections: &[Section::Documents] },
     Summed { name: "covered", columns: "section, first_at, last_at", sections: &[Section::Wallets, Section::Tickets] },
     Summed { name: "knowledge", columns: "section, term, number, hub_time_ms, received_at_ms", sections: ALL },
@@ -167,6 +179,9 @@ pub(crate) fn forget(connection: &Connection, who: &Identity, changed: &[&'stati
         }
         if section == Section::Zones {
             connection.execute("DELETE FROM hub_share", [])?;
+        }
+        if section == Section::Shares {
+            connection.execute("DELETE FROM hub_account_share", [])?;
         }
     }
     projection::rebuild(connection, who.device)?;

@@ -106,7 +106,7 @@ fn held(connection: &Connection, told: &Told, head: &Head) -> Result<Option<Hear
     if let Some(hash) = hash {
         return Ok(Some(if hash == head.hash { Heard::Known } else { Heard::Conflict }));
     }
-    for (seq, body) in (told.first..).zip(&told.bodies) {
+    for (body, seq) in told.bodies.iter().zip(told.first..) {
         let mut statement = connection
             .prepare_cached("SELECT body FROM neighbour_entry WHERE device = ?1 AND epoch = ?2 AND seq = ?3 LIMIT 1")?;
         let known: Option<Vec<u8>> =

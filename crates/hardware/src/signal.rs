@@ -21,7 +21,8 @@ pub enum Signal {
 }
 
 impl Signal {
-    pub(crate) fn code(self) -> u8 {
+    /// The byte that stands for it in frames.
+    pub fn code(self) -> u8 {
         match self {
             Self::Ok => 1,
             Self::Warn => 2,
@@ -30,7 +31,8 @@ impl Signal {
         }
     }
 
-    pub(crate) fn from_code(code: u8) -> Option<Self> {
+    /// What that byte stands for.
+    pub fn from_code(code: u8) -> Option<Self> {
         [Self::Ok, Self::Warn, Self::Refuse, Self::TapAgain].into_iter().find(|signal| signal.code() == code)
     }
 }

@@ -104,7 +104,7 @@ impl TagKind {
     }
 
     /// One byte for the virtual reader's frames and for dumps.
-    pub(crate) fn code(self) -> u8 {
+    pub fn code(self) -> u8 {
         match self {
             Self::UidOnly => 1,
             Self::Ntag213 => 2,
@@ -117,7 +117,7 @@ impl TagKind {
     }
 
     /// The kind with that code.
-    pub(crate) fn from_code(code: u8) -> Option<Self> {
+    pub fn from_code(code: u8) -> Option<Self> {
         let first = [Self::UidOnly, Self::Ntag213, Self::Ntag215, Self::Ntag216];
         let rest = [Self::UltralightC, Self::Other, Self::UltralightAes];
         first.into_iter().chain(rest).find(|kind| kind.code() == code)

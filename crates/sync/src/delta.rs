@@ -259,7 +259,24 @@ pub struct DeltaProgress {
     pub term: u32,
     /// Its number; 0 for none.
     pub number: u64,
-    under_way: Option<(u32, u64, u16, u16)>,
+    under_way: Option<(Batch, u16)>,
+}
+
+/// What all parts of one batch say alike. Its number does not do: a hub may make a batch and a snapshot of one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Batch {
+    term: u32,
+    prev: u64,
+    number: u64,
+    parts: u16,
+    snapshot: bool,
+}
+
+impl Batch {
+    fn of(delta: &Delta) -> Self {
+        let Delta { term, prev, number, parts, snapshot, .. } = *delta;
+        Self { term, prev, number, parts, snapshot }
+    }
 }
 
 impl DeltaProgress {
@@ -269,7 +286,6 @@ impl DeltaProgress {
     }
 
     /// Takes the next part; `true` when the batch is whole with it. Part 0 starts a batch anew at any time.
-    ///
     pub fn take(&mut self, delta: &Delta) -> Result<bool, DeltaError> {
         if delta.part == 0 {
             let follows = delta.term == self.term && delta.prev == self.number;
@@ -282,10 +298,10 @@ impl DeltaProgress {
                     held: self.number,
                 });
             }
-            self.under_way = Some((delta.term, delta.number, delta.parts, 0));
+            self.under_way = Some((Batch::of(delta), 0));
         }
         let due = match self.under_way {
-            Some((term, number, parts, due)) if (term, number, parts) == (delta.term, delta.number, delta.parts) => due,
+            Some((batch, due)) if batch == Batch::of(delta) => due,
             _ => return Err(DeltaError::Part { found: delta.part, wanted: 0 }),
         };
         if due != delta.part {
@@ -296,7 +312,7 @@ impl DeltaProgress {
             *self = Self::at(delta.term, delta.number);
             Ok(true)
         } else {
-            self.under_way = Some((delta.term, delta.number, delta.parts, next));
+            self.under_way = Some((Batch::of(delta), next));
             Ok(false)
         }
     }
@@ -374,6 +390,17 @@ mod tests {
             assert_eq!(progress.take(&delta(0, 9, part, 3, true)), Ok(whole));
         }
         assert_eq!(progress.number, 9);
+    }
+
+    #[test]
+    fn parts_of_a_batch_and_of_a_snapshot_with_its_number_are_never_mixed() {
+        let mut progress = DeltaProgress::at(1, 3);
+        assert_eq!(progress.take(&delta(3, 4, 0, 2, false)), Ok(false));
+        let of_snapshot = progress.take(&delta(0, 4, 1, 2, true));
+        assert_eq!(of_snapshot, Err(DeltaError::Part { found: 1, wanted: 0 }));
+        let of_another_base = progress.take(&delta(2, 4, 1, 2, false));
+        assert_eq!(of_another_base, Err(DeltaError::Part { found: 1, wanted: 0 }));
+        assert_eq!(progress.take(&delta(3, 4, 1, 2, false)), Ok(true));
     }
 
     #[test]

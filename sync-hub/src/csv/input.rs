@@ -85,9 +85,8 @@ pub(super) fn read<T>(
         file.consume(MARK.len());
     }
     let separator = separator(file.fill_buf().map_err(broken)?);
-    let counted = Counted { inner: file, bytes: 0 };
-    let mut file =
-        csv::ReaderBuilder::new().delimiter(separator).has_headers(false).flexible(true).from_reader(counted);
+    let lined = Lined { inner: file, bytes: 0, after_return: false };
+    let mut file = csv::ReaderBuilder::new().delimiter(separator).has_headers(false).flexible(true).from_reader(lined);
     let mut record = csv::ByteRecord::new();
     let failed = |error: csv::Error| CsvError::Read(error.to_string());
     if !file.read_byte_record(&mut record).map_err(failed)? {
@@ -112,17 +111,34 @@ pub(super) fn read<T>(
     Ok(lines)
 }
 
-/// Counts what was read, so that a file that was cut at the bound is refused.
-struct Counted<R> {
+/// Counts what was read, so that a file that was cut at the bound is refused, and gives every line end as one line feed:
+/// `csv` counts line feeds alone, and takes that of CR LF for the beginning of the next line.
+struct Lined<R> {
     inner: R,
     bytes: u64,
+    after_return: bool,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: Read> Read for Lined<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.bytes = self.bytes.saturating_add(count as u64);
-        Ok(count)
+        loop {
+            let count = self.inner.read(buffer)?;
+            self.bytes = self.bytes.saturating_add(count as u64);
+            let mut kept = 0;
+            for at in 0..count {
+                let byte = buffer[at];
+                let is_second = self.after_return && byte == b'\n';
+                self.after_return = byte == b'\r';
+                if !is_second {
+                    buffer[kept] = if byte == b'\r' { b'\n' } else { byte };
+                    kept = kept.saturating_add(1);
+                }
+            }
+            // nothing is the end of the file; half a line end is not
+            if kept > 0 || count == 0 {
+                return Ok(kept);
+            }
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod bands;
 mod categories;
 mod cell;
 mod input;
+mod refused;
 mod tickets;
 
 use std::io::{self, Read, Write};
@@ -13,19 +14,12 @@ use std::io::{self, Read, Write};
 use serde::Serialize;
 use thiserror::Error;
 
+pub use refused::{BYTES_MAX, BadLine, CELL_MAX, CsvError, LINES_MAX, NAMED_MAX};
+
 use crate::{
     hub::{Hub, HubError},
     store::{Reading, StoreError},
 };
-
-/// Most bytes of a file.
-pub const BYTES_MAX: u64 = 64 << 20;
-/// Most lines of a file.
-pub const LINES_MAX: usize = 1_000_000;
-/// Longest cell.
-pub const CELL_MAX: usize = 1_024;
-/// Most bad lines that are named one by one.
-pub const NAMED_MAX: usize = 1_000;
 
 /// Which list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,15 +51,6 @@ impl Table {
     }
 }
 
-/// A line that cannot be taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct BadLine {
-    /// Which, from 1; the header is 1.
-    pub line: u64,
-    /// Why, for people.
-    pub reason: String,
-}
-
 /// What an import did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Taken {
@@ -79,37 +64,6 @@ pub struct Taken {
     pub skipped: usize,
     /// The first of them.
     pub bad: Vec<BadLine>,
-}
-
-/// A file that is not taken; nothing was changed.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum CsvError {
-    /// Too long.
-    #[error("the file has more than {BYTES_MAX} bytes or {LINES_MAX} lines; split it")]
-    TooLong,
-    /// It broke off.
-    #[error("the file cannot be read: {0}")]
-    Read(String),
-    /// Nothing in it.
-    #[error("the file is empty; its first line must name the columns: {0}")]
-    Empty(&'static str),
-    /// A header that is not one.
-    #[error("line 1 must name the columns; {reason}. Known columns: {known}")]
-    Header {
-        /// What is wrong.
-        reason: String,
-        /// What may stand there.
-        known: &'static str,
-    },
-    /// Bad lines.
-    #[error("{count} lines cannot be taken, so nothing was; the first is line {first}: {reason}",
-        first = lines.first().map_or(0, |bad| bad.line), reason = lines.first().map_or("", |bad| bad.reason.as_str()))]
-    Lines {
-        /// How many.
-        count: usize,
-        /// The first of them.
-        lines: Vec<BadLine>,
-    },
 }
 
 /// A list that could not be written out.

@@ -33,6 +33,17 @@ fn bad_lines(error: CsvError) -> Vec<u64> {
 }
 
 #[test]
+fn a_bad_line_is_named_with_its_number_whatever_ends_the_lines() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    for end in ["\n", "\r\n", "\r"] {
+        let lines = ["reference,category", "A1,1", ",1", "A2,1", "A3,nothing", ""];
+        let error = take(&mut hub, Table::Tickets, lines.join(end).as_bytes()).unwrap_err();
+        assert_eq!(bad_lines(error), [3, 5], "{end:?}");
+    }
+}
+
+#[test]
 fn tickets_go_from_one_hub_to_another_and_back_without_a_change() {
     let (one, two) = (sample::hub_dir(), sample::hub_dir());
     let (mut from, mut to) = (sample::open(one.path()), sample::open(two.path()));

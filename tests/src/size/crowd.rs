@@ -261,7 +261,12 @@ impl Crowd {
                     side.bundle_stored(Some((number, vec![self.bundle.signer])));
                 }
                 BoxAction::HubTime { .. } => {}
-                other => return Err(anyhow::anyhow!("nothing here asks for {other:?}").into()),
+                other @ (BoxAction::StoreBlobPart { .. }
+                | BoxAction::StoreChain(_)
+                | BoxAction::NewerSelf { .. }
+                | BoxAction::EditAnswered(_)) => {
+                    return Err(anyhow::anyhow!("nothing here asks for {other:?}").into());
+                }
             }
         }
         Ok(false)
@@ -288,7 +293,12 @@ impl Crowd {
             match delta.section {
                 Section::Wallets => member.wallets.store(delta.number, Ordering::Relaxed),
                 Section::Tickets => member.tickets.store(delta.number, Ordering::Relaxed),
-                Section::Revocations | Section::Documents | Section::Bundle | Section::Credits | Section::Zones => {}
+                Section::Revocations
+                | Section::Documents
+                | Section::Bundle
+                | Section::Credits
+                | Section::Zones
+                | Section::Shares => {}
             }
         }
         Ok(HaveDelta { section: delta.section, term: delta.term, number: delta.number, next_part, own })
@@ -321,7 +331,12 @@ impl Witness {
                     self.tickets.insert(state.ticket, state);
                 }
             }
-            Section::Revocations | Section::Documents | Section::Bundle | Section::Credits | Section::Zones => {}
+            Section::Revocations
+            | Section::Documents
+            | Section::Bundle
+            | Section::Credits
+            | Section::Zones
+            | Section::Shares => {}
         }
         Ok(())
     }

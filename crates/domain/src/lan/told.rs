@@ -91,7 +91,15 @@ impl Told {
         if told.first == 0 && told.prev != ZERO_HASH {
             return Err(Malformed::Value("previous hash"));
         }
+        if told.end().is_none() {
+            return Err(Malformed::Value("position"));
+        }
         Ok(told)
+    }
+
+    /// Position behind the last body, if there is one so high.
+    fn end(&self) -> Option<u32> {
+        self.first.checked_add(u32::try_from(self.bodies.len()).ok()?)
     }
 
     /// The last entry, by the chain from *prev*.
@@ -111,7 +119,7 @@ impl Told {
             .last()
             .and_then(|body| body.get(1))
             .is_some_and(|flags| Flags(*flags).has(Flags::END_OF_COMMIT));
-        if !end || self.first.checked_add(u32::try_from(self.bodies.len()).unwrap_or(u32::MAX)).is_none() {
+        if !end || self.end().is_none() {
             return Err(Malformed::Value("end of a commit").into());
         }
         let head = self.head();
@@ -122,6 +130,31 @@ impl Told {
 
     /// The entries that this software can read, with their positions.
     pub fn entries(&self) -> impl Iterator<Item = (u32, Entry)> + '_ {
-        (self.first..).zip(&self.bodies).filter_map(|(seq, body)| Some((seq, Entry::from_bytes(body).ok()?)))
+        // in this order no position behind the last body is counted to
+        self.bodies.iter().zip(self.first..).filter_map(|(body, seq)| Some((seq, Entry::from_bytes(body).ok()?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        journal::{Effect, Kind},
+        money::Currency,
+        time::Hlc,
+    };
+
+    fn at(first: u32) -> Told {
+        let body = Entry::new(Kind::NOTE, Effect::None, Currency::EUR, Hlc(5)).to_bytes();
+        Told { device: DeviceId([1; 16]), epoch: 1, first, prev: [7; 32], signature: [0; 64], bodies: vec![body; 2] }
+    }
+
+    #[test]
+    fn entries_up_to_the_last_position_are_read_and_beyond_it_there_are_none() {
+        let last = Told::from_bytes(&at(u32::MAX - 2).to_bytes()).unwrap();
+        assert_eq!(last.entries().map(|(seq, _)| seq).collect::<Vec<_>>(), [u32::MAX - 2, u32::MAX - 1]);
+        for first in [u32::MAX - 1, u32::MAX] {
+            assert_eq!(Told::from_bytes(&at(first).to_bytes()), Err(Malformed::Value("position")));
+        }
     }
 }

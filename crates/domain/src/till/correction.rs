@@ -96,6 +96,14 @@ mod tests {
         assert_eq!(may_correct(&refund, 0, cents(1)), Err(TillRefusal::NotCorrectable));
         let training = Entry { flags: Flags::TRAINING, ..sale(450) };
         assert_eq!(may_correct(&training, 0, cents(1)), Err(TillRefusal::NotCorrectable));
+        let top_up = Entry { kind: Kind::TOP_UP, effect: Effect::Credit, ..sale(450) };
+        assert_eq!(may_correct(&top_up, 0, cents(450)), Ok(()));
+        let free = Entry { effect: Effect::None, ..sale(450) };
+        let refused_top_up = Entry { effect: Effect::Debit, ..top_up.clone() };
+        let gift = Entry { kind: Kind::GIFT, ..top_up };
+        for entry in [free, refused_top_up, gift] {
+            assert_eq!(left_to_correct(&entry, 0), Err(TillRefusal::NotCorrectable), "{entry:?}");
+        }
     }
 
     #[test]
@@ -111,6 +119,8 @@ mod tests {
         assert_eq!(pending.payable(false), cents(900));
         assert_eq!(pending.payable(true), cents(350));
         assert_eq!(pending.may_pay_out(cents(351), true), Err(TillRefusal::NothingPending(cents(350))));
+        assert_eq!(pending.may_pay_out(cents(350), true), Ok(()), "all of it");
+        assert_eq!(pending.may_pay_out(Cents::ZERO, true), Err(TillRefusal::NothingPending(cents(350))), "nothing");
         assert_eq!(Pending { believed: -5, own: 0 }.payable(false), Cents::ZERO);
     }
 }

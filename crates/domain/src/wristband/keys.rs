@@ -199,4 +199,11 @@ mod tests {
         }
         assert_ne!(keys.mac[..4], keys.password, "the two masters differ");
     }
+
+    #[test]
+    fn keys_are_never_printed() {
+        let festival = FestivalId([1; 16]);
+        let keys = BandKeys::new(&MasterSecret([9; 32]).band_secrets(&festival), &festival, &[4, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(alloc::format!("{keys:?} {:?}", keys.chip().unwrap()), "BandKeys(..) ChipKeys(..)");
+    }
 }

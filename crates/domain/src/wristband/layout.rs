@@ -249,6 +249,16 @@ mod tests {
     }
 
     #[test]
+    fn commands_are_those_of_the_data_sheet() {
+        assert_eq!(fast_read((4, 17)), [0x3a, 4, 17]);
+        assert_eq!(write((8, [1, 2, 3, 4])), [0xa2, 8, 1, 2, 3, 4]);
+        assert_eq!(password_auth([1, 2, 3, 4]), [0x1b, 1, 2, 3, 4]);
+        assert_eq!(read_counter(), [0x39, 2]);
+        assert_eq!(read_signature(), [0x3c, 0]);
+        assert_eq!(get_version(), [0x60]);
+    }
+
+    #[test]
     fn a_foreign_header_and_a_later_one_are_told_apart() {
         let festival = FestivalId([7; 16]);
         let secrets = crate::secrets::MasterSecret([1; 32]).band_secrets(&festival);

@@ -43,3 +43,31 @@ pub fn check_pointer(read: &[u8; POINTER_READ_LEN], band: &BandKeys, keys: &[Cre
         None => Err(PurseFault::Unusable),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{id::FestivalId, secrets::MasterSecret, wristband::layout::header};
+
+    #[test]
+    fn a_pointer_counts_only_under_a_key_that_is_in_force() {
+        let festival = FestivalId([1; 16]);
+        let band = BandKeys::new(&MasterSecret([3; 32]).band_secrets(&festival), &festival, &[4, 1, 2, 3, 4, 5, 6]);
+        let desk = SigningKey::from_bytes(&[5; 32]);
+        let public = desk.verifying_key().to_bytes();
+        let header = header(BandProfile::Pointer, &festival);
+        let mut read = [0; POINTER_READ_LEN];
+        read[..HEADER_LEN].copy_from_slice(&header);
+        for (page, bytes) in signed_pages(&header, &band, &desk) {
+            let at = usize::from(page - HEADER_PAGE) * 4;
+            read[at..at + 4].copy_from_slice(&bytes);
+        }
+        let key = CreditKey { id: key_id(&public), public, revoked: false };
+        assert_eq!(check_pointer(&read, &band, &[key]), Ok(()));
+        let revoked = CreditKey { revoked: true, ..key };
+        assert_eq!(check_pointer(&read, &band, &[revoked]), Err(PurseFault::UnknownCreditKey));
+        assert_eq!(check_pointer(&read, &band, &[]), Err(PurseFault::UnknownCreditKey));
+        read[POINTER_READ_LEN - 1] ^= 1;
+        assert_eq!(check_pointer(&read, &band, &[key]), Err(PurseFault::Unusable));
+    }
+}

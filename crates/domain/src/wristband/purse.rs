@@ -345,3 +345,71 @@ fn has_unknown_key(slot: &[u8; CREDIT_RECORD_LEN], keys: &[CreditKey]) -> bool {
     let named = CreditRecord::read(slot).key;
     slot.iter().any(|byte| *byte != 0) && keys.iter().all(|key| key.id != named)
 }
+
+#[cfg(test)]
+mod tests {
+    use ed25519_dalek::SigningKey;
+
+    use super::*;
+    use crate::{
+        id::{BoxNumber, FestivalId, key_id},
+        secrets::MasterSecret,
+        wristband::layout::header,
+    };
+
+    const FESTIVAL: FestivalId = FestivalId([1; 16]);
+
+    fn band() -> BandKeys {
+        BandKeys::new(&MasterSecret([3; 32]).band_secrets(&FESTIVAL), &FESTIVAL, &[4, 1, 2, 3, 4, 5, 6])
+    }
+
+    fn desk() -> (SigningKey, CreditKey) {
+        let desk = SigningKey::from_bytes(&[5; 32]);
+        let public = desk.verifying_key().to_bytes();
+        (desk, CreditKey { id: key_id(&public), public, revoked: false })
+    }
+
+    fn credit(cents: u32, seq: u8, link: CreditId) -> [u8; CREDIT_RECORD_LEN] {
+        CreditRecord::sign(Cents::new(cents).unwrap(), seq, link, &desk().0, &FESTIVAL, band().wallet())
+    }
+
+    fn spent(tap_counter: u16, link: RecordId) -> [u8; SPENT_RECORD_LEN] {
+        let spent = Cents::new(u32::from(tap_counter) * 100).unwrap();
+        SpentRecord { tap_counter, spent, credit_seq: 1, box_number: BoxNumber(1), link }.seal(&band())
+    }
+
+    fn pages(spent: [[u8; SPENT_RECORD_LEN]; 2], credits: [[u8; CREDIT_RECORD_LEN]; 2]) -> PursePages {
+        let mut bytes = header(NTAG21X.profile, &FESTIVAL).to_vec();
+        bytes.extend([0; 4]);
+        bytes.extend(spent.concat());
+        bytes.extend(credits.concat());
+        PursePages::ntag21x(&bytes).unwrap()
+    }
+
+    #[test]
+    fn a_record_is_known_in_the_chain_by_its_counter_three_back_and_no_further() {
+        let (first, second) = (RecordId([7; 4]), RecordId([8; 4]));
+        let before = spent(3, second);
+        let newest = spent(4, RecordId::of(&before));
+        let image = pages([newest, before], [credit(9_000, 1, CreditId::default()); 2]);
+        let image = image.judge(&band(), &[desk().1]).unwrap();
+        for (counter, id) in [(4, RecordId::of(&newest)), (3, RecordId::of(&before)), (2, second)] {
+            assert_eq!(image.has_in_chain(id, counter), Some(true), "{counter}");
+            assert_eq!(image.has_in_chain(first, counter), Some(false), "another record at {counter}");
+        }
+        assert_eq!(image.has_in_chain(first, 1), None, "too far back");
+        assert_eq!(image.has_in_chain(first, 5), None, "not written yet");
+    }
+
+    #[test]
+    fn half_a_credit_record_with_the_sequence_in_force_is_no_rival() {
+        let sound = credit(9_000, 2, CreditId::default());
+        let mut torn = credit(8_000, 2, CreditId([6; 4]));
+        torn[CREDIT_RECORD_LEN - 1] ^= 1;
+        let slots = [spent(1, RecordId::default()); 2];
+        let image = pages(slots, [sound, torn]).judge(&band(), &[desk().1]).unwrap();
+        assert_eq!(image.credit_bytes(), sound);
+        let rival = credit(8_000, 2, CreditId([6; 4]));
+        assert_eq!(pages(slots, [sound, rival]).judge(&band(), &[desk().1]), Err(PurseFault::Tampered));
+    }
+}

@@ -8,7 +8,7 @@ use domain::{
 };
 use hardware::chip::{Chip, INCR_CNT, Reply, UltralightAes, WRITE};
 
-use super::{Card, Moment, UID, band, credit_key};
+use super::{Card, Memory, Moment, UID, band, credit_key};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AesChip(pub UltralightAes);
@@ -95,7 +95,11 @@ impl Card for AesChip {
         }
     }
 
+    fn memory(&self) -> Memory {
+        (self.0.memory()[16..144].to_vec(), Some(self.counter()))
+    }
+
     fn pages(&self) -> PursePages {
-        PursePages::ultralight_aes(&self.0.memory()[16..144], self.counter()).unwrap()
+        PursePages::ultralight_aes(&Card::memory(self).0, self.counter()).unwrap()
     }
 }

@@ -14,8 +14,15 @@ use super::{air::HUB, evening::Evening, place::Place};
 use crate::dice::Dice;
 
 /// Sections that a box keeps, as the daemon does.
-pub(crate) const SECTIONS: [Section; 6] =
-    [Section::Wallets, Section::Tickets, Section::Revocations, Section::Documents, Section::Zones, Section::Credits];
+pub(crate) const SECTIONS: [Section; 7] = [
+    Section::Wallets,
+    Section::Tickets,
+    Section::Revocations,
+    Section::Documents,
+    Section::Zones,
+    Section::Credits,
+    Section::Shares,
+];
 /// The daemon looks twice a second; what hangs on it are signs of life every fifteen seconds.
 const TICK: Duration = Duration::from_secs(2);
 /// A session that lasted so long makes the next wait short again, as in the daemon.
