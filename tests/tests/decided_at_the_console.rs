@@ -192,6 +192,9 @@ async fn an_evening(evening: &mut Evening) -> [Guest; 4] {
         let verdict = evening.place(gate).show(&png).await.unwrap();
         assert!(verdict.admitted, "{}: {verdict:?}", gate.name);
     }
+    // somebody pulls the plug of the tap that waits there, takes the box along, and sells on
+    evening.place(STOLEN).kill().unwrap();
+    evening.place(STOLEN).start().unwrap();
     evening.green(STOLEN, &mut stolen_sale, beer()).await;
 
     // the box of bar 3 goes back to its image and sells before it hears of that
@@ -388,10 +391,13 @@ async fn in_french(evening: &Evening, visitor: &Visitor, forgiven: &Guest) {
     }
     assert_eq!(evening.balanced().await["in_doubt_cents"], json!(0));
 
-    let beyond = evening.open("revoked_entries", 1).await.remove(0);
+    let beyond = evening.open("revoked_entries", 2).await;
+    let of_band = beyond.iter().find(|matter| matter.id.contains("~wallet~")).unwrap();
+    let beyond = beyond.iter().find(|matter| matter.id.contains("~device~")).unwrap();
     operator.decides(&beyond.id, "accept_entries", "retrouvé intact", "").await;
     operator.no_longer_sees(&beyond.id).await;
     evening.is_decided(&beyond.id, "accept_entries", "retrouvé intact", ana).await;
+    operator.no_longer_sees(&of_band.id).await;
 
     let card = Operator::card(&fork.id);
     visitor.presses(&format!("{card} .proving a")).await.unwrap();
@@ -414,12 +420,17 @@ async fn in_french(evening: &Evening, visitor: &Visitor, forgiven: &Guest) {
     visitor.picture("matters-fr-decided").await.unwrap();
 }
 
-/// A box is stolen: revoked at the console, by its number, pressed twice; then what it still held arrives.
-async fn a_box_is_stolen(evening: &Evening, visitor: &Visitor) {
+async fn logs_in(evening: &Evening, visitor: &Visitor) {
     visitor.open(&evening.world.hub.api.url("/?lang=en")).await.unwrap();
     visitor.sees("h1", "Hub").await.unwrap();
     visitor.writes("#token", &evening.world.hub.api.bearer()).await.unwrap();
     visitor.presses("form button").await.unwrap();
+    visitor.sees("#boxes", DESK.name).await.unwrap();
+}
+
+/// A box is stolen: revoked at the console, by its number, pressed twice; then what it still held arrives.
+async fn a_box_is_stolen(evening: &Evening, visitor: &Visitor) {
+    logs_in(evening, visitor).await;
     visitor.sees("#boxes", STOLEN.name).await.unwrap();
     let number = evening.place(STOLEN).view().await.unwrap().box_number;
     visitor.writes("#revoke-box input", &number.to_string()).await.unwrap();
@@ -427,8 +438,20 @@ async fn a_box_is_stolen(evening: &Evening, visitor: &Visitor) {
     visitor.sees("#revoke-box button", &t(Lang::En, "console-really")).await.unwrap();
     visitor.presses("#revoke-box button").await.unwrap();
     visitor.sees("#notice", &t(Lang::En, "console-done")).await.unwrap();
+    evening.world.places.iter().for_each(|place| place.wire.mend());
+    // what it sold beyond, at the box and at the band that it sold to
+    let _ = evening.open("revoked_entries", 2).await;
+    evening.place(STOLEN).kill().unwrap();
+}
+
+/// Ten minutes later: what the box that is gone could have taken, and what a set-up with four bars apart would risk.
+async fn what_is_at_risk(evening: &Evening, visitor: &Visitor) {
+    evening.world.hub.stop(SOON).unwrap();
+    evening.world.hub.starts_later(600);
+    evening.world.start_hub().unwrap();
+    logs_in(evening, visitor).await;
     visitor.open(&evening.world.hub.api.url("/risk.html?lang=en")).await.unwrap();
-    visitor.sees("#now", BAR.name).await.unwrap();
+    visitor.sees("#now", STOLEN.name).await.unwrap();
     for (field, value) in [("#islands", "4"), ("#bands", "2500"), ("#mean", "30"), ("#limit", "20,00")] {
         visitor.writes(field, value).await.unwrap();
     }
@@ -440,9 +463,6 @@ async fn a_box_is_stolen(evening: &Evening, visitor: &Visitor) {
     visitor.is_as_wide_as_seen().await.unwrap();
     visitor.picture("risk-en-phone").await.unwrap();
     visitor.sits_at(visitor::SIZE).await.unwrap();
-    evening.world.places.iter().for_each(|place| place.wire.mend());
-    let _ = evening.open("revoked_entries", 1).await;
-    evening.place(STOLEN).kill().unwrap();
 }
 
 /// A manager's key is revoked on the page of the staff, and what becomes of the edits is said before.
@@ -475,6 +495,7 @@ async fn a_band_is_replaced(evening: &Evening, visitor: &Visitor) {
     visitor.open(&gate.api.url("/gate.html?lang=fr")).await.unwrap();
     visitor.presses("#replace-box summary").await.unwrap();
     visitor.sees("#replace-which", "…").await.unwrap();
+    visitor.looks_at("#replace-box").await.unwrap();
     visitor.picture("gate-fr-replace").await.unwrap();
     visitor.presses("#replace").await.unwrap();
     visitor.sees("dialog .pad", "").await.unwrap();
@@ -505,6 +526,7 @@ async fn an_operator_works_the_list_of_a_real_evening_in_both_languages_and_the_
     in_french(&evening, &visitor, &forgiven).await;
     a_band_is_replaced(&evening, &visitor).await;
     a_manager_is_revoked(&evening, &visitor).await;
+    what_is_at_risk(&evening, &visitor).await;
     evening.balanced().await;
     visitor.goes().await.unwrap();
 }

@@ -11,7 +11,9 @@ const WITH_AMOUNT = new Set(["charge_back", "forgive"]);
 
 /** What may be decided here, folded away. A history is chosen beside its entries. */
 export function deciding(matter, done) {
-  const possible = matter.actions.filter((action) => action !== "confirm_branch");
+  // a block that was put elsewhere is lifted there
+  const isBlocked = matter.rulings.some((one) => one.action === "block");
+  const possible = matter.actions.filter((action) => action !== "confirm_branch" && (action !== "lift" || isBlocked));
   const hint = matter.actions.includes("confirm_branch") && matter.open ? h("p", {}, t("matters-choose-history")) : null;
   const label = matter.rulings.length > 0 ? t("matters-again") : t("matters-decide");
   return h("details", {}, h("summary", {}, label), hint, form(matter, possible, "", done));

@@ -35,7 +35,7 @@ function revoking(manager) {
       h("li", {}, t("managers-stays", { count: manager.confirmed })),
       h("li", {}, t("managers-refused")),
       h("li", {}, t("managers-for-ever"))),
-    off === null ? null : h("label", {}, h("span", {}, t("managers-off")), off),
+    off === null ? null : h("label", {}, off, h("span", {}, t("managers-off"))),
     h("button", { class: "danger" }, t("managers-revoke")));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();

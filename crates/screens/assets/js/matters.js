@@ -52,12 +52,17 @@ function card(matter, done) {
     h("p", { class: "whom" }, whom(matter)),
     matter.waits === null ? null : h("p", { class: "waits" }, tOf("waits", matter.waits)),
     h("ul", { class: "rulings" }, matter.rulings.map(ruling)),
-    matter.open ? h("p", { class: "todo" }, h("b", {}, t("console-todo")), " ", reason(matter.todo_code, args)) : null,
+    matter.open ? h("p", { class: "todo" }, h("b", {}, t("console-todo")), " ", isOfItsBox(matter) ? t("matters-at-the-box") : reason(matter.todo_code, args)) : null,
     h("div", { class: "proving" },
       h("button", { type: "button", class: "evidence", onclick: () => prove(matter, evidence, done) }, t("matters-evidence")),
       matter.kind === "fork" ? h("a", { href: `/api/matters/${encodeURIComponent(matter.id)}/proof`, download: "" }, t("matters-proof")) : null),
     evidence,
     deciding(matter, done));
+}
+
+/** What a revoked box sold to this band: it counts with all that the box delivered, or not at all. */
+function isOfItsBox(matter) {
+  return matter.kind === "revoked_entries" && !matter.id.includes("~device~");
 }
 
 function where(at) {

@@ -967,6 +967,7 @@ matters-by-typed = { $code } (typed name, not checked)
 matters-band = Wristband
 matters-ticket = Ticket
 matters-device = Box
+matters-at-the-box = They count nothing. Whether they shall is decided for all that the box delivered, on that box's own card.
 matters-choose-history = To let one of the two histories count, open the evidence and choose it there.
 matters-done = Decided. The boxes that need to know hear of it.
 listed-open = Open

@@ -967,6 +967,7 @@ matters-by-typed = { $code } (nom saisi, non vérifié)
 matters-band = Bracelet
 matters-ticket = Billet
 matters-device = Boîtier
+matters-at-the-box = Elles ne comptent pas. On en décide pour tout ce que le boîtier a livré, sur la carte de ce boîtier.
 matters-choose-history = Pour qu'une des deux suites compte, ouvrez les preuves et choisissez-la là.
 matters-done = Décidé. Les boîtiers concernés l'apprennent.
 listed-open = Ouverts
