@@ -125,7 +125,7 @@ mod tests {
     }
 
     /// Families of texts that a module picks by a value of the view: `tOf("phase", phase)`.
-    const FAMILIES: [(&str, &[&str]); 26] = [
+    const FAMILIES: [(&str, &[&str]); 27] = [
         ("listed", &["open", "decided", "all"]),
         (
             "ruling-does",

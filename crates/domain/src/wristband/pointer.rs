@@ -55,7 +55,7 @@ mod tests {
         let band = BandKeys::new(&MasterSecret([3; 32]).band_secrets(&festival), &festival, &[4, 1, 2, 3, 4, 5, 6]);
         let desk = SigningKey::from_bytes(&[5; 32]);
         let public = desk.verifying_key().to_bytes();
-        let header = header(BandProfile::Pointer, &festival);
+        let header = header(BandProfile::Pointer, &festival, 0);
         let mut read = [0; POINTER_READ_LEN];
         read[..HEADER_LEN].copy_from_slice(&header);
         for (page, bytes) in signed_pages(&header, &band, &desk) {

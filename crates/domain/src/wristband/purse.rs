@@ -379,7 +379,7 @@ mod tests {
     }
 
     fn pages(spent: [[u8; SPENT_RECORD_LEN]; 2], credits: [[u8; CREDIT_RECORD_LEN]; 2]) -> PursePages {
-        let mut bytes = header(NTAG21X.profile, &FESTIVAL).to_vec();
+        let mut bytes = header(NTAG21X.profile, &FESTIVAL, 0).to_vec();
         bytes.extend([0; 4]);
         bytes.extend(spent.concat());
         bytes.extend(credits.concat());
