@@ -135,7 +135,7 @@ impl AHub {
     async fn rule(&mut self) -> Result<()> {
         // one that was cut off may be there already
         self.rulings = self.held_rulings().await?;
-        let action = if self.rulings % 2 == 0 { "block" } else { "lift" };
+        let action = if self.rulings.is_multiple_of(2) { "block" } else { "lift" };
         let body = json!({ "action": action, "by": "Ana", "reason": "seen at the office" });
         self.world.hub.api.post::<Value>(&format!("/api/matters/{}/resolve", self.matter), &body).await?;
         self.rulings += 1;
@@ -282,7 +282,7 @@ impl Script for AHub {
             ensure!(png.status().is_success(), "ticket {ticket} was issued and is gone");
         }
         self.kills += 1;
-        if self.kills % AGREE_EVERY == 0 {
+        if self.kills.is_multiple_of(AGREE_EVERY) {
             self.boxes_are_back().await?;
             self.world.wait_until_agreed(SOON).await?;
         }
