@@ -18,14 +18,17 @@ pub(crate) fn differs(path: &Path, device: DeviceId) -> Result<Option<&'static s
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut fresh = Connection::open_with_flags("", flags)?;
+    let fresh = Connection::open_with_flags("", flags)?;
     database::quiet(&fresh)?;
-    crate::content::register(&fresh)?;
-    database::migrate(&mut fresh).map_err(|error| StoreError::Database(error.to_string()))?;
-    drop_facts(&fresh)?;
     fresh.execute("ATTACH DATABASE ?1 AS store", [read_only(path)])?;
-    // one snapshot of the store for all that follows; names that are not folded are found there
+    // one snapshot of the store for all that follows
     fresh.execute_batch("BEGIN")?;
+    // here are only the tables that are folded: every other name leads to the store
+    for table in FOLDED.iter().chain(&["projection"]) {
+        let made = "SELECT sql FROM store.sqlite_schema WHERE type = 'table' AND name = ?1";
+        let made: String = fresh.query_row(made, [table], |row| row.get(0))?;
+        fresh.execute_batch(&made)?;
+    }
     projection::rebuild(&fresh, device)?;
     for table in FOLDED {
         let same = format!(
@@ -37,18 +40,6 @@ pub(crate) fn differs(path: &Path, device: DeviceId) -> Result<Option<&'static s
         }
     }
     Ok(None)
-}
-
-/// Takes every table out of the copy that is not folded, so that its name leads to the store.
-fn drop_facts(fresh: &Connection) -> Result<(), StoreError> {
-    let names: Vec<String> = fresh
-        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'")?
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    for name in names.iter().filter(|name| !FOLDED.contains(&name.as_str()) && *name != "projection") {
-        fresh.execute_batch(&format!("DROP TABLE {name}"))?;
-    }
-    Ok(())
 }
 
 /// The store's file as an address that SQLite only reads.
