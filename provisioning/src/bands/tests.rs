@@ -138,8 +138,7 @@ fn a_new_band_has_the_epoch_that_was_asked_for_and_one_of_another_epoch_is_left_
         if let (Some(map), Chip::Ntag21x(_)) = (map_of(&band), band.chip()) {
             let pages = domain::wristband::PursePages::ntag21x(&before[16..16 + map.length()]).unwrap();
             let public = supplies().credit_key.verifying_key().to_bytes();
-            let credit =
-                domain::wristband::CreditKey { id: domain::id::key_id(&public), public, revoked: false };
+            let credit = domain::wristband::CreditKey { id: domain::id::key_id(&public), public, revoked: false };
             assert!(pages.judge(&keys, &[credit]).is_ok() && pages.judge(&old, &[credit]).is_err());
         }
     }
