@@ -23,8 +23,10 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 
 use super::type2::{self, Found, RawReader};
 
-/// Pause between two looks at the field, on top of what a look takes.
+/// Pause between two looks at a tag that lies there, on top of what a look takes.
 const PAUSE: Duration = Duration::from_millis(2);
+/// The same at an empty field: a guest waits for it. On a real line a look takes some milliseconds by itself.
+const EMPTY_PAUSE: Duration = Duration::from_micros(300);
 /// How long the chip may take for a command to a tag; it gives up by itself after 51 ms.
 const ANSWER: Duration = Duration::from_millis(250);
 const TYPE_A: Modulation = Modulation { modulation_type: ModulationType::Iso14443a, baud_rate: BaudRate::Baud106 };
@@ -134,7 +136,7 @@ impl TagReader for Pn532Reader {
             thread::sleep(PAUSE);
         }
         let Some(found) = self.select()? else {
-            thread::sleep(PAUSE);
+            thread::sleep(EMPTY_PAUSE);
             return Ok(None);
         };
         match before {
