@@ -76,14 +76,11 @@ async fn with_power(evening: &Arc<Evening>, place: &Place, gap: Option<Gap>, dic
     let (told, commits) = watch::channel(());
     let mut chance = Dice::new(dice.draw());
     let fails = async {
-        match gap {
-            Some(gap) => {
-                tokio::time::sleep_until(moment(evening.start, gap.at)).await;
-                if evening.phase() == Phase::Open {
-                    return gap;
-                }
+        if let Some(gap) = gap {
+            tokio::time::sleep_until(moment(evening.start, gap.at)).await;
+            if evening.phase() == Phase::Open {
+                return gap;
             }
-            None => {}
         }
         std::future::pending().await
     };
