@@ -412,7 +412,9 @@ impl Session {
             // said once, when it was sent away
             return;
         }
-        if matches!(code, RefuseCode::Poison | RefuseCode::Flood | RefuseCode::Quota | RefuseCode::Frame) {
+        // strangers never get so far: what is kept of anybody is kept of boxes of the festival
+        let rude = matches!(code, RefuseCode::Poison | RefuseCode::Flood | RefuseCode::Quota | RefuseCode::Frame);
+        if self.is_known && rude {
             self.shared.away.sends(self.device, (self.shared.clock)());
         }
         let text = self.refusal.take().map(|(_, text)| text).unwrap_or_default();

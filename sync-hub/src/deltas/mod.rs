@@ -38,7 +38,7 @@ pub const FED: [Section; 7] = [
 
 /// Bytes of records in one part. Small, since a thousand sessions may have one each on its way: the batch goes on when
 /// the box has confirmed it. The vector of a large festival takes some 50 kB beside the first.
-const PART_ITEMS: usize = 64 * 1024;
+const PART_ITEMS: usize = 32 * 1024;
 
 /// One record of the section of revocations: what u8 (1 a device, 2 a ticket) · holds u8 · id 16.
 pub type RevokedItem = (u8, [u8; 16]);

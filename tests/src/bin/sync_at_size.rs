@@ -17,7 +17,7 @@ struct Arguments {
     /// Boxes.
     #[arg(long, default_value_t = Plan::WHOLE.boxes)]
     boxes: usize,
-    /// Entries of each box in each of the three stages.
+    /// Entries of each box in each of the four stages.
     #[arg(long, default_value_t = Plan::WHOLE.entries)]
     entries: u32,
     /// Guests with an account.

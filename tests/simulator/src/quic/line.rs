@@ -55,9 +55,8 @@ pub(crate) async fn keep(
         let ended = session.run(&mut commits).await;
         evening.is_offline(place.n);
         session.side.closed();
-        match ended {
-            Ok(Ended::Lost) | Err(Failed::Line(_)) => {}
-            Err(Failed::Box(error)) => return error,
+        if let Err(Failed::Box(error)) = ended {
+            return error;
         }
         if ended_well(began) {
             backoff = Backoff::default();
