@@ -117,6 +117,7 @@ fn what_the_hub_dealt_is_spent_and_what_was_given_back_is_not() {
     let bench = bench();
     let band = bench.uid_band(1);
     balance(&bench.station, band.wallet, 3_000);
+    deal(&bench.station, 1, &[]);
     deal(&bench.station, 1, &[share(&bench.station, &band, 1_200, 0)]);
     assert_eq!(sell(&bench, &band, 1), None);
     deal(&bench.station, 1, &[share(&bench.station, &band, 1_200, 1_000)]);
@@ -204,6 +205,7 @@ fn what_was_booked_while_nobody_heard_this_box_is_answered_though_nothing_is_lef
     let bench = bench();
     let band = bench.uid_band(1);
     balance(&bench.station, band.wallet, 3_000);
+    deal(&bench.station, 1, &[]);
     deal(&bench.station, 1, &[share(&bench.station, &band, 400, 0)]);
     assert_eq!(sell(&bench, &band, 1), None);
     let before = said(&bench).len();
