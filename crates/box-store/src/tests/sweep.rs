@@ -77,7 +77,7 @@ fn sums(store: &Store) -> Result<Sums, StoreError> {
             .iter()
             .map(|ticket| {
                 let state = view.ticket(ticket);
-                (u16::try_from(state.uses).unwrap_or(u16::MAX), state.flags.has(TicketFlags::INSIDE))
+                (state.uses, state.flags.has(TicketFlags::INSIDE))
             })
             .collect(),
         doubts: view.all_open_intents().len(),
