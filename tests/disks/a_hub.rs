@@ -32,6 +32,8 @@ async fn on_disk(kind: Kind, mebibytes: u32) -> Result<(World, Disk)> {
     fs::rename(&hub, &aside)?;
     let disk = Disk::mounted(kind, &hub, mebibytes)?;
     copy(&aside, &hub)?;
+    // what was never flushed is not on a medium that is given up
+    disk.flush()?;
     world.start_hub()?;
     world.wait_until_agreed(SOON).await?;
     Ok((world, disk))

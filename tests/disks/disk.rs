@@ -66,6 +66,11 @@ impl Disk {
         Ok(Self { at: at.into(), image })
     }
 
+    /// Everything written so far is on the medium.
+    pub(crate) fn flush(&self) -> Result<()> {
+        run("sync", &["--file-system", self.at.to_str().context("a path that is text")?])
+    }
+
     /// The kernel gives the medium up: nothing is written to it any more, whoever has files open.
     pub(crate) fn gives_up(&self) -> Result<()> {
         run("mount", &["-o", "remount,abort", self.at.to_str().context("a path that is text")?])

@@ -99,7 +99,7 @@ staff-not_supervisor = Le code est bon, mais cette personne n'est pas responsabl
 staff-no_list = Ce festival n'a pas de liste du personnel, personne ne peut donc confirmer. Rien n'a été enregistré : demandez à l'organisateur.
 
 ## Boîtier
-box-disk_full = Le disque de ce boîtier est plein. Il ne vend et n'admet plus rien : prenez un autre boîtier et appelez le technicien.
+box-disk_full = Le disque de ce boîtier est plein. Rien n'a été enregistré : aucun argent n'a bougé et personne n'est entré. Prenez un autre boîtier et appelez le technicien.
 box-fetched_again = Le disque de ce boîtier avait changé ce que le hub avait dit. C'est oublié et redemandé ; rien de ce qui a été vendu ou admis ici n'est perdu. Faites changer le disque après ce service.
 box-sums_made_anew = Le disque de ce boîtier avait changé des sommes qui découlent de son journal. Elles ont été refaites à partir du journal, qui est entier : rien n'est perdu. Faites changer le disque après ce service.
 box-damaged-database = Ce boîtier a trouvé un dommage dans sa base de données. Il garde tout comme preuve et n'enregistre plus rien ; ce qui a été vendu avant n'est pas perdu. Prenez un autre boîtier et appelez le technicien.
