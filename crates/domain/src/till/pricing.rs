@@ -251,6 +251,7 @@ mod tests {
         assert_eq!(sold(&[line(1, 0)], 0), Err(TillRefusal::Amount));
         assert_eq!(sold(&[line(1, u32::MAX)], 0), Err(TillRefusal::Amount));
         assert_eq!(sold(&[line(9, 1)], 0), Err(TillRefusal::UnknownProduct(9)));
+        assert!(sold(&[line(2, 1); 100], 0).is_ok());
         assert_eq!(sold(&[line(1, 1); 101], 0), Err(TillRefusal::TooManyLines(101)));
     }
 
@@ -297,6 +298,10 @@ mod tests {
         assert!(priced.sale.marks.time_uncertain);
         let long_before = TrustedTime { unix_s: 100, ..unsure };
         assert!(!beer_in_happy_hour(&[1, 3], long_before).sale.marks.time_uncertain, "it cannot be on");
+        for (unix_s, maybe) in [(698, false), (699, true), (2_300, true), (2_301, false)] {
+            let priced = beer_in_happy_hour(&[1, 3], TrustedTime { unix_s, ..unsure });
+            assert_eq!(priced.sale.marks.time_uncertain, maybe, "at {unix_s}");
+        }
     }
 
     #[test]
@@ -320,5 +325,9 @@ mod tests {
         assert_eq!(priced.sale.lines, [SaleLine { product: 1, quantity: 2, unit_price: Cents::ZERO }]);
         assert_eq!(priced.sale.marks.vouchers, [voucher]);
         assert_eq!(priced.sale.marks.given, None);
+        let most = SaleMarks::MAX_VOUCHERS;
+        let with = |count| at(&catalogue(), CERTAIN, &Basket { vouchers: vec![voucher; count], ..Basket::default() });
+        assert!(with(most).is_ok());
+        assert_eq!(with(most + 1), Err(TillRefusal::TooManyLines(most + 1)));
     }
 }

@@ -216,3 +216,38 @@ impl TillRefusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_brings_along_what_its_text_names() {
+        let cents = |n| Cents::new(n).unwrap();
+        let told = |refusal: TillRefusal| {
+            let arguments = refusal.arguments().into_iter();
+            arguments.map(|(name, value)| alloc::format!("{name} {value}")).collect::<Vec<_>>().join(", ")
+        };
+        let (balance, price, limit) = (320, cents(450), cents(2_000));
+        for (refusal, text) in [
+            (TillRefusal::NotEnough { balance, price }, "balance 320, price 450"),
+            (TillRefusal::OfflineLimit { spent: 1_900, price, limit }, "spent 1900, price 450, limit 2000"),
+            (
+                TillRefusal::OverMaximum { balance, amount: price, maximum: limit },
+                "balance 320, amount 450, maximum 2000",
+            ),
+            (TillRefusal::PriceChanged(price), "amount 450"),
+            (TillRefusal::CorrectionTooMuch(price), "limit 450"),
+            (TillRefusal::NothingPending(price), "limit 450"),
+            (TillRefusal::CorrectionQuota(price), "quota 450"),
+            (TillRefusal::UnknownProduct(9), "product 9"),
+            (TillRefusal::SoldOut(9), "product 9"),
+            (TillRefusal::AgeCheck(18), "age 18"),
+            (TillRefusal::TooManyLines(101), "count 101"),
+            (TillRefusal::VoucherUsed { place: "Bar 3".into(), at_unix_ms: 7 }, "place Bar 3, time 7"),
+            (TillRefusal::EmptyBasket, ""),
+        ] {
+            assert_eq!(told(refusal), text);
+        }
+    }
+}

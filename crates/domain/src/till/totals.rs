@@ -69,9 +69,11 @@ fn sale(entry: &Entry, intent: Option<&Entry>, charged: i64) -> TillTotals {
 mod tests {
     use super::*;
     use crate::{
-        journal::{CashMove, TopUp},
+        id::{DeviceId, EntryRef},
+        journal::{CashMove, ChipSeen, Corrects, Given, Intent, IntentPurpose, TopUp},
         money::{Cents, Currency},
         time::Hlc,
+        wristband::{CreditId, RecordId},
     };
 
     fn cents(n: u32) -> Cents {
@@ -104,6 +106,82 @@ mod tests {
         assert_eq!((sum.top_ups, sum.credited, sum.fees, sum.by_card), (2, 5_000, 100, 3_050));
         assert_eq!((sum.refunded, sum.corrected_plus), (600, 350));
         assert_eq!(sum.cash(), 2_050 - 600 + 1_000 - 400);
+    }
+
+    fn sale_with(marks: SaleMarks) -> Option<Detail> {
+        Some(Detail::Sale(Some(Sale { marks, ..Sale::default() })))
+    }
+
+    #[test]
+    fn an_entry_counts_in_its_own_total_and_only_where_it_moves_money() {
+        let none = TillTotals::default();
+        let corrected = EntryRef { device: DeviceId([1; 16]), epoch: 1, seq: 2 };
+        let given = Some(Given { value: cents(350), supervisor: 9, reason: "artist".into() });
+        let corrects = Some(Corrects { entry: corrected, supervisor: 0, reason: "wrong_price".into() });
+        let for_nothing = || sale_with(SaleMarks { given: given.clone(), ..SaleMarks::default() });
+        let again = || sale_with(SaleMarks { corrects: corrects.clone(), ..SaleMarks::default() });
+        let sold = |sold| TillTotals { sales: 1, sold, ..none };
+        for (kind, effect, part, total) in [
+            (Kind::SALE, Effect::Debit, None, sold(800)),
+            (Kind::SALE, Effect::Credit, None, sold(-800)),
+            (Kind::DEPOSIT_BACK, Effect::Owe, None, sold(-800)),
+            (Kind::SALE, Effect::Hold, None, none),
+            (Kind::SALE, Effect::None, None, none),
+            (Kind::SALE, Effect::Debit, for_nothing(), TillTotals { given: 350, ..sold(800) }),
+            (Kind::SALE, Effect::Debit, again(), TillTotals { corrected_minus: 800, ..none }),
+            (Kind::VOUCHER, Effect::In, None, TillTotals { vouchers: 1, ..none }),
+            (Kind::VOUCHER, Effect::Out, None, none),
+            (Kind::REFUND, Effect::Credit, None, none),
+            (Kind::CORRECTION_PLUS, Effect::Credit, None, TillTotals { corrected_plus: 800, ..none }),
+            (Kind::CORRECTION_PLUS, Effect::Debit, None, none),
+            (Kind::PENDING_CREDIT, Effect::Owe, None, TillTotals { corrected_plus: 800, ..none }),
+            (Kind::PENDING_CREDIT, Effect::Credit, None, none),
+            (Kind::CORRECTION_MINUS, Effect::Debit, None, TillTotals { corrected_minus: 800, ..none }),
+            (Kind::CORRECTION_MINUS, Effect::Credit, None, none),
+        ] {
+            let entry = entry(kind, effect, 800, part);
+            assert_eq!(totals_of(&entry, None), total, "{kind:?} {effect:?}");
+        }
+    }
+
+    #[test]
+    fn a_top_up_counts_where_money_was_taken() {
+        let none = TillTotals::default();
+        let taken = |amount, fee| {
+            let part = TopUp { c_only: false, fee: cents(fee), means: Means::Cash };
+            totals_of(&entry(Kind::TOP_UP, Effect::Credit, amount, Some(Detail::TopUp(part))), None)
+        };
+        assert_eq!(taken(800, 0), TillTotals { top_ups: 1, credited: 800, ..none });
+        assert_eq!(taken(0, 50), TillTotals { top_ups: 1, fees: 50, ..none });
+        assert_eq!(taken(0, 0), none);
+    }
+
+    #[test]
+    fn the_commit_of_a_purse_sale_has_its_deposits_from_the_intent() {
+        let seen = ChipSeen {
+            base: RecordId([1; 4]),
+            before: RecordId([2; 4]),
+            before2: None,
+            credit_seq: 1,
+            credit_id: CreditId([3; 4]),
+            credits: cents(9_000),
+            spent: Cents::ZERO,
+        };
+        let intent = Intent {
+            purpose: IntentPurpose::Sale,
+            seen,
+            own: RecordId([5; 4]),
+            spent_after: cents(800),
+            new_credit: None,
+            old_credit: None,
+            sale: Some(Sale { deposit_out: cents(200), ..Sale::default() }),
+            fee: Cents::ZERO,
+            means: Means::None,
+        };
+        let intent = entry(Kind::INTENT, Effect::Hold, 800, Some(Detail::Intent(intent)));
+        let commit = entry(Kind::SALE, Effect::Debit, 800, None);
+        let wanted = TillTotals { sales: 1, sold: 600, deposits_out: 200, ..TillTotals::default() };
+        assert_eq!(totals_of(&commit, Some(&intent)), wanted);
     }
 
     #[test]

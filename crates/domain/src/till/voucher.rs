@@ -116,4 +116,26 @@ mod tests {
         listed.body.revoked = vec![TicketUid([1; 16])];
         assert_eq!(judge_voucher(&ticket(5), &empty, &listed, NOW), Err(TillRefusal::VoucherBarred));
     }
+
+    #[test]
+    fn a_clock_too_uncertain_for_a_window_leaves_it_to_the_festivals_policy() {
+        let (empty, mut bundle) = (TicketState::empty(TicketUid([1; 16])), with_voucher());
+        let limit = bundle.body.policy.time_uncertainty_s;
+        let within = TrustedTime { uncertainty_s: limit, ..NOW };
+        let beyond = [
+            TrustedTime { uncertainty_s: limit + 1, ..NOW },
+            TrustedTime { source: TimeSource::Build, uncertainty_s: 0, ..NOW },
+        ];
+        let outdated = Ticket { valid_until: Some(999), ..ticket(5) };
+        bundle.body.policy.admit_when_time_uncertain = true;
+        assert_eq!(judge_voucher(&outdated, &empty, &bundle, within), Err(TillRefusal::VoucherNotNow));
+        for now in beyond {
+            assert!(judge_voucher(&outdated, &empty, &bundle, now).is_ok(), "{now:?}");
+        }
+        bundle.body.policy.admit_when_time_uncertain = false;
+        assert!(judge_voucher(&ticket(5), &empty, &bundle, within).is_ok());
+        for now in beyond {
+            assert_eq!(judge_voucher(&ticket(5), &empty, &bundle, now), Err(TillRefusal::VoucherNotNow), "{now:?}");
+        }
+    }
 }
