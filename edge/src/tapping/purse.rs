@@ -129,12 +129,9 @@ pub(super) fn tap(
     if blocked_since {
         return refuse(station, waiting, "band.blocked", Vec::new());
     }
-    let outcome = match outcome {
-        TapOutcome::Refused(TapRefusal::NotOurs) => {
-            TapOutcome::Refused(other_epoch(station, reader, tag).unwrap_or(TapRefusal::NotOurs))
-        }
-        other => other,
-    };
+    let is_foreign = outcome == TapOutcome::Refused(TapRefusal::NotOurs);
+    let of_other_epoch = if is_foreign { other_epoch(station, reader, tag) } else { None };
+    let outcome = of_other_epoch.map_or(outcome, TapOutcome::Refused);
     if waiting.retry_of.is_some_and(|intent| tap.settled().iter().any(|settled| settled.open.entry == intent)) {
         station.desk.settled(waiting.id);
     }
