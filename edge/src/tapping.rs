@@ -55,22 +55,21 @@ pub(crate) fn serve(station: &Station, reader: &mut dyn TagReader, tag: Tag) {
                 purpose if station.is_training() && !matches!(purpose, Purpose::Pairing(_)) => {
                     trained(station, &waiting, wallet)
                 }
-                _ if profile == BandProfile::Pointer
-                    && let Err(unproven) = pointer::prove(station, reader, &tag) =>
-                {
-                    match unproven {
-                        Unproven::Left => left(station, &waiting),
-                        Unproven::Refused(code) => refuse(station, &waiting, code, Vec::new()),
-                    }
+                _ if profile == BandProfile::Pointer => match pointer::prove(station, reader, &tag) {
+                    Ok(()) => without_purse(station, &waiting, wallet, profile),
+                    Err(Unproven::Left) => left(station, &waiting),
+                    Err(Unproven::Refused(code)) => refuse(station, &waiting, code, Vec::new()),
+                },
+                purpose if profile.has_purse() && !matches!(purpose, Purpose::Pairing(_)) => {
+                    tap(station, reader, &waiting, wallet, &tag)
                 }
-                Purpose::Pairing(of) => pair(station, &waiting, wallet, of, profile),
-                _ if profile.has_purse() => tap(station, reader, &waiting, wallet, &tag),
-                Purpose::Look(_) => looked_at(station, &waiting, wallet, None),
-                // an account gets by itself what it is owed
-                Purpose::PayOut => refuse_till(station, &waiting, &TillRefusal::NothingPending(Cents::ZERO)),
-                Purpose::Sale(_) | Purpose::TopUp(_) | Purpose::Refund | Purpose::ClosingRead => {
-                    on_account(station, &waiting, wallet)
-                }
+                Purpose::Pairing(_)
+                | Purpose::Look(_)
+                | Purpose::PayOut
+                | Purpose::Sale(_)
+                | Purpose::TopUp(_)
+                | Purpose::Refund
+                | Purpose::ClosingRead => without_purse(station, &waiting, wallet, profile),
             }
         }
     };
@@ -80,6 +79,19 @@ pub(crate) fn serve(station: &Station, reader: &mut dyn TagReader, tag: Tag) {
     // the lamps of the place, too: many readers have no light of their own
     station.signal(light);
     station.changed();
+}
+
+/// What needs nothing of the chip: pairing, and all that is done with an account.
+fn without_purse(station: &Station, waiting: &Waiting, wallet: WalletId, profile: BandProfile) -> Signal {
+    match &waiting.purpose {
+        Purpose::Pairing(of) => pair(station, waiting, wallet, of, profile),
+        Purpose::Look(_) => looked_at(station, waiting, wallet, None),
+        // an account gets by itself what it is owed
+        Purpose::PayOut => refuse_till(station, waiting, &TillRefusal::NothingPending(Cents::ZERO)),
+        Purpose::Sale(_) | Purpose::TopUp(_) | Purpose::Refund | Purpose::ClosingRead => {
+            on_account(station, waiting, wallet)
+        }
+    }
 }
 
 /// Nobody asked for a band: at a gate its ticket wants to pass.

@@ -166,8 +166,8 @@ impl BandSecrets {
                 aes: self.aes_master.as_ref().map(|master| &master.0),
             });
         }
-        let later = self.later.iter().flat_map(|later| &later.0);
-        later.into_iter().find(|one| one.epoch() == epoch).map(EpochSecrets::masters)
+        let mut later = self.later.iter().flat_map(|later| &later.0);
+        later.find(|one| one.epoch() == epoch).map(EpochSecrets::masters)
     }
 
     /// Master of the first epoch's record MACs, for `wristband` to diversify.

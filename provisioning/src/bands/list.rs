@@ -233,6 +233,13 @@ impl BandList {
     }
 }
 
+impl Drop for BandList {
+    fn drop(&mut self) {
+        // a process that is being started at this moment has a copy of the open file, and the lock would last with it
+        self.file.unlock().ok();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;

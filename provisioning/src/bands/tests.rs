@@ -146,10 +146,7 @@ fn a_new_band_has_the_epoch_that_was_asked_for_and_one_of_another_epoch_is_left_
 }
 
 fn map_of(band: &SharedBand) -> Option<&'static layout::PurseMap> {
-    match band.kind() {
-        TagKind::Ntag215 | TagKind::Ntag216 => Some(&layout::NTAG21X),
-        TagKind::UidOnly | TagKind::Ntag213 | TagKind::UltralightAes | TagKind::UltralightC | TagKind::Other => None,
-    }
+    matches!(band.kind(), TagKind::Ntag215 | TagKind::Ntag216).then_some(&layout::NTAG21X)
 }
 
 #[test]
