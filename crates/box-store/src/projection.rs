@@ -16,9 +16,12 @@ pub(crate) const VERSION: u32 = 5;
 
 const HOUR_MS: u64 = 3_600_000;
 
-/// Whether somebody waits for a green light on this entry, so that a restart must ask about it.
+/// Whether somebody waits for a green light on this entry, so that a restart must ask about it. A carried C′ is put on the
+/// band beside what was asked for, and nothing is handed over for it.
 pub(crate) fn shows_green(entry: &Entry) -> bool {
+    let is_carried = entry.kind == Kind::TOP_UP && entry.effect == Effect::Repay;
     !entry.flags.has(Flags::TRAINING)
+        && !is_carried
         && [Kind::SALE, Kind::DEPOSIT_OUT, Kind::DEPOSIT_BACK, Kind::TOP_UP, Kind::REFUND, Kind::BAND_TRANSFER]
             .contains(&entry.kind)
 }

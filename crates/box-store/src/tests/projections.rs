@@ -69,12 +69,14 @@ fn a_green_light_that_nobody_confirmed_is_asked_about_after_a_restart() {
     let first = one(&store, sale(WALLET, 100));
     let second = one(&store, sale(WALLET, 200));
     one(&store, admission(TICKET));
+    let carried = Entry { effect: Effect::Repay, ..top_up(WALLET, 50) };
+    one(&store, carried);
     store.confirm(vec![first]).unwrap();
     drop(store);
     let (store, report) = world.open();
-    assert_eq!(report.unconfirmed, [second]);
+    assert_eq!(report.unconfirmed, [second], "and neither about a passage nor about what was owed and is on the band");
     store.transact(move |_| Decision::write(vec![sale(WALLET, 1)], ()).confirming([second])).unwrap();
-    assert_eq!(store.read(|view| view.unconfirmed()).unwrap(), [own(0, 4)]);
+    assert_eq!(store.read(|view| view.unconfirmed()).unwrap(), [own(0, 5)]);
 }
 
 #[test]
