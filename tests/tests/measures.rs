@@ -3,8 +3,8 @@
 use std::process::Command;
 
 /// Those that need no other program; `daemon` starts hub and boxes and is measured by hand.
-const SUBJECTS: &str = "verdicts,commits,tap,wire,checks,snapshot,documents,ingest,boot";
-const NAMES: [&str; 26] = [
+const SUBJECTS: &str = "verdicts,commits,tap,wire,checks,snapshot,documents,ingest,boot,instead";
+const NAMES: [&str; 33] = [
     "ticket verdict, beside the box's commit",
     "ticket verdict, beside one plain row",
     "a box's commit, one sale (p50)",
@@ -31,6 +31,13 @@ const NAMES: [&str; 26] = [
     "hub ingest, 100000 entries a transaction",
     "start over a long journal",
     "the whole journal checked behind it",
+    "entries merged at the hub, durable",
+    "the hub's start, a wallet",
+    "the hub's memory, a wallet",
+    "5.00 spent twice at bars apart: named with places",
+    "a sale to an account at the box (p50)",
+    "a sale to a purse at the box (p50), chip aside",
+    "sales taken in at the hub",
 ];
 
 #[test]

@@ -1,5 +1,5 @@
 //! The hub's ingest, from decoded segments over their check to durable rows, beside plain rows in SQLite.
-use std::{sync::Arc, time::Instant};
+use std::{path::Path, sync::Arc, time::Instant};
 
 use anyhow::{Context, Result};
 use domain::{
@@ -33,11 +33,10 @@ pub(super) fn rows(size: Size) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn entries_a_second(entries: u32, batch: u32) -> Result<(f64, f64)> {
-    let own = std::env::current_exe()?;
-    let dir = tempfile::tempdir_in(own.parent().context("a folder")?)?;
-    let festival = Festival::create(&dir.path().join("festival"), "Measure", Currency::EUR, 0)?;
-    let hub_dir = dir.path().join("hub");
+/// A festival and its enrolled hub, in folders `festival` and `hub` of this one.
+pub(super) fn enrolled(dir: &Path) -> Result<(Festival, Hub)> {
+    let festival = Festival::create(&dir.join("festival"), "Measure", Currency::EUR, 0)?;
+    let hub_dir = dir.join("hub");
     let plan = HubPlan {
         quic: "127.0.0.1:0".into(),
         https: "127.0.0.1:0".into(),
@@ -46,7 +45,18 @@ fn entries_a_second(entries: u32, batch: u32) -> Result<(f64, f64)> {
         lang: Lang::En,
     };
     provisioning::hub::enrol(&festival, &hub_dir, &plan, 0)?;
-    let mut hub = Hub::open(&hub_dir, Arc::new(Identity::read(&hub_dir)?), wall_clock())?;
+    Ok((festival, opened(&hub_dir)?))
+}
+
+/// The hub of a folder.
+pub(super) fn opened(hub_dir: &Path) -> Result<Hub> {
+    Ok(Hub::open(hub_dir, Arc::new(Identity::read(hub_dir)?), wall_clock())?)
+}
+
+pub(super) fn entries_a_second(entries: u32, batch: u32) -> Result<(f64, f64)> {
+    let own = std::env::current_exe()?;
+    let dir = tempfile::tempdir_in(own.parent().context("a folder")?)?;
+    let (festival, mut hub) = enrolled(dir.path())?;
 
     let journals: Vec<Journal> =
         (0..BOXES).map(|number| Journal::new(&festival, number, entries / BOXES)).collect::<Result<_>>()?;
@@ -102,15 +112,27 @@ fn plain_rows(raw: &rusqlite::Connection, segments: &[&Segment]) -> Result<u32> 
     Ok(count)
 }
 
-/// A bar's journal, cut into segments.
+/// A box's journal, cut into segments.
 pub(super) struct Journal {
-    device: DeviceId,
+    pub(super) device: DeviceId,
     pub(super) public: [u8; 32],
     pub(super) segments: Vec<Segment>,
 }
 
 impl Journal {
+    /// A bar's, with sales to bands as they come.
     pub(super) fn new(festival: &Festival, number: u32, entries: u32) -> Result<Self> {
+        Self::with(festival, number, Roles::BAR, entries, |n| sale(u64::from(number) << 32 | u64::from(n)))
+    }
+
+    /// A box's whose entry `n`, from 1, is `make(n)`; the genesis is one of `entries`.
+    pub(super) fn with(
+        festival: &Festival,
+        number: u32,
+        roles: Roles,
+        entries: u32,
+        make: impl Fn(u32) -> Entry,
+    ) -> Result<Self> {
         let mut seed = [9; 32];
         seed[..4].copy_from_slice(&number.to_le_bytes());
         let key = SigningKey::from_bytes(&seed);
@@ -119,7 +141,7 @@ impl Journal {
         let first = u16::try_from(number * 8 + 1)?;
         let scope = Scope {
             place: format!("Bar {number}"),
-            roles: Roles::BAR,
+            roles,
             kinds: u64::MAX >> 1,
             box_numbers: (first, first + 7),
             quota_cents: 0,
@@ -129,11 +151,7 @@ impl Journal {
         let mut segments = Vec::new();
         let (mut bodies, mut prev, mut first_seq) = (Vec::new(), cursor.prev, 0);
         for n in 0..entries {
-            let mut entry = if n == 0 {
-                genesis(festival.id(), public, first, chain.to_bytes())
-            } else {
-                sale(u64::from(number) << 32 | u64::from(n))
-            };
+            let mut entry = if n == 0 { genesis(festival.id(), public, first, chain.to_bytes()) } else { make(n) };
             entry.hlc = Hlc((1_800_000_000_000 + u64::from(n) * 7_000) << 16);
             entry.flags = entry.flags.with(Flags::END_OF_COMMIT);
             let body = entry.to_bytes();
@@ -161,9 +179,19 @@ fn genesis(festival: FestivalId, public_key: [u8; 32], number: u16, chain: Vec<u
 }
 
 fn sale(n: u64) -> Entry {
+    sale_to(wallet(chance(n) % BANDS), 450)
+}
+
+/// The wallet of band `n`.
+pub(super) fn wallet(n: u64) -> WalletId {
     let mut wallet = [0; 16];
-    wallet[..8].copy_from_slice(&chance(chance(n) % BANDS).to_le_bytes());
-    let account = UidAccount { wallet: WalletId(wallet), currency: Currency::EUR, operator: 1 };
-    let line = SaleLine { product: 1, quantity: 1, unit_price: Cents::new(450).unwrap_or_default() };
+    wallet[..8].copy_from_slice(&chance(n).to_le_bytes());
+    WalletId(wallet)
+}
+
+/// One product sold to an account.
+pub(super) fn sale_to(wallet: WalletId, cents: u32) -> Entry {
+    let account = UidAccount { wallet, currency: Currency::EUR, operator: 1 };
+    let line = SaleLine { product: 1, quantity: 1, unit_price: Cents::new(cents).unwrap_or_default() };
     uid_sale_entry(&account, Sale { lines: vec![line], ..Sale::default() }, line.unit_price, 1)
 }

@@ -1,11 +1,13 @@
 //! What it costs, each figure beside a limit measured in the same run, or beside the fixed one that the goal names.
-//! Invariant: a figure that falls short says so; nothing here is typed in but the goals.
+//! Invariant: a figure that falls short says so; nothing here is typed in but the goals. What people would use instead
+//! is measured in the same run and has no goal: it is a ratio, not a promise.
 //! Not here: correctness (tests), the evening (`demo`).
 mod boot;
 mod commit;
 mod daemon;
 mod documents;
 mod ingest;
+pub mod instead;
 pub mod report;
 mod segment;
 mod snapshot;
@@ -40,7 +42,7 @@ pub struct Row {
     pub limit: f64,
     /// `measured / limit`.
     pub ratio: f64,
-    /// What the ratio should be.
+    /// What the ratio should be; [`NO_GOAL`] beside what people would use instead.
     pub goal: String,
     /// Whether it is.
     pub holds: bool,
@@ -50,6 +52,21 @@ pub struct Row {
     /// How far from the goal: at most 1 where it holds.
     #[serde(skip)]
     pub of_goal: f64,
+    /// Beside what people would use instead: how many times better ours does, below 1 worse.
+    #[serde(skip)]
+    pub favour: Option<f64>,
+}
+
+/// Stands for the goal where there is none.
+pub const NO_GOAL: &str = "none";
+
+/// Which of two figures is the better one.
+#[derive(Clone, Copy, Debug)]
+pub enum Better {
+    /// Times, bytes.
+    Less,
+    /// Rates.
+    More,
 }
 
 /// On which side of the goal a ratio should be.
@@ -69,7 +86,18 @@ impl Row {
             Goal::AtMost(most) => (format!("≤ {most}"), ratio <= most, ratio / most),
             Goal::AtLeast(least) => (format!("≥ {least}"), ratio >= least, least / ratio),
         };
-        Self { name: name.into(), measured, unit, limit, ratio, goal: text, holds, beside: "the goal itself", of_goal }
+        let (name, beside, favour) = (name.into(), "the goal itself", None);
+        Self { name, measured, unit, limit, ratio, goal: text, holds, beside, of_goal, favour }
+    }
+
+    /// A figure beside that of what people would use instead.
+    pub fn instead(name: &str, unit: &'static str, ours: f64, theirs: f64, better: Better) -> Self {
+        let favour = match better {
+            Better::More => ours / theirs,
+            Better::Less => theirs / ours,
+        };
+        let row = Self::new(name, unit, ours, theirs, Goal::AtLeast(0.0));
+        Self { goal: NO_GOAL.into(), holds: true, of_goal: 0.0, favour: Some(favour), ..row }
     }
 
     /// Says what the limit is, where it was measured.
@@ -97,6 +125,8 @@ pub struct Size {
     pub edits: usize,
     /// Taps that one box brings back.
     pub taps: u32,
+    /// Wallets of the ledgers that are compared, ten sales each.
+    pub compared: u32,
 }
 
 impl Size {
@@ -109,17 +139,26 @@ impl Size {
         wallets: 100_000,
         edits: 1_000,
         taps: 2_000,
+        compared: 4_000,
     };
     /// Small, for CI: every figure is there, most mean little.
-    pub const QUICK: Self =
-        Self { rounds: 100, entries: 10_000, journal: 5_000, tickets: 10_000, wallets: 2_000, edits: 60, taps: 40 };
+    pub const QUICK: Self = Self {
+        rounds: 100,
+        entries: 10_000,
+        journal: 5_000,
+        tickets: 10_000,
+        wallets: 2_000,
+        edits: 60,
+        taps: 40,
+        compared: 100,
+    };
 }
 
 /// One subject: its name and what measures it.
 type Subject = (&'static str, fn(Size) -> Result<Vec<Row>>);
 
 /// Everything that can be measured.
-const SUBJECTS: [Subject; 10] = [
+const SUBJECTS: [Subject; 11] = [
     ("verdicts", ticket::rows),
     ("commits", commit::rows),
     ("tap", tap::rows),
@@ -130,6 +169,7 @@ const SUBJECTS: [Subject; 10] = [
     ("ingest", ingest::rows),
     ("boot", boot::rows),
     ("daemon", daemon::rows),
+    ("instead", instead::rows),
 ];
 
 /// Names of what can be measured alone.
@@ -149,13 +189,20 @@ pub fn all(size: Size, only: &[String], mut said: impl FnMut(&str)) -> Result<Ve
     Ok(rows)
 }
 
+/// How many goals hold, and how many fall short.
+pub fn judged(rows: &[Row]) -> (usize, usize) {
+    let goals = || rows.iter().filter(|row| row.favour.is_none());
+    let hold = goals().filter(|row| row.holds).count();
+    (hold, goals().count() - hold)
+}
+
 /// The table for people.
 pub fn table(rows: &[Row]) -> String {
     let mut text = format!(
         "{:<52} {:>12} {:>12}  {:<10} {:>7} {:>8}  holds\n",
         "name", "measured", "limit", "unit", "ratio", "goal"
     );
-    for row in rows {
+    for row in rows.iter().filter(|row| row.favour.is_none()) {
         text.push_str(&format!(
             "{:<52} {:>12.2} {:>12.2}  {:<10} {:>7.3} {:>8}  {}\n",
             row.name,
@@ -166,6 +213,17 @@ pub fn table(rows: &[Row]) -> String {
             row.goal,
             if row.holds { "yes" } else { "NO" }
         ));
+    }
+    let compared: Vec<(&Row, f64)> = rows.iter().filter_map(|row| Some((row, row.favour?))).collect();
+    if !compared.is_empty() {
+        text.push_str(&format!(
+            "\n{:<52} {:>12} {:>12}  {:<10} {:>7}  what is used instead\n",
+            "beside what people would use instead", "ours", "theirs", "unit", "favour"
+        ));
+    }
+    for (row, favour) in compared {
+        let Row { name, measured, limit, unit, beside, .. } = row;
+        text.push_str(&format!("{name:<52} {measured:>12.2} {limit:>12.2}  {unit:<10} {favour:>6.1}×  {beside}\n"));
     }
     text
 }
@@ -299,6 +357,19 @@ mod tests {
         assert!(Row::new("x", "1/s", 4.0, 10.0, Goal::AtLeast(0.4)).holds);
         assert!(!Row::new("x", "1/s", 3.9, 10.0, Goal::AtLeast(0.4)).holds);
         assert!(!Row::new("x", "1/s", 1.0, 0.0, Goal::AtMost(1.0)).holds);
+    }
+
+    #[test]
+    fn what_is_used_instead_is_a_ratio_and_counts_as_no_goal() {
+        let rows = [
+            Row::instead("faster", "1/s", 300.0, 10.0, Better::More).beside("theirs"),
+            Row::instead("longer", "µs", 12.0, 10.0, Better::Less).beside("theirs"),
+            Row::new("short", "µs", 12.0, 10.0, Goal::AtMost(1.0)),
+        ];
+        let favours: Vec<Option<f64>> = rows.iter().map(|row| row.favour).collect();
+        assert_eq!(favours, [Some(30.0), Some(10.0 / 12.0), None]);
+        assert_eq!(judged(&rows), (0, 1));
+        assert!(table(&rows).contains("30.0×  theirs"), "{}", table(&rows));
     }
 
     #[test]

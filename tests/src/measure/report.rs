@@ -1,5 +1,6 @@
 //! The measured figures as a page and a picture: `docs/performance.md`, `docs/performance.svg`.
-//! Invariant: both show every row, and say of each whether its goal holds.
+//! Invariant: both show every row, and say of each whether its goal holds; what people would use instead stands apart, as
+//! a ratio that promises nothing.
 //! Not here: how anything is measured.
 use std::{
     fs,
@@ -11,7 +12,8 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use plotters::{
     backend::SVGBackend,
-    drawing::IntoDrawingArea,
+    coord::Shift,
+    drawing::{DrawingArea, IntoDrawingArea},
     element::{PathElement, Rectangle, Text},
     style::{
         Color, IntoFont, RGBColor, TextStyle,
@@ -33,6 +35,11 @@ const LABELS: i32 = 370;
 const GOAL: i32 = 260;
 /// Longest bar, in goals.
 const LONGEST: f64 = 2.0;
+/// Above the rows of what people would use instead.
+const HEADING: i32 = 56;
+/// How long a bar is that stands for ten times as good, and the longest one, in such.
+const TENFOLD: i32 = 130;
+const LONGEST_TENFOLD: f64 = 3.0;
 
 /// Writes both files below `docs`.
 pub fn write(docs: &Path, rows: &[Row]) -> Result<()> {
@@ -41,7 +48,7 @@ pub fn write(docs: &Path, rows: &[Row]) -> Result<()> {
 }
 
 fn page(rows: &[Row]) -> Result<String> {
-    let short = rows.iter().filter(|row| !row.holds).count();
+    let (hold, short) = super::judged(rows);
     let mut text = format!(
         "# Performance\n\n\
          Written by `cargo measure -- --write` on {}. Every figure stands beside its limit: measured in the same run, in \
@@ -52,9 +59,9 @@ fn page(rows: &[Row]) -> Result<String> {
          | what | measured | limit | ratio | goal | | limit is |\n| --- | ---: | ---: | ---: | ---: | --- | --- |\n",
         today()?,
         load()?,
-        rows.len() - short,
+        hold,
     );
-    for row in rows {
+    for row in goals(rows) {
         text += &format!(
             "| {} | {} {} | {} | {:.2} | {} | {} | {} |\n",
             row.name,
@@ -69,12 +76,47 @@ fn page(rows: &[Row]) -> Result<String> {
     }
     if short > 0 {
         text += "\n## What falls short\n\n";
-        for row in rows.iter().filter(|row| !row.holds) {
+        for row in goals(rows).filter(|row| !row.holds) {
             text += &format!("- **{}**: {}\n", row.name, why(&row.name));
         }
     }
+    if rows.iter().any(|row| row.favour.is_some()) {
+        text += &format!("\n{INSTEAD}");
+    }
+    for (row, favour) in compared(rows) {
+        text += &format!(
+            "| {} | {} {} | {} | × {} | {} |\n",
+            row.name,
+            figure(row.measured),
+            row.unit,
+            figure(row.limit),
+            times(favour),
+            row.beside,
+        );
+    }
     text += &format!("\n## Machine\n\n{}\n", machine()?);
     Ok(text)
+}
+
+/// What stands above the table of what people would use instead.
+const INSTEAD: &str = "## Instead of what people would use\n\n\
+    Ratios of the same run, not promises: the same sales in an Automerge document a wallet (a counter and its entries), \
+    and a request to an online system as one signature check and one durable row. Above 1 speaks for ours, below for \
+    theirs. An online request needs the network for each sale, which is not in its figure; a sale at our box is signed, \
+    chained and folded, which is in ours. Two bars apart that each spend 5.00 of 5.00 leave −5.00 behind in any merge; \
+    the difference is who hears of it.\n\n\
+    | what | ours | theirs | in our favour | theirs is |\n| --- | ---: | ---: | ---: | --- |\n";
+
+fn goals(rows: &[Row]) -> impl Iterator<Item = &Row> {
+    rows.iter().filter(|row| row.favour.is_none())
+}
+
+fn compared(rows: &[Row]) -> impl Iterator<Item = (&Row, f64)> {
+    rows.iter().filter_map(|row| Some((row, row.favour?)))
+}
+
+fn times(favour: f64) -> String {
+    if favour >= 10.0 { format!("{favour:.0}") } else { format!("{favour:.2}") }
 }
 
 /// What a profile says of those that are known to fall short.
@@ -154,38 +196,66 @@ fn machine() -> Result<String> {
 }
 
 fn picture(path: &Path, rows: &[Row]) -> Result<()> {
-    let height = TOP + ROW * i32::try_from(rows.len())? + 12;
-    let size = (u32::try_from(WIDTH)?, u32::try_from(height)?);
+    let (goals, compared): (Vec<&Row>, Vec<(&Row, f64)>) = (goals(rows).collect(), compared(rows).collect());
+    let below = TOP + ROW * i32::try_from(goals.len())?;
+    let apart = if compared.is_empty() { 0 } else { HEADING + ROW * i32::try_from(compared.len())? };
+    let size = (u32::try_from(WIDTH)?, u32::try_from(below + apart + 12)?);
     let area = SVGBackend::new(path, size).into_drawing_area();
-    let failed = |error| anyhow!("{error}");
-    let style = |horizontal, color: &'static RGBColor, pixels: i32| {
-        TextStyle::from(("sans-serif", pixels).into_font()).color(color).pos(Pos::new(horizontal, VPos::Center))
-    };
-    let text = |text: String, at: (i32, i32), style: TextStyle<'static>| Text::new(text, at, style);
+    let drawing = Drawing(&area);
     let goal = LABELS + GOAL;
-    let heading = text("the goal".into(), (goal, 18), style(HPos::Center, &INK, 14));
-    area.draw(&heading).map_err(|error| failed(format!("{error}")))?;
-    for (n, row) in (0i32..).zip(rows) {
-        let middle = TOP + ROW * n + ROW / 2;
-        let color = if row.holds { HOLDS } else { SHORT };
+    drawing.text("the goal".into(), (goal, 18), HPos::Center, 14)?;
+    for (n, row) in (0..).zip(goals) {
         let length = (row.of_goal.clamp(0.0, LONGEST) * f64::from(GOAL)).round() as i32;
-        let bar = Rectangle::new([(LABELS, middle - 9), (LABELS + length.max(2), middle + 9)], color.filled());
-        area.draw(&bar).map_err(|error| failed(format!("{error}")))?;
-        let name = text(row.name.clone(), (LABELS - 10, middle), style(HPos::Right, &INK, 14));
-        area.draw(&name).map_err(|error| failed(format!("{error}")))?;
         let says = format!("{:.2} × ({})", row.of_goal, if row.holds { "holds" } else { "short" });
-        let says = text(says, (LABELS + length.max(2) + 8, middle), style(HPos::Left, &INK, 13));
-        area.draw(&says).map_err(|error| failed(format!("{error}")))?;
+        let color = if row.holds { HOLDS } else { SHORT };
+        drawing.row(TOP + ROW * n, row, (LABELS, LABELS + length.max(2)), color, says)?;
     }
-    let line = PathElement::new(vec![(goal, 30), (goal, height - 6)], INK.stroke_width(1));
-    area.draw(&line).map_err(|error| failed(format!("{error}")))?;
-    area.present().map_err(|error| failed(format!("{error}")))
+    drawing.line(goal, 30, below + 6)?;
+    if !compared.is_empty() {
+        let (same, top) = (LABELS + TENFOLD, below + HEADING);
+        drawing.text("instead of what people would use".into(), (LABELS - 10, top - 18), HPos::Right, 14)?;
+        drawing.text("the same".into(), (same, top - 18), HPos::Center, 14)?;
+        for (n, (row, favour)) in (0..).zip(compared) {
+            let tenfold = favour.log10().clamp(-0.9, LONGEST_TENFOLD);
+            let end = same + (tenfold * f64::from(TENFOLD)).round() as i32;
+            let color = if favour >= 1.0 { HOLDS } else { SHORT };
+            let bar = if end > same { (same, end.max(same + 2)) } else { (end.min(same - 2), same) };
+            drawing.row(top + ROW * n, row, bar, color, format!("× {}", times(favour)))?;
+        }
+        drawing.line(same, top - 6, below + apart + 6)?;
+    }
+    area.present().map_err(|error| anyhow!("{error}"))
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+struct Drawing<'a, 'b>(&'a Area<'b>);
+
+impl Drawing<'_, '_> {
+    fn text(&self, text: String, at: (i32, i32), side: HPos, pixels: i32) -> Result<()> {
+        let style = TextStyle::from(("sans-serif", pixels).into_font()).color(&INK).pos(Pos::new(side, VPos::Center));
+        self.0.draw(&Text::new(text, at, style)).map_err(|error| anyhow!("{error}"))
+    }
+
+    /// A row's name, its bar from one place to another, and what it says.
+    fn row(&self, top: i32, row: &Row, bar: (i32, i32), color: RGBColor, says: String) -> Result<()> {
+        let middle = top + ROW / 2;
+        let rectangle = Rectangle::new([(bar.0, middle - 9), (bar.1, middle + 9)], color.filled());
+        self.0.draw(&rectangle).map_err(|error| anyhow!("{error}"))?;
+        self.text(row.name.clone(), (LABELS - 10, middle), HPos::Right, 14)?;
+        self.text(says, (bar.1 + 8, middle), HPos::Left, 13)
+    }
+
+    fn line(&self, x: i32, from: i32, to: i32) -> Result<()> {
+        let line = PathElement::new(vec![(x, from), (x, to)], INK.stroke_width(1));
+        self.0.draw(&line).map_err(|error| anyhow!("{error}"))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::Goal;
+    use crate::measure::{Better, Goal};
 
     #[test]
     fn page_and_picture_show_every_row_and_name_what_falls_short() {
@@ -193,6 +263,8 @@ mod tests {
         let rows = [
             Row::new("holds well", "µs", 5.0, 10.0, Goal::AtMost(1.0)),
             Row::new("hub ingest, 100000 entries a transaction", "entries/s", 1.0, 2.0, Goal::AtLeast(0.75)),
+            Row::instead("faster", "1/s", 300.0, 10.0, Better::More).beside("theirs"),
+            Row::instead("longer", "µs", 12.0, 10.0, Better::Less).beside("theirs"),
         ];
         write(dir.path(), &rows).expect("written");
         let page = fs::read_to_string(dir.path().join("performance.md")).expect("a page");
@@ -204,6 +276,9 @@ mod tests {
             page.contains("1 goals hold, 1 fall short") && page.contains("the sums of wallets and journals"),
             "{page}"
         );
+        let apart = page.split("## Instead of").nth(1).expect("a part of its own");
+        assert!(apart.contains("| faster | 300.0 1/s | 10.0 | × 30 | theirs |") && apart.contains("× 0.83"), "{apart}");
+        assert!(picture.contains("instead of what people would use") && picture.contains("× 30"), "{picture}");
         assert!(
             !picture.contains("fill=\"#FFFFFF\"") && !picture.contains("fill=\"#000000\""),
             "neither white nor black"
