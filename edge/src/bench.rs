@@ -432,6 +432,12 @@ impl Bench {
         faults: &str,
     ) -> (Option<Signal>, TapResult) {
         self.station.desk.ask(id, purpose).unwrap();
+        let light = self.hold(band, faults);
+        (light, self.station.desk.progress().result.unwrap_or_default())
+    }
+
+    /// Holds the band to the reader, for whatever waits for it. Gives the light.
+    pub(crate) fn hold(&self, band: &Band, faults: &str) -> Option<Signal> {
         let faults = if faults.is_empty() { Vec::new() } else { Fault::parse_several(faults).unwrap() };
         let mut reader = self.reader.clone();
         let before = self.reader.signals().len();
@@ -443,7 +449,6 @@ impl Bench {
         };
         tapping::serve(&self.station, &mut reader, tag);
         self.reader.take_away();
-        let light = self.reader.signals().get(before).copied();
-        (light, self.station.desk.progress().result.unwrap_or_default())
+        self.reader.signals().get(before).copied()
     }
 }

@@ -30,6 +30,7 @@ pub(crate) fn scan(station: &Station, text: &str) -> GateVerdict {
         Ok(passer) => judge(station, passer, Wish::default()),
         Err(unread) => {
             station.remember_refused(None);
+            station.remember_ticket(None);
             show(station, *unread)
         }
     }
@@ -57,7 +58,9 @@ fn show(station: &Station, verdict: GateVerdict) -> GateVerdict {
 
 /// Judges somebody whose name is known, records the passage and shows it.
 fn judge(station: &Station, passer: Passer, wish: Wish) -> GateVerdict {
-    let shown = passer.shown(station.now_ms());
+    let of = passer.pairing();
+    let shown = GateVerdict { can_replace: of.is_some(), ..passer.shown(station.now_ms()) };
+    station.remember_ticket(of);
     let by = claim::ask(station, &passer, &wish);
     let recorded = passage::record(station, &passer, wish, by);
     // a store that failed may have written all the same: then the claim is kept

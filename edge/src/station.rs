@@ -44,7 +44,7 @@ use crate::{
     printing::Printing,
     rules::Rules,
     staff_session::StaffDesk,
-    tap_desk::{Purpose, RequestId, TapDesk},
+    tap_desk::{ForTicket, Purpose, RequestId, TapDesk},
     turnstile::Door,
 };
 
@@ -54,6 +54,8 @@ struct Gate {
     refused: u64,
     /// Whom the last verdict refused, for a supervisor.
     last_refused: Option<Passer>,
+    /// Whose ticket was shown last, by itself or by its band.
+    last_ticket: Option<ForTicket>,
 }
 
 /// One box.
@@ -548,6 +550,24 @@ impl Station {
     /// The last one who was refused.
     pub(crate) fn last_refused(&self) -> Option<Passer> {
         lock(&self.gate).last_refused.clone()
+    }
+
+    /// The ticket that was shown last, for which another band may be taken.
+    pub(crate) fn remember_ticket(&self, ticket: Option<ForTicket>) {
+        lock(&self.gate).last_ticket = ticket;
+    }
+
+    /// The ticket that was shown last.
+    pub(crate) fn last_ticket(&self) -> Option<ForTicket> {
+        lock(&self.gate).last_ticket.clone()
+    }
+
+    /// A band is awaited for the ticket on the screen.
+    pub(crate) fn pairing(&self) {
+        if let Some(last) = lock(&self.gate).last.as_mut() {
+            last.pairing = Pairing::Waiting;
+        }
+        self.changed();
     }
 
     /// The band was paired to the ticket on the screen.

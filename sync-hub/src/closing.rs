@@ -1,6 +1,6 @@
 //! The event's close: doubts that nobody will ever settle, and what is left after the refund deadline.
 //! Invariant: nothing is booked without being asked for twice; an intent is written off only after its own box gave it
-//! up or closed its journal, and a later read of its band still corrects it; nothing expires while doubts are open.
+//! up, closed its journal or was revoked, and a later read of its band still corrects it; nothing expires while doubts are open.
 //! Not here: what a written-off intent means (`domain::ledger`).
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ use crate::{
 /// What closing the event would book, or has booked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Closing {
-    /// Intents in doubt whose boxes have given them up.
+    /// Intents in doubt whose boxes have given them up or are revoked.
     pub write_off: u64,
     /// Their amounts.
     pub write_off_cents: i64,
@@ -122,7 +122,7 @@ impl Hub {
                 if settled.verdict != Verdict::Doubt || doubt == 0 {
                     continue;
                 }
-                if settled.given_up {
+                if settled.given_up || self.is_revoked(settled.intent.device)? {
                     let amount = Cents::try_from(settled.amount).map_err(|_| HubError::Invalid("an amount"))?;
                     open.write_off.push((wallet, settled.intent, amount));
                     sum.write_off = sum.write_off.saturating_add(1);

@@ -153,12 +153,6 @@ impl Hub {
         self.edit(document, &[setting])
     }
 
-    /// Takes no edits of this manager's key any more, but for those that are confirmed.
-    pub fn revoke_manager(&mut self, key: &[u8; 32]) -> Result<bool, HubError> {
-        let at_ms = self.now_ms();
-        self.store.transaction::<_, HubError>(|store| Ok(store.revoke_manager(key, at_ms)?))
-    }
-
     /// Fills documents that have nothing yet from `festival.toml`.
     pub(crate) fn seed_documents(&mut self, config: &FestivalConfig) -> Result<(), HubError> {
         if self.identity.manager.is_none() {

@@ -34,8 +34,11 @@ pub struct Line {
     pub counts: bool,
 }
 
-fn what(entry: &Entry) -> &'static str {
+/// What an entry is, as a word of a closed list (`entry-…` of the texts).
+pub(crate) fn what(entry: &Entry) -> &'static str {
     match entry.kind {
+        Kind::ADMISSION => "admission",
+        Kind::EXIT => "exit",
         Kind::PAIRING => "paired",
         Kind::TOP_UP if entry.effect == Effect::Repay => "carried",
         Kind::TOP_UP => "top_up",

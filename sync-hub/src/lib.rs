@@ -21,6 +21,7 @@ pub mod ingest;
 pub mod journal;
 mod lan;
 pub mod leaving;
+pub mod managers;
 pub mod matters;
 pub mod metrics;
 pub mod net;

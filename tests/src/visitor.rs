@@ -17,14 +17,16 @@ use crate::world::wait::until;
 /// What does not show within this time is not there.
 const SOON: Duration = Duration::from_secs(20);
 /// What a laptop's browser leaves of a projector's picture.
-const SIZE: [u64; 2] = [1280, 757];
+pub const SIZE: [u64; 2] = [1280, 757];
+/// Where files go, within the browser's own folder.
+const DOWNLOADS: &str = "downloads";
 
 /// The visitor.
 pub struct Visitor {
     client: Client,
     pictures: PathBuf,
     driver: Child,
-    _profile: tempfile::TempDir,
+    profile: tempfile::TempDir,
 }
 
 /// Whether the driver is installed.
@@ -64,25 +66,28 @@ impl Visitor {
             "acceptInsecureCerts": true,
             // a page with server-sent events is never done loading
             "pageLoadStrategy": "none",
-            "goog:chromeOptions": { "args": flags },
+            "goog:chromeOptions": {
+                "args": flags,
+                "prefs": { "download.default_directory": profile.path().join(DOWNLOADS) },
+            },
         });
         let wishes = wishes.as_object().context("wishes")?;
         let client = Client::with_capabilities_and_connector(&address, wishes, HttpConnector::new()).await?;
-        let visitor = Self { client, pictures, driver, _profile: profile };
-        visitor.fit().await?;
+        let visitor = Self { client, pictures, driver, profile };
+        visitor.sits_at(SIZE).await?;
         Ok(visitor)
     }
 
     /// The page gets exactly this much room, whatever the browser keeps for itself.
-    async fn fit(&self) -> Result<()> {
-        let mut outer = SIZE;
+    pub async fn sits_at(&self, size: [u64; 2]) -> Result<()> {
+        let mut outer = size;
         until("the page has its size", SOON, async || {
             let [width, height] = outer;
             self.client.set_window_size(u32::try_from(width)?, u32::try_from(height)?).await?;
             let inner = self.ask("return [innerWidth, innerHeight, outerWidth, outerHeight]", Vec::new()).await?;
             let of = |index: usize| inner[index].as_u64().unwrap_or(0);
-            outer = [SIZE[0] + of(2).saturating_sub(of(0)), SIZE[1] + of(3).saturating_sub(of(1))];
-            Ok(([of(0), of(1)] == SIZE).then_some(()))
+            outer = [size[0] + of(2).saturating_sub(of(0)), size[1] + of(3).saturating_sub(of(1))];
+            Ok(([of(0), of(1)] == size).then_some(()))
         })
         .await
     }
@@ -151,6 +156,50 @@ impl Visitor {
         Ok(())
     }
 
+    /// Writes into a field that is shown, instead of what stands there.
+    pub async fn writes(&self, element: &str, words: &str) -> Result<()> {
+        self.sees(element, "").await?;
+        let field = self.client.find(Locator::Css(element)).await?;
+        field.clear().await?;
+        Ok(field.send_keys(words).await?)
+    }
+
+    /// Types where the cursor is.
+    pub async fn types(&self, keys: &str) -> Result<()> {
+        Ok(self.client.active_element().await?.send_keys(keys).await?)
+    }
+
+    /// Waits until an element is gone.
+    pub async fn misses(&self, element: &str) -> Result<()> {
+        let what = format!("{element} is gone");
+        let gone = until(&what, SOON, async || {
+            let there = self.ask("return document.querySelector(arguments[0]) !== null", vec![json!(element)]).await;
+            Ok((there.unwrap_or_default() == json!(false)).then_some(()))
+        });
+        if let Err(error) = gone.await {
+            self.picture("failed").await?;
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Brings an element to the top of what is seen.
+    pub async fn looks_at(&self, element: &str) -> Result<()> {
+        let script = "document.querySelector(arguments[0]).scrollIntoView({ block: 'start' })";
+        self.ask(script, vec![json!(element)]).await.map(drop)
+    }
+
+    /// The file that was downloaded, once it is whole; there must not have been one before.
+    pub async fn downloaded(&self) -> Result<PathBuf> {
+        let folder = self.profile.path().join(DOWNLOADS);
+        until("the file is downloaded", SOON, async || {
+            let Ok(files) = std::fs::read_dir(&folder) else { return Ok(None) };
+            let mut paths = files.flatten().map(|file| file.path());
+            Ok(paths.find(|path| path.extension().is_some_and(|kind| kind != "crdownload" && kind != "tmp")))
+        })
+        .await
+    }
+
     /// Chooses an option by its value.
     pub async fn chooses(&self, element: &str, value: &str) -> Result<()> {
         Ok(self.client.find(Locator::Css(element)).await?.select_by_value(value).await?)
@@ -168,6 +217,14 @@ impl Visitor {
     pub async fn picture(&self, name: &str) -> Result<()> {
         let png = self.client.screenshot().await?;
         Ok(std::fs::write(self.pictures.join(format!("{name}.png")), png)?)
+    }
+
+    /// Whether anything on the page is wider than what is seen of it.
+    pub async fn is_as_wide_as_seen(&self) -> Result<()> {
+        let script = "return [document.documentElement.scrollWidth, innerWidth]";
+        let wide = self.ask(script, Vec::new()).await?;
+        ensure!(wide[0] == wide[1], "the page is too wide: {wide}");
+        Ok(())
     }
 
     /// Whether anything on the page is wider than the page.

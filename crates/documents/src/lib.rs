@@ -26,7 +26,7 @@ pub use documents::{Documents, PENDING_MAX};
 pub use edit::{Setting, happy_hour, member, product, reason, zone};
 pub use envelope::{ENVELOPE_MAX, Envelope, Intent, Reentered, SignedEnvelope, Verified, actor};
 pub use path::{HappyHourField, MemberField, Path, ProductField, ReasonField, ZoneField};
-pub use pin::{PIN_LEN, PinError, hash_pin, seal, unseal, verify_pin};
+pub use pin::{PIN_LEN, PinError, hash_pin, seal, sealed_for, unseal, verify_pin};
 pub use reading::{Conflict, Problem, Reading, Statement, Trouble};
 pub use refusal::Refusal;
 pub use revision::{REVISIONS_KEPT, Revisions, revision_of};

@@ -109,6 +109,13 @@ pub fn seal(
     Ok(out)
 }
 
+/// Whose public key [`seal`] sealed, as the chain beside it says; nothing is opened.
+pub fn sealed_for(sealed: &[u8]) -> Option<[u8; 32]> {
+    // version, salt, nonce, seed with its tag; then the chain
+    let chain = CertificateChain::from_bytes(sealed.get(1 + 16 + 24 + 48..)?).ok()?;
+    chain.0.first().and_then(|signed| signed.read().ok()).map(|certificate| certificate.subject)
+}
+
 /// Opens what [`seal`] made; key and chain are checked to belong together.
 pub fn unseal(pin: &str, sealed: &[u8]) -> Result<SignedBy, PinError> {
     let mut input = Reader::new(sealed);

@@ -412,6 +412,23 @@ fn an_intent_that_nobody_sees_again_is_written_off_in_the_guest_s_favour_and_a_l
 }
 
 #[test]
+fn what_a_revoked_box_left_in_doubt_is_written_off_without_its_word_and_a_read_counts_from_then_on() {
+    for end in [End::Lost, End::Written] {
+        let mut world = World::new();
+        world.top_up(1_000);
+        let torn = world.sale(BAR_A, 200, end);
+        world.closing_read();
+        let fold = fold_wallet(WALLET, &world.entries);
+        assert_eq!(fold.state.in_doubt, 200, "its own box may still say something, whatever the chip shows");
+        world.push(HUB, Entry { refers_to: Some(torn), ..entry(Kind::WRITTEN_OFF, Effect::None, 0) });
+        let fold = fold_wallet(WALLET, &world.entries);
+        let paid = i64::from(matches!(end, End::Written)) * 200;
+        let told = (fold.state.in_doubt, fold.accounts.spent, fold.accounts.pending, fold.state.balance);
+        assert_eq!(told, (0, paid, paid, 1_000 - paid), "what the chip shows, and what was not served is owed");
+    }
+}
+
+#[test]
 fn a_top_up_in_doubt_that_is_written_off_is_owed_to_the_guest() {
     let mut world = World::new();
     world.top_up(100);

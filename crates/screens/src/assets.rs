@@ -125,8 +125,23 @@ mod tests {
     }
 
     /// Families of texts that a module picks by a value of the view: `tOf("phase", phase)`.
-    const FAMILIES: [(&str, &[&str]); 25] = [
+    const FAMILIES: [(&str, &[&str]); 26] = [
         ("listed", &["open", "decided", "all"]),
+        (
+            "ruling-does",
+            &[
+                "accept",
+                "block",
+                "lift",
+                "charge_back",
+                "forgive",
+                "write_off",
+                "revoke",
+                "confirm_branch",
+                "accept_entries",
+                "pay_out",
+            ],
+        ),
         (
             "ruling",
             &[
@@ -170,6 +185,8 @@ mod tests {
             "entry",
             &[
                 "paired",
+                "admission",
+                "exit",
                 "carried",
                 "top_up",
                 "sale",
@@ -207,6 +224,7 @@ mod tests {
                 "exhausted",
                 "due",
                 "its_box",
+                "revoked_box",
                 "read_or_write_off",
             ],
         ),
@@ -227,8 +245,20 @@ mod tests {
 
     fn looks_like_a_key(word: &str) -> bool {
         let prefixes = [
-            "console-", "wallet-", "gate-", "till-", "top_up-", "status-", "demo-", "age-", "staff-", "shift-",
-            "stock-", "matters-", "risk-",
+            "console-",
+            "wallet-",
+            "gate-",
+            "till-",
+            "top_up-",
+            "status-",
+            "demo-",
+            "age-",
+            "staff-",
+            "shift-",
+            "stock-",
+            "matters-",
+            "managers-",
+            "risk-",
         ];
         prefixes.iter().any(|prefix| word.starts_with(prefix)) && !word.ends_with("-bar")
     }

@@ -65,12 +65,12 @@ pub enum Overridden {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReplaceBand {
-    /// The ticket's text.
+    /// The ticket's text; empty for the ticket that was shown last.
+    #[serde(default)]
     pub text: String,
-    /// Number of the supervisor.
-    pub operator: u32,
-    /// Their PIN.
-    pub pin: String,
+    /// A supervisor's word, where the festival has a staff list.
+    #[serde(default)]
+    pub supervisor: Option<Pin>,
 }
 
 /// `/api/gate/admit-found`: somebody found by name passes without showing the ticket.

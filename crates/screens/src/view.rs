@@ -25,7 +25,9 @@ pub use demo::{
     BandKind, DemoBand, DemoBox, DemoHub, DemoLight, DemoPrice, DemoTicket, DemoView, HeldBand, Light, Shown,
     StoryLine, TicketKind, TourStep,
 };
-pub use documents::{DocumentView, EditBody, EditView, FieldConflict, FieldProblem, FieldStatement, SettleBody};
+pub use documents::{
+    DocumentView, EditBody, EditView, FieldConflict, FieldProblem, FieldStatement, ManagerView, SettleBody,
+};
 pub use found::{FoundGuest, FoundGuests, FoundState};
 pub use hub::{Conflict, ConflictKind, ConflictPlace, HubBox, HubView, Totals};
 pub use lan::LanView;

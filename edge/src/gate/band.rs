@@ -30,6 +30,7 @@ pub(crate) fn unreadable(station: &Station, code: &'static str) -> Signal {
 
 fn unknown(station: &Station, code: &'static str) -> GateVerdict {
     station.remember_refused(None);
+    station.remember_ticket(None);
     let shown = GateVerdict { scheme: "band".into(), at_unix_ms: station.now_ms(), ..GateVerdict::default() };
     let verdict = match code {
         "band.no_ticket" => refused(station, shown, &GateRefusal::BandNoTicket),

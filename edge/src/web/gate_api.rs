@@ -2,7 +2,8 @@
 //! `POST /api/gate/ways` `{"ways": "in" | "out" | "both"}` switches the gate, durably.
 //! `POST /api/gate/override` `{"id", "who": "last" | "nobody", "out", "operator", "pin", "reason"}` lets somebody pass on a
 //! supervisor's word; the answer is the verdict, and the same id again is the same passage.
-//! `POST /api/gate/replace-band` `{"text", "operator", "pin"}` lets the next band stand for a ticket instead of its old one.
+//! `POST /api/gate/replace-band` `{"text"?, "supervisor"?: {"number", "pin"}}` lets the next band stand for
+//! a ticket (without a text the one that was shown last) instead of its old one; with a staff list a supervisor says so.
 //! `GET /api/gate/search?q=` finds holders by name: `{"guests", "more"}`. `POST /api/gate/admit-found` `{"id", "ticket",
 //! "supervisor"?}` lets one of them pass, by the rules; the answer is the verdict.
 use std::{collections::BTreeMap, sync::Arc};

@@ -1,8 +1,10 @@
 use documents::{Author, Document, Documents, Path, ProductField, Refusal, Setting, SignedBy, SignedEnvelope};
 use domain::{
     id::device_id,
+    staff::{Member, StaffRoles},
     trust::{Certificate, CertificateChain, Purpose, Scope, SignedCertificate},
 };
+use screens::view::ManagerView;
 use sync::{Delta, Section, frame::Edit};
 
 use crate::{
@@ -120,6 +122,37 @@ fn a_revoked_managers_edits_are_refused_but_what_is_confirmed_stays_and_later_ho
     let product = catalogue.product(1).unwrap();
     assert_eq!((product.price.get(), product.sold_out), (420, true));
     assert_eq!(hub.store().answered_edits(10).unwrap().len(), 2);
+}
+
+#[test]
+fn every_managers_key_is_listed_with_what_is_confirmed_of_it_and_whether_it_is_revoked() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    hub.edit(Document::Catalogue, &[price(400)]).unwrap();
+    assert_eq!(hub.managers().unwrap(), [], "the hub's own key is nobody's");
+    let mut bar = box_of(&mut hub);
+    for cents in [420, 430] {
+        hub.take_edit(&made(&mut bar, 30, &[price(cents)])).unwrap();
+    }
+    let SignedBy { chain, .. } = manager(31);
+    let sealed_key = documents::seal("482913", &[31; 32], &chain, [1; 16], [2; 24]).unwrap();
+    let member = Member {
+        number: 7,
+        name: "Ana".into(),
+        roles: StaffRoles::MANAGER,
+        pin: None,
+        badge: None,
+        zones: 0,
+        active: true,
+        sealed_key,
+    };
+    hub.edit(Document::Staff, &documents::member(&member)).unwrap();
+    assert!(hub.revoke_manager(&key(30).verifying_key().to_bytes()).unwrap());
+    let told = hub.managers().unwrap();
+    let shown = |view: &ManagerView| (view.number, view.name.clone(), view.revoked, view.confirmed, view.last_at_ms);
+    let expected = [(7, "Ana".to_owned(), false, 0, None), (0, "Manager 30".to_owned(), true, 2, Some(5))];
+    assert_eq!(told.iter().map(shown).collect::<Vec<_>>(), expected);
+    assert_eq!(told[0].key, domain::wire::hex(&key(31).verifying_key().to_bytes()));
 }
 
 #[test]

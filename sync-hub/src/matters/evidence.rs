@@ -1,7 +1,7 @@
 //! What a matter is believed by: the entries, what boxes read on the chip, both histories of a fork.
 //! Invariant: read from the journals as they are; nothing is judged here. Lists are bounded.
 use domain::{
-    id::EntryRef,
+    id::{BoxNumber, EntryRef},
     journal::{Detail, Entry},
     ledger::MatterId,
     wire::hex,
@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::{PLACES, entry_ref};
 use crate::{
+    history::what,
     hub::{Hub, HubError},
     ingest::journals::ReadBody,
 };
@@ -31,6 +32,8 @@ pub struct Evidence {
 pub struct Shown {
     /// Where it stands.
     pub entry: String,
+    /// What it is: a word of a closed list.
+    pub what: &'static str,
     /// Number of its kind.
     pub kind: u16,
     /// Number of its effect.
@@ -43,6 +46,8 @@ pub struct Shown {
     pub operator: u32,
     /// The box's number.
     pub box_number: u16,
+    /// Where that box stands.
+    pub place: String,
     /// Its hash.
     pub hash: String,
     /// Whether it counts.
@@ -100,6 +105,7 @@ impl Hub {
     /// What a matter is believed by.
     pub fn evidence(&mut self, id: &MatterId) -> Result<Evidence, HubError> {
         let view = self.matter(id)?;
+        let names = self.place_names()?;
         let mut evidence = Evidence::default();
         let places = view.places.iter().filter_map(|place| entry_ref(&place.entry));
         for at in places.chain(id.about).take(PLACES).collect::<std::collections::BTreeSet<_>>() {
@@ -107,6 +113,10 @@ impl Hub {
         }
         if let (domain::journal::MatterKind::Fork, Some(about)) = (id.kind, id.about) {
             evidence.branches = self.branches_of(about)?;
+        }
+        let branches = evidence.branches.iter_mut().flat_map(|branch| &mut branch.entries);
+        for shown in evidence.entries.iter_mut().chain(branches) {
+            shown.place = names.get(&BoxNumber(shown.box_number)).cloned().unwrap_or_default();
         }
         Ok(evidence)
     }
@@ -142,12 +152,14 @@ fn shown(at: EntryRef, number: u16, body: &ReadBody, standing: &domain::ledger::
     let entry = body.entry();
     Shown {
         entry: at.to_string(),
+        what: what(entry),
         kind: entry.kind.0,
         effect: entry.effect.byte(),
         amount_cents: entry.amount.get(),
         unix_ms: entry.hlc.unix_ms(),
         operator: entry.operator,
         box_number: number,
+        place: String::new(),
         hash,
         standing: crate::web::standing(standing),
         tap_counter: entry.tap_counter,

@@ -1,6 +1,7 @@
 //! Everything that people must look at: conflicts, intents in doubt, money that is owed; open, or decided by whom and why.
 //! Invariant: a function of the entries held; what was decided stays on the list for ever.
 //! Not here: deciding (`resolve`), evidence (`evidence`), which ruling holds (`domain::ledger::ruling`).
+mod deciders;
 mod evidence;
 mod proof;
 mod resolve;
@@ -16,6 +17,7 @@ use domain::{
 use screens::view::{MatterPage, MatterPlace, MatterView, RulingView};
 
 pub use self::{
+    deciders::By,
     evidence::Evidence,
     resolve::{Asked, Resolved},
 };
@@ -104,6 +106,13 @@ pub const fn actions(kind: MatterKind, what: BlockedKind) -> &'static [RulingAct
     }
 }
 
+/// What may be decided about a matter as it is now: nobody writes off what its own box may still settle.
+fn possible(id: &MatterId, found: Option<&Found>) -> impl Iterator<Item = RulingAction> + use<> {
+    let early = found.is_some_and(|found| found.waits == Some("its_box"));
+    let all = actions(id.kind, id.what).iter().copied();
+    all.filter(move |action| !(early && *action == RulingAction::WriteOff))
+}
+
 /// Whether a ruling still answers what is found: nothing was added since. What a ruling on money moved is off the sums
 /// already, so whatever is still found is open.
 fn answers(ruling: &RuledAt, found: &Found) -> bool {
@@ -150,8 +159,10 @@ impl Hub {
         let pages = total.div_ceil(PAGE).max(1);
         let page = filter.page.min(pages.saturating_sub(1));
         let open = views.iter().filter(|view| view.open).count();
+        let cents = views.iter().filter(|view| view.open).filter_map(|view| view.amount_cents);
+        let open_cents = cents.fold(0i64, i64::saturating_add);
         let matters = views.into_iter().skip(page.saturating_mul(PAGE)).take(PAGE).collect();
-        Ok(MatterPage { total, open, page, pages, more, matters })
+        Ok(MatterPage { total, open, open_cents, page, pages, more, signs: self.decisions_are_signed(), matters })
     }
 
     /// One matter, as it is now.
@@ -264,7 +275,11 @@ impl Hub {
                     e.at == settled.intent || e.entry.refers_to == Some(settled.intent)
                 };
                 let places = entries.iter().filter(speaks).map(|e| at_place(e.at, e.entry.hlc.unix_ms())).collect();
-                let waits = Some(if settled.given_up { "read_or_write_off" } else { "its_box" });
+                let waits = Some(match settled.given_up {
+                    true => "read_or_write_off",
+                    false if self.is_revoked(settled.intent.device)? => "revoked_box",
+                    false => "its_box",
+                });
                 found.insert(
                     id(MatterKind::InDoubt, Some(settled.intent)),
                     Found { places, amount: Some(doubt), waits },
@@ -358,7 +373,7 @@ fn view(
             .filter(|amount| *amount != 0),
         waits: found.and_then(|found| found.waits).map(str::to_owned),
         places,
-        actions: actions(id.kind, id.what).iter().map(|action| action.code().to_owned()).collect(),
+        actions: possible(id, found).map(|action| action.code().to_owned()).collect(),
         rulings,
         newest_unix_ms: newest.unwrap_or(0),
     }
@@ -369,6 +384,7 @@ fn ruling(one: &RuledAt, standing: &str) -> RulingView {
         entry: one.at.to_string(),
         action: one.ruling.action.code().into(),
         by: one.ruling.by.clone(),
+        operator: one.entry.operator,
         reason: one.ruling.reason.clone(),
         amount_cents: one.entry.amount.as_i64(),
         at_unix_ms: one.entry.hlc.unix_ms(),

@@ -1,5 +1,5 @@
 //! Deciding about a matter: an entry of the hub's own journal, beside the entries that do what was decided.
-//! Invariant: nothing is edited; whoever decides is named, with a reason; a ruling replaces the earlier ones that it
+//! Invariant: nothing is edited; whoever decides is named (`deciders`), with a reason; a ruling replaces the earlier ones that it
 //! knew of, and does what it says in one commit wherever that is the hub's own doing.
 use domain::{
     id::{DeviceId, EntryRef},
@@ -13,7 +13,7 @@ use domain::{
 };
 use screens::view::MatterView;
 
-use super::{Found, actions, is_money};
+use super::{By, Found, actions, deciders::Signed, is_money};
 use crate::{
     hub::{Hub, HubError},
     leaving::Way,
@@ -26,7 +26,7 @@ pub struct Asked {
     /// What.
     pub action: RulingAction,
     /// Who.
-    pub by: String,
+    pub by: By,
     /// Why.
     pub reason: String,
     /// How much of it, for money; all where nothing is said.
@@ -53,9 +53,7 @@ impl Hub {
     pub fn resolve(&mut self, id: &MatterId, asked: &Asked) -> Result<Resolved, HubError> {
         self.publish()?;
         self.may_rule()?;
-        if !Ruling::is_text(&asked.by, Ruling::MAX_BY) {
-            return Err(HubError::Refused("hub.ruling_by"));
-        }
+        let signed = self.signer(&asked.by)?;
         if !Ruling::is_text(&asked.reason, Ruling::MAX_REASON) {
             return Err(HubError::Refused("hub.ruling_reason"));
         }
@@ -93,8 +91,9 @@ impl Hub {
                 amount = Cents::try_from(left.moved_cents).map_err(|_| HubError::Invalid("the amount"))?;
             }
         }
-        let entry = self.ruling_entry(id, asked, amount, found.as_ref(), before.as_ref());
+        let entry = self.ruling_entry(id, asked, &signed, amount, found.as_ref(), before.as_ref());
         entries.push(entry);
+        entries.iter_mut().for_each(|entry| entry.operator = signed.operator);
         self.act(entries)?;
         self.dirty.revocations |= bundle;
         self.publish()?;
@@ -131,6 +130,7 @@ impl Hub {
         &mut self,
         id: &MatterId,
         asked: &Asked,
+        signed: &Signed,
         amount: Cents,
         found: Option<&Found>,
         before: Option<&Ruled>,
@@ -152,7 +152,7 @@ impl Hub {
             places_seen: places,
             cents_seen: seen.saturating_add(moved),
             replaces: replaces.unwrap_or_default(),
-            by: asked.by.trim().into(),
+            by: signed.by.clone(),
             reason: asked.reason.trim().into(),
         };
         let part = Detail::Ruling(ruling).to_bytes();
@@ -175,7 +175,7 @@ impl Hub {
         let (Some(intent), Some(found)) = (id.about, found) else {
             return Err(HubError::Refused("hub.ruling_nothing"));
         };
-        if found.waits != Some("read_or_write_off") {
+        if !matches!(found.waits, Some("read_or_write_off" | "revoked_box")) {
             return Err(HubError::Refused("hub.ruling_its_box"));
         }
         let bodies = self.entry_at(intent.device, intent.epoch, intent.seq)?;

@@ -1,7 +1,8 @@
 use domain::{
     journal::{Entry, IntentPurpose, Kind},
     ledger::{EvidenceFile, TicketFlags, WalletFlags},
-    money::Cents,
+    money::{Cents, Currency},
+    staff::{Member, StaffRoles},
     trust::Roles,
 };
 
@@ -16,7 +17,7 @@ const ALL: Roles = Roles(7);
 
 fn asked(action: RulingAction) -> Asked {
     let reason = "seen at the office".into();
-    Asked { action, by: "Ana".into(), reason, amount: None, head: String::new(), accept_risk: false }
+    Asked { action, by: By::Typed("Ana".into()), reason, amount: None, head: String::new(), accept_risk: false }
 }
 
 fn open(hub: &mut Hub) -> Vec<MatterView> {
@@ -78,7 +79,7 @@ fn what_was_overspent_is_forgiven_or_paid_back_in_parts_and_stays_visible_with_w
     assert_eq!(hub.evidence(&id).unwrap().entries.len(), 2);
 
     for (bad, code) in [
-        (Asked { by: " ".into(), ..asked(RulingAction::Forgive) }, "hub.ruling_by"),
+        (Asked { by: By::Typed(" ".into()), ..asked(RulingAction::Forgive) }, "hub.ruling_by"),
         (Asked { reason: String::new(), ..asked(RulingAction::Forgive) }, "hub.ruling_reason"),
         (asked(RulingAction::Revoke), "hub.ruling_action"),
         (Asked { amount: Cents::new(201), ..asked(RulingAction::Forgive) }, "hub.ruling_amount"),
@@ -221,6 +222,7 @@ fn doubts_and_what_is_owed_are_listed_written_off_and_paid_out() {
         hub.ingest(&one.segments(10)).unwrap();
     }
     let (doubt, pending) = (the(&mut hub, MatterKind::InDoubt), the(&mut hub, MatterKind::Pending));
+    assert_eq!(hub.matters(&Filter::default()).unwrap().open_cents, 550);
     assert_eq!(doubt.about, Some(torn));
     let view = hub.matter(&doubt).unwrap();
     assert_eq!((view.amount_cents, view.waits.as_deref()), (Some(300), Some("its_box")));
@@ -239,6 +241,79 @@ fn doubts_and_what_is_owed_are_listed_written_off_and_paid_out() {
     assert!(!paid.matter.open);
     assert_eq!(paid.matter.rulings[0].amount_cents, 1_250, "what was owed and what was left");
     assert_eq!((money(&mut hub).refunded, money(&mut hub).pending_credit), (1_250, 0));
+}
+
+#[test]
+fn what_a_stolen_box_left_in_doubt_before_its_revocation_is_written_off_and_the_event_can_be_closed() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let (mut desk, mut bar) = (SampleBox::new(20, Roles(4)), SampleBox::new(21, Roles(2)));
+    let (mut sale, mut other) = (Purse::new(wallet(1)), Purse::new(wallet(2)));
+    for purse in [&mut sale, &mut other] {
+        purse.top_up(&mut desk, 1_000);
+        purse.intent(&mut bar, IntentPurpose::Sale, 300, None);
+    }
+    for one in [&desk, &bar] {
+        adopt(&mut hub, one);
+        hub.ingest(&one.segments(10)).unwrap();
+    }
+    let doubt = the(&mut hub, MatterKind::InDoubt);
+    let before = hub.matter(&doubt).unwrap();
+    assert!(!before.actions.contains(&"write_off".into()), "its own box may still settle it: {before:?}");
+    assert_eq!(
+        (hub.closing().unwrap().waiting, refused(&mut hub, &doubt, &asked(RulingAction::WriteOff))),
+        (2, "hub.ruling_its_box")
+    );
+
+    hub.revoke_device(bar.device, "stolen").unwrap();
+    let view = hub.matter(&doubt).unwrap();
+    assert_eq!((view.waits.as_deref(), view.amount_cents), (Some("revoked_box"), Some(300)));
+    assert!(view.actions.contains(&"write_off".into()), "{view:?}");
+    assert!(!hub.resolve(&doubt, &asked(RulingAction::WriteOff)).unwrap().matter.open);
+    assert_eq!((money(&mut hub).in_doubt, money(&mut hub).balance), (300, 1_700), "the other one's is left");
+    let closed = hub.close_event().unwrap();
+    assert_eq!((closed.booked, closed.waiting, closed.write_off), (1, 0, 0));
+    assert_eq!((money(&mut hub).in_doubt, money(&mut hub).balance), (0, 2_000), "in the guests' favour");
+}
+
+/// A member of staff who can log in.
+fn member(number: u32, roles: StaffRoles) -> Member {
+    let pin = Some(documents::hash_pin("482913", b"of these tests..").unwrap());
+    let (badge, sealed_key) = (None, Vec::new());
+    Member { number, name: format!("Ana {number}"), roles, pin, badge, zones: 0, active: true, sealed_key }
+}
+
+#[test]
+fn once_somebody_on_the_staff_list_could_sign_a_typed_name_decides_nothing() {
+    let dir = sample::hub_dir();
+    let mut hub = overspent(dir.path());
+    let id = the(&mut hub, MatterKind::Overspend);
+    let take_on = |hub: &mut Hub, member: &Member| {
+        hub.edit(documents::Document::Staff, &documents::member(member)).unwrap();
+    };
+    let by = |number: u32| Asked { by: By::Staff(number), ..asked(RulingAction::Accept) };
+    assert_eq!(refused(&mut hub, &id, &by(7)), "staff.not_allowed", "nobody is on the list");
+    take_on(&mut hub, &member(5, StaffRoles::BAR));
+    take_on(&mut hub, &Member { pin: None, ..member(6, StaffRoles::SUPERVISOR) });
+    let typed = hub.resolve(&id, &asked(RulingAction::Accept)).unwrap().matter;
+    assert_eq!((typed.rulings[0].by.as_str(), typed.rulings[0].operator), ("Ana", 0), "nobody on the list could sign");
+
+    take_on(&mut hub, &member(7, StaffRoles::SUPERVISOR));
+    take_on(&mut hub, &Member { active: false, ..member(8, StaffRoles::MANAGER) });
+    assert!(hub.matters(&Filter::default()).unwrap().signs);
+    assert_eq!(refused(&mut hub, &id, &asked(RulingAction::Block)), "hub.ruling_pin");
+    for number in [5, 6, 8, 9] {
+        assert_eq!(refused(&mut hub, &id, &by(number)), "staff.not_allowed", "{number}");
+    }
+    let signed = Asked { action: RulingAction::Block, ..by(7) };
+    let signed = hub.resolve(&id, &signed).unwrap().matter;
+    assert_eq!((signed.rulings[0].by.as_str(), signed.rulings[0].operator), ("Ana 7", 7));
+    let block = hub.journals.entries_about(&wallet(1).0, &hub.store, Currency::EUR).unwrap().into_iter();
+    let operators: Vec<u32> = block
+        .filter(|(_, _, body)| body.entry().kind == Kind::BLOCK)
+        .map(|(_, _, body)| body.entry().operator)
+        .collect();
+    assert_eq!(operators, [7], "the block itself says whose it is");
 }
 
 #[test]

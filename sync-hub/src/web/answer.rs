@@ -6,6 +6,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use domain::staff::StaffRefusal;
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -83,6 +84,15 @@ impl ApiError {
     fn refused(code: &'static str) -> Self {
         let text = |lang| screens::reason(lang, code, &screens::view::Args::new());
         Self::new(StatusCode::CONFLICT, code, &text(screens::Lang::Fr), &text(screens::Lang::En))
+    }
+
+    /// Somebody of the staff list is not who they say, or may not do it.
+    pub(super) fn staff(refusal: &StaffRefusal) -> Self {
+        let given = refusal.arguments().into_iter().map(|(name, value)| (name.to_owned(), value));
+        let args: screens::view::Args = given.collect();
+        let text = |lang| screens::reason(lang, refusal.code(), &args);
+        let (fr, en) = (text(screens::Lang::Fr), text(screens::Lang::En));
+        Self { args: json!(args), ..Self::new(StatusCode::FORBIDDEN, refusal.code(), &fr, &en) }
     }
 
     fn exists(what: &str) -> Self {

@@ -5,7 +5,7 @@ use axum::{
 };
 use documents::{ChangeHash, Document, Refusal, SignedEnvelope};
 use domain::{id::BoxNumber, wire::unhex};
-use screens::view::{DocumentView, EditBody, EditView, SettleBody, StockView};
+use screens::view::{DocumentView, EditBody, EditView, ManagerView, SettleBody, StockView};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -54,6 +54,11 @@ pub(super) async fn settle(State(app): State<App>, Body(body): Body<SettleBody>)
     let change = ChangeHash::from_hex(&body.change).ok_or_else(|| ApiError::bad_request("the change"))?;
     let change = app.act(move |hub| hub.settle(document, &body.path, change)).await?;
     Ok(Json(json!({ "change": change.to_hex() })))
+}
+
+/// `GET /api/managers`: whose keys there are, and what was signed with them.
+pub(super) async fn managers(State(app): State<App>) -> Result<Json<Vec<ManagerView>>, ApiError> {
+    Ok(Json(app.act(|hub| hub.managers()).await?))
 }
 
 #[derive(Debug, Deserialize)]

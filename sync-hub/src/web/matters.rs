@@ -5,12 +5,13 @@
 //! | --- | --- |
 //! | `GET /api/matters?state=open\|decided\|all&kind=WORD&place=TEXT&page=N` | 50 a page: open ones first, then the newest |
 //! | `GET /api/matters/{id}` | one, with its evidence |
-//! | `POST /api/matters/{id}/resolve` `{"action", "by", "reason", "amount_cents"?, "head"?, "accept_risk"?}` | decides; answers the matter as it is then |
+//! | `POST /api/matters/{id}/resolve` `{"action", "by" or "pin": {"number", "pin"}, "reason", "amount_cents"?, "head"?, "accept_risk"?}` | decides; answers the matter as it is then |
 //! | `GET /api/matters/{id}/proof` | a fork's proof as a file for `provision verify` |
 //!
 //! Actions: `accept`, `block`, `lift`, `charge_back`, `forgive` (with `amount_cents`, all where it is left out),
 //! `write_off`, `revoke`, `confirm_branch` (with `head`), `accept_entries`, `pay_out` (with `accept_risk`). A no is 409
-//! with a code `hub.ruling_*`.
+//! with a code `hub.ruling_*`. Where somebody on the staff list may decide (`signs` of the list) the name comes from a
+//! PIN; else it is typed, and its ruling's `operator` is 0.
 use axum::{
     Json,
     extract::{Path, Query, State},
@@ -28,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use super::{ApiError, App, answer::Body, bands::acted};
 use crate::{
     hub::Hub,
-    matters::{self, Asked, Evidence, Filter},
+    matters::{self, Asked, By, Evidence, Filter},
     writer::Event,
 };
 
@@ -87,7 +88,10 @@ pub(super) async fn show(State(app): State<App>, Path(id): Path<String>) -> Resu
 #[serde(deny_unknown_fields)]
 pub(super) struct Resolve {
     action: String,
+    #[serde(default)]
     by: String,
+    #[serde(default)]
+    pin: Option<screens::post::Pin>,
     reason: String,
     #[serde(default)]
     amount_cents: Option<u32>,
@@ -109,7 +113,11 @@ pub(super) async fn resolve(
         Some(amount) => Some(Cents::new(amount).ok_or_else(|| ApiError::bad_request("the amount"))?),
         None => None,
     };
-    let Resolve { by, reason, head, accept_risk, .. } = body;
+    let Resolve { by, pin, reason, head, accept_risk, .. } = body;
+    let by = match pin {
+        Some(pin) => By::Staff(app.person(pin).await?),
+        None => By::Typed(by),
+    };
     let asked = Asked { action, by, reason, amount, head, accept_risk };
     let done = acted(&app, move |hub| {
         let done = hub.resolve(&id, &asked)?;

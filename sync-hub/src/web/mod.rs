@@ -11,6 +11,7 @@ mod lists;
 mod login;
 mod matters;
 mod pages;
+mod pins;
 mod reads;
 mod risk;
 mod ticket_keys;
@@ -63,6 +64,7 @@ struct Inner {
     feeds: Arc<Feeds>,
     metrics: Metrics,
     sessions: Sessions,
+    pins: pins::Pins,
     view: watch::Receiver<Arc<str>>,
     readings: std::sync::Mutex<Vec<Reading>>,
     reads: Semaphore,
@@ -92,6 +94,7 @@ impl App {
     pub fn new(parts: Parts) -> Self {
         let inner = Inner {
             sessions: Sessions::new(&parts.console_token),
+            pins: pins::Pins::new(),
             writer: parts.writer,
             identity: parts.identity,
             feeds: parts.feeds,
@@ -195,6 +198,7 @@ pub fn router(app: App) -> Router {
         .route("/api/documents/settle", post(documents::settle))
         .route("/api/stock", get(documents::stock))
         .route("/api/stock/count", post(documents::count_stock))
+        .route("/api/managers", get(documents::managers))
         .route("/api/managers/revoke", post(documents::revoke_manager))
         .route("/api/pretix/import", post(acts::import_pretix).layer(DefaultBodyLimit::max(IMPORT_MAX)))
         .route_layer(middleware::from_fn_with_state(app.clone(), login::guard));

@@ -90,6 +90,9 @@ async fn nobody_reads_or_changes_anything_without_logging_in() {
         ("POST", "/api/csv/bands"),
         ("GET", "/api/ticket-keys"),
         ("POST", "/api/ticket-keys/retire"),
+        ("GET", "/api/managers"),
+        ("GET", "/api/matters"),
+        ("POST", "/api/matters/x/resolve"),
     ] {
         for token in [None, Some("wrong"), Some("")] {
             let mut request = site.client.request(method.parse().unwrap(), site.address(path)).body("{}");
@@ -116,6 +119,32 @@ async fn nobody_reads_or_changes_anything_without_logging_in() {
     }
     site.hub.stop().await;
     assert!(!site.dir.path().join("run.json").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_wrong_pins_at_the_console_make_the_right_one_wait_and_a_colleague_goes_on() {
+    let site = site().await;
+    let hash = documents::hash_pin("482913", b"of these tests..").unwrap();
+    for number in [7, 8] {
+        let field = |name: &str| format!("member/{number}/{name}");
+        let set = json!({ field("name"): "Ana", field("roles"): "8", field("active"): "true", field("pin"): hash });
+        let edit = json!({ "document": "staff", "set": set });
+        assert_eq!(site.ask(Method::POST, "/api/documents/edit", Some(edit)).await.0, StatusCode::OK);
+    }
+    let matter = format!("/api/matters/overspend~wallet~{}/resolve", "01".repeat(16));
+    let decide = async |number: u32, pin: &str| {
+        let body = json!({ "action": "accept", "reason": "x", "pin": { "number": number, "pin": pin } });
+        let (_, body) = site.ask(Method::POST, &matter, Some(body)).await;
+        body["code"].as_str().unwrap_or_default().to_owned()
+    };
+    assert_eq!(decide(7, "482913").await, "hub.not_found", "the PIN is right, the matter is none");
+    for _ in 0..5 {
+        assert_eq!(decide(7, "0000").await, "staff.wrong_pin");
+    }
+    assert_eq!(decide(7, "482913").await, "staff.wait");
+    assert_eq!(decide(8, "482913").await, "hub.not_found");
+    assert_eq!(decide(9, "482913").await, "staff.wrong_pin", "whether there is such a number is not said");
+    site.hub.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

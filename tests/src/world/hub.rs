@@ -92,7 +92,7 @@ pub struct Hub {
     programs: Programs,
     process: Mutex<Option<Daemon>>,
     quic: Mutex<Option<SocketAddr>>,
-    rehearse_at: Option<u64>,
+    rehearse_at: Mutex<Option<u64>>,
 }
 
 impl Hub {
@@ -106,7 +106,7 @@ impl Hub {
             programs: programs.clone(),
             process: Mutex::new(None),
             quic: Mutex::new(None),
-            rehearse_at,
+            rehearse_at: Mutex::new(rehearse_at),
         })
     }
 
@@ -117,7 +117,7 @@ impl Hub {
     /// Switches it on and waits until it listens; gives its QUIC address.
     pub fn start(&self) -> Result<SocketAddr> {
         let dir = self.dir.to_str().context("a path that is text")?;
-        let at = self.rehearse_at.map(|at| at.to_string());
+        let at = self.rehearse_at.lock().unwrap_or_else(PoisonError::into_inner).map(|at| at.to_string());
         let mut arguments = vec!["run", "--dir", dir];
         arguments.extend(at.iter().flat_map(|at| ["--rehearse-at", at.as_str()]));
         let mut daemon = Daemon::start(&self.programs, "sync-hub", &self.dir, &arguments)?;
@@ -127,6 +127,12 @@ impl Hub {
         let quic = running.quic.context("the hub names no QUIC address")?;
         *self.quic.lock().unwrap_or_else(PoisonError::into_inner) = Some(quic);
         Ok(quic)
+    }
+
+    /// Rehearsed, its next start is so many seconds later than the last one was.
+    pub fn starts_later(&self, seconds: u64) {
+        let mut at = self.rehearse_at.lock().unwrap_or_else(PoisonError::into_inner);
+        *at = at.map(|at| at.saturating_add(seconds));
     }
 
     /// Where boxes reached it last.

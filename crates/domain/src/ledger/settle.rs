@@ -119,9 +119,10 @@ pub struct Settled {
     pub credit: bool,
     /// Whether goods or cash were handed over without a green light.
     pub handed_over: bool,
-    /// Whether its box will never write or serve it again (given up, or its journal closed behind it).
+    /// Whether its box will never write or serve it again (given up, its journal closed behind it, or the hub has written
+    /// it off, which it does besides for a box that is revoked: whatever that box still writes counts nothing).
     pub given_up: bool,
-    /// Whether the hub wrote it off at the event's close; a later read of the band still settles it.
+    /// Whether the hub wrote it off; a read of the band, earlier or later, settles it all the same.
     pub written_off: bool,
 }
 
@@ -254,7 +255,7 @@ impl<'a> Evidence<'a> {
         let behind = |closure: &EntryRef| {
             closure.device == intent.device && (closure.epoch, closure.seq) > (intent.epoch, intent.seq)
         };
-        self.given_up.contains(intent) || self.closures.iter().any(behind)
+        self.given_up.contains(intent) || self.written_off.contains(intent) || self.closures.iter().any(behind)
     }
 
     pub(super) fn settle(&self, e: &WalletEntry, intent: &Intent) -> Settled {
@@ -280,7 +281,7 @@ impl<'a> Evidence<'a> {
             credit,
             handed_over: self.handed_over.contains(&e.at),
             given_up,
-            written_off: given_up && self.written_off.contains(&e.at),
+            written_off: self.written_off.contains(&e.at),
         }
     }
 

@@ -7,6 +7,12 @@ export function clock(unixMs, lang) {
   return new Intl.DateTimeFormat(lang, parts).format(new Date(unixMs));
 }
 
+/** Day, hour and minute of a moment, for what is looked at days later. */
+export function moment(unixMs, lang) {
+  const parts = { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  return new Intl.DateTimeFormat(lang === "en" ? "en-GB" : lang, parts).format(new Date(unixMs));
+}
+
 /** The text key and count of an age in seconds. */
 export function age(seconds) {
   if (seconds < 60) return { key: "age-seconds", count: Math.floor(seconds) };

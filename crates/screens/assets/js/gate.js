@@ -4,6 +4,7 @@ import { byId, h, refill } from "./dom.js";
 import { lang, reason, t, tOf } from "./texts.js";
 import { clock } from "./clock.js";
 import { newId, post } from "./live.js";
+import { readyReplace, showReplace } from "./replace.js";
 import { readySearch } from "./search.js";
 import { play } from "./sounds.js";
 import { shapeOf } from "./verdicts.js";
@@ -26,6 +27,7 @@ start(
     door(gate);
     exceptions(gate);
     const last = gate.last;
+    showReplace(last);
     if (!last) return ready();
     const before = previous?.gate?.last;
     const isNew = previous !== null && before?.at_unix_ms !== last.at_unix_ms;
@@ -67,6 +69,7 @@ start(
         byId("override-box").open = false;
       }
     });
+    readyReplace(() => hasStaff);
     readySearch(() => hasStaff);
     draw({ shape: "wait", headline: t("status-connecting"), lines: [] });
   },

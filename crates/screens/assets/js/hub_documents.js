@@ -3,6 +3,7 @@ import { start } from "./page.js";
 import { byId, h, refill } from "./dom.js";
 import { t } from "./texts.js";
 import { show } from "./documents.js";
+import { managers } from "./managers.js";
 
 const DOCUMENTS = { catalogue: "documents-catalogue", zones: "documents-zones", staff: "documents-staff", reasons: "documents-reasons" };
 let current = location.hash.slice(1) in DOCUMENTS ? location.hash.slice(1) : "catalogue";
@@ -12,6 +13,7 @@ function choose(name) {
   location.hash = name;
   tabs();
   show(name);
+  managers(name === "staff");
 }
 
 function tabs() {
@@ -23,6 +25,7 @@ start(
   (hub) => {
     byId("festival").textContent = hub.festival;
     show(current);
+    managers(current === "staff");
   },
   tabs,
 );

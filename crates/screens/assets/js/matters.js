@@ -1,25 +1,33 @@
-// Conflicts and doubts: what happened, the evidence, and what people decide about it.
+// Conflicts and doubts: what happened, the evidence, and what people decide about it (`deciding.js`).
+// Invariant: a card on which somebody works is not drawn over.
 import { start } from "./page.js";
 import { byId, h, refill } from "./dom.js";
 import { lang, reason, t, tOf } from "./texts.js";
-import { centsOf, money } from "./money.js";
-import { clock } from "./clock.js";
-import { notice, post } from "./live.js";
+import { money } from "./money.js";
+import { moment } from "./clock.js";
+import { notice } from "./live.js";
+import { branch, deciding } from "./deciding.js";
 
 const KINDS = ["double_admission", "overspend", "late_spend", "loss", "in_doubt", "pending", "fork", "chip_fork", "revoked_entries", "gap", "forbidden_entry", "frozen_subject"];
 const STATES = ["open", "decided", "all"];
-const WITH_AMOUNT = new Set(["charge_back", "forgive"]);
 let page = 0;
+let seen = null;
 
-async function load() {
+/** Loads the list; `quietly` where nobody asked for it. */
+async function load(quietly = false) {
   const asked = new URLSearchParams({ state: byId("state").value, kind: byId("kind").value, place: byId("place").value.trim(), page: String(page) });
   const answer = await fetch(`/api/matters?${asked}`).catch(() => null);
   if (!answer?.ok) return notice(t("notice-failed"));
   const list = await answer.json();
+  if (quietly && isInUse()) return;
   page = list.page;
-  byId("total").textContent = t("matters-total", { count: list.open, number: list.total });
+  byId("total").textContent = t("matters-total", { count: list.open, number: list.total, amount: list.open_cents });
   byId("more").hidden = !list.more;
-  refill(byId("list"), ...(list.matters.length > 0 ? list.matters.map(card) : [h("p", { class: "none" }, h("verdict-shape", { kind: "ok" }), t("matters-none"))]));
+  byId("signs").hidden = !list.signs;
+  byId("typed").hidden = list.signs;
+  const done = { signs: list.signs, by: () => byId("by"), load: () => load() };
+  const none = h("p", { class: "none" }, h("verdict-shape", { kind: "ok" }), t("matters-none"));
+  refill(byId("list"), ...(list.matters.length > 0 ? list.matters.map((matter) => card(matter, done)) : [none]));
   const pages = Array.from({ length: list.pages }, (_, number) => h("button", { type: "button", "aria-pressed": String(number === page), onclick: () => turn(number) }, String(number + 1)));
   refill(byId("pages"), ...(list.pages > 1 ? pages : []));
 }
@@ -29,82 +37,88 @@ function turn(number) {
   load();
 }
 
-function card(matter) {
-  const evidence = h("div", {});
+/** Whether somebody reads evidence or decides just now. */
+function isInUse() {
+  return byId("list").contains(document.activeElement) || byId("list").querySelector("details[open], .proof > *") !== null;
+}
+
+function card(matter, done) {
+  const evidence = h("div", { class: "proof" });
   const args = { amount: matter.amount_cents ?? 0, place: matter.places[0]?.place ?? "" };
-  return h("article", { class: "conflict", "data-matter": matter.id, "data-open": String(matter.open) },
+  return h("article", { class: "conflict", "data-matter": matter.id, "data-kind": matter.kind, "data-open": String(matter.open) },
     h("h3", {}, h("verdict-shape", { kind: matter.open ? "care" : "ok" }), tOf("conflict", matter.kind), matter.amount_cents === null ? null : h("b", {}, money(matter.amount_cents, lang))),
     h("p", {}, reason(matter.what_code, args)),
-    h("p", {}, h("code", {}, matter.subject)),
-    h("ul", {}, matter.places.map((at) => h("li", {}, h("b", {}, at.place), ` ${t("status-box", { number: at.box_number })}, ${clock(at.at_unix_ms, lang)} `, h("code", {}, at.entry)))),
-    matter.waits === null ? null : h("p", {}, tOf("waits", matter.waits)),
+    h("ul", { class: "where" }, matter.places.map(where)),
+    h("p", { class: "whom" }, whom(matter)),
+    matter.waits === null ? null : h("p", { class: "waits" }, tOf("waits", matter.waits)),
     h("ul", { class: "rulings" }, matter.rulings.map(ruling)),
-    matter.open ? h("p", { class: "todo" }, h("b", {}, t("console-todo")), " ", reason(matter.todo_code, args)) : null,
-    h("button", { type: "button", class: "plain", onclick: () => prove(matter, evidence) }, t("matters-evidence")),
-    matter.kind === "fork" ? h("a", { href: `/api/matters/${encodeURIComponent(matter.id)}/proof`, download: "" }, t("matters-proof")) : null,
+    matter.open ? h("p", { class: "todo" }, h("b", {}, t("console-todo")), " ", isOfItsBox(matter) ? t("matters-at-the-box") : reason(matter.todo_code, args)) : null,
+    h("div", { class: "proving" },
+      h("button", { type: "button", class: "evidence", onclick: () => prove(matter, evidence, done) }, t("matters-evidence")),
+      matter.kind === "fork" ? h("a", { href: `/api/matters/${encodeURIComponent(matter.id)}/proof`, download: "" }, t("matters-proof")) : null),
     evidence,
-    deciding(matter));
+    deciding(matter, done));
+}
+
+/** What a revoked box sold to this band: it counts with all that the box delivered, or not at all. */
+function isOfItsBox(matter) {
+  return matter.kind === "revoked_entries" && !matter.id.includes("~device~");
+}
+
+function where(at) {
+  return h("li", {}, h("b", {}, at.place), ` ${t("status-box", { number: at.box_number })}, `, h("time", {}, moment(at.at_unix_ms, lang)));
+}
+
+/** The wristband with its page, or the ticket; a box is named by its place already. */
+function whom(matter) {
+  const id = h("code", {}, matter.subject);
+  if (matter.id.includes("~wallet~")) return [h("a", { href: `/wallet?lang=${lang}&band=${matter.subject}` }, t("matters-band")), id];
+  return matter.id.includes("~ticket~") ? [t("matters-ticket"), id] : [t("matters-device"), id];
 }
 
 function ruling(one) {
-  return h("li", { "data-standing": one.standing },
-    h("b", {}, tOf("ruling", one.action)), one.amount_cents > 0 ? ` ${money(one.amount_cents, lang)}` : "", ` ${t("matters-ruled", { code: one.by, time: one.at_unix_ms })} « ${one.reason} » `, h("small", {}, tOf("ruled", one.standing)));
+  const who = one.operator > 0 ? t("matters-by-pin", { code: one.by, number: one.operator }) : t("matters-by-typed", { code: one.by });
+  return h("li", { "data-standing": one.standing, "data-operator": one.operator },
+    h("b", {}, tOf("ruling", one.action)), one.amount_cents > 0 ? ` ${money(one.amount_cents, lang)}` : "", ` · ${who} · ${moment(one.at_unix_ms, lang)} · « ${one.reason} »`,
+    h("small", {}, tOf("ruled", one.standing)));
 }
 
-async function prove(matter, into) {
+/** Shows what it is believed by; once more hides it. */
+async function prove(matter, into, done) {
+  if (into.firstChild) return into.replaceChildren();
   const answer = await fetch(`/api/matters/${encodeURIComponent(matter.id)}`).catch(() => null);
   if (!answer?.ok) return notice(t("notice-failed"));
   const { evidence } = await answer.json();
-  const entry = (one) => h("li", {}, `${clock(one.unix_ms, lang)} `, h("code", {}, one.entry), ` ${t("matters-entry", { number: one.kind, amount: one.amount_cents })} `, tOf("standing", one.standing), one.chip ? ` ${t("matters-chip", { number: one.tap_counter, code: one.chip.own ?? one.chip.base, detail: one.chip.base, balance: one.chip.credits_cents - one.chip.spent_cents })}` : "");
-  refill(into,
-    h("ul", {}, evidence.entries.map(entry)),
-    ...evidence.branches.map((branch) => h("section", {}, h("h4", {}, t("matters-branch", { number: branch.last, code: branch.head.slice(0, 16) })), h("ul", {}, branch.entries.map(entry)), branch.standing === "disputed" ? decide(matter, "confirm_branch", branch.head) : null)));
+  const histories = evidence.branches.map((one, at) => h("section", {},
+    h("h4", {}, t("matters-branch", { count: at + 1, number: one.last, code: one.head.slice(0, 8) })),
+    h("ul", {}, one.entries.map(entry)),
+    one.standing === "disputed" ? branch(matter, one.head, done) : null));
+  into.replaceChildren(...(histories.length > 0 ? histories : [h("ul", {}, evidence.entries.map(entry))]));
 }
 
-function deciding(matter) {
-  const possible = matter.actions.filter((action) => action !== "confirm_branch");
-  if (!matter.open && matter.rulings.length > 0) return h("details", {}, h("summary", {}, t("matters-again")), possible.map((action) => decide(matter, action, "")));
-  return h("details", {}, h("summary", {}, t("matters-decide")), possible.map((action) => decide(matter, action, "")));
+function entry(one) {
+  const amount = one.amount_cents > 0 ? ` ${money(one.amount_cents, lang)}` : "";
+  const chip = one.chip ? h("small", {}, t("matters-chip", { number: one.tap_counter, balance: one.chip.credits_cents - one.chip.spent_cents, code: one.chip.base.slice(0, 8) })) : null;
+  return h("li", {}, h("b", {}, tOf("entry", one.what), amount), ` ${one.place}, ${moment(one.unix_ms, lang)} · ${tOf("standing", one.standing)}`, h("code", {}, one.entry), chip);
 }
 
-function decide(matter, action, head) {
-  const why = h("input", { required: true, maxlength: 180, autocomplete: "off" });
-  const amount = WITH_AMOUNT.has(action) ? h("input", { inputmode: "decimal", pattern: "[0-9]{1,6}([.,][0-9]{2})?", placeholder: "" }) : null;
-  const risk = action === "pay_out" ? h("input", { type: "checkbox" }) : null;
-  const form = h("form", { class: "count", "data-action": action },
-    h("label", {}, h("span", {}, t("matters-reason")), why),
-    amount === null ? null : h("label", {}, h("span", {}, t("matters-amount")), amount),
-    risk === null ? null : h("label", {}, h("span", {}, t("matters-risk")), risk),
-    h("button", { class: action === "accept" ? "plain" : "danger" }, tOf("ruling", action)));
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const by = byId("by").value.trim();
-    if (by === "") {
-      byId("by").focus();
-      return notice(reason("hub.ruling_by"));
-    }
-    const body = { action, by, reason: why.value.trim() };
-    if (head !== "") body.head = head;
-    if (amount !== null && amount.value.trim() !== "") body.amount_cents = centsOf(amount.value.trim());
-    if (risk?.checked) body.accept_risk = true;
-    const button = form.querySelector("button");
-    button.disabled = true;
-    const { ok } = await post(`/api/matters/${encodeURIComponent(matter.id)}/resolve`, body, reason);
-    button.disabled = false;
-    if (!ok) return;
-    notice(t("console-done"));
-    await load();
-  });
-  return form;
-}
-
-start(() => {}, () => {
-  refill(byId("state"), ...STATES.map((state) => h("option", { value: state }, tOf("listed", state))));
-  refill(byId("kind"), h("option", { value: "" }, t("matters-every-kind")), ...KINDS.map((kind) => h("option", { value: kind }, tOf("conflict", kind))));
-  byId("filter").addEventListener("submit", (event) => {
-    event.preventDefault();
-    page = 0;
+start(
+  (hub) => {
+    // what boxes bring changes the list; nobody should have to ask for it
+    const now = JSON.stringify([hub.totals, hub.conflicts]);
+    if (now === seen || isInUse()) return;
+    seen = now;
+    load(true);
+  },
+  () => {
+    refill(byId("state"), ...STATES.map((state) => h("option", { value: state }, tOf("listed", state))));
+    refill(byId("kind"), h("option", { value: "" }, t("matters-every-kind")), ...KINDS.map((kind) => h("option", { value: kind }, tOf("conflict", kind))));
+    byId("filter").addEventListener("submit", (event) => {
+      event.preventDefault();
+      page = 0;
+      load();
+    });
+    for (const id of ["state", "kind"]) byId(id).addEventListener("change", () => turn(0));
     load();
-  });
-  load();
-});
+  },
+);

@@ -40,7 +40,10 @@ function pad(label, done) {
 
 /** Asks for number and PIN: `{number, pin}`, or null. */
 export function askPin(headline = t("staff-supervisor-word")) {
-  return asked(headline, (answer) => pad(t("till-ok"), answer));
+  const answer = asked(headline, (answer) => pad(t("till-ok"), answer));
+  // so that whoever has a keyboard types at once
+  byId("dialog").querySelector(".pad").focus();
+  return answer;
 }
 
 let padFor = null;

@@ -78,6 +78,26 @@ pub struct EditView {
     pub code: Option<String>,
 }
 
+/// `GET /api/managers`: a key that edits are signed with at boxes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ManagerView {
+    /// The public key, in hexadecimal.
+    pub key: String,
+    /// Staff number; 0 where no member of the list has this key any more.
+    pub number: u32,
+    /// As on the staff list, else as in the certificate.
+    pub name: String,
+    /// May log in at boxes.
+    pub active: bool,
+    /// No edit of this key is taken any more.
+    pub revoked: bool,
+    /// Its edits that are confirmed: they stay whatever happens to the key.
+    pub confirmed: u64,
+    /// When the last of them was made, Unix ms there.
+    pub last_at_ms: Option<u64>,
+}
+
 /// `POST /api/documents/edit`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -9,12 +9,16 @@ pub struct MatterPage {
     pub total: usize,
     /// Of these, open ones.
     pub open: usize,
+    /// Money that these open ones are about.
+    pub open_cents: i64,
     /// This page, from 0.
     pub page: usize,
     /// How many pages there are, at least 1.
     pub pages: usize,
     /// More stands on some list than is told.
     pub more: bool,
+    /// Somebody on the staff list may decide, so that each decision needs number and PIN of one who may.
+    pub signs: bool,
     /// Open ones first, then the newest first.
     pub matters: Vec<MatterView>,
 }
@@ -75,6 +79,8 @@ pub struct RulingView {
     pub action: String,
     /// By whom.
     pub by: String,
+    /// Staff number, where a PIN was given; 0: the name was typed, and checked by nobody.
+    pub operator: u32,
     /// Why.
     pub reason: String,
     /// Money moved.

@@ -58,6 +58,8 @@ pub struct GateVerdict {
     pub out: bool,
     /// A supervisor may let this person pass all the same.
     pub can_override: bool,
+    /// It is about a ticket, for which another band may be taken.
+    pub can_replace: bool,
     /// Why not, or what is special.
     pub code: Option<String>,
     /// Arguments of `code`.

@@ -1,0 +1,74 @@
+// Deciding about a conflict or doubt: what, how much, why, and by whom.
+// Invariant: nothing is decided without a reason and a name; where the staff list has people who may decide, the name comes
+// from number and PIN.
+import { h } from "./dom.js";
+import { reason, t, tOf } from "./texts.js";
+import { centsOf } from "./money.js";
+import { notice, post } from "./live.js";
+import { askPin } from "./staff.js";
+
+const WITH_AMOUNT = new Set(["charge_back", "forgive"]);
+
+/** What may be decided here, folded away. A history is chosen beside its entries. */
+export function deciding(matter, done) {
+  // a block that was put elsewhere is lifted there
+  const isBlocked = matter.rulings.some((one) => one.action === "block");
+  const possible = matter.actions.filter((action) => action !== "confirm_branch" && (action !== "lift" || isBlocked));
+  const hint = matter.actions.includes("confirm_branch") && matter.open ? h("p", {}, t("matters-choose-history")) : null;
+  const label = matter.rulings.length > 0 ? t("matters-again") : t("matters-decide");
+  return h("details", {}, h("summary", {}, label), hint, form(matter, possible, "", done));
+}
+
+/** Lets one history of a fork count. */
+export function branch(matter, head, done) {
+  return form(matter, ["confirm_branch"], head, done);
+}
+
+function form(matter, actions, head, done) {
+  const why = h("input", { name: "why", required: true, maxlength: 180, autocomplete: "off" });
+  const amount = h("label", { hidden: true }, h("span", {}, t("matters-amount")), h("input", { name: "amount", inputmode: "decimal", pattern: "[0-9]{1,6}([.,][0-9]{2})?" }));
+  const risk = h("label", { class: "row", hidden: true }, h("input", { name: "risk", type: "checkbox" }), h("span", {}, t("matters-risk")));
+  const button = h("button", {}, t("matters-decide"));
+  const choose = (action) => {
+    amount.hidden = !WITH_AMOUNT.has(action);
+    risk.hidden = action !== "pay_out";
+    button.textContent = tOf("ruling", action);
+    button.classList.toggle("danger", action === "block" || action === "revoke");
+  };
+  const choice = (action) => h("label", {},
+    h("input", { type: "radio", name: "action", value: action, required: true, onchange: () => choose(action) }),
+    h("span", {}, h("b", {}, tOf("ruling", action)), h("small", {}, tOf("ruling-does", action))));
+  const choices = actions.length > 1 ? h("fieldset", {}, actions.map(choice)) : null;
+  const node = h("form", { class: "deciding" }, choices, h("label", {}, h("span", {}, t("matters-reason")), why), amount, risk, button);
+  if (actions.length === 1) choose(actions[0]);
+  node.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const action = actions.length > 1 ? node.elements.action.value : actions[0];
+    const body = { action, reason: why.value.trim() };
+    if (head !== "") body.head = head;
+    if (!amount.hidden && node.elements.amount.value.trim() !== "") body.amount_cents = centsOf(node.elements.amount.value);
+    if (!risk.hidden && node.elements.risk.checked) body.accept_risk = true;
+    const by = await signed(done);
+    if (by === null) return;
+    button.disabled = true;
+    const { ok } = await post(`/api/matters/${encodeURIComponent(matter.id)}/resolve`, { ...body, ...by }, reason);
+    button.disabled = false;
+    if (!ok) return;
+    await done.load();
+    notice(t("matters-done"));
+  });
+  return node;
+}
+
+/** Number and PIN, or the typed name; null where nobody says who. */
+async function signed(done) {
+  if (done.signs) {
+    const pin = await askPin(t("matters-sign"));
+    return pin === null ? null : { pin };
+  }
+  const field = done.by();
+  if (field.value.trim() !== "") return { by: field.value.trim() };
+  field.focus();
+  notice(reason("hub.ruling_by"));
+  return null;
+}
