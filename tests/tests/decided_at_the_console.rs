@@ -298,6 +298,9 @@ async fn in_english(evening: &mut Evening, visitor: &Visitor, blocked: &mut Gues
     visitor.writes("#by", "Ana at the office").await.unwrap();
     visitor.presses(&format!("{card} > details form > button")).await.unwrap();
     operator.no_longer_sees(&of_blocked.id).await;
+    // read and put away: the next decision's word must be its own
+    visitor.sees("#notice", &t(Lang::En, "matters-done")).await.unwrap();
+    visitor.presses("#notice").await.unwrap();
     let typed = ("Ana at the office", 0);
     evening.is_decided(&of_blocked.id, "block", "seen at both bars", typed).await;
     evening.agreed().await;

@@ -31,7 +31,7 @@ const NAMES: [&str; 33] = [
     "hub ingest, 100000 entries a transaction",
     "start over a long journal",
     "the whole journal checked behind it",
-    "entries merged at the hub, durable",
+    "entries merged and added up at the hub, durable",
     "the hub's start, a wallet",
     "the hub's memory, a wallet",
     "5.00 spent twice at bars apart: named with places",

@@ -72,6 +72,8 @@ pub(super) fn tap(
     let mut own = waiting.retry_of;
     let mut payout = Err(TillRefusal::NothingPending(Cents::ZERO));
     let mut blocked_since = false;
+    // the core knows that the store refused, not why
+    let mut store_said = None;
     let outcome = loop {
         match tap.step() {
             TapStep::Chip(command) => match reader.transceive(command) {
@@ -120,7 +122,10 @@ pub(super) fn tap(
                         }
                         tap.stored(Ok(&committed.refs));
                     }
-                    Err(_) => tap.stored(Err(StoreFailed)),
+                    Err(error) => {
+                        store_said = Some(error.code());
+                        tap.stored(Err(StoreFailed));
+                    }
                 }
             }
             TapStep::Finished(outcome) => break outcome.clone(),
@@ -129,13 +134,18 @@ pub(super) fn tap(
     if blocked_since {
         return refuse(station, waiting, "band.blocked", Vec::new());
     }
-    let is_foreign = outcome == TapOutcome::Refused(TapRefusal::NotOurs);
-    let of_other_epoch = if is_foreign { other_epoch(station, reader, tag) } else { None };
-    let outcome = of_other_epoch.map_or(outcome, TapOutcome::Refused);
+    let outcome = if outcome == TapOutcome::Refused(TapRefusal::NotOurs) {
+        TapOutcome::Refused(other_epoch(station, reader, tag).unwrap_or(TapRefusal::NotOurs))
+    } else {
+        outcome
+    };
     if waiting.retry_of.is_some_and(|intent| tap.settled().iter().any(|settled| settled.open.entry == intent)) {
         station.desk.settled(waiting.id);
     }
     let arrived = tap.carried().map_or(0, |carried| carried.amount.as_i64());
+    if let (TapOutcome::Refused(TapRefusal::DiskFull), Some(code)) = (&outcome, store_said) {
+        return refuse_with(station, waiting, code, Vec::new(), arrived);
+    }
     match (&waiting.purpose, &outcome) {
         (Purpose::Look(_), TapOutcome::Done { balance_after, .. }) => {
             looked_at(station, waiting, wallet, Some(*balance_after))
