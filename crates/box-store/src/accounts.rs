@@ -73,9 +73,18 @@ fn fold_release(connection: &Connection, at: At, entry: &Entry) -> Result<(), St
                  told = coalesce(excluded.told, told)",
         )?
         .execute(params![wallet, at.epoch, said.granted, said.released, said.term, bytes(entry.refers_to)])?;
+    Ok(())
+}
+
+/// An entry that was just written: what it says of a share answers the hub's question. Once, beside the fold: the question
+/// is the hub's word, which no fold may touch.
+pub(crate) fn answered(connection: &Connection, at: At, entry: &Entry) -> Result<(), StoreError> {
+    if entry.kind != Kind::SHARE_RELEASE || entry.subject.is_none() {
+        return Ok(());
+    }
     connection
         .prepare_cached("UPDATE hub_account_share SET open = 0 WHERE wallet = ?1 AND epoch = ?2 AND open = 1")?
-        .execute(params![wallet, at.epoch])?;
+        .execute(params![&entry.other.0[..], at.epoch])?;
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use domain::{
 use ed25519_dalek::SigningKey;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::{error::StoreError, projection};
+use crate::{accounts, error::StoreError, projection};
 
 /// Who writes this journal.
 pub(crate) struct Identity {
@@ -145,6 +145,7 @@ impl Tail {
                     mark.as_ref().map(|mark| &mark.signature[..])
                 ])?;
             projection::fold(connection, at, &entry, who.device)?;
+            accounts::answered(connection, at, &entry)?;
             if projection::shows_green(&entry) {
                 connection.prepare_cached("INSERT INTO unconfirmed (at) VALUES (?1)")?.execute([at.sql()])?;
             }

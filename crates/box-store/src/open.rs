@@ -245,11 +245,19 @@ fn checked(shared: &Shared) -> Result<Result<(Checked, Mended), Degraded>, OpenE
         Ok(checked) => checked,
         Err(damage) => return Ok(Err(damage)),
     };
-    if checked.entries > COMPARED_AT_START {
-        return Ok(Ok((checked, Mended::default())));
-    }
-    let due = Mended::due(&connection, &shared.path, shared.who.device);
-    Ok(due.map(|due| (checked, due)).map_err(|error| Degraded::Database(error.to_string())))
+    let due = if checked.entries > COMPARED_AT_START {
+        Ok(Mended::default())
+    } else {
+        Mended::due(&connection, &shared.path, shared.who.device)
+    };
+    let folds = due.and_then(|due| Ok((!due.is_nothing() || !projection::is_up_to_date(&connection)?, due)));
+    let (folds, due) = match folds {
+        Ok(found) => found,
+        Err(error) => return Ok(Err(Degraded::Database(error.to_string()))),
+    };
+    // nothing is folded anew from a journal that is not whole
+    let whole = if folds { check::journal(&connection, &shared.who, Depth::All) } else { Ok(checked) };
+    Ok(whole.map(|checked| (checked, due)))
 }
 
 fn owner(connection: &Connection) -> Result<(FestivalId, DeviceId), StoreError> {

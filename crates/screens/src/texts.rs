@@ -24,9 +24,9 @@ static FRENCH: LanguageIdentifier = langid!("fr");
 const ENGLISH_SOURCE: &str = include_str!("../texts/en/main.ftl");
 
 /// Every argument that a text may have.
-const ARGUMENTS: [&str; 15] = [
+const ARGUMENTS: [&str; 18] = [
     "place", "time", "balance", "price", "limit", "maximum", "amount", "quota", "count", "code", "age", "number",
-    "band", "reason", "detail",
+    "band", "reason", "detail", "issued", "spare", "bad",
 ];
 
 /// Arguments that hold integer minor units in decimal and are shown as money.

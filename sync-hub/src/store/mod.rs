@@ -5,6 +5,7 @@
 //! Not here: what entries mean (`domain::ledger`), what is signed (`bundle`, `deltas`, `journal`).
 use std::{
     fs,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
 
@@ -177,7 +178,9 @@ impl Store {
         conn.set_prepared_statement_cache_capacity(256);
         // Otherwise SQLite compiles a statement anew whenever a value that it compares is bound to it.
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-        migrations::migrations::runner().run(&mut conn).map_err(Box::new)?;
+        // refinery panics on rows of its own table that it cannot read
+        let migrated = catch_unwind(AssertUnwindSafe(|| migrations::migrations::runner().run(&mut conn)));
+        migrated.map_err(|_| StoreError::Damaged("its own list of migrations"))?.map_err(Box::new)?;
         Self::start(conn, SideFile::new(dir.join("term")), festival)
     }
 

@@ -109,13 +109,19 @@ fn a_checkpoint_cannot_hide_a_rewritten_journal() {
 }
 
 #[test]
-fn damage_before_the_checkpoint_is_found_by_the_full_check() {
+fn nothing_is_folded_anew_from_a_journal_that_is_not_whole() {
+    let changed_amount =
+        "UPDATE entry SET body = CAST(substr(body, 1, 48) || x'ff00' || substr(body, 51) AS BLOB) WHERE at = 10";
+    assert_eq!(after(&World::new(), changed_amount), Degraded::Chain(own(0, 10)));
+}
+
+#[test]
+fn damage_before_the_checkpoint_that_changes_no_sum_is_found_by_the_full_check() {
     let world = World::new();
     let path = closed(&world);
-    meddle(
-        &path,
-        "UPDATE entry SET body = CAST(substr(body, 1, 48) || x'ff00' || substr(body, 51) AS BLOB) WHERE at = 10",
-    );
+    let other_operator =
+        "UPDATE entry SET body = CAST(substr(body, 1, 56) || x'ff00' || substr(body, 59) AS BLOB) WHERE at = 10";
+    meddle(&path, other_operator);
     let (store, report) = world.open();
     assert_eq!(report.degraded, None);
     let found = store.check_everything().unwrap_err();

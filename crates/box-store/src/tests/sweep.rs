@@ -159,6 +159,10 @@ fn outcome(world: &World, before: &Sums) -> Result<Outcome, String> {
         (Ok(seen), _) if seen == *before => Ok(Outcome::NoEffect),
         // a page that no start reads: whoever does is told, and nothing is written any more
         (Err(_), _) if store.degraded().is_some() => Ok(Outcome::FoundLater),
+        // an entry before the last checkpoint: no sum is read from it, and the look behind a start finds it
+        (Ok(seen), Err(_)) if (Sums { entries: before.entries.clone(), ..seen.clone() }) == *before => {
+            if store.degraded().is_some() { Ok(Outcome::FoundLater) } else { Err("found, and written on".into()) }
+        }
         (Ok(_), Err(_)) => Err("another sum was told before the damage was found".into()),
         (seen, everything) => Err(format!("another sum and nothing said: {seen:?} {everything:?}")),
     }
