@@ -147,7 +147,9 @@ impl Writer {
         let shared = Arc::new(Shared { waiting, more, bell, events, metrics });
         let now = Instant::now();
         let (published, countersigned, noted, bundled) = (now, now, now, None);
-        let rounds = Rounds { hub, shared: shared.clone(), delta_every, published, countersigned, noted, bundled };
+        let (shared_with, announced) = (shared.clone(), hub.bundle_number());
+        let rounds =
+            Rounds { hub, shared: shared_with, delta_every, published, countersigned, noted, bundled, announced };
         (Self { shared }, rounds)
     }
 
@@ -232,6 +234,8 @@ struct Rounds {
     countersigned: Instant,
     noted: Instant,
     bundled: Option<Instant>,
+    /// The bundle that sessions were told of last.
+    announced: u64,
 }
 
 impl Rounds {
@@ -244,17 +248,19 @@ impl Rounds {
         rest.max(Duration::from_millis(5))
     }
 
-    /// Signs a bundle for boxes that were adopted since the last one, and tells everybody.
+    /// Signs a bundle for boxes that were adopted since the last one. Everybody hears of the newest, whoever had it signed:
+    /// somebody who only asked for the bundle may have been first.
     fn bundle(&mut self) {
-        if !self.hub.bundle_due || self.bundled.is_some_and(|last| last.elapsed() < BUNDLE_EVERY) {
-            return;
+        if self.hub.bundle_due && self.bundled.is_none_or(|last| last.elapsed() >= BUNDLE_EVERY) {
+            (self.hub.bundle_due, self.bundled) = (false, Some(Instant::now()));
+            if let Err(error) = self.hub.current_bundle() {
+                tracing::error!(%error, "a bundle with the boxes that came could not be made");
+            }
         }
-        (self.hub.bundle_due, self.bundled) = (false, Some(Instant::now()));
-        let before = self.hub.bundle_number();
-        match self.hub.current_bundle() {
-            Ok(bundle) if bundle.number != before => drop(self.shared.events.send(Event::Bundle(bundle.number))),
-            Ok(_) => {}
-            Err(error) => tracing::error!(%error, "a bundle with the boxes that came could not be made"),
+        let newest = self.hub.bundle_number();
+        if newest != self.announced {
+            self.announced = newest;
+            drop(self.shared.events.send(Event::Bundle(newest)));
         }
     }
 

@@ -77,7 +77,7 @@ async fn a_copied_band_never_spends_more_than_was_put_on_it_and_honest_guests_ar
 
     // an honest guest goes from bar to bar, and is served wherever the money is
     let mut honest = guest(&world, 1);
-    top_up(desk, &mut honest, 5_000, &mut chance).await;
+    top_up(desk, &mut honest, 10_000, &mut chance).await;
     world.wait_until_agreed(SOON).await.unwrap();
     let (mut moved, mut held) = (Vec::new(), Vec::new());
     for round in 0..3 {

@@ -150,7 +150,8 @@ fn behind_the_header(database: &Path, bytes: &[u8]) -> io::Result<Option<usize>>
     let page = first.get(16..).and_then(|size| size.first_chunk()).map_or(0, |size| u16::from_be_bytes(*size));
     let page = if page == 1 { 65_536 } else { usize::from(page) };
     let wal = Wal { bytes, page: page.max(512), big_endian: false };
-    let Some(salts) = wal.salts(0).filter(|salts| *salts != (0, 0)) else { return Ok(None) };
+    // a lost sector takes the first frame's salts along: then the second says whose they are
+    let Some(salts) = (0..2).filter_map(|at| wal.salts(at)).find(|salts| *salts != (0, 0)) else { return Ok(None) };
     let mut newest = std::collections::BTreeMap::new();
     let mut commit = Vec::new();
     for (at, ends) in wal.written(salts, 0) {
