@@ -102,6 +102,20 @@ const CASES: &[Case] = &[
         "a_frame_beyond_the_limit_or_of_rubbish_ends_that_connection_alone",
     ),
     (
+        "QUIC",
+        "signs of life without end, from a box of the festival",
+        "ended; kept out for 2 s, doubled up to a minute",
+        "refuse code",
+        "chatter_runs_dry_and_does_not_eat_into_what_entries_may_take",
+    ),
+    (
+        "QUIC",
+        "genuine entries without end; a segment whose signature does not hold, again and again",
+        "the same; other boxes are served",
+        "refuse code",
+        "a_crowd_of_boxes_is_reconciled_beside_liars_and_over_a_kill_and_sends_nothing_twice",
+    ),
+    (
         "frames",
         "every type cut at each byte",
         "waits for the rest, never decodes",
