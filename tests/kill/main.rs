@@ -98,8 +98,8 @@ async fn step<S: Script>(script: &mut S, step: &'static str, point: Option<&Poin
 }
 
 /// The whole script without a kill, then each of its steps with a kill at every point that is taken.
-async fn killed_everywhere<S: Script>(who: &'static str, script: &mut S) -> Result<()> {
-    let mut tally = Tally::new(who);
+async fn killed_everywhere<S: Script>(who: &'static str, short: usize, script: &mut S) -> Result<()> {
+    let mut tally = Tally::new(who, short);
     let mut seen = Vec::new();
     for name in S::STEPS {
         seen.push((*name, step(script, name, None, &mut tally).await.with_context(|| format!("{who}, {name}"))?));
@@ -129,13 +129,13 @@ fn value<T: rusqlite::types::FromSql>(file: &Path, sql: &str, parameters: impl r
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_box_that_is_killed_before_any_call_has_what_it_told_and_books_nothing_twice() {
     let mut script = a_box::ABox::at_work().await.unwrap();
-    killed_everywhere("box", &mut script).await.unwrap();
+    killed_everywhere("box", 220, &mut script).await.unwrap();
     script.reckon_up().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hub_that_is_killed_before_any_call_has_what_it_acknowledged_and_stays_in_its_term() {
     let mut script = a_hub::AHub::at_work().await.unwrap();
-    killed_everywhere("hub", &mut script).await.unwrap();
+    killed_everywhere("hub", 36, &mut script).await.unwrap();
     script.reckon_up().await.unwrap();
 }

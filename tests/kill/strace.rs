@@ -97,16 +97,25 @@ impl Tracer {
         Ok(tracer)
     }
 
+    /// Waits for its end, for a while.
+    fn is_over(&mut self) -> bool {
+        let end = Instant::now() + ENDS_WITHIN;
+        while Instant::now() < end && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Lets the daemon go, unless it is gone, and reads what was seen of its folder.
     pub(crate) fn ended(mut self, is_gone: bool, folder: &Path) -> Result<Told> {
         // whoever traces a process that died ends by itself, with its last words in the log
-        let end = Instant::now() + ENDS_WITHIN;
-        while is_gone && Instant::now() < end && matches!(self.child.try_wait(), Ok(None)) {
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        if matches!(self.child.try_wait(), Ok(None)) {
+        if !(is_gone && self.is_over()) {
             let asked = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status()?;
-            ensure!(asked.success(), "the tracer is gone");
+            ensure!(asked.success() || self.is_over(), "the tracer is gone");
+        }
+        // seen once: it waits for ever for a thread of a process that was killed under it; without it the thread is gone
+        if !self.is_over() {
+            self.child.kill().context("the tracer")?;
         }
         self.child.wait().context("the tracer")?;
         read(&self.log, folder)

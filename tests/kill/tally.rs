@@ -8,8 +8,8 @@ use std::{
 
 use crate::strace::{Point, Seen, Told};
 
-/// How many points each of the two short runs takes, and how long at most; see `tests/soak kill` for all of them.
-const SHORT: (usize, Duration) = (220, Duration::from_secs(65));
+/// How long a short run takes points at most; see `tests/soak kill` for all of them.
+const SHORT: Duration = Duration::from_secs(65);
 /// A start within this time is as promised (design, section 13).
 const READY_WITHIN: Duration = Duration::from_secs(2);
 
@@ -22,6 +22,8 @@ pub(crate) struct Tally {
     taken: usize,
     turn: usize,
     stride: usize,
+    /// How many points a short run takes, of all steps alike.
+    short: usize,
     calls: BTreeMap<&'static str, usize>,
     points: usize,
     kills: usize,
@@ -34,7 +36,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// `KILL_ALL=1` takes every point; otherwise every k-th, from an offset that `KILL_SEED` (or the day) chooses.
-    pub(crate) fn new(who: &'static str) -> Self {
+    pub(crate) fn new(who: &'static str, short: usize) -> Self {
         let day =
             || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |at| at.as_secs() / 86_400);
         let seed = std::env::var("KILL_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(day);
@@ -46,6 +48,7 @@ impl Tally {
             taken: 0,
             turn: 0,
             stride: 1,
+            short,
             calls: BTreeMap::new(),
             points: 0,
             kills: 0,
@@ -62,7 +65,7 @@ impl Tally {
         let all: Vec<(&'static str, Vec<Point>)> = seen.iter().map(|(step, told)| (*step, told.points())).collect();
         self.calls = seen.iter().map(|(step, told)| (*step, told.changes())).collect();
         self.points = all.iter().map(|(_, points)| points.len()).sum();
-        self.stride = if self.all { 1 } else { self.points.div_ceil(SHORT.0).max(1) };
+        self.stride = if self.all { 1 } else { self.points.div_ceil(self.short).max(1) };
         let offset = usize::try_from(self.seed).unwrap_or(0) % self.stride;
         let mut chosen = Vec::new();
         for (step, points) in all {
@@ -87,7 +90,7 @@ impl Tally {
 
     /// Whether another point may be taken.
     pub(crate) fn goes_on(&mut self) -> bool {
-        let goes_on = self.all || self.began.elapsed() < SHORT.1;
+        let goes_on = self.all || self.began.elapsed() < SHORT;
         self.left_out += usize::from(!goes_on);
         self.taken += usize::from(goes_on);
         goes_on

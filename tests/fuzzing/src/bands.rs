@@ -48,7 +48,7 @@ pub fn fuzz(input: &[u8]) {
             let mut rest = rest;
             let [by] = take(&mut rest);
             let by = if by & 1 == 0 { DESK } else { REVOKED_DESK };
-            let header = header(BandProfile::Pointer, &FESTIVAL);
+            let header = header(BandProfile::Pointer, &FESTIVAL, 0);
             let id = key_id(&public(by));
             let parts: [&[u8]; 4] = [&[UID.len() as u8], &UID, &header, &id.0];
             let signature = sign(key(by), SignatureTag::Band, &FESTIVAL, &parts);
@@ -106,7 +106,7 @@ fn made(map: &PurseMap, mut rest: &[u8]) -> (Vec<u8>, Option<Cents>) {
         spent.push(bytes);
     }
     let mut bytes = vec![0; map.length()];
-    bytes[..12].copy_from_slice(&header(map.profile, &FESTIVAL));
+    bytes[..12].copy_from_slice(&header(map.profile, &FESTIVAL, 0));
     let mut put = |page: u8, record: &[u8]| {
         let at = usize::from(page - HEADER_PAGE) * 4;
         bytes[at..at + record.len()].copy_from_slice(record);

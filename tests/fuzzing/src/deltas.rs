@@ -1,6 +1,6 @@
 //! What the hub tells boxes, and the records in it.
 use domain::{
-    ledger::{CreditItem, TicketState, WalletState, ZoneRecord},
+    ledger::{AccountShare, CreditItem, TicketState, WalletState, ZoneRecord},
     trust::{SignatureTag, sign},
     wire::{Reader, Writer},
 };
@@ -113,6 +113,7 @@ fn items(section: Section, bytes: &[u8]) {
             Section::Documents => Edit::read_item(&mut input).map(|edit| edit.write_item(&mut out)),
             Section::Credits => CreditItem::read(&mut input).map(|item| out.bytes(&item.to_bytes())),
             Section::Zones => ZoneRecord::read(&mut input).map(|record| record.write(&mut out)),
+            Section::Shares => AccountShare::read(&mut input).map(|share| share.write(&mut out)),
             // read where it is stored (`box-store`)
             Section::Revocations | Section::Bundle => return,
         };
