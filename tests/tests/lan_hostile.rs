@@ -225,7 +225,7 @@ static STOP: AtomicBool = AtomicBool::new(false);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_is_not_ours_makes_islands_and_no_more() {
-    let gates = ThreeGates::apart_from_the_hub(1, 12).await.unwrap();
+    let gates = ThreeGates::apart_from_the_hub(1, 20).await.unwrap();
     let (a, b) = (gates.gate("Gate A").unwrap(), gates.gate("Gate B").unwrap());
     let (_client, heard) = stranger(gates.broker.address()).await;
     let (before, under, after) = (&gates.tickets[..3], &gates.tickets[3..9], &gates.tickets[9..]);
