@@ -1,16 +1,13 @@
 //! Whether commits were lost with the WAL. SQLite stops reading it at the first frame whose checksum does not hold, and
 //! takes what stands behind it for what a power cut left: on a disk that changed a byte in the middle, commits that were
 //! flushed long ago would be gone without a word.
-//! Two witnesses are asked: the frames behind, and the WAL's index, a file that SQLite makes anew at every start and in
-//! which a frame is counted only once it was flushed.
-//! Invariant: what a power cut may leave is never called damage. Only the last commit can be half there, since each is
-//! flushed before the next one begins; an index that is older than the WAL, or is no index, says nothing.
+//! The witness is the WAL's index, a file that SQLite makes anew at every start and in which a frame is counted only once
+//! it was flushed.
+//! Invariant: what a power cut may leave is never called damage. An index that is older than the WAL, or is no index, says
+//! nothing. Nor do frames behind the bad one: they may be what is left of a commit that an earlier cut broke off, and
+//! that a shorter one was written over.
 //! Format: <https://www.sqlite.org/walformat.html>, sections 1 and 2.
-use std::{
-    fs::{self, File},
-    io::{self, Read, Seek, SeekFrom},
-    path::Path,
-};
+use std::{fs, io, path::Path};
 
 use crate::database::beside;
 
@@ -69,14 +66,6 @@ impl Wal<'_> {
         }
         at
     }
-
-    /// Frames of these salts from `from` on: the number of each, and whether a commit ends with it.
-    fn written(&self, salts: (u32, u32), from: usize) -> impl Iterator<Item = (usize, bool)> {
-        let frames = (from..).map_while(|at| self.frame(at).map(|frame| (at, frame)));
-        frames
-            .filter(move |(at, frame)| self.salts(*at) == Some(salts) && word(frame, 0) != 0)
-            .map(|(at, frame)| (at, word(frame, 4) != 0))
-    }
 }
 
 /// What the WAL's index said last.
@@ -122,51 +111,11 @@ pub(crate) fn lost_behind(database: &Path) -> io::Result<Option<usize>> {
     let page = usize::try_from(word(header, 8)).unwrap_or(0);
     let holds = (magic & !1) == MAGIC && sum(magic & 1 == 1) == told && page.is_power_of_two() && page >= 512;
     if !holds {
-        return behind_the_header(database, &bytes);
+        return Ok(index.filter(|index| index.frames > index.copied).map(|_| 0));
     }
     let wal = Wal { bytes: &bytes, page, big_endian: magic & 1 == 1 };
     let salts = (word(header, 16), word(header, 20));
     let valid = wal.valid(salts, told);
-    if index.is_some_and(|index| header.get(16..24) == Some(&index.salts) && index.frames > valid) {
-        return Ok(Some(valid));
-    }
-    // the commit that the bad frame belongs to was flushed if another one was begun behind it
-    let mut ended = false;
-    for (_, ends) in wal.written(salts, valid) {
-        if ended {
-            return Ok(Some(valid));
-        }
-        ended = ends;
-    }
-    Ok(None)
-}
-
-/// The header itself does not hold. It is written anew only when everything behind it is in the database: what is not
-/// there was lost with it.
-fn behind_the_header(database: &Path, bytes: &[u8]) -> io::Result<Option<usize>> {
-    let mut file = File::open(database)?;
-    let mut first = [0; 18];
-    file.read_exact(&mut first)?;
-    let page = first.get(16..).and_then(|size| size.first_chunk()).map_or(0, |size| u16::from_be_bytes(*size));
-    let page = if page == 1 { 65_536 } else { usize::from(page) };
-    let wal = Wal { bytes, page: page.max(512), big_endian: false };
-    // a lost sector takes the first frame's salts along: then the second says whose they are
-    let Some(salts) = (0..2).filter_map(|at| wal.salts(at)).find(|salts| *salts != (0, 0)) else { return Ok(None) };
-    let mut newest = std::collections::BTreeMap::new();
-    let mut commit = Vec::new();
-    for (at, ends) in wal.written(salts, 0) {
-        commit.push(at);
-        if ends {
-            newest.extend(commit.drain(..).filter_map(|at| wal.frame(at).map(|frame| (word(frame, 0), frame))));
-        }
-    }
-    for (number, frame) in newest {
-        let mut stored = vec![0; wal.page];
-        file.seek(SeekFrom::Start(u64::from(number.saturating_sub(1)).saturating_mul(wal.page as u64)))?;
-        let is_there = file.read_exact(&mut stored).is_ok();
-        if !is_there || frame.get(FRAME_HEADER..) != Some(&stored) {
-            return Ok(Some(0));
-        }
-    }
-    Ok(None)
+    let counted = index.is_some_and(|index| header.get(16..24) == Some(&index.salts) && index.frames > valid);
+    Ok(counted.then_some(valid))
 }
