@@ -139,7 +139,8 @@ impl Tally {
             at(100),
             self.began.elapsed().as_secs()
         ));
-        if self.kills < 30 {
+        // a loaded machine takes fewer than were planned
+        if self.kills < self.short / 4 {
             return Err(format!("only {} kills: nothing is shown", self.kills));
         }
         // one in twenty: this machine has other things to do as well
