@@ -10,6 +10,8 @@ use crate::strace::{Point, Seen, Told};
 
 /// How long a short run takes points at most; see `tests/soak kill` for all of them.
 const SHORT: Duration = Duration::from_secs(65);
+/// In so many steps of a script a daemon is killed at least, however loaded the machine.
+const STEPS_AT_LEAST: usize = 3;
 /// A start within this time is as promised (design, section 13).
 const READY_WITHIN: Duration = Duration::from_secs(2);
 
@@ -139,6 +141,10 @@ impl Tally {
             at(100),
             self.began.elapsed().as_secs()
         ));
+        let steps: BTreeSet<&str> = self.hits.iter().map(|(step, ..)| *step).collect();
+        if steps.len() < STEPS_AT_LEAST {
+            return Err(format!("killed in {steps:?} only: nothing is shown of the rest"));
+        }
         // a loaded machine takes fewer than were planned
         if self.kills < self.short / 4 {
             return Err(format!("only {} kills: nothing is shown", self.kills));
