@@ -1,7 +1,12 @@
 //! What a chip at the reader is to this box, and how its tap talks to it.
 //! Invariant: random bytes come from the operating system, fresh for each tap.
 //! Not here: the tap (`tapping`), its rules (`domain::wristband`).
-use domain::{journal::BandProfile, wristband::tap::PurseChip};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use domain::{id::WalletId, journal::BandProfile, wristband::tap::PurseChip};
 use hardware::tag::{Tag, TagKind};
 
 /// What a kind of chip is to us, or why it is nothing.
@@ -20,14 +25,44 @@ pub(crate) fn profile(tag: &Tag) -> Result<BandProfile, &'static str> {
     }
 }
 
-/// How the tap talks to a chip with a purse.
-pub(crate) fn purse_chip(tag: &Tag) -> Result<PurseChip, &'static str> {
+/// Bands of which a box remembers the epoch; with more, it begins anew.
+const REMEMBERED: usize = 16_384;
+
+/// Under which epoch's keys bands were read here since the start: their next tap needs no look at the header. A hint, no
+/// more: a chip that does not take those keys is forgotten.
+#[derive(Default)]
+pub(crate) struct ReadBefore(Mutex<HashMap<WalletId, u8>>);
+
+impl ReadBefore {
+    fn map(&self) -> MutexGuard<'_, HashMap<WalletId, u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn epoch(&self, wallet: &WalletId) -> Option<u8> {
+        self.map().get(wallet).copied()
+    }
+
+    pub(crate) fn remember(&self, wallet: WalletId, epoch: u8) {
+        let mut map = self.map();
+        if map.len() >= REMEMBERED {
+            map.clear();
+        }
+        map.insert(wallet, epoch);
+    }
+
+    pub(crate) fn forget(&self, wallet: &WalletId) {
+        self.map().remove(wallet);
+    }
+}
+
+/// How the tap talks to a chip with a purse. `epoch`: of its keys, where it was read before.
+pub(crate) fn purse_chip(tag: &Tag, epoch: Option<u8>) -> Result<PurseChip, &'static str> {
     if tag.kind != TagKind::UltralightAes {
         return Ok(PurseChip::Ntag21x);
     }
     let mut random = [0; 16];
     match getrandom::fill(&mut random) {
-        Ok(()) => Ok(PurseChip::UltralightAes { random }),
+        Ok(()) => Ok(PurseChip::UltralightAes { random, epoch }),
         Err(error) => {
             tracing::error!(%error, "the system gives no random bytes");
             Err("box.no_randomness")
@@ -112,6 +147,25 @@ mod tests {
             assert_eq!(code(&bench, &band).as_deref(), Some("band.keys_missing"));
         }
         assert_eq!(bench.entries(Kind::INTENT).len(), 0);
+    }
+
+    #[test]
+    fn the_epoch_of_a_band_is_remembered_until_its_keys_are_refused() {
+        let bench = Bench::new();
+        let read_before = &bench.station.read_before;
+        let (band, other) = (bench.aes_purse(1), bench.aes_purse_of_epoch(2, 1));
+        assert_eq!(read_before.epoch(&band.wallet), None);
+        bench.tap(top_up(5_000), &band);
+        assert_eq!(read_before.epoch(&band.wallet), Some(0));
+        read_before.remember(other.wallet, 0);
+        assert_eq!(code(&bench, &other).as_deref(), Some("band.keys_missing"));
+        assert_eq!(read_before.epoch(&other.wallet), None);
+        for number in 0..REMEMBERED {
+            let mut wallet = [9; 16];
+            wallet[..8].copy_from_slice(&number.to_le_bytes());
+            read_before.remember(WalletId(wallet), 0);
+        }
+        assert!(read_before.map().len() <= REMEMBERED);
     }
 
     #[test]

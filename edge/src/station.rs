@@ -31,6 +31,7 @@ use tokio::sync::watch;
 
 use crate::{
     alerts::Alerts,
+    chips::ReadBefore,
     clock::TrustedClock,
     config::Enrolled,
     correction::LastSale,
@@ -97,6 +98,8 @@ pub(crate) struct Station {
     /// Held while names are searched: one search at a time opens the sealed names.
     pub searching: Mutex<()>,
     hub: Mutex<HubLink>,
+    /// Under which keys it has read bands.
+    pub read_before: ReadBefore,
     /// Its neighbours on the venue's LAN.
     pub lan: Lan,
     /// Wakes whoever waits for a share of an account.
@@ -228,6 +231,7 @@ impl Station {
             gate: Mutex::default(),
             searching: Mutex::default(),
             hub: Mutex::default(),
+            read_before: ReadBefore::default(),
             lan: Lan::default(),
             dealt: Dealt::default(),
             light: Mutex::new(light),

@@ -37,7 +37,7 @@ fn tap(band: &SharedBand, number: u16, request: TapRequest, writes: usize) -> Ta
     chip.leave_field();
     chip.enter_field();
     let purse = match chip {
-        Chip::UltralightAes(_) => PurseChip::UltralightAes { random: [number as u8; 16] },
+        Chip::UltralightAes(_) => PurseChip::UltralightAes { random: [number as u8; 16], epoch: None },
         Chip::Ntag21x(_) | Chip::UidOnly(_) => PurseChip::Ntag21x,
     };
     let mut tap = Tap::new(context(number), KnownWallet::default(), chip.uid().as_bytes(), purse, request);

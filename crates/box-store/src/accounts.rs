@@ -43,25 +43,27 @@ fn entry_ref(bytes: Option<Vec<u8>>) -> Option<EntryRef> {
     bytes.and_then(|bytes| EntryRef::read(&mut Reader::new(&bytes)).ok())
 }
 
-/// Folds one own entry.
-pub(crate) fn fold(connection: &Connection, at: At, entry: &Entry) -> Result<(), StoreError> {
-    if entry.kind == Kind::SHARE_RELEASE && !entry.subject.is_none() {
-        return fold_release(connection, at, entry);
-    }
-    for (wallet, cents) in account_moves(entry) {
-        connection
-            .prepare_cached(
-                "INSERT INTO account_here (wallet, epoch, put_on, taken, granted, released, told_term)
-                 VALUES (?1, ?2, ?3, ?4, 0, 0, 0)
-                 ON CONFLICT (wallet, epoch) DO UPDATE SET put_on = put_on + excluded.put_on,
-                     taken = taken + excluded.taken",
-            )?
-            .execute(params![&wallet.0[..], at.epoch, cents.max(0), cents.min(0).saturating_neg()])?;
-    }
-    Ok(())
+/// What the entry puts on the account or, negative, takes from it: it stands with the trace that the entry leaves on it
+/// (`touch`) until the hub covers that.
+pub(crate) fn moved(entry: &Entry, wallet: WalletId) -> i64 {
+    account_moves(entry).filter(|(account, _)| *account == wallet).fold(0, |sum, (_, cents)| sum.saturating_add(cents))
 }
 
-fn fold_release(connection: &Connection, at: At, entry: &Entry) -> Result<(), StoreError> {
+/// Adds up what the traces say that `coverage` forgets next, by its condition. An epoch is the upper half of a place.
+pub(crate) const KEEP_COVERED: &str =
+    "INSERT INTO account_here (wallet, epoch, put_on, taken, granted, released, told_term)
+    SELECT subject, at >> 32, sum(max(moved, 0)), sum(max(-moved, 0)), 0, 0, 0 FROM touch
+    WHERE moved <> 0
+        AND EXISTS (SELECT 1 FROM covered c WHERE c.section = ?1 AND touch.at BETWEEN c.first_at AND c.last_at)
+        AND EXISTS (SELECT 1 FROM covered c WHERE c.section = ?2 AND touch.at BETWEEN c.first_at AND c.last_at)
+    GROUP BY subject, at >> 32
+    ON CONFLICT (wallet, epoch) DO UPDATE SET put_on = put_on + excluded.put_on, taken = taken + excluded.taken";
+
+/// Folds one own entry.
+pub(crate) fn fold(connection: &Connection, at: At, entry: &Entry) -> Result<(), StoreError> {
+    if entry.kind != Kind::SHARE_RELEASE || entry.subject.is_none() {
+        return Ok(());
+    }
     let Ok(Detail::ShareRelease(said)) = Detail::of(entry) else { return Ok(()) };
     let wallet = &entry.other.0[..];
     connection
@@ -143,7 +145,14 @@ fn held(connection: &Connection, wallet: &WalletId) -> Result<HeldShare, StoreEr
         )?
         .query_row(params![&wallet.0[..], epoch], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
         .optional()?;
+    let (put_on_since, taken_since): (i64, i64) = connection
+        .prepare_cached(
+            "SELECT coalesce(sum(max(moved, 0)), 0), coalesce(sum(max(-moved, 0)), 0) FROM touch
+             WHERE subject = ?1 AND at >> 32 = ?2",
+        )?
+        .query_row(params![&wallet.0[..], epoch], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let (put_on, taken, told_granted, released, told, told_term) = own.unwrap_or_default();
+    let (put_on, taken) = (put_on.saturating_add(put_on_since), taken.saturating_add(taken_since));
     let (granted, asked, booked, grant) = dealt.unwrap_or_default();
     let share = Share { granted: granted.max(told_granted), released, inside: taken };
     Ok(HeldShare {
@@ -177,6 +186,7 @@ impl View<'_> {
     /// Accounts with which this box had to do in its present epoch.
     pub fn accounts_here(&self) -> Vec<WalletId> {
         let sql = "SELECT wallet FROM account_here WHERE epoch = ?1 AND wallet <> zeroblob(16)
+                   UNION SELECT subject FROM touch WHERE moved <> 0 AND at >> 32 = ?1
                    UNION SELECT wallet FROM hub_account_share WHERE epoch = ?1";
         self.kept(wallets(self.connection(), sql))
     }

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use sync::{Branch, JournalHeads, Section};
 
 use crate::{
+    accounts,
     error::StoreError,
     journal::{self, At},
     knowledge::NewerSelf,
@@ -28,8 +29,14 @@ pub(crate) const AT_RISK: &str = "SELECT coalesce(sum(min(taken, ?2)), 0) FROM (
     SELECT sum(t.debit) AS taken FROM touch t
     WHERE t.debit > 0 AND NOT EXISTS
         (SELECT 1 FROM covered c WHERE c.section = ?1 AND t.at BETWEEN c.first_at AND c.last_at)
-        AND (?3 OR NOT EXISTS (SELECT 1 FROM account_here a WHERE a.wallet = t.subject))
+        AND (?3 OR t.moved = 0)
     GROUP BY t.subject)";
+
+/// Which of its rows are forgotten: [`accounts::KEEP_COVERED`] has the same condition.
+const FORGET_COVERED: &str = "DELETE FROM touch WHERE EXISTS
+        (SELECT 1 FROM covered c WHERE c.section = ?1 AND touch.at BETWEEN c.first_at AND c.last_at)
+    AND EXISTS
+        (SELECT 1 FROM covered c WHERE c.section = ?2 AND touch.at BETWEEN c.first_at AND c.last_at)";
 
 pub(crate) fn covered(connection: &Connection, section: Section) -> Result<Vec<(i64, i64)>, StoreError> {
     let mut statement =
@@ -123,14 +130,9 @@ pub(crate) fn forget_covered(connection: &Connection, section: Option<Section>) 
     if section.is_some_and(|section| !matches!(section, Section::Wallets | Section::Tickets)) {
         return Ok(());
     }
-    connection
-        .prepare_cached(
-            "DELETE FROM touch WHERE EXISTS
-                 (SELECT 1 FROM covered c WHERE c.section = ?1 AND touch.at BETWEEN c.first_at AND c.last_at)
-             AND EXISTS
-                 (SELECT 1 FROM covered c WHERE c.section = ?2 AND touch.at BETWEEN c.first_at AND c.last_at)",
-        )?
-        .execute([Section::Wallets.byte(), Section::Tickets.byte()])?;
+    let sections = [Section::Wallets.byte(), Section::Tickets.byte()];
+    connection.prepare_cached(accounts::KEEP_COVERED)?.execute(sections)?;
+    connection.prepare_cached(FORGET_COVERED)?.execute(sections)?;
     Ok(())
 }
 

@@ -19,11 +19,11 @@ mod embedded {
     refinery::embed_migrations!("../../migrations/edge");
 }
 
-/// Pages in the WAL after which it is copied into the database and begun anew: at five pages a commit, about 400
+/// Pages in the WAL after which it is copied into the database and begun anew: at four or five pages a commit, about 800
 /// commits share the three flushes of a checkpoint.
-const CHECKPOINT_PAGES: u32 = 2000;
+const CHECKPOINT_PAGES: u32 = 4000;
 /// Size to which the WAL is filled beforehand: a checkpoint's worth of frames and room for a group beyond.
-const WAL_BYTES: u64 = 3 << 20;
+const WAL_BYTES: u64 = 5 << 20;
 /// Statements that stay prepared.
 const STATEMENTS: usize = 160;
 

@@ -9,8 +9,8 @@ use rusqlite::{Connection, OpenFlags};
 use crate::{database, error::StoreError, projection};
 
 /// Tables that are folded: every other one of the schema holds facts.
-const FOLDED: [&str; 10] =
-    ["total", "touch", "intent", "unfinished", "hour", "pairing", "passages", "act", "product_sold", "account_here"];
+const FOLDED: [&str; 9] =
+    ["tally", "touch", "intent", "unfinished", "hour", "pairing", "passages", "act", "account_here"];
 
 /// The first table whose rows do not follow from the journal.
 pub(crate) fn differs(path: &Path, device: DeviceId) -> Result<Option<&'static str>, StoreError> {

@@ -22,8 +22,8 @@ pub(crate) fn fold(connection: &Connection, entry: &Entry, device: DeviceId) -> 
     for (product, pieces) in pieces_sold(entry, intent.filter(|first| first.kind == Kind::INTENT).as_ref()) {
         connection
             .prepare_cached(
-                "INSERT INTO product_sold (product, pieces) VALUES (?1, ?2)
-                 ON CONFLICT (product) DO UPDATE SET pieces = pieces + excluded.pieces",
+                "INSERT INTO tally (of, number, entries, cents) VALUES (1, ?1, ?2, 0)
+                 ON CONFLICT (of, number) DO UPDATE SET entries = entries + excluded.entries",
             )?
             .execute(params![product, i64::try_from(pieces).unwrap_or(i64::MAX)])?;
     }

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::{accounts, acts, coverage, error::StoreError, goods, journal::At, zones};
 
 /// Raised whenever folding changes; the next start folds everything again.
-pub(crate) const VERSION: u32 = 6;
+pub(crate) const VERSION: u32 = 7;
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -30,8 +30,8 @@ pub(crate) fn shows_green(entry: &Entry) -> bool {
 pub(crate) fn fold(connection: &Connection, at: At, entry: &Entry, device: DeviceId) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "INSERT INTO total (effect, entries, cents) VALUES (?1, 1, ?2)
-             ON CONFLICT (effect) DO UPDATE SET entries = entries + 1, cents = cents + excluded.cents",
+            "INSERT INTO tally (of, number, entries, cents) VALUES (0, ?1, 1, ?2)
+             ON CONFLICT (of, number) DO UPDATE SET entries = entries + 1, cents = cents + excluded.cents",
         )?
         .execute(params![entry.effect.byte(), entry.amount.as_i64()])?;
     let training = entry.flags.has(Flags::TRAINING);
@@ -39,8 +39,8 @@ pub(crate) fn fold(connection: &Connection, at: At, entry: &Entry, device: Devic
     for (subject, debit) in [(entry.subject, debit(entry)), (entry.other, 0)] {
         if !subject.is_none() && !is_of_share {
             connection
-                .prepare_cached("INSERT OR IGNORE INTO touch (subject, at, debit) VALUES (?1, ?2, ?3)")?
-                .execute(params![&subject.0[..], at.sql(), debit])?;
+                .prepare_cached("INSERT OR IGNORE INTO touch (subject, at, debit, moved) VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![&subject.0[..], at.sql(), debit, accounts::moved(entry, subject.wallet())])?;
         }
     }
     if training {
@@ -220,9 +220,8 @@ pub(crate) fn bring_up_to_date(connection: &Connection, device: DeviceId) -> Res
 /// Folds everything again, from the first entry.
 pub(crate) fn rebuild(connection: &Connection, device: DeviceId) -> Result<(), StoreError> {
     connection.execute_batch(
-        "DELETE FROM total; DELETE FROM touch; DELETE FROM intent; DELETE FROM unfinished; DELETE FROM hour;
-         DELETE FROM pairing; DELETE FROM passages; DELETE FROM act; DELETE FROM product_sold;
-         DELETE FROM account_here;
+        "DELETE FROM tally; DELETE FROM touch; DELETE FROM intent; DELETE FROM unfinished; DELETE FROM hour;
+         DELETE FROM pairing; DELETE FROM passages; DELETE FROM act; DELETE FROM account_here;
          DELETE FROM projection;",
     )?;
     let mut statement = connection.prepare("SELECT at, body FROM entry ORDER BY at")?;
@@ -244,7 +243,8 @@ pub(crate) struct Totals(Vec<(u8, u64, i64)>);
 
 impl Totals {
     pub(crate) fn stored(connection: &Connection) -> Result<Self, StoreError> {
-        let mut statement = connection.prepare_cached("SELECT effect, entries, cents FROM total ORDER BY effect")?;
+        let mut statement =
+            connection.prepare_cached("SELECT number, entries, cents FROM tally WHERE of = 0 ORDER BY number")?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get(2)?)))?;
         let mut totals = Vec::new();
         for row in rows {

@@ -110,7 +110,7 @@ fn an_increment_whose_answer_is_lost_or_false_is_found_by_the_next_tap_and_not_m
     for false_answer in [None, Some(vec![]), Some(vec![0; 8])] {
         let (mut chip, mut bar, _) = used::<AesChip>();
         chip.enters();
-        let mut tap = Tap::new(bar.ctx.clone(), bar.known(), &UID, AesChip::purse(99), sale(450, None));
+        let mut tap = Tap::new(bar.ctx.clone(), bar.known(), &UID, AesChip::purse(99, None), sale(450, None));
         let outcome = loop {
             match tap.step().clone() {
                 TapStep::Chip(command) => {
@@ -328,7 +328,7 @@ fn no_flipped_bit_of_a_session_is_taken_for_an_answer() {
         for bit in [0, 5, 40, 63] {
             let (mut chip, mut bar) = (chip.clone(), bar.clone());
             chip.enters();
-            let mut tap = Tap::new(bar.ctx.clone(), bar.known(), &UID, AesChip::purse(99), sale(450, None));
+            let mut tap = Tap::new(bar.ctx.clone(), bar.known(), &UID, AesChip::purse(99, None), sale(450, None));
             let mut sent = 0;
             let outcome = loop {
                 match tap.step().clone() {

@@ -105,6 +105,29 @@ fn a_till_with_the_keys_of_two_epochs_serves_bands_of_both() {
     both_are_served::<AesChip>();
 }
 
+#[test]
+fn a_band_that_a_till_has_read_before_needs_no_look_at_its_header() {
+    let (mut bar, mut desk) = (till(1, both(), &[]), till(9, both(), &[]));
+    let mut chip = AesChip::made(later_band());
+    done(&desk.tap(&mut chip, top_up(5_000, None), Fault::None));
+    bar.read_before = Some(1);
+    let sold = bar.tap(&mut chip, sale(450, None), Fault::None);
+    assert_eq!((done(&sold).1, sold.commands.len()), (cents(4_550), AesChip::COMMANDS[0]));
+    // what was read once is a hint: retired or not held, the header is asked; wrong, nothing is written
+    for (hint, retired) in [(1, vec![1]), (7, vec![1])] {
+        let mut bar = Till { read_before: Some(hint), ..till(1, both(), &retired) };
+        let ran = bar.tap(&mut chip, sale(1, None), Fault::None);
+        assert_eq!((refused(&ran), ran.stores, ran.commands.len()), (TapRefusal::KeysRetired, 0, 1));
+    }
+    let before = chip.memory();
+    bar.read_before = Some(0);
+    let ran = bar.tap(&mut chip, sale(1, None), Fault::None);
+    assert_eq!((refused(&ran), ran.stores), (TapRefusal::NotOurs, 0));
+    assert_eq!(chip.memory(), before);
+    bar.read_before = None;
+    done(&bar.tap(&mut chip, sale(1, None), Fault::None));
+}
+
 fn torn_anywhere<C: Made>() {
     let (bar, mut desk) = (till(1, both(), &[]), till(9, both(), &[]));
     let mut new = C::made(later_band());

@@ -61,7 +61,7 @@ pub(super) fn tap(
     if waiting.supervised {
         known.unfinished_in_a_row = 0;
     }
-    let chip = match purse_chip(tag) {
+    let chip = match purse_chip(tag, station.read_before.epoch(&wallet)) {
         Ok(chip) => chip,
         Err(code) => return refuse(station, waiting, code, Vec::new()),
     };
@@ -134,7 +134,11 @@ pub(super) fn tap(
     if blocked_since {
         return refuse(station, waiting, "band.blocked", Vec::new());
     }
+    if let Some(epoch) = tap.epoch() {
+        station.read_before.remember(wallet, epoch);
+    }
     let outcome = if outcome == TapOutcome::Refused(TapRefusal::NotOurs) {
+        station.read_before.forget(&wallet);
         TapOutcome::Refused(other_epoch(station, reader, tag).unwrap_or(TapRefusal::NotOurs))
     } else {
         outcome
@@ -162,7 +166,7 @@ pub(super) fn tap(
 /// says so: one more look.
 fn other_epoch(station: &Station, reader: &mut dyn TagReader, tag: &Tag) -> Option<TapRefusal> {
     let selected = reader.poll_tag().ok().flatten().filter(|selected| selected.uid == tag.uid)?;
-    let chip = purse_chip(&selected).ok()?;
+    let chip = purse_chip(&selected, None).ok()?;
     let (uid, known) = (tag.uid.as_bytes(), KnownWallet::default());
     let mut look = Tap::new(station.tap_context(), known, uid, chip, TapRequest::Balance);
     loop {

@@ -103,7 +103,7 @@ pub(crate) struct Given<'a> {
 /// Runs it.
 pub(crate) fn run(given: Given<'_>, band: &mut Band, facts: &mut BandFacts, keeper: &mut dyn Keeper) -> End {
     let chip = match band.stocked.keeping {
-        Keeping::Aes => PurseChip::UltralightAes { random: given.random },
+        Keeping::Aes => PurseChip::UltralightAes { random: given.random, epoch: None },
         Keeping::Ntag | Keeping::Account => PurseChip::Ntag21x,
     };
     let uid = band.stocked.uid.clone();

@@ -210,7 +210,8 @@ impl Till {
     fn serve(&self, reader: &mut dyn TagReader, request: TapRequest) -> Result<()> {
         let tag = until(reader, true)?.context("a tag")?;
         // the session's random bytes need not surprise anybody on a bench
-        let aes = (tag.kind == TagKind::UltralightAes).then_some(PurseChip::UltralightAes { random: [7; 16] });
+        let aes =
+            (tag.kind == TagKind::UltralightAes).then_some(PurseChip::UltralightAes { random: [7; 16], epoch: None });
         let chip = aes.unwrap_or(PurseChip::Ntag21x);
         let mut tap = Tap::new(Arc::clone(&self.context), KnownWallet::default(), tag.uid.as_bytes(), chip, request);
         loop {

@@ -92,7 +92,7 @@ fn an_unsigned_end_is_named() {
 
 #[test]
 fn sums_that_do_not_follow_from_the_entries_are_damage() {
-    let found = after(&World::new(), "UPDATE total SET cents = cents - 100 WHERE effect = 2");
+    let found = after(&World::new(), "UPDATE tally SET cents = cents - 100 WHERE of = 0 AND number = 2");
     assert_eq!(found, Degraded::Totals(own(0, 102)));
 }
 

@@ -134,17 +134,7 @@ fn rows(store: &Store) -> Vec<String> {
     store
         .reading(|connection| {
             let mut rows = Vec::new();
-            for table in [
-                "total",
-                "touch",
-                "intent",
-                "unfinished",
-                "hour",
-                "pairing",
-                "product_sold",
-                "account_here",
-                "projection",
-            ] {
+            for table in ["tally", "touch", "intent", "unfinished", "hour", "pairing", "account_here", "projection"] {
                 let mut statement = connection.prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2")).unwrap();
                 let columns = statement.column_count();
                 let mut found = statement.query([]).unwrap();

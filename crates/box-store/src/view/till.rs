@@ -106,7 +106,7 @@ impl View<'_> {
     }
 
     fn sold_by_product(&self) -> Result<BTreeMap<u32, u64>, StoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT product, pieces FROM product_sold")?;
+        let mut statement = self.connection.prepare_cached("SELECT number, entries FROM tally WHERE of = 1")?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.max(0).unsigned_abs())))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }

@@ -73,8 +73,8 @@ impl Card for AesChip {
         Self(*chip)
     }
 
-    fn purse(random: u8) -> PurseChip {
-        PurseChip::UltralightAes { random: [random; 16] }
+    fn purse(random: u8, epoch: Option<u8>) -> PurseChip {
+        PurseChip::UltralightAes { random: [random; 16], epoch }
     }
 
     fn enters(&mut self) {

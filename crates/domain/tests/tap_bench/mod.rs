@@ -86,8 +86,8 @@ pub enum Fault {
 pub trait Card: Clone + std::panic::UnwindSafe + 'static {
     /// A new band.
     fn issued() -> Self;
-    /// What `Tap::new` is told of it. `random` is different in every tap.
-    fn purse(random: u8) -> PurseChip;
+    /// What `Tap::new` is told of it. `random` is different in every tap; `epoch` is what its box has read before.
+    fn purse(random: u8, epoch: Option<u8>) -> PurseChip;
     /// It comes into the field.
     fn enters(&mut self);
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, ChipFault>;
@@ -178,7 +178,7 @@ impl Card for Chip {
         PursePages::ntag21x(&self.memory().0).unwrap()
     }
 
-    fn purse(_: u8) -> PurseChip {
+    fn purse(_: u8, _: Option<u8>) -> PurseChip {
         PurseChip::Ntag21x
     }
 
@@ -193,6 +193,8 @@ pub struct Till {
     pub ctx: Arc<TapContext>,
     pub journal: Vec<Entry>,
     pub unfinished: u8,
+    /// The epoch of the band's keys, where an earlier tap has read it.
+    pub read_before: Option<u8>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -220,7 +222,7 @@ impl Till {
             operator: 7,
             own_device: DeviceId([number as u8; 16]),
         };
-        Self { ctx: Arc::new(ctx), journal: Vec::new(), unfinished: 0 }
+        Self { ctx: Arc::new(ctx), journal: Vec::new(), unfinished: 0, read_before: None }
     }
 
     pub fn entry_ref(&self, seq: usize) -> EntryRef {
@@ -274,7 +276,7 @@ impl Till {
     ) -> Ran {
         chip.enters();
         let random = (self.journal.len() % 251) as u8;
-        let mut tap = Tap::new(self.ctx.clone(), known, &UID, C::purse(random), request);
+        let mut tap = Tap::new(self.ctx.clone(), known, &UID, C::purse(random, self.read_before), request);
         let (mut commands, mut stores, mut away) = (Vec::new(), 0, false);
         let end = loop {
             match tap.step().clone() {

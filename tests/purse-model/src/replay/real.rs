@@ -271,7 +271,7 @@ impl Festival {
         self.taps = self.taps.wrapping_add(1);
         let chip = match self.profile {
             Profile::Ntag => PurseChip::Ntag21x,
-            Profile::Aes => PurseChip::UltralightAes { random: [self.taps; 16] },
+            Profile::Aes => PurseChip::UltralightAes { random: [self.taps; 16], epoch: None },
         };
         self.chips[band].leave_field();
         self.chips[band].enter_field();

@@ -1,7 +1,7 @@
 //! From the selected chip to its pages: which keys, password or authentication, counter, reads.
 //! Which keys the header says, which is read freely. An NTAG21x is given its password after the first of its reads. An
 //! Ultralight AES authenticates before all else, so that what is read is the chip's; only a box with the keys of several
-//! epochs looks at its header first, one command more.
+//! epochs, which has not read this band before, looks at its header first, one command more.
 //! Invariant: what was read counts only if the whole of it came from the same chip, after that one proved its keys.
 //! Not here: what the pages mean (`purse`), what is done about it (`machine`).
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
@@ -28,6 +28,8 @@ pub enum PurseChip {
     UltralightAes {
         /// Fresh random bytes for the authentication, never used before.
         random: [u8; 16],
+        /// The epoch of its keys, where an earlier tap has read it.
+        epoch: Option<u8>,
     },
 }
 
@@ -90,7 +92,7 @@ impl Approach {
     ) -> Result<(Self, Vec<u8>), TapRefusal> {
         let (map, random) = match chip {
             PurseChip::Ntag21x => (&NTAG21X, [0; 16]),
-            PurseChip::UltralightAes { random } => (&ULTRALIGHT_AES, random),
+            PurseChip::UltralightAes { random, .. } => (&ULTRALIGHT_AES, random),
         };
         let (ctx, uid) = (Arc::clone(ctx), uid.to_vec());
         let new = Self {
@@ -107,11 +109,18 @@ impl Approach {
         Ok(match chip {
             PurseChip::Ntag21x => new.read(),
             PurseChip::UltralightAes { .. } if reads_only => (new, read_counter()),
-            PurseChip::UltralightAes { .. } => match new.ctx.secrets.epochs().as_slice() {
-                [only] if !new.ctx.retired_epochs.contains(only) => new.authenticate(*only)?,
-                _ => (Self { wait: Wait::Header, ..new }, fast_read(HEADER_READ)),
+            PurseChip::UltralightAes { epoch, .. } => match new.likely_epoch(epoch) {
+                Some(epoch) => new.authenticate(epoch)?,
+                None => (Self { wait: Wait::Header, ..new }, fast_read(HEADER_READ)),
             },
         })
+    }
+
+    /// The epoch to authenticate with at once: the one read before, or the only one there is.
+    fn likely_epoch(&self, read_before: Option<u8>) -> Option<u8> {
+        let held = self.ctx.secrets.epochs();
+        let only = <[u8; 1]>::try_from(held.as_slice()).ok().map(|[only]| only);
+        read_before.or(only).filter(|epoch| held.contains(epoch) && !self.ctx.retired_epochs.contains(epoch))
     }
 
     /// The keys of an epoch, or why the band is refused.

@@ -116,6 +116,11 @@ impl Tap {
         self.carried.or(earlier.map(|earlier| Carried { entry: earlier.entry, amount: earlier.open.amount }))
     }
 
+    /// The epoch of the band's keys, once it was read and found good.
+    pub fn epoch(&self) -> Option<u8> {
+        self.image.as_ref().map(|_| self.band.epoch())
+    }
+
     /// The band's wallet.
     pub fn wallet(&self) -> WalletId {
         self.wallet
