@@ -19,11 +19,13 @@ mod embedded {
     refinery::embed_migrations!("../../migrations/edge");
 }
 
-/// Pages in the WAL after which it is copied into the database and begun anew: at four or five pages a commit, about 800
+/// Pages in the WAL after which it is copied into the database and begun anew: at four or five pages a commit, about 650
 /// commits share the three flushes of a checkpoint.
-const CHECKPOINT_PAGES: u32 = 4000;
-/// Size to which the WAL is filled beforehand: a checkpoint's worth of frames and room for a group beyond.
-const WAL_BYTES: u64 = 5 << 20;
+const CHECKPOINT_PAGES: u32 = 3000;
+/// Size to which the WAL is filled beforehand: a checkpoint's worth of frames and room for groups beyond. Not more than
+/// the 4,062 frames that the first block of its index holds: on a full disk the next block is an error of the disk, while
+/// a WAL that cannot grow says that it is full.
+const WAL_BYTES: u64 = 4 << 20;
 /// Statements that stay prepared.
 const STATEMENTS: usize = 160;
 

@@ -16,7 +16,7 @@ use crate::{Failure, random};
 /// HLTA (ISO/IEC 14443-3, 6.4.3): a chip forgets whoever proved a password or key, and waits to be selected.
 const HALT: [u8; 2] = [0x50, 0x00];
 /// How often a chip that was put to sleep is looked for.
-const LOOKS: u8 = 5;
+const LOOKS: u8 = 20;
 
 /// Why a chip was not issued.
 #[derive(Debug)]
@@ -92,8 +92,9 @@ impl OnReader<'_> {
         for _ in 0..LOOKS {
             match self.reader.poll_tag() {
                 Ok(Some(tag)) if tag.uid == self.uid => return Ok(()),
-                Ok(Some(_) | None) | Err(ReaderError::TagGone) => return Err(LEFT),
-                Err(ReaderError::Nak(_) | ReaderError::Malformed) => {}
+                Ok(Some(_)) => return Err(LEFT),
+                // pcscd looks by itself, and takes a sleeping chip for one that has left until its next look
+                Ok(None) | Err(ReaderError::TagGone | ReaderError::Nak(_) | ReaderError::Malformed) => {}
                 Err(error @ (ReaderError::Unplugged | ReaderError::Io(_))) => return Err(Ended::Reader(error)),
             }
         }

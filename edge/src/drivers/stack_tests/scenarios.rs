@@ -155,9 +155,10 @@ pub(super) fn a_tag_put_to_sleep_has_forgotten_its_password_and_is_selected_anew
     assert_eq!(hand.reader().transceive(&password), Ok(vec![0, 0]));
     assert_eq!(hand.reader().transceive(&write), Ok(Vec::new()));
     assert_eq!(hand.reader().transceive(&[0x50, 0x00]), Err(ReaderError::TagGone));
-    assert_eq!(hand.reader().poll_tag(), Ok(Some(tag)), "no visit ends with it");
+    // pcscd looks at its tags by itself: one that it meets asleep has left for it, and is back at a later look
+    assert_eq!(hand.next_tag(), tag);
     assert!(matches!(hand.reader().transceive(&write), Err(ReaderError::Nak(_))));
-    assert_eq!(hand.reader().poll_tag(), Ok(Some(tag)));
+    assert_eq!(hand.next_tag(), tag);
     assert_eq!(hand.reader().transceive(&password), Ok(vec![0, 0]));
 }
 
