@@ -6,12 +6,17 @@ use domain::{
     journal::{Entry, Kind},
     stock::pieces_sold,
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 
-use crate::{error::StoreError, journal::At};
+use crate::{error::StoreError, journal::At, sums::Sums};
 
 /// Folds one own entry.
-pub(crate) fn fold(connection: &Connection, entry: &Entry, device: DeviceId) -> Result<(), StoreError> {
+pub(crate) fn fold(
+    connection: &Connection,
+    sums: &mut Sums,
+    entry: &Entry,
+    device: DeviceId,
+) -> Result<(), StoreError> {
     if entry.kind != Kind::SALE {
         return Ok(());
     }
@@ -20,12 +25,7 @@ pub(crate) fn fold(connection: &Connection, entry: &Entry, device: DeviceId) -> 
         None => None,
     };
     for (product, pieces) in pieces_sold(entry, intent.filter(|first| first.kind == Kind::INTENT).as_ref()) {
-        connection
-            .prepare_cached(
-                "INSERT INTO tally (of, number, entries, cents) VALUES (1, ?1, ?2, 0)
-                 ON CONFLICT (of, number) DO UPDATE SET entries = entries + excluded.entries",
-            )?
-            .execute(params![product, i64::try_from(pieces).unwrap_or(i64::MAX)])?;
+        sums.sold(product, pieces);
     }
     Ok(())
 }

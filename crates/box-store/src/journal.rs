@@ -12,7 +12,7 @@ use domain::{
 use ed25519_dalek::SigningKey;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::{accounts, error::StoreError, projection};
+use crate::{accounts, error::StoreError, projection, sums::Sums};
 
 /// Who writes this journal.
 pub(crate) struct Identity {
@@ -115,7 +115,7 @@ impl Tail {
             return Err(StoreError::EpochStopped(self.cursor.epoch));
         }
         let last = entries.len().saturating_sub(1);
-        let mut refs = Vec::with_capacity(entries.len());
+        let (mut refs, mut sums) = (Vec::with_capacity(entries.len()), Sums::default());
         for (index, mut entry) in entries.into_iter().enumerate() {
             if self.cursor.next_seq == u32::MAX {
                 return Err(StoreError::EpochFull(self.cursor.epoch));
@@ -144,7 +144,7 @@ impl Tail {
                     mark.as_ref().map(|mark| &mark.head.hash[..]),
                     mark.as_ref().map(|mark| &mark.signature[..])
                 ])?;
-            projection::fold(connection, at, &entry, who.device)?;
+            projection::fold(connection, &mut sums, at, &entry, who.device)?;
             accounts::answered(connection, at, &entry)?;
             if projection::shows_green(&entry) {
                 connection.prepare_cached("INSERT INTO unconfirmed (at) VALUES (?1)")?.execute([at.sql()])?;
@@ -152,6 +152,7 @@ impl Tail {
             self.since_checkpoint = self.since_checkpoint.saturating_add(1);
             refs.push(at.of(who.device));
         }
+        sums.write(connection)?;
         if self.since_checkpoint >= CHECKPOINT_ENTRIES {
             self.checkpoint(connection)?;
         }

@@ -26,6 +26,7 @@ mod neighbours;
 mod open;
 mod projection;
 mod store;
+mod sums;
 mod view;
 mod wal;
 mod writer;

@@ -9,12 +9,13 @@ use domain::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::{accounts, acts, coverage, error::StoreError, goods, journal::At, zones};
+use crate::{accounts, acts, coverage, error::StoreError, goods, journal::At, sums::Sums, zones};
 
 /// Raised whenever folding changes; the next start folds everything again.
 pub(crate) const VERSION: u32 = 7;
 
-const HOUR_MS: u64 = 3_600_000;
+/// Entries of a fold of all whose sums are written together.
+const TOGETHER: usize = 10_000;
 
 /// Whether somebody waits for a green light on this entry, so that a restart must ask about it. A carried C′ is put on the
 /// band beside what was asked for, and nothing is handed over for it.
@@ -26,14 +27,15 @@ pub(crate) fn shows_green(entry: &Entry) -> bool {
             .contains(&entry.kind)
 }
 
-/// Folds one own entry.
-pub(crate) fn fold(connection: &Connection, at: At, entry: &Entry, device: DeviceId) -> Result<(), StoreError> {
-    connection
-        .prepare_cached(
-            "INSERT INTO tally (of, number, entries, cents) VALUES (0, ?1, 1, ?2)
-             ON CONFLICT (of, number) DO UPDATE SET entries = entries + 1, cents = cents + excluded.cents",
-        )?
-        .execute(params![entry.effect.byte(), entry.amount.as_i64()])?;
+/// Folds one own entry; its part of the sums is gathered.
+pub(crate) fn fold(
+    connection: &Connection,
+    sums: &mut Sums,
+    at: At,
+    entry: &Entry,
+    device: DeviceId,
+) -> Result<(), StoreError> {
+    sums.count(entry);
     let training = entry.flags.has(Flags::TRAINING);
     let is_of_share = entry.kind == Kind::SHARE_RELEASE;
     for (subject, debit) in [(entry.subject, debit(entry)), (entry.other, 0)] {
@@ -48,11 +50,12 @@ pub(crate) fn fold(connection: &Connection, at: At, entry: &Entry, device: Devic
     }
     fold_intent(connection, at, entry, device)?;
     acts::fold(connection, at, entry, device)?;
-    goods::fold(connection, entry, device)?;
+    goods::fold(connection, sums, entry, device)?;
     fold_pairing(connection, at, entry)?;
     zones::fold(connection, at, entry)?;
     accounts::fold(connection, at, entry)?;
-    fold_hour(connection, entry)
+    sums.count_in_hour(entry);
+    Ok(())
 }
 
 /// What the entry takes from its subject, or may have taken.
@@ -155,56 +158,6 @@ fn fold_pairing(connection: &Connection, at: At, entry: &Entry) -> Result<(), St
     Ok(())
 }
 
-fn fold_hour(connection: &Connection, entry: &Entry) -> Result<(), StoreError> {
-    let cents = entry.amount.as_i64();
-    let is = |yes: bool| i64::from(yes);
-    // More cups back than goods out is a sale that pays; a mistaken top-up is taken off.
-    let taken = match entry.effect {
-        Effect::Debit | Effect::Repay => cents,
-        Effect::Credit | Effect::Owe => cents.saturating_neg(),
-        Effect::None
-        | Effect::Transfer
-        | Effect::Hold
-        | Effect::Release
-        | Effect::In
-        | Effect::Out
-        | Effect::Block
-        | Effect::Unblock
-        | Effect::HoldCredit
-        | Effect::Unknown(_) => 0,
-    };
-    let of = |kind: Kind| if entry.kind == kind { taken } else { 0 };
-    let row = [
-        is(entry.kind == Kind::ADMISSION && entry.effect == Effect::In),
-        is(entry.effect == Effect::Out),
-        is(entry.kind == Kind::SALE),
-        of(Kind::SALE),
-        is(entry.kind == Kind::TOP_UP),
-        of(Kind::TOP_UP).saturating_neg(),
-        of(Kind::REFUND),
-    ];
-    if row == [0; 7] {
-        return Ok(());
-    }
-    let hour = i64::try_from(entry.hlc.unix_ms() / HOUR_MS).unwrap_or(i64::MAX);
-    let [admissions, exits, sales, sales_cents, top_ups, top_up_cents, refund_cents] = row;
-    connection
-        .prepare_cached(
-            "INSERT INTO hour (hour, admissions, exits, sales, sales_cents, top_ups, top_up_cents, refund_cents)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-             ON CONFLICT (hour) DO UPDATE SET
-                 admissions = admissions + excluded.admissions,
-                 exits = exits + excluded.exits,
-                 sales = sales + excluded.sales,
-                 sales_cents = sales_cents + excluded.sales_cents,
-                 top_ups = top_ups + excluded.top_ups,
-                 top_up_cents = top_up_cents + excluded.top_up_cents,
-                 refund_cents = refund_cents + excluded.refund_cents",
-        )?
-        .execute(params![hour, admissions, exits, sales, sales_cents, top_ups, top_up_cents, refund_cents])?;
-    Ok(())
-}
-
 /// Whether this code folded what is there.
 pub(crate) fn is_up_to_date(connection: &Connection) -> Result<bool, StoreError> {
     let version: Option<u32> =
@@ -226,12 +179,19 @@ pub(crate) fn rebuild(connection: &Connection, device: DeviceId) -> Result<(), S
     )?;
     let mut statement = connection.prepare("SELECT at, body FROM entry ORDER BY at")?;
     let mut rows = statement.query([])?;
+    let (mut sums, mut gathered) = (Sums::default(), 0);
     while let Some(row) = rows.next()? {
         let at = At::from_sql(row.get(0)?)?;
-        let entry =
-            Entry::from_bytes(&row.get::<_, Vec<u8>>(1)?).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        fold(connection, at, &entry, device)?;
+        let body = row.get_ref(1)?.as_blob().map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let entry = Entry::from_bytes(body).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        fold(connection, &mut sums, at, &entry, device)?;
+        gathered += 1;
+        if gathered == TOGETHER {
+            core::mem::take(&mut sums).write(connection)?;
+            gathered = 0;
+        }
     }
+    sums.write(connection)?;
     coverage::forget_covered(connection, None)?;
     connection.execute("INSERT INTO projection (one, version) VALUES (1, ?1)", [VERSION])?;
     Ok(())
