@@ -205,7 +205,7 @@ fn body(founding: &Founding) -> Result<BundleBody> {
         issued: 1_800_000_000,
         policy: Policy {
             maximum_balance: cents(30_000)?,
-            offline_limit: cents(5_000)?,
+            offline_limit: cents(1_500)?,
             cup_deposit: cents(100)?,
             time_uncertainty_s: 300,
             admit_when_time_uncertain: true,

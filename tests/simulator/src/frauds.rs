@@ -126,6 +126,9 @@ impl World<'_> {
         for passed in self.reference.passed.iter_mut().filter(|passed| is_gone(&passed.at)) {
             passed.gate = usize::MAX; // this gate does not remember it, and may write another entry at its place
         }
+        for spent in self.reference.spent.iter_mut().filter(|spent| is_gone(&spent.at)) {
+            spent.bar = usize::MAX;
+        }
         self.places[at].remembered.retain(|at| !is_gone(at));
         let hub = &self.hub;
         self.reference.acknowledged.retain(|(at, hash)| !is_gone(at) || hub.has(*at, *hash));

@@ -13,7 +13,7 @@ use domain::{
 
 use crate::{
     festival::{ONCE_ZONE, RE_ENTRY_ZONE, Role},
-    reference::Passed,
+    reference::{Passed, Spent},
     tally::Control,
     tap::{self, End, Fault, Given},
     world::{Order, World},
@@ -386,6 +386,7 @@ impl World<'_> {
         }
         let Ok(refs) = self.places[at].keeper.append(vec![entry], &[]) else { return self.power_failed(at) };
         let Some(stored) = refs.first().copied() else { return };
+        self.took(at, band, -moved, stored);
         self.trace(&[3, at as u64, band as u64, moved.unsigned_abs()]);
         let name = self.name(at);
         self.note(|| format!("{name}: account {band} moves by {moved}, was believed {}", account.balance));
@@ -408,6 +409,19 @@ impl World<'_> {
         }
         self.acknowledged(at, false, stored);
         self.confirm(at, false, stored);
+    }
+
+    /// What a bar took from an account: no more than the limit, until it hears that the hub knows.
+    fn took(&mut self, at: usize, band: usize, cents: i64, stored: EntryRef) {
+        let limit = self.festival.bundle.body.policy.offline_limit.as_i64();
+        if cents > 0 && !self.reference.may_take(band, at, cents, limit) {
+            let name = self.name(at);
+            self.tally.broken.push(format!("{name} took more than its limit from account {band}"));
+        }
+        if cents > 0 {
+            let hash = self.places[at].keeper.hash(stored).unwrap_or_default();
+            self.reference.spent.push(Spent { band, bar: at, cents, at: stored, hash, published: None });
+        }
     }
 
     /// Somebody passes a gate, with a ticket that perhaps others hold, too.

@@ -93,6 +93,23 @@ pub(crate) struct Passed {
     pub(crate) published: Option<u64>,
 }
 
+/// An account paid at a bar.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spent {
+    /// Whose.
+    pub(crate) band: usize,
+    /// Which bar; nobody's where its disk has forgotten.
+    pub(crate) bar: usize,
+    /// How much.
+    pub(crate) cents: i64,
+    /// Its entry.
+    pub(crate) at: EntryRef,
+    /// The entry's hash.
+    pub(crate) hash: EntryHash,
+    /// The first publication that has it, once there is one.
+    pub(crate) published: Option<u64>,
+}
+
 /// All that people saw.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reference {
@@ -102,7 +119,9 @@ pub(crate) struct Reference {
     pub(crate) acknowledged: Vec<(EntryRef, EntryHash)>,
     /// Everybody who passed.
     pub(crate) passed: Vec<Passed>,
-    /// What each gate has been told of, by publication.
+    /// What accounts paid, as long as their bar has not been told that the hub knows.
+    pub(crate) spent: Vec<Spent>,
+    /// What each gate and bar has been told of, by publication.
     pub(crate) told: Vec<u64>,
 }
 
@@ -113,6 +132,19 @@ impl Reference {
         let told = self.told.get(gate).copied().unwrap_or(0);
         let knows = |p: &Passed| p.gate == gate || p.published.is_some_and(|number| number <= told);
         !self.passed.iter().any(|p| p.ticket == ticket && p.zone == zone && p.inwards && knows(p))
+    }
+
+    /// Whether this bar may take so much from an account and stay within the limit: what it took before and was not told
+    /// of by the hub counts.
+    pub(crate) fn may_take(&mut self, band: usize, bar: usize, cents: i64, limit: i64) -> bool {
+        let told = &self.told;
+        let heard_back = |s: &Spent| {
+            let told = told.get(s.bar).copied().unwrap_or(0);
+            s.published.is_some_and(|number| number <= told)
+        };
+        self.spent.retain(|spent| !heard_back(spent));
+        let unheard = self.spent.iter().filter(|spent| spent.band == band && spent.bar == bar);
+        unheard.fold(cents, |sum, spent| sum.saturating_add(spent.cents)) <= limit
     }
 
     /// Tickets and zones that more people are inside with than one, or entered once too often.
@@ -168,6 +200,19 @@ mod tests {
         reference.told[1] = 5;
         assert!(!reference.may_enter(ticket, 0, 1));
         assert!(reference.may_enter(ticket, 1, 1), "another zone");
+    }
+
+    #[test]
+    fn a_bar_takes_no_more_than_the_limit_before_it_hears_that_the_hub_knows() {
+        let at = EntryRef { device: DeviceId([1; 16]), epoch: 0, seq: 0 };
+        let spent = |bar, published| Spent { band: 3, bar, cents: 600, at, hash: [0; 32], published };
+        let mut reference =
+            Reference { told: vec![0, 0], spent: vec![spent(0, None), spent(1, Some(4))], ..Reference::default() };
+        assert!(reference.may_take(3, 0, 400, 1_000) && !reference.may_take(3, 0, 401, 1_000));
+        assert!(reference.may_take(2, 0, 1_000, 1_000), "another account");
+        assert!(!reference.may_take(3, 1, 401, 1_000), "published, and not heard");
+        reference.told[1] = 4;
+        assert!(reference.may_take(3, 1, 1_000, 1_000));
     }
 
     #[test]
