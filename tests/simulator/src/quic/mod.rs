@@ -102,8 +102,13 @@ async fn play(arguments: &Arguments, folder: &Path, forgets: bool) -> Result<Ran
         cuts.extend(gaps.iter().map(|gap| (gap.at, gap.long, n)));
     }
     cuts.sort_unstable();
+    let mut hour = 0;
     for (at, long, n) in &cuts {
         tokio::time::sleep_until(moment(evening.start, *at)).await;
+        if *at / 3_600 > hour {
+            hour = *at / 3_600;
+            eprintln!("hour {hour} of {}: {:.0} processor seconds so far", arguments.hours, cpu_seconds());
+        }
         air.cut(*n, moment(evening.start, at + long));
     }
     tokio::time::sleep_until(moment(evening.start, seconds)).await;
