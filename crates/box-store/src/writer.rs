@@ -81,16 +81,23 @@ pub(crate) struct Writing<'a> {
     pub(crate) who: &'a Identity,
     pub(crate) tail: &'a mut Tail,
     pub(crate) wall_ms: u64,
+    /// Nothing stands in the transaction that may not go with the work at hand.
+    is_fresh: bool,
     wrote: bool,
     commits: u64,
     broke: Option<StoreError>,
 }
 
 impl Writing<'_> {
-    /// Does `work` whole or not at all.
+    /// Does `work` whole or not at all. The first in a transaction has the transaction for that: within a savepoint SQLite
+    /// keeps each page as it was before, in a list that every statement then walks from its start; a large batch of the
+    /// hub's state took time with the square of its size.
     pub(crate) fn whole<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let (before, commits) = (*self.tail, self.commits);
-        self.connection.prepare_cached("SAVEPOINT work")?.execute([])?;
+        let has_savepoint = !self.is_fresh;
+        if has_savepoint {
+            self.connection.prepare_cached("SAVEPOINT work")?.execute([])?;
+        }
         let done = catch_unwind(AssertUnwindSafe(|| work(self)))
             .unwrap_or_else(|payload| Err(StoreError::panicked(payload.as_ref())));
         if let Err(error) = &done {
@@ -99,15 +106,24 @@ impl Writing<'_> {
             if self.connection.is_autocommit() || matches!(error, StoreError::Corrupt(_)) {
                 // A failing disk made the database roll back the whole flush, or nothing here can be trusted.
                 self.broke = Some(error.clone());
-            } else {
-                self.connection.prepare_cached("ROLLBACK TO work")?.execute([])?;
-                self.connection.prepare_cached("RELEASE work")?.execute([])?;
+            } else if let Err(again) = self.undo(has_savepoint) {
+                self.broke = Some(again);
             }
         } else {
-            self.connection.prepare_cached("RELEASE work")?.execute([])?;
-            self.wrote = true;
+            if has_savepoint {
+                self.connection.prepare_cached("RELEASE work")?.execute([])?;
+            }
+            (self.wrote, self.is_fresh) = (true, false);
         }
         done
+    }
+
+    fn undo(&self, has_savepoint: bool) -> Result<(), StoreError> {
+        let steps = if has_savepoint { ["ROLLBACK TO work", "RELEASE work"] } else { ["ROLLBACK", "BEGIN IMMEDIATE"] };
+        for step in steps {
+            self.connection.prepare_cached(step)?.execute([])?;
+        }
+        Ok(())
     }
 
     fn decide<R>(&mut self, decide: impl FnOnce(&View<'_>) -> Decision<R>) -> Result<Committed<R>, StoreError> {
@@ -186,6 +202,7 @@ impl Writer {
     pub(crate) fn turn(&mut self, mut next: impl FnMut() -> Option<Job>) {
         let Some(first) = next() else { return };
         let mut answers = Vec::new();
+        let is_fresh = self.tail.is_some();
         let tail = match self.begin() {
             Ok(tail) => tail,
             Err(failure) => {
@@ -193,7 +210,7 @@ impl Writer {
                 return self.answer(answers, Some(failure));
             }
         };
-        let failure = self.group(tail, first, &mut next, &mut answers).err();
+        let failure = self.group((tail, is_fresh), first, &mut next, &mut answers).err();
         self.answer(answers, failure);
     }
 
@@ -212,7 +229,7 @@ impl Writer {
 
     fn group(
         &mut self,
-        mut tail: Tail,
+        (mut tail, is_fresh): (Tail, bool),
         first: Job,
         queue: &mut impl FnMut() -> Option<Job>,
         answers: &mut Vec<Answer>,
@@ -222,6 +239,7 @@ impl Writer {
             who: &self.who,
             tail: &mut tail,
             wall_ms: self.wall.now_ms(),
+            is_fresh,
             wrote: false,
             commits: 0,
             broke: None,
