@@ -1,7 +1,7 @@
 //! What the hub knows of each journal while it runs: who may write in it, how far it is held, what of it counts.
 //! Invariant: equal to what the store holds after each commit; after a failed transaction it is read anew.
 //! Not here: the tree of runs (`tree`), sums (`batch`).
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use domain::{
     id::{BoxNumber, DeviceId, EntryRef},
@@ -51,7 +51,7 @@ pub struct Journal {
 #[derive(Clone, Debug, Default)]
 pub struct Journals {
     list: Vec<Journal>,
-    by_key: HashMap<(DeviceId, u32), usize>,
+    by_key: BTreeMap<(DeviceId, u32), usize>,
 }
 
 /// A body as this software reads it.
@@ -322,9 +322,10 @@ impl Journals {
         self.list.iter().map(|journal| journal.id).max().unwrap_or(0).saturating_add(1)
     }
 
-    /// All journals of one device.
+    /// All journals of one device, by epoch.
     pub fn of_device(&self, device: DeviceId) -> impl Iterator<Item = &Journal> {
-        self.list.iter().filter(move |journal| journal.device == device)
+        let epochs = self.by_key.range((device, 0)..=(device, u32::MAX));
+        epochs.filter_map(|(_, at)| self.list.get(*at))
     }
 
     /// What is held of all journals.
