@@ -11,7 +11,7 @@ impl Driver {
     fn connect(path: &Path) -> Self {
         let line = |hello: u8| {
             let mut line = UnixStream::connect(path).unwrap();
-            line.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            line.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
             line.write_all(&[hello]).unwrap();
             line
         };
