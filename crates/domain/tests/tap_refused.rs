@@ -86,6 +86,14 @@ fn a_blank_foreign_or_newer_band_is_named() {
 }
 
 #[test]
+fn a_chip_that_takes_the_password_and_answers_another_pack_is_not_ours() {
+    let (mut chip, mut bar, _) = used_band();
+    chip.pages[0x86][1] ^= 1;
+    let ran = bar.tap(&mut chip, sale(1, None), Fault::None);
+    assert_eq!((refused(&ran), ran.commands.len()), (TapRefusal::NotOurs, 2));
+}
+
+#[test]
 fn a_blocked_or_frozen_wallet_is_not_touched_but_can_be_looked_at() {
     let (mut chip, mut bar, _) = used_band();
     let blocked = KnownWallet { blocked: true, ..KnownWallet::default() };
