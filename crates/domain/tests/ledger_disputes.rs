@@ -87,7 +87,9 @@ fn a_forbidden_entry_moves_nothing_and_is_named() {
     let found = wallet_conflicts(&fold, &world.entries, |_| BoxNumber(12));
     assert_eq!(codes(&found), ["forbidden-entry"]);
     assert_eq!((found[0].places[0].at, found[0].places[0].box_number), (at, BoxNumber(12)));
-    assert_eq!(found[0].todo_code(), "check-box-and-certificate");
+    assert_eq!((found[0].amount, found[0].todo_code()), (Some(100), "check-box-and-certificate"));
+    world.entries[0].entry.amount = domain::money::Cents::ZERO;
+    assert_eq!(wallet_conflicts(&fold, &world.entries, |_| BoxNumber(12))[0].amount, None);
 }
 
 #[test]
@@ -478,7 +480,13 @@ fn an_exit_that_a_supervisor_booked_ends_a_stay() {
     let out = passage(2, 1, Effect::Out, 20);
     let mixed = [once(first.clone()), out.clone(), decided(passage(2, 2, Effect::In, 30))];
     assert_eq!(doubles(&mixed), 0, "what a supervisor decided is left out");
-    assert_eq!(doubles(&[once(first), out, once(second)]), 1);
+    let twice = [once(first.clone()), out.clone(), once(second.clone())];
+    assert_eq!(doubles(&twice), 1);
+    let decided_too = [&twice[..], &[decided(passage(2, 3, Effect::In, 40))]].concat();
+    assert_eq!(doubles(&decided_too), 1, "the others were judged by once for ever all the same");
+    let mut blocked = passage(9, 1, Effect::Block, 20);
+    blocked.entry = Entry { subject: TICKET.into(), zone: 3, hlc: Hlc(20), ..block(BlockedKind::Ticket) };
+    assert_eq!(doubles(&[first, blocked, second]), 1, "a block is no exit");
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! Rulings are a function of the set: in any order, with copies, the same one holds and the same money moves.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic")]
 use domain::{
-    id::{DeviceId, EntryRef, WalletId},
+    id::{BoxNumber, DeviceId, EntryRef, WalletId},
     journal::{
         BlockedKind, ChipSeen, Detail, Effect, Entry, Flags, Intent, IntentPurpose, Kind, MatterKind, Means, Ruling,
         RulingAction, Sale, TopUp,
     },
-    ledger::{Reason, RuledAt, Standing, Totals, WalletEntry, WalletSum, fold_wallet, ruled},
+    ledger::{Reason, RuledAt, Standing, Totals, WalletEntry, WalletSum, fold_wallet, ruled, wallet_conflicts},
     money::{Cents, Currency},
     time::Hlc,
     wristband::{CreditId, RecordId},
@@ -143,9 +143,13 @@ fn a_loss_that_the_guest_pays_is_goods_sold() {
         let Detail::Ruling(part) = &mut back.detail else { panic!("a ruling") };
         part.matter = MatterKind::Loss;
         back.entry.part = back.detail.to_bytes();
-        let books = books(&[&lost[..], &[back]].concat());
+        let books = books(&[&lost[..], std::slice::from_ref(&back)].concat());
         let spent = i64::from(paid) - balance;
         assert_eq!((books.top_up, books.spent, books.losses, books.balance), (paid.into(), spent, losses, balance));
+        let set = [&lost[..], &[back]].concat();
+        let named = wallet_conflicts(&fold_wallet(WALLET, &set), &set, |_| BoxNumber(7));
+        let named: Vec<_> = named.iter().map(|conflict| (conflict.code(), conflict.amount)).collect();
+        assert_eq!(named, if losses > 0 { vec![("loss", Some(losses))] } else { vec![] });
     }
 }
 

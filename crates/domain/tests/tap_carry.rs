@@ -263,4 +263,12 @@ fn a_sale_that_was_given_up_is_never_written_again_as_another_one() {
     assert_eq!(intents.clone().filter(|intent| own(*intent) == lost.intent.own).count(), 1);
     let between = intents.nth_back(1).map(|(seq, e)| bar.open_intent(seq, e).intent.purpose);
     assert_eq!(between, Some(domain::journal::IntentPurpose::ClosingRead));
+    // what costs nothing may well be made again
+    let mut free = bar.clone();
+    free.tap(&mut chip, sale(0, None), Fault::PowerCut(3, tap_bench::Moment::Before));
+    let lost = free.open().remove(0).intent.own;
+    let known = KnownWallet { given_up: vec![lost], ..bar.known() };
+    let stored = bar.journal.len();
+    done(&bar.tap_knowing(known, &mut chip, sale(0, None), Fault::None, &mut |_| {}));
+    assert_eq!(bar.journal.len(), stored + 2);
 }

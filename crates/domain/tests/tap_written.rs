@@ -108,6 +108,21 @@ fn after_two_unfinished_taps_a_sale_needs_a_supervisor() {
     let known = KnownWallet { unfinished_in_a_row: 2, ..bar.known() };
     let retry_of = Some(known.open[0].entry);
     done(&bar.tap_knowing(known, &mut chip, sale(300, retry_of), Fault::None, &mut |_| {}));
+    // Nor is it needed where an earlier one was found paid; that it was void says nothing.
+    for elsewhere in [false, true] {
+        bar.tap(&mut chip, sale(300, None), Fault::Pulled(7, Moment::Before));
+        if elsewhere {
+            done(&Till::new(2).tap(&mut chip, sale(10, None), Fault::None));
+        }
+        let known = KnownWallet { unfinished_in_a_row: 2, ..bar.known() };
+        let ran = bar.tap_knowing(known, &mut chip, sale(100, None), Fault::None, &mut |_| {});
+        assert_eq!(ran.tap.settled().len(), 1);
+        if elsewhere {
+            assert_eq!(refused(&ran), TapRefusal::Supervisor);
+        } else {
+            done(&ran);
+        }
+    }
 }
 
 #[test]
@@ -299,7 +314,10 @@ fn a_request_is_answered_by_the_earlier_one_that_it_repeats_and_by_no_other() {
         };
         let ran = bar.tap(&mut chip, again, Fault::None);
         assert_eq!(chip.pages == before.pages, answered, "{:?} {:?}", bar.journal.last(), ran.end);
-        let TapOutcome::Done { entry, .. } = outcome(&ran) else { continue };
+        let TapOutcome::Done { entry, .. } = outcome(&ran) else {
+            assert!(!answered, "{:?}", ran.end);
+            continue;
+        };
         let settled = ran.tap.settled()[0].entry;
         assert_eq!(*entry == Some(settled), answered);
     }
@@ -310,8 +328,9 @@ fn the_purse_is_known_from_a_tap_once_it_was_read() {
     let (mut chip, mut bar, _) = used_band();
     let ran = bar.tap(&mut chip, sale(20, None), Fault::None);
     assert_eq!(ran.tap.purse().map(|image| image.base()), Some(chip.image().base()));
+    assert_eq!(ran.tap.epoch(), Some(band().epoch()));
     let ran = bar.tap(&mut chip, sale(20, None), Fault::Pulled(0, Moment::Before));
-    assert!(ran.tap.purse().is_none());
+    assert!(ran.tap.purse().is_none() && ran.tap.epoch().is_none());
 }
 
 #[test]

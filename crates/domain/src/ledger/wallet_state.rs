@@ -359,7 +359,7 @@ mod tests {
         assert_eq!(sequence(&[]), (6, 0));
         assert_eq!(sequence(&[void(3)]), (6, 0), "another one is void");
         assert_eq!(sequence(&[void(4)]), (0, 0));
-        assert_eq!(sequence(&[commit.clone()]).0, 6);
+        assert_eq!(sequence(std::slice::from_ref(&commit)).0, 6);
         let mut c_only = commit;
         let Detail::TopUp(top_up) = &mut c_only.detail else { panic!("a top-up") };
         top_up.c_only = true;
