@@ -136,6 +136,18 @@ fn what_was_built_on_a_replaced_record_is_not_applied() {
 }
 
 #[test]
+fn what_was_built_on_a_record_stays_in_doubt_beside_one_that_may_never_have_been_written() {
+    let mut world = funded();
+    let before = world.clone();
+    world.sale(BAR_A, 300, End::Written);
+    let on_it = world.sale(BAR_A, 50, End::Lost);
+    world.give_up(BAR_A, on_it);
+    world.chip = before.chip;
+    world.sale(BAR_B, 10, End::Lost);
+    assert_eq!(verdict(&world, on_it), Verdict::Doubt);
+}
+
+#[test]
 fn what_was_built_on_a_record_that_a_lost_box_replaced_is_not_applied() {
     let mut world = funded();
     let before = world.clone();

@@ -716,7 +716,19 @@ mod tests {
             means: Means::Card,
             ..intent.clone()
         };
+        let genesis = Genesis {
+            festival: FestivalId([1; 16]),
+            public_key: [2; 32],
+            box_number: BoxNumber(3),
+            epoch: 4,
+            chain: vec![5],
+            previous: Some(PreviousHead { epoch: 3, seq: 6, hash: [7; 32] }),
+            software: "0.1.0".into(),
+        };
+        let countersignature = Countersignature { epoch: 4, seq: 5, hash: [6; 32], term: 7, archived: true };
         let cases = [
+            (Kind::GENESIS, Detail::Genesis(genesis)),
+            (Kind::COUNTERSIGNATURE, Detail::Countersignature(countersignature)),
             (Kind::SALE, Detail::Sale(Some(sale()))),
             (Kind::SALE, Detail::Sale(None)),
             (Kind::INTENT, Detail::Intent(intent)),

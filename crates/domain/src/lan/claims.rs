@@ -286,6 +286,10 @@ mod tests {
         assert!(answers(4, 3, KEY, holder(1)));
         assert!(!answers(9, 3, KEY, holder(1)) && !answers(1, 3, KEY, holder(1)) && !answers(4, 2, KEY, holder(1)));
         let other = ClaimKey { number: 5, ..KEY };
+        let mut claims = Claims::default();
+        claims.begin(&list(), KEY, holder(1), 0);
+        claims.answered(device(9), 3, KEY, holder(1), Verdict::Ahead(9), 0);
+        assert_eq!(orders(&mut claims).len(), 1, "who has no vote knows nothing");
         assert!(!answers(4, 3, other, holder(1)) && !answers(4, 3, KEY, Holder { claim: 6, ..holder(1) }));
     }
 

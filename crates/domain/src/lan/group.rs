@@ -181,6 +181,9 @@ mod tests {
         let left = [group(1, list(2, &[(1, 1)]), Some(list(1, &[(1, 1), (5, 1)])))];
         assert_eq!(LanGroup::of(&left, &DeviceId([5; 16])).map(|group| group.number), Some(1), "it must hand over");
         assert_eq!(LanGroup::of(&left, &DeviceId([6; 16])), None);
+        let moved = [left[0].clone(), group(2, list(1, &[(5, 1)]), None)];
+        assert_eq!(LanGroup::of(&moved, &DeviceId([5; 16])).map(|group| group.number), Some(2), "where it votes");
+        assert_eq!(LanGroup::of(&moved[1..], &DeviceId([5; 16])).map(|group| group.number), Some(2));
         assert!(!list(1, &[(1, 1), (2, 1)]).is_majority(1), "half is none");
         for groups in bad {
             assert!(LanGroup::read_all(&to_cbor(&groups)).is_err(), "{groups:?}");

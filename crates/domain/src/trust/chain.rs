@@ -198,6 +198,15 @@ mod tests {
     }
 
     #[test]
+    fn a_chain_has_one_certificate_at_least_and_no_more_than_a_box_reads() {
+        let one = chain(scope(Roles(7), (10, 20)), Purpose::Device, scope(Roles::GATE, (12, 12))).0.remove(0);
+        for length in [0, MAX_CHAIN + 1, MAX_CHAIN + 2] {
+            let chain = CertificateChain(vec![one.clone(); length]);
+            assert_eq!(chain.verify(&founding()), Err(ChainError::Length(length)));
+        }
+    }
+
+    #[test]
     fn a_device_key_cannot_issue() {
         let festival = founding().festival();
         let middle =
