@@ -743,6 +743,9 @@ mod tests {
             (Kind::VOID, Detail::Seen(Some(seen(None)))),
             (Kind::GAVE_UP, Detail::Seen(None)),
             (Kind::PAIRING, Detail::Pairing(Pairing::of(BandProfile::Uid))),
+            (Kind::PAIRING, Detail::Pairing(Pairing::of(BandProfile::Ntag21x))),
+            (Kind::PAIRING, Detail::Pairing(Pairing::of(BandProfile::UltralightAes))),
+            (Kind::PAIRING, Detail::Pairing(Pairing::of(BandProfile::Pointer))),
             (
                 Kind::ADMISSION,
                 Detail::Admission(Admission {

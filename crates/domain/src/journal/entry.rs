@@ -452,6 +452,9 @@ mod tests {
     #[test]
     fn an_entry_says_whom_it_is_about_and_whether_its_commit_ends() {
         assert!(entry().ends_commit() && !Entry { flags: Flags::TRAINING, ..entry() }.ends_commit());
+        let both = Flags::TRAINING.with(Flags::END_OF_COMMIT);
+        assert!(both.has(Flags::TRAINING) && both.has(Flags::END_OF_COMMIT) && !both.has(Flags::ALONE));
+        assert_eq!(both.with(Flags::TRAINING), both);
         assert!(Subject::NONE.is_none() && !entry().subject.is_none());
         assert_eq!(Subject::from(DeviceId([8; 16])).device(), DeviceId([8; 16]));
     }

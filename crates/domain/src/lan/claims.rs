@@ -290,6 +290,12 @@ mod tests {
         claims.begin(&list(), KEY, holder(1), 0);
         claims.answered(device(9), 3, KEY, holder(1), Verdict::Ahead(9), 0);
         assert_eq!(orders(&mut claims).len(), 1, "who has no vote knows nothing");
+        claims.answered(device(1), 3, KEY, holder(1), Verdict::Behind(2), 0);
+        for from in [3, 4] {
+            claims.answered(device(from), 3, KEY, holder(1), Verdict::Granted, 0);
+        }
+        let confirmed = [Order::Ended(KEY, holder(1), Outcome::Confirmed)];
+        assert_eq!(orders(&mut claims), confirmed, "nobody takes the own vote away");
         assert!(!answers(4, 3, other, holder(1)) && !answers(4, 3, KEY, Holder { claim: 6, ..holder(1) }));
     }
 

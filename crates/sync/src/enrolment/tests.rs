@@ -111,6 +111,11 @@ fn a_replayed_grant_is_refused() {
     let mut again = blank(None, 3);
     again.frame(technician.begin(), &key(BOX)).unwrap();
     assert_eq!(give(&mut again, &frames).unwrap_err(), EnrolError::Replayed);
+    // nor does it serve the same box for a later epoch, should its numbers ever come again
+    let later = Technician::new(sample::founding(), [1; 32], true);
+    let mut again = blank(Some((sample::founding().festival(), 0)), 2);
+    again.frame(later.begin(), &key(BOX)).unwrap();
+    assert_eq!(give(&mut again, &frames).unwrap_err(), EnrolError::Replayed);
 }
 
 #[test]

@@ -171,6 +171,24 @@ fn sales_are_still_told_byte_for_byte() {
     }
 }
 
+#[test]
+fn an_id_is_told_as_new_once_and_zeros_never() {
+    let heard = |fresh: &[[u8; 16]]| {
+        let (mut ids, mut known) = (ids::Ids::default(), std::collections::BTreeSet::new());
+        fresh.iter().all(|_| ids.hear(1, fresh, &mut known).is_ok())
+    };
+    assert!(heard(&[[1; 16], [2; 16]]) && !heard(&[[0; 16]]) && !heard(&[[1; 16], [1; 16]]));
+}
+
+#[test]
+fn a_time_stays_within_its_48_bits() {
+    let last = u64::MAX >> 16;
+    assert_eq!(difference::unzigzag_ms(2, last - 1), Ok(last));
+    for told in [2, 4, last << 1] {
+        assert!(difference::unzigzag_ms(told, last).is_err(), "{told}");
+    }
+}
+
 fn any_body() -> impl Strategy<Value = Vec<u8>> {
     let ids = prop_oneof![Just([0u8; 16]), (0u8..4).prop_map(|n| [n; 16])];
     let reference = prop_oneof![
