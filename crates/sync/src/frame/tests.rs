@@ -281,6 +281,16 @@ fn what_a_frame_carries_is_bounded_field_by_field() {
 }
 
 #[test]
+fn why_a_box_is_refused_is_known_by_its_number() {
+    let numbers: std::collections::BTreeSet<u16> = RefuseCode::ALL.iter().map(|code| code.number()).collect();
+    assert_eq!(numbers.len(), RefuseCode::ALL.len());
+    for code in RefuseCode::ALL {
+        assert_eq!(RefuseCode::from_number(code.number()), Some(code));
+    }
+    assert_eq!(RefuseCode::from_number(u16::MAX), None);
+}
+
+#[test]
 fn what_may_be_long_goes_beside_what_may_not_wait() {
     for (name, frame) in all() {
         assert_eq!(frame.is_bulk(), ["segment", "delta", "bundle", "blob"].contains(&name), "{name}");
