@@ -165,6 +165,27 @@ mod tests {
     }
 
     #[test]
+    fn a_hash_may_cost_some_times_what_ours_cost_and_no_more_in_any_way() {
+        let with = |memory: u32, passes: u32, lanes: u32| {
+            let params = Params::new(memory, passes, lanes, Some(32)).unwrap();
+            let salt = SaltString::encode_b64(&[3; 16]).unwrap();
+            let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+            verify_pin("4711", &argon2.hash_password(b"4711", &salt).unwrap().to_string())
+        };
+        assert!(with(4 * MEMORY_KIB, 1, 1) && with(64, 8, 1));
+        assert!(!with(4 * MEMORY_KIB + 1, 1, 1) && !with(64, 9, 1) && !with(64, 1, 2));
+    }
+
+    #[test]
+    fn whose_key_is_sealed_is_known_without_the_pin() {
+        let manager = sample::manager(3);
+        let sealed = seal("1234", &manager.key.to_bytes(), &manager.chain, [1; 16], [2; 24]).unwrap();
+        assert_eq!(sealed_for(&sealed), Some(manager.key.verifying_key().to_bytes()));
+        assert_eq!(sealed_for(&sealed[..89]), None);
+        assert_eq!(unseal("1234", &[2]).unwrap_err(), PinError::Malformed);
+    }
+
+    #[test]
     fn a_managers_key_opens_with_the_pin_only() {
         let manager = sample::manager(3);
         let seed = manager.key.to_bytes();

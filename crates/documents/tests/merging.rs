@@ -217,6 +217,28 @@ fn a_change_that_does_something_else_than_its_intents_is_refused() {
 }
 
 #[test]
+fn an_envelope_reads_back_and_is_at_most_so_long() {
+    let signed = founding_edit();
+    assert_eq!(SignedEnvelope::from_bytes(&signed.to_bytes()), Ok(signed.clone()));
+    let (festival, manager) = (sample::founding().festival(), sample::manager(2));
+    let with = |change: usize| {
+        let envelope = documents::Envelope { change: vec![7; change], ..signed.read().unwrap() };
+        SignedEnvelope::sign(&envelope, &manager.key, &festival)
+    };
+    let (body, whole) = (with(200_000).body.len() - 200_000, with(200_000).to_bytes().len() - 200_000);
+    for (beyond, fits) in [(0, true), (1, false), (2, false)] {
+        let longest = with(documents::ENVELOPE_MAX - body + beyond);
+        assert_eq!(longest.body.len(), documents::ENVELOPE_MAX + beyond);
+        let read = longest.read().map(|_| ());
+        assert_eq!(read, if fits { Ok(()) } else { Err(Refusal::TooLong) });
+        let bytes = with(documents::ENVELOPE_MAX - whole + beyond).to_bytes();
+        assert_eq!(bytes.len(), documents::ENVELOPE_MAX + beyond);
+        let read = SignedEnvelope::from_bytes(&bytes).map(|_| ());
+        assert_eq!(read, if fits { Ok(()) } else { Err(Refusal::TooLong) });
+    }
+}
+
+#[test]
 fn a_start_beyond_its_dependencies_is_refused() {
     let mut hub = hub();
     let manager = sample::manager(7);

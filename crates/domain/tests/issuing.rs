@@ -244,6 +244,16 @@ fn another_festivals_band_is_left_as_it_is() {
 }
 
 #[test]
+fn a_locked_chip_that_answers_another_pack_is_not_ours() {
+    let mut chip = blank(ChipKind::Ntag215);
+    issue(&mut chip, ChipKind::Ntag215, usize::MAX).unwrap();
+    let before = chip.memory().to_vec();
+    let end = run(&mut chip, ChipKind::Ntag215, &mut |_, command| command[0] != 0x1b);
+    assert_eq!(end, Err(IssueRefusal::NotOurs));
+    assert_eq!(chip.memory(), before);
+}
+
+#[test]
 fn a_chip_locked_otherwise_is_refused() {
     let mut chip = blank(ChipKind::Ntag215);
     chip.enter_field();

@@ -2,10 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a failed test should panic")]
 use domain::{
     id::{DeviceId, EntryRef},
-    journal::{Detail, Effect, Entry, Flags, Kind, Means, Subject, TopUp},
-    ledger::Accounts,
+    journal::{ChipSeen, Detail, Effect, Entry, Flags, Intent, IntentPurpose, Kind, Means, Sale, Subject, TopUp},
+    ledger::{Accounts, closes},
     money::{Cents, Currency},
     time::Hlc,
+    wristband::{CreditId, RecordId},
 };
 
 const A: i64 = 500;
@@ -19,6 +20,38 @@ fn of(entry: &Entry, closed: Option<&Entry>) -> Accounts {
     let mut sums = Accounts::default();
     sums.add_closing(entry, closed);
     sums
+}
+
+fn seen() -> ChipSeen {
+    ChipSeen {
+        base: RecordId([2; 4]),
+        before: RecordId([1; 4]),
+        before2: None,
+        credit_seq: 1,
+        credit_id: CreditId([3; 4]),
+        credits: Cents::ZERO,
+        spent: Cents::ZERO,
+    }
+}
+
+fn intent(purpose: IntentPurpose) -> Intent {
+    Intent {
+        purpose,
+        seen: seen(),
+        own: RecordId([4; 4]),
+        spent_after: Cents::ZERO,
+        new_credit: None,
+        old_credit: None,
+        sale: None,
+        fee: Cents::ZERO,
+        means: Means::None,
+    }
+}
+
+/// A credit of the hub's on its way to the chip.
+fn carry() -> Entry {
+    let part = Detail::Intent(intent(IntentPurpose::Carry)).to_bytes();
+    Entry { part, ..entry(Kind::INTENT, Effect::HoldCredit) }
 }
 
 /// Every account that moves money, for each kind that moves it.
@@ -101,6 +134,7 @@ fn what_a_hold_holds_is_in_doubt_until_whatever_closes_it() {
     let (debit, credit) = (entry(Kind::INTENT, Effect::Hold), entry(Kind::INTENT, Effect::HoldCredit));
     assert_eq!(of(&debit, None), Accounts { hold_debit: A, open_intents: 1, ..none });
     assert_eq!(of(&credit, None), Accounts { hold_credit: A, open_intents: 1, ..none });
+    assert_eq!(of(&carry(), None), Accounts { open_intents: 1, ..none }, "no cash is taken for what is carried");
     let carried = entry(Kind::PENDING_CREDIT, Effect::HoldCredit);
     assert_eq!(of(&carried, None), Accounts { open_intents: 1, ..none }, "no cash was taken for it");
     let refers_to = Some(EntryRef { device: DeviceId([1; 16]), epoch: 1, seq: 4 });
@@ -118,8 +152,57 @@ fn what_a_hold_holds_is_in_doubt_until_whatever_closes_it() {
         let both = hold.map_or(sums, |hold| sums.plus(&of(hold, None)));
         assert_eq!(both.open_intents, if hold.is_some() { 0 } else { -1 });
     }
+    let carried = Accounts { pending: -A, marks: 1, ..closed };
+    assert_eq!(of(&closing(Kind::TOP_UP, Effect::Repay), Some(&carry())), carried, "it repays what is owed");
+    assert_eq!(of(&closing(Kind::TOP_UP, Effect::Credit), Some(&carry())), carried, "as older boxes said it");
     let other = Entry { amount: Cents::new(499).unwrap(), ..closing(Kind::SALE, Effect::Debit) };
     assert_eq!(of(&other, Some(&debit)), Accounts { marks: 1, ..none }, "another amount than was held is set aside");
+}
+
+#[test]
+fn the_deposit_of_a_sale_is_known_from_its_intent() {
+    let sale = Sale { deposit_out: Cents::new(200).unwrap(), ..Sale::default() };
+    let hold = Entry {
+        part: Detail::Intent(Intent { sale: Some(sale), ..intent(IntentPurpose::Sale) }).to_bytes(),
+        ..entry(Kind::INTENT, Effect::Hold)
+    };
+    let refers_to = Some(EntryRef { device: DeviceId([1; 16]), epoch: 1, seq: 4 });
+    let sums = of(&Entry { refers_to, ..entry(Kind::SALE, Effect::Debit) }, Some(&hold));
+    assert_eq!((sums.spent, sums.deposits), (300, 200));
+}
+
+#[test]
+fn what_names_an_intent_without_ending_it_leaves_it_open() {
+    let refers_to = Some(EntryRef { device: DeviceId([1; 16]), epoch: 1, seq: 4 });
+    for (kind, effect, ends) in [
+        (Kind::SALE, Effect::Debit, true),
+        (Kind::REFUND, Effect::Debit, true),
+        (Kind::CLOSING_READ, Effect::None, true),
+        (Kind::VOID, Effect::None, true),
+        (Kind::REFUND, Effect::Repay, false),
+        (Kind::INTENT, Effect::Debit, false),
+        (Kind::GAVE_UP, Effect::Release, false),
+        (Kind::HANDED_OVER, Effect::Release, false),
+        (Kind::CORRECTION_PLUS, Effect::Credit, false),
+        (Kind::CORRECTION_MINUS, Effect::Debit, false),
+        (Kind::FEE, Effect::Debit, false),
+        (Kind::EXPIRY, Effect::Debit, false),
+        (Kind::DECISION, Effect::Credit, false),
+        (Kind::NOTE, Effect::None, false),
+    ] {
+        let names = Entry { refers_to, ..entry(kind, effect) };
+        assert_eq!(closes(&names), refers_to.filter(|_| ends), "{kind:?} {effect:?}");
+        assert_eq!(closes(&entry(kind, effect)), None);
+    }
+}
+
+#[test]
+fn a_read_that_ends_no_intent_is_left_to_the_full_fold() {
+    let part = Detail::Seen(Some(seen())).to_bytes();
+    let read = Entry { part, ..entry(Kind::CLOSING_READ, Effect::None) };
+    assert_eq!(of(&read, None).marks, 1);
+    let refers_to = Some(EntryRef { device: DeviceId([1; 16]), epoch: 1, seq: 4 });
+    assert_eq!(of(&Entry { refers_to, ..read }, None).marks, 0, "what it read, its intent says");
 }
 
 #[test]

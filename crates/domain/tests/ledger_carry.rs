@@ -12,8 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::{
     id::EntryRef,
     journal::{BandProfile, Detail, Effect, Entry, IntentPurpose, Kind, OnlineCredit, Pairing, Subject, TopUp},
-    ledger::{Carrying, Due, NotDue, Owed, Totals, WalletEntry, WalletSum, credit_id, fold_wallet, owed},
+    ledger::{
+        Carrying, CreditItem, Due, NotDue, Owed, Standing, Totals, WalletEntry, WalletSum, credit_id, fold_wallet, owed,
+    },
     money::Cents,
+    wire::Reader,
     wristband::{CREDIT_RECORD_LEN, CreditId},
 };
 use ledger_world::{BAR_A, BAR_B, DESK, End, WALLET, World, cents, entry};
@@ -328,6 +331,8 @@ fn nothing_is_signed_again_while_a_desk_s_journal_that_may_build_on_it_is_missin
     let owed = evening.hub_sees();
     assert_eq!((owed.due, owed.pending), (Err(NotDue::Unclear), 300));
     assert_eq!(owed.offers[0].carrying, Carrying::Unclear);
+    let known = fold_wallet(WALLET, &evening.known());
+    assert_eq!((known.state.pending, known.accounts.unreported), (0, 500), "a desk may have paid it out");
     evening.sync(DESK);
     assert_eq!(evening.hub_sees().due, Err(NotDue::Nothing));
 }
@@ -342,6 +347,114 @@ fn a_credit_that_was_overtaken_by_a_top_up_is_signed_again_for_the_new_c_above_i
     let due = seen.due.unwrap();
     assert_eq!((due.head.id, due.amount, due.covers.len()), (evening.world.chip.credit, cents(300), 1));
     assert!(due.seq > record[3]);
+}
+
+#[test]
+fn what_is_owed_is_known_to_be_open_once_every_desk_has_said_what_it_booked() {
+    let mut world = World::new();
+    world.top_up(1_000);
+    world.push(HUB, entry(Kind::PENDING_CREDIT, Effect::Owe, 300));
+    let torn = world.tap(DESK, IntentPurpose::TopUp, 500, 0, End::Written);
+    world.sale(BAR_A, 10, End::Committed);
+    let pending = |world: &World| fold_wallet(WALLET, &world.entries).state.pending;
+    assert_eq!(pending(&world), 0, "a C is on the chip of which its desk says nothing yet");
+    world.give_up(DESK, torn);
+    assert_eq!(pending(&world), 300);
+}
+
+#[test]
+fn two_credits_of_one_sequence_are_left_to_a_person() {
+    for swapped in [false, true] {
+        let mut world = World::new();
+        world.top_up(1_000);
+        world.push(HUB, entry(Kind::PENDING_CREDIT, Effect::Owe, 300));
+        let first = world.chip;
+        let due = |world: &World| owed(&fold_wallet(WALLET, &world.entries), &world.entries, cents(MAXIMUM)).due;
+        assert_eq!(due(&world).map(|due| due.amount), Ok(cents(300)));
+        let rival = CreditId([0xee; 4]);
+        for credit in if swapped { [rival, first.credit] } else { [first.credit, rival] } {
+            world.chip.credit = credit;
+            world.sale(BAR_B, 0, End::Void); // reads it
+        }
+        assert_eq!(due(&world), Err(NotDue::Suspect), "{swapped}");
+    }
+}
+
+#[test]
+fn nothing_is_signed_for_a_band_with_entries_on_forked_ground_or_a_copied_chip() {
+    let seen = |world: &World| owed(&fold_wallet(WALLET, &world.entries), &world.entries, cents(MAXIMUM)).due;
+    let mut forked = World::new();
+    forked.top_up(1_000);
+    forked.push(HUB, entry(Kind::PENDING_CREDIT, Effect::Owe, 300));
+    let mut copied = forked.clone();
+    let note = forked.push(BAR_A, entry(Kind::NOTE, Effect::None, 0));
+    assert!(seen(&forked).is_ok());
+    forked.mark(note, Standing::Disputed);
+    assert_eq!(seen(&forked), Err(NotDue::Suspect));
+    let dump = copied.chip;
+    copied.sale(BAR_A, 10, End::Committed);
+    copied.chip = dump;
+    copied.sale(BAR_B, 20, End::Committed);
+    assert_eq!(seen(&copied), Err(NotDue::Suspect));
+}
+
+#[test]
+fn a_credit_for_another_c_than_was_ever_seen_is_unclear_until_its_place_is_known() {
+    let (mut evening, record) = with_offer();
+    // the C on the chip follows one that the hub has not heard of, and not the one that was signed over
+    let torn = evening.world.tap(9, IntentPurpose::TopUp, 50, 0, End::Written);
+    evening.top_up(60);
+    evening.sync(DESK);
+    let carrying = |evening: &Evening| evening.hub_sees().offers[0].carrying;
+    assert_eq!(carrying(&evening), Carrying::Unclear);
+    evening.sync(9);
+    assert_eq!(carrying(&evening), Carrying::Superseded);
+    assert!(evening.world.entries.iter().any(|e| e.at == torn) && record != [0; CREDIT_RECORD_LEN]);
+}
+
+#[test]
+fn what_was_carried_is_covered_no_more_and_what_a_lost_sale_owes_is() {
+    let (mut evening, _) = with_offer();
+    evening.tap(BAR_A, End::Committed, false);
+    evening.owe(BAR_A, 40);
+    let (due, owed) = {
+        evening.sync(BAR_A);
+        let seen = evening.hub_sees();
+        (seen.due.unwrap(), evening.world.entries.last().unwrap().at)
+    };
+    assert_eq!((due.amount, due.covers), (cents(40), vec![owed]));
+    let sold = evening.world.sale(BAR_B, 25, End::Written);
+    evening.world.give_up(BAR_B, sold);
+    evening.world.sale(BAR_A, 0, End::Committed);
+    evening.world.sale(BAR_A, 5, End::Committed);
+    evening.sync(BAR_A);
+    evening.sync(BAR_B);
+    let due = evening.hub_sees().due.unwrap();
+    assert_eq!((due.amount, due.covers), (cents(65), BTreeSet::from([owed, sold]).into_iter().collect()));
+}
+
+#[test]
+fn a_credit_in_doubt_that_another_box_saw_is_paid() {
+    let (mut evening, _) = with_offer();
+    evening.tap(BAR_A, End::Written, false);
+    evening.world.sale(BAR_B, 10, End::Committed);
+    let fold = fold_wallet(WALLET, &evening.world.entries);
+    assert_eq!((fold.accounts.pending, fold.state.pending), (0, 0));
+}
+
+#[test]
+fn an_offer_in_a_delta_reads_back_and_half_an_offer_is_none() {
+    let record = [7; CREDIT_RECORD_LEN];
+    for offer in [None, Some((record, cents(300)))] {
+        let item = CreditItem { wallet: WALLET, offer };
+        let bytes = item.to_bytes();
+        assert_eq!(bytes.len(), CreditItem::LEN);
+        assert_eq!(CreditItem::read(&mut Reader::new(&bytes)), Ok(item));
+    }
+    for half in [(record, Cents::ZERO), ([0; CREDIT_RECORD_LEN], cents(300))] {
+        let bytes = CreditItem { wallet: WALLET, offer: Some(half) }.to_bytes();
+        assert!(CreditItem::read(&mut Reader::new(&bytes)).is_err());
+    }
 }
 
 #[test]
@@ -390,6 +503,23 @@ fn credits_of_a_desk_that_is_cut_off_are_unreported_and_no_overspend() {
     assert_eq!((totals.unreported, totals.overspend), (1_000, 0));
     let all = fold_wallet(WALLET, &world.entries);
     assert_eq!((all.accounts.unreported, all.accounts.top_ups, all.state.balance), (0, 1_000, 300));
+}
+
+#[test]
+fn of_what_a_cut_off_desk_put_on_only_that_is_unreported() {
+    let mut world = World::new();
+    world.top_up(1_000);
+    world.tap(4, IntentPurpose::TopUp, 500, 0, End::Void);
+    world.tap(5, IntentPurpose::TopUp, 300, 0, End::Committed); // cut off
+    world.sale(BAR_A, 700, End::Committed);
+    let without = |world: &World, by: u8| {
+        let heard: Vec<_> = world.entries.iter().filter(|e| e.at.device.0[0] != by).cloned().collect();
+        fold_wallet(WALLET, &heard).accounts.unreported
+    };
+    assert_eq!((without(&world, 5), without(&world, 0)), (300, 0), "a void top-up was never put on");
+    let intents = |e: &WalletEntry| e.at.device.0[0] == 5 && e.entry.kind == Kind::INTENT;
+    world.entries.retain(|e| !intents(e));
+    assert_eq!(without(&world, 0), 0, "a commit says what it put on, also without its intent");
 }
 
 #[test]

@@ -6,17 +6,17 @@ use domain::{
     id::{BoxNumber, EntryRef, TicketUid, WalletId},
     journal::{
         Admission, BandProfile, Block, BlockedKind, ChainCursor, Detail, Effect, Entry, EntryHash, Flags, Kind, Marks,
-        Pairing, Revocation, Terms, ZERO_HASH, link,
+        MatterKind, Pairing, Revocation, Ruling, RulingAction, Subject, Terms, ZERO_HASH, link,
     },
     ledger::{
-        Accounts, Body, Branches, Conflict, Cutoff, Forbidden, ForkBranch, ForkProof, ForkProofError, Reason, Standing,
-        TicketEntry, TicketFlags, TicketState, Totals, WalletEntry, WalletFlags, WalletState, WalletSum, fold_ticket,
-        fold_wallet, ticket_conflicts, wallet_conflicts,
+        Accounts, Body, Branches, Conflict, ConflictKind, Cutoff, EvidenceFile, Forbidden, ForkBranch, ForkProof,
+        ForkProofError, Gap, Reason, Standing, TicketEntry, TicketFlags, TicketState, Totals, WalletEntry, WalletFlags,
+        WalletState, WalletSum, fold_ticket, fold_wallet, ticket_conflicts, wallet_conflicts,
     },
     money::Currency,
     time::Hlc,
     trust::{Certificate, CertificateChain, Founding, Purpose, Scope, SignedCertificate},
-    wire::{hex, unhex},
+    wire::{Malformed, hex, unhex},
     wristband::RecordId,
 };
 use ed25519_dalek::SigningKey;
@@ -87,7 +87,9 @@ fn a_forbidden_entry_moves_nothing_and_is_named() {
     let found = wallet_conflicts(&fold, &world.entries, |_| BoxNumber(12));
     assert_eq!(codes(&found), ["forbidden-entry"]);
     assert_eq!((found[0].places[0].at, found[0].places[0].box_number), (at, BoxNumber(12)));
-    assert_eq!(found[0].todo_code(), "check-box-and-certificate");
+    assert_eq!((found[0].amount, found[0].todo_code()), (Some(100), "check-box-and-certificate"));
+    world.entries[0].entry.amount = domain::money::Cents::ZERO;
+    assert_eq!(wallet_conflicts(&fold, &world.entries, |_| BoxNumber(12))[0].amount, None);
 }
 
 #[test]
@@ -178,6 +180,130 @@ fn a_block_by_an_entry_that_cannot_say_what_it_is_about_holds_for_wallet_and_tic
     assert!(fold(&world).state.flags.has(WalletFlags::BLOCKED));
     let shown = TicketEntry { at, entry: decision, box_number: BoxNumber(0), standing: Standing::InForce };
     assert!(fold_ticket(TicketUid(WALLET.0), &[shown]).state.flags.has(TicketFlags::BLOCKED));
+}
+
+/// Entries under the id of both a wallet and a ticket, and which of the two they are about.
+fn about() -> Vec<(Entry, bool, bool)> {
+    let revoke = |of| {
+        let revocation = Revocation { heads: Vec::new(), reason: "code".into() };
+        Entry { part: Detail::Revocation(of, revocation).to_bytes(), ..entry(Kind::REVOCATION, Effect::Block, 0) }
+    };
+    let rule = |what| {
+        let ruling = Ruling {
+            matter: MatterKind::Overspend,
+            action: RulingAction::Accept,
+            what,
+            places_seen: 1,
+            cents_seen: 0,
+            replaces: Vec::new(),
+            by: "Ana".into(),
+            reason: "code".into(),
+        };
+        Entry { part: Detail::Ruling(ruling).to_bytes(), ..entry(Kind::RULING, Effect::None, 0) }
+    };
+    let received = |kind, effect| Entry {
+        subject: Subject([0xcc; 16]),
+        other: WALLET.into(),
+        part: vec![],
+        ..entry(kind, effect, 1)
+    };
+    vec![
+        (entry(Kind::SALE, Effect::Debit, 1), true, false),
+        (entry(Kind::NOTE, Effect::None, 0), true, false),
+        (entry(Kind::ADMISSION, Effect::In, 0), false, true),
+        (entry(Kind::EXIT, Effect::Out, 0), false, true),
+        (entry(Kind::VOUCHER, Effect::In, 0), false, true),
+        (entry(Kind::ADMISSION, Effect::None, 0), false, true),
+        (entry(Kind::ADMISSION, Effect::Unknown(90), 0), true, true),
+        (entry(Kind::PAIRING, Effect::None, 0), true, false),
+        (block(BlockedKind::Wallet), true, false),
+        (block(BlockedKind::Ticket), false, true),
+        (block(BlockedKind::Device), false, false),
+        (lift(BlockedKind::Ticket, EntryRef { device: device(9), epoch: 0, seq: 0 }), false, true),
+        (revoke(BlockedKind::Wallet), true, false),
+        (revoke(BlockedKind::Ticket), false, true),
+        (rule(BlockedKind::Wallet), true, false),
+        (rule(BlockedKind::Ticket), false, false),
+        (received(Kind::BAND_TRANSFER, Effect::Transfer), true, false),
+        (received(Kind(900), Effect::Unknown(90)), true, true),
+        (received(Kind::PAIRING, Effect::None), false, true),
+        (received(Kind::SALE, Effect::Debit), false, false),
+    ]
+}
+
+#[test]
+fn an_entry_is_about_the_wallet_or_the_ticket_of_its_id_as_its_kind_and_part_say() {
+    for (entry, of_wallet, of_ticket) in about() {
+        let mut world = World::new();
+        let at = world.push(9, entry.clone());
+        world.mark(at, Standing::BeyondRevocation);
+        let named = codes(&wallet_conflicts(&fold(&world), &world.entries, |_| BoxNumber(1)));
+        assert_eq!(!named.is_empty(), of_wallet, "wallet: {entry:?}");
+        let shown = [TicketEntry { at, entry, box_number: BoxNumber(1), standing: Standing::BeyondRevocation }];
+        let ticket = fold_ticket(TicketUid(WALLET.0), &shown);
+        let named = codes(&ticket_conflicts(&ticket, &shown));
+        assert_eq!(!named.is_empty(), of_ticket, "ticket: {:?}", shown[0].entry);
+    }
+}
+
+#[test]
+fn a_wallet_is_emptied_by_a_block_of_its_band_that_says_so() {
+    let saying = |of, reason: &str| Detail::Block(Block { of, reason: reason.into() }).to_bytes();
+    let (swapped, lost) = (saying(BlockedKind::Wallet, "band.swapped"), saying(BlockedKind::Wallet, "band.lost"));
+    let ticket = saying(BlockedKind::Ticket, "band.swapped");
+    for (part, kind, effect, standing, emptied) in [
+        (&swapped, Kind::BLOCK, Effect::Block, Standing::InForce, true),
+        (&swapped, Kind::BLOCK, Effect::Block, Standing::Disputed, true),
+        (&saying(BlockedKind::Wallet, "band.refunded"), Kind::BLOCK, Effect::Block, Standing::InForce, true),
+        (&lost, Kind::BLOCK, Effect::Block, Standing::InForce, false),
+        (&ticket, Kind::BLOCK, Effect::Block, Standing::InForce, false),
+        (&swapped, Kind::UNBLOCK, Effect::Unblock, Standing::InForce, false),
+        (&swapped, Kind::BLOCK, Effect::Block, Standing::BeyondRevocation, false),
+    ] {
+        let mut world = World::new();
+        let at = world.push(9, Entry { part: part.clone(), ..entry(kind, effect, 0) });
+        world.mark(at, standing);
+        let fold = fold(&world);
+        assert_eq!((fold.emptied, fold.state.flags.has(WalletFlags::EMPTIED)), (emptied, emptied), "{kind:?} {part:?}");
+    }
+}
+
+#[test]
+fn a_block_in_training_or_beyond_a_revocation_blocks_nothing() {
+    let mut world = World::new();
+    world.push(9, Entry { flags: Flags::TRAINING, ..block(BlockedKind::Wallet) });
+    let at = world.push(9, block(BlockedKind::Wallet));
+    world.mark(at, Standing::BeyondRevocation);
+    let noted = world.push(1, Entry { flags: Flags::TRAINING, ..entry(Kind::NOTE, Effect::None, 0) });
+    world.mark(noted, Standing::Disputed);
+    assert_eq!(fold(&world).state.flags, WalletFlags::default());
+}
+
+#[test]
+fn money_is_on_the_chip_where_a_pairing_says_so_or_a_record_was_written() {
+    let of = |profile| {
+        let mut world = World::new();
+        let part = Detail::Pairing(Pairing::of(profile)).to_bytes();
+        world.push(9, Entry { part, other: Subject([5; 16]), ..entry(Kind::PAIRING, Effect::None, 0) });
+        WalletSum::from(&fold(&world)).purse
+    };
+    assert_eq!((of(BandProfile::Ntag21x), of(BandProfile::Uid)), (true, false));
+    assert!(!WalletSum::from(&fold(&World::new())).purse);
+}
+
+#[test]
+fn journals_with_two_histories_or_gaps_are_named_with_their_places() {
+    let places = |seqs: &[u32]| seqs.iter().map(|seq| EntryRef { device: device(4), epoch: 2, seq: *seq }).collect();
+    let named = |conflict: &Conflict| conflict.places.iter().map(|place| place.at).collect::<Vec<_>>();
+    let two: Vec<EntryRef> = places(&[3, 5]);
+    let entries = two.iter().rev().map(|at| (*at, entry(Kind::SALE, Effect::Debit, 7)));
+    let fork = domain::ledger::journal_conflict(ConflictKind::Fork, device(4), entries, BoxNumber(8)).unwrap();
+    assert_eq!((fork.code(), named(&fork), fork.places[0].amount), ("fork", two, 7));
+    assert_eq!(domain::ledger::journal_conflict(ConflictKind::Fork, device(4), [], BoxNumber(8)), None);
+    let gaps = [Gap { first: 2, last: 2 }, Gap { first: 6, last: 9 }];
+    let gap = domain::ledger::gap_conflict(device(4), 2, &gaps, BoxNumber(8)).unwrap();
+    assert_eq!((gap.code(), named(&gap)), ("gap", places(&[2, 6, 9])));
+    assert_eq!(domain::ledger::gap_conflict(device(4), 2, &[], BoxNumber(8)), None);
 }
 
 #[test]
@@ -300,6 +426,67 @@ fn a_replaced_band_no_longer_stands_for_the_ticket() {
     assert_eq!(of(&[pair(2, high, Some(low)), pair(1, low, None)]), Some(high));
     assert_eq!(of(&[pair(2, high, None), pair(1, low, None)]), Some(low));
     assert!(of(&[pair(1, low, Some(high)), pair(2, high, Some(low))]).is_some(), "there is always one");
+}
+
+#[test]
+fn a_ticket_that_entered_with_a_band_stands_for_it() {
+    let mut entered = passage(1, 1, Effect::In, 10);
+    assert_eq!(fold_ticket(TICKET, std::slice::from_ref(&entered)).state.wallet, None);
+    entered.entry.other = WALLET.into();
+    assert_eq!(fold_ticket(TICKET, &[entered]).state.wallet, Some(WALLET));
+}
+
+#[test]
+fn what_a_ticket_did_is_told_apart_from_what_it_only_appears_in() {
+    let exit = fold_ticket(TICKET, &[passage(1, 1, Effect::Out, 10)]).state;
+    assert_eq!((exit.used, exit.inside, exit.uses), (0, 0, 0), "nobody came in");
+    let mut band = passage(1, 1, Effect::In, 10);
+    (band.entry.kind, band.entry.effect) = (Kind(900), Effect::Unknown(90));
+    (band.entry.subject, band.entry.other) = (Subject([1; 16]), TICKET.into());
+    let fold = fold_ticket(TICKET, std::slice::from_ref(&band));
+    assert_eq!((fold.admissions.len(), fold.state.flags), (0, TicketFlags::FROZEN));
+    assert_eq!(codes(&ticket_conflicts(&fold, std::slice::from_ref(&band))), ["frozen-subject"]);
+    for (flags, standing) in [(Flags::TRAINING, Standing::InForce), (Flags::default(), Standing::BeyondRevocation)] {
+        let entry = Entry { flags, ..band.entry.clone() };
+        let unseen = [TicketEntry { entry, standing, ..band.clone() }];
+        let found = codes(&ticket_conflicts(&fold_ticket(TICKET, &unseen), &unseen));
+        assert!(!found.contains(&"frozen-subject"), "{standing:?}");
+    }
+}
+
+#[test]
+fn an_admission_on_both_branches_of_a_journal_counts_once() {
+    let (one, mut again) = (passage(1, 1, Effect::In, 10), passage(1, 2, Effect::In, 10));
+    let disputed = |e: &TicketEntry| TicketEntry { standing: Standing::Disputed, ..e.clone() };
+    let uses = |set: &[TicketEntry]| fold_ticket(TICKET, set).state.uses;
+    assert_eq!(uses(&[disputed(&one), disputed(&again)]), 1);
+    assert_eq!(uses(&[one.clone(), disputed(&again)]), 1);
+    assert_eq!(uses(&[disputed(&one), again.clone()]), 1, "where it is in force");
+    assert_eq!(uses(&[one.clone(), again.clone()]), 2, "a journal that is whole says what it says");
+    assert_eq!(uses(&[one.clone(), one.clone(), disputed(&one)]), 1, "copies");
+    again.entry.zone = 4;
+    assert_eq!(uses(&[disputed(&one), disputed(&again)]), 2);
+    again.at = one.at;
+    assert_eq!(uses(&[disputed(&one), disputed(&again)]), 2, "two entries at one place");
+}
+
+#[test]
+fn an_exit_that_a_supervisor_booked_ends_a_stay() {
+    let decided = |passage| marked(passage, Marks::OVERRIDE);
+    let doubles = |set: &[TicketEntry]| fold_ticket(TICKET, set).doubles.first().map_or(0, |double| double.excess);
+    let (first, second) = (passage(1, 1, Effect::In, 10), passage(2, 2, Effect::In, 30));
+    assert_eq!(doubles(&[first.clone(), decided(passage(2, 1, Effect::In, 20)), second.clone()]), 1);
+    let once = |passage| marked(passage, Marks::ONCE);
+    let out = passage(2, 1, Effect::Out, 20);
+    let mixed = [once(first.clone()), out.clone(), decided(passage(2, 2, Effect::In, 30))];
+    assert_eq!(doubles(&mixed), 0, "what a supervisor decided is left out");
+    let twice = [once(first.clone()), out.clone(), once(second.clone())];
+    assert_eq!(doubles(&twice), 1);
+    let decided_too = [&twice[..], &[decided(passage(2, 3, Effect::In, 40))]].concat();
+    assert_eq!(doubles(&decided_too), 1, "the others were judged by once for ever all the same");
+    let mut blocked = passage(9, 1, Effect::Block, 20);
+    blocked.entry = Entry { subject: TICKET.into(), zone: 3, hlc: Hlc(20), ..block(BlockedKind::Ticket) };
+    assert_eq!(doubles(&[first, blocked, second]), 1, "a block is no exit");
 }
 
 #[test]
@@ -438,6 +625,46 @@ fn anybody_with_the_founding_record_can_check_a_fork_proof() {
     assert_eq!(shown.device, proof.chain.verify(&founding()).unwrap().device());
     let other = Founding { name: "Other".into(), ..founding() };
     assert!(matches!(proof.verify(&other), Err(ForkProofError::Chain(_))));
+}
+
+#[test]
+fn a_fork_proof_as_a_file_needs_nothing_else() {
+    let file = EvidenceFile { founding: founding(), proof: proof() };
+    let bytes = file.to_bytes();
+    assert!(EvidenceFile::is(&bytes) && !EvidenceFile::is(&bytes[1..]));
+    let read = EvidenceFile::from_bytes(&bytes).unwrap();
+    assert_eq!((read.verify(), &read), (proof().verify(&founding()), &file));
+    for (at, what) in [(0, "magic"), (4, "version")] {
+        let mut other = bytes.clone();
+        other[at] ^= 1;
+        assert_eq!(EvidenceFile::from_bytes(&other), Err(Malformed::Value(what)));
+    }
+    let mut long = vec![0; EvidenceFile::MAX];
+    assert_eq!(EvidenceFile::from_bytes(&long), Err(Malformed::Value("magic")));
+    long.push(0);
+    assert_eq!(EvidenceFile::from_bytes(&long), Err(Malformed::Value("length")));
+}
+
+#[test]
+fn a_proof_is_as_long_as_a_segment_and_its_entries_as_long_as_an_entry() {
+    let with = |bodies: &[&[u8]]| {
+        let mut proof = proof();
+        let device = proof.chain.verify(&founding()).unwrap().device();
+        let start = ChainCursor {
+            festival: founding().festival(),
+            device,
+            epoch: proof.epoch,
+            next_seq: proof.seq,
+            prev: proof.prev,
+        };
+        proof.a = branch(start, &key(5), bodies).0;
+        proof.verify(&founding()).map(|shown| shown.a.seq)
+    };
+    assert_eq!(with(&[&b"sale"[..]; 500]), Ok(500));
+    assert_eq!(with(&[&b"sale"[..]; 501]), Err(ForkProofError::Length(501)));
+    let longest = vec![7; domain::journal::BODY_MAX + 1];
+    assert_eq!(with(&[&longest[1..]]), Ok(1));
+    assert_eq!(with(&[&longest]), Err(ForkProofError::Body(longest.len())));
 }
 
 #[test]

@@ -1,11 +1,15 @@
 //! Rulings are a function of the set: in any order, with copies, the same one holds and the same money moves.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic")]
 use domain::{
-    id::{DeviceId, EntryRef, WalletId},
-    journal::{BlockedKind, Detail, Effect, Entry, Kind, MatterKind, Means, Ruling, RulingAction, TopUp},
-    ledger::{RuledAt, Standing, Totals, WalletEntry, WalletSum, fold_wallet, ruled},
+    id::{BoxNumber, DeviceId, EntryRef, WalletId},
+    journal::{
+        BlockedKind, ChipSeen, Detail, Effect, Entry, Flags, Intent, IntentPurpose, Kind, MatterKind, Means, Ruling,
+        RulingAction, Sale, TopUp,
+    },
+    ledger::{Reason, RuledAt, Standing, Totals, WalletEntry, WalletSum, fold_wallet, ruled, wallet_conflicts},
     money::{Cents, Currency},
     time::Hlc,
+    wristband::{CreditId, RecordId},
 };
 use proptest::prelude::*;
 
@@ -81,6 +85,72 @@ fn nobody_is_given_more_than_he_lacked_and_money_in_hand_counts_whole() {
     assert_eq!((generous.gifts, generous.balance), (200, 0));
     let paid = books(&with(&[ruling(at(9, 1), RulingAction::ChargeBack, 900, &[])]));
     assert_eq!((paid.top_up, paid.balance), (1_900, 700), "it is the guest's");
+}
+
+#[test]
+fn a_ruling_in_training_or_that_is_set_aside_moves_nothing() {
+    let forgive = ruling(at(9, 1), RulingAction::Forgive, 200, &[]);
+    let aside = WalletEntry { standing: Standing::SetAside(Reason::Malformed), ..forgive.clone() };
+    let mut training = forgive;
+    training.entry.flags = Flags::TRAINING;
+    for ruling in [aside, training] {
+        assert_eq!(books(&with(&[ruling])), books(&overspent()));
+    }
+}
+
+#[test]
+fn at_one_place_on_forked_ground_the_ruling_that_counts_less_holds() {
+    let (more, less) =
+        (ruling(at(8, 1), RulingAction::Forgive, 200, &[]), ruling(at(8, 1), RulingAction::Forgive, 50, &[]));
+    for both in [[&more, &less], [&less, &more]] {
+        let rulings = both.into_iter().filter_map(|e| RuledAt::of(e.at, &e.entry));
+        let one = ruled(rulings).into_values().next().unwrap();
+        assert_eq!((one.holds.entry.amount, one.beside.len()), (cents(50), 0));
+    }
+}
+
+#[test]
+fn a_loss_that_the_guest_pays_is_goods_sold() {
+    let intent = Intent {
+        purpose: IntentPurpose::Sale,
+        seen: ChipSeen {
+            base: RecordId([1; 4]),
+            before: RecordId::default(),
+            before2: None,
+            credit_seq: 0,
+            credit_id: CreditId::default(),
+            credits: Cents::ZERO,
+            spent: Cents::ZERO,
+        },
+        own: RecordId([2; 4]),
+        spent_after: cents(300),
+        new_credit: None,
+        old_credit: None,
+        sale: Some(Sale::default()),
+        fee: Cents::ZERO,
+        means: Means::None,
+    };
+    let part = Detail::Intent(intent).to_bytes();
+    let open = Entry { part, tap_counter: 1, ..entry(Kind::INTENT, Effect::Hold, 300) };
+    let refers_to = Some(at(2, 1));
+    let served = Entry { refers_to, ..entry(Kind::HANDED_OVER, Effect::None, 300) };
+    let void = Entry { refers_to, ..entry(Kind::VOID, Effect::Release, 300) };
+    let lost = [(at(2, 1), open), (at(2, 2), served), (at(2, 3), void)];
+    let lost = lost.map(|(at, entry)| WalletEntry::new(at, entry, Standing::InForce)).to_vec();
+    assert_eq!(books(&lost).losses, 300);
+    for (paid, losses, balance) in [(100, 200, 0), (300, 0, 0), (500, 0, 200)] {
+        let mut back = ruling(at(9, 1), RulingAction::ChargeBack, paid, &[]);
+        let Detail::Ruling(part) = &mut back.detail else { panic!("a ruling") };
+        part.matter = MatterKind::Loss;
+        back.entry.part = back.detail.to_bytes();
+        let books = books(&[&lost[..], std::slice::from_ref(&back)].concat());
+        let spent = i64::from(paid) - balance;
+        assert_eq!((books.top_up, books.spent, books.losses, books.balance), (paid.into(), spent, losses, balance));
+        let set = [&lost[..], &[back]].concat();
+        let named = wallet_conflicts(&fold_wallet(WALLET, &set), &set, |_| BoxNumber(7));
+        let named: Vec<_> = named.iter().map(|conflict| (conflict.code(), conflict.amount)).collect();
+        assert_eq!(named, if losses > 0 { vec![("loss", Some(losses))] } else { vec![] });
+    }
 }
 
 #[test]

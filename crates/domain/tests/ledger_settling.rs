@@ -4,8 +4,11 @@ mod ledger_world;
 
 use domain::{
     id::EntryRef,
-    journal::{Closure, Detail, Effect, Entry, IntentPurpose, Kind, TillTotals},
-    ledger::{Standing, Verdict, WalletFlags, chip_forks, fold_wallet, verdicts},
+    journal::{Closure, Detail, Effect, Entry, Flags, IntentPurpose, Kind, TillTotals},
+    ledger::{
+        Consequence, Reason, Settled, Standing, Verdict, WalletEntry, WalletFlags, WalletSum, chip_forks, fold_wallet,
+        verdicts,
+    },
     wristband::RecordId,
 };
 use ledger_world::{BAR_A, BAR_B, DESK, End, WALLET, World, entry, top_up};
@@ -130,6 +133,18 @@ fn what_was_built_on_a_replaced_record_is_not_applied() {
     world.chip = before.chip; // the weak page of the first one flipped
     world.sale(BAR_B, 10, End::Committed);
     assert_eq!(verdict(&world, on_it), Verdict::NotApplied);
+}
+
+#[test]
+fn what_was_built_on_a_record_stays_in_doubt_beside_one_that_may_never_have_been_written() {
+    let mut world = funded();
+    let before = world.clone();
+    world.sale(BAR_A, 300, End::Written);
+    let on_it = world.sale(BAR_A, 50, End::Lost);
+    world.give_up(BAR_A, on_it);
+    world.chip = before.chip;
+    world.sale(BAR_B, 10, End::Lost);
+    assert_eq!(verdict(&world, on_it), Verdict::Doubt);
 }
 
 #[test]
@@ -333,6 +348,267 @@ fn a_top_up_whose_s_record_was_left_out_replaces_nobodys_record() {
 }
 
 #[test]
+fn what_each_verdict_means_in_money() {
+    use IntentPurpose::{Carry, ClosingRead, Refund, Sale, TopUp};
+    use Verdict::{Applied, Committed, Doubt, NotApplied, Void};
+    let none = Consequence::default();
+    let applied = Consequence { applied: 7, ..none };
+    let (owed, loss) = (Consequence { owed: 7, ..applied }, Consequence { loss: 7, ..none });
+    let in_doubt = Consequence { in_doubt: 7, ..none };
+    let at = World::new().push(1, entry(Kind::NOTE, Effect::None, 0));
+    // what is taken from the guest: (handed over, not handed over); in doubt: before and after it is written off
+    for (purposes, verdict, written_off, served, not_served) in [
+        (&[Sale, Refund][..], Committed, false, none, none),
+        (&[Sale, Refund], Applied, false, applied, owed),
+        (&[Sale, Refund], NotApplied, false, loss, none),
+        (&[Sale, Refund], Void, false, loss, none),
+        (&[Sale, Refund], Doubt, false, in_doubt, in_doubt),
+        (&[Sale, Refund], Doubt, true, applied, none),
+        (&[TopUp], Committed, false, none, none),
+        (&[TopUp, Carry, ClosingRead], Applied, false, applied, applied),
+        (&[TopUp, Carry, ClosingRead], NotApplied, false, none, none),
+        (&[TopUp, Carry, ClosingRead], Void, false, none, none),
+        (&[TopUp, Carry, ClosingRead], Doubt, false, in_doubt, in_doubt),
+        (&[TopUp], Doubt, true, owed, owed),
+        (&[Carry, ClosingRead], Doubt, true, none, none),
+    ] {
+        for (purpose, handed_over) in purposes.iter().flat_map(|purpose| [(*purpose, true), (*purpose, false)]) {
+            let credit = matches!(purpose, TopUp | Carry);
+            let settled =
+                Settled { intent: at, verdict, amount: 7, purpose, credit, handed_over, given_up: true, written_off };
+            let expected = if handed_over { served } else { not_served };
+            assert_eq!(settled.consequence(), expected, "{settled:?}");
+        }
+    }
+}
+
+#[test]
+fn training_and_what_was_set_aside_say_nothing_about_an_intent() {
+    let training = |world: &mut World, at: EntryRef| {
+        world.entries.iter_mut().filter(|e| e.at == at).for_each(|e| e.entry.flags = Flags::TRAINING);
+    };
+    let aside = |world: &mut World, at: EntryRef| world.mark(at, Standing::SetAside(Reason::Malformed));
+    for hide in [training, aside] {
+        let mut world = funded();
+        let open = world.sale(BAR_A, 300, End::Written);
+        let served = world.refer(BAR_A, Kind::HANDED_OVER, Effect::None, open);
+        hide(&mut world, served);
+        world.give_up(BAR_A, open);
+        world.closing_read();
+        assert_eq!(fold_wallet(WALLET, &world.entries).accounts.pending, 300, "nobody was served");
+        let mut world = funded();
+        let open = world.sale(BAR_A, 300, End::Written);
+        hide(&mut world, open);
+        let fold = fold_wallet(WALLET, &world.entries);
+        assert_eq!((fold.settled.len(), fold.state.in_doubt), (1, 0), "the top-up alone");
+        assert!(verdicts(&world.entries).iter().all(|s| s.intent != open));
+    }
+    let (mut world, hold, commit) = lying_bar();
+    training(&mut world, hold);
+    training(&mut world, commit);
+    let fold = fold_wallet(WALLET, &world.entries);
+    assert_eq!(domain::ledger::wallet_conflicts(&fold, &world.entries, |_| domain::id::BoxNumber(7)), []);
+}
+
+#[test]
+fn a_wallet_whose_sales_were_all_paid_has_nothing_to_look_at() {
+    let mut world = funded();
+    world.sale(BAR_A, 300, End::Committed);
+    let fold = fold_wallet(WALLET, &world.entries);
+    assert_eq!(domain::ledger::wallet_conflicts(&fold, &world.entries, |_| domain::id::BoxNumber(7)), []);
+    assert!(WalletSum::from(&fold).purse, "its chip was written to");
+}
+
+#[test]
+fn what_a_void_or_giving_up_saw_on_the_chip_settles_others_intents() {
+    let mut world = funded();
+    let open = world.sale(BAR_A, 300, End::Written);
+    world.give_up(BAR_A, open);
+    let part = Detail::Seen(Some(world.chip.seen())).to_bytes();
+    let tap_counter = world.chip.counter + 1;
+    world.push(BAR_B, Entry { part, tap_counter, ..entry(Kind::GAVE_UP, Effect::None, 0) });
+    assert_eq!(verdict(&world, open), Verdict::Applied);
+}
+
+#[test]
+fn a_closing_read_is_void_by_its_kind_and_any_other_hold_by_its_release() {
+    let mut world = funded();
+    let unread = world.tap(BAR_A, IntentPurpose::ClosingRead, 0, 0, End::Void);
+    assert_eq!(verdict(&world, unread), Verdict::Void);
+    for (kind, expected) in [(Kind(900), Verdict::Void), (Kind::CLOSING_READ, Verdict::Committed)] {
+        let open = world.sale(BAR_A, 300, End::Lost);
+        world.refer(BAR_A, kind, Effect::Release, open);
+        assert_eq!(verdict(&world, open), expected, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_top_up_committed_with_its_record_on_one_branch_has_its_record() {
+    for c_only in [false, true] {
+        let mut world = funded();
+        let top_up = world.entries[0].at;
+        assert_eq!(fold_wallet(WALLET, &world.entries).state.head_counter, 1);
+        if c_only {
+            world.entries.pop();
+        }
+        let commit = entry(Kind::TOP_UP, Effect::Credit, 1000);
+        world.push(DESK, Entry { refers_to: Some(top_up), part: self::top_up(true), ..commit });
+        let fold = fold_wallet(WALLET, &world.entries);
+        let head = if c_only { 0 } else { 1 };
+        assert_eq!((fold.state.head_counter, fold.accounts.top_ups > 0), (head, true), "{c_only}");
+    }
+}
+
+#[test]
+fn a_closed_journal_gives_up_its_intents_in_the_fold_as_well() {
+    let mut world = funded();
+    world.sale(BAR_A, 300, End::Written);
+    world.sale(BAR_B, 100, End::Committed);
+    let other = domain::id::WalletId([0xbb; 16]);
+    let mut closed = closure(true);
+    closed.subject = domain::journal::Subject([0; 16]);
+    world.push(BAR_A, closed);
+    let fold = fold_wallet(WALLET, &world.entries);
+    assert_eq!((fold.accounts.spent, fold.state.in_doubt), (400, 0));
+    assert_eq!(fold_wallet(other, &world.entries).settled, []);
+}
+
+#[test]
+fn a_band_that_was_issued_again_follows_no_record_twice() {
+    let mut world = World::new();
+    world.sale(BAR_A, 0, End::Void);
+    world.chip.base = RecordId([0xfe; 4]);
+    world.sale(BAR_B, 0, End::Void);
+    assert_eq!(chip_forks(&world.entries), []);
+}
+
+#[test]
+fn a_commit_without_its_intent_takes_nothing_from_another_one() {
+    let mut world = funded();
+    let gone = world.tap(BAR_A, IntentPurpose::Sale, 300, 0, End::Committed);
+    world.entries.retain(|e| e.at != gone);
+    let commit = world.entries.last_mut().unwrap();
+    commit.entry.part.clear();
+    commit.detail = Detail::of(&commit.entry).unwrap();
+    world.chip.counter -= 1;
+    world.tap(BAR_A, IntentPurpose::Sale, 300, 100, End::Lost);
+    let fold = fold_wallet(WALLET, &world.entries);
+    assert_eq!((fold.accounts.spent, fold.accounts.deposits), (300, 0));
+}
+
+#[test]
+fn on_forked_ground_a_commit_ends_the_hold_of_its_own_branch() {
+    let hold = |deposit: u32, amount: u32, counter: u16, standing| {
+        let mut world = funded();
+        let at = world.tap(BAR_A, IntentPurpose::Sale, amount, deposit, End::Lost);
+        world.entries.last_mut().unwrap().entry.tap_counter = counter;
+        world.mark(at, standing);
+        (world.entries.pop().unwrap(), world)
+    };
+    use Standing::{Disputed, InForce};
+    // what tells the two branches apart: tap counter, amount, standing
+    for (one, other) in [
+        ((300, 2, Disputed), (300, 3, Disputed)),
+        ((300, 2, Disputed), (200, 2, Disputed)),
+        ((300, 2, InForce), (300, 2, Disputed)),
+    ] {
+        for ((amount, counter, standing), (theirs, at, beside)) in [(one, other), (other, one)] {
+            for swapped in [false, true] {
+                let (mut own, mut world) = hold(if swapped { 20 } else { 10 }, amount, counter, standing);
+                let (not_own, _) = hold(if swapped { 10 } else { 20 }, theirs, at, beside);
+                own.at = not_own.at;
+                let refers_to = Some(own.at);
+                let sale = Entry { refers_to, tap_counter: counter, ..entry(Kind::SALE, Effect::Debit, amount) };
+                let commit = WalletEntry::new(EntryRef { seq: 9, ..own.at }, sale, standing);
+                world.entries.extend([own, not_own, commit]);
+                let fold = fold_wallet(WALLET, &world.entries);
+                assert_eq!(fold.accounts.deposits, if swapped { 20 } else { 10 }, "{amount} {counter} {standing:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_counts_once_is_counted_where_it_is_in_force() {
+    let branches = |end: End| {
+        let mut world = World::new();
+        let at = world.tap(DESK, IntentPurpose::TopUp, 500, 0, end);
+        if end == End::Written {
+            world.give_up(DESK, at);
+        }
+        let mut disputed = world.entries.clone();
+        world.closing_read();
+        for e in world.entries.iter_mut().filter(|e| e.at.device == at.device) {
+            e.at.seq += 10;
+            e.entry.refers_to = e.entry.refers_to.map(|at| EntryRef { seq: at.seq + 10, ..at });
+        }
+        disputed.iter_mut().for_each(|e| e.standing = Standing::Disputed);
+        world.entries.extend(disputed);
+        fold_wallet(WALLET, &world.entries).accounts
+    };
+    for end in [End::Committed, End::Written] {
+        let sums = branches(end);
+        assert_eq!((sums.top_ups, sums.disputed, sums.balance()), (500, 0, 500), "{end:?}");
+    }
+}
+
+#[test]
+fn two_entries_at_one_place_fold_alike_in_any_order_and_number() {
+    let mut world = funded();
+    let at = world.tap(BAR_A, IntentPurpose::Sale, 300, 0, End::Lost);
+    let one = world.entries.last().unwrap().clone();
+    let other = WalletEntry { entry: Entry { tap_counter: 7, ..one.entry.clone() }, ..one.clone() };
+    world.mark(at, Standing::Disputed);
+    let (one, other) =
+        (WalletEntry { standing: Standing::Disputed, ..one }, WalletEntry { standing: Standing::Disputed, ..other });
+    world.entries.push(other.clone());
+    let fold = fold_wallet(WALLET, &world.entries);
+    for more in [[&one, &other, &one, &other], [&other, &one, &other, &one]] {
+        let mut mixed = world.entries[..2].to_vec();
+        mixed.extend(more.into_iter().cloned());
+        assert_eq!(fold_wallet(WALLET, &mixed), fold);
+    }
+}
+
+#[test]
+fn a_hold_that_is_no_intent_is_in_doubt_until_it_is_named() {
+    for (hold, commit, kind) in
+        [(Effect::Hold, Effect::Debit, Kind(901)), (Effect::HoldCredit, Effect::Credit, Kind(902))]
+    {
+        let mut world = funded();
+        let at = world.push(BAR_A, entry(Kind(900), hold, 80));
+        assert_eq!(fold_wallet(WALLET, &world.entries).state.in_doubt, 80);
+        world.push(BAR_A, Entry { refers_to: Some(at), ..entry(kind, commit, 80) });
+        let fold = fold_wallet(WALLET, &world.entries);
+        assert_eq!((fold.accounts.hold_debit, fold.accounts.hold_credit), (0, 0), "{hold:?}");
+    }
+}
+
+#[test]
+fn goods_that_a_revoked_box_says_it_gave_out_are_no_loss() {
+    let mut world = funded();
+    let open = world.sale(BAR_A, 300, End::Lost);
+    world.refer(BAR_A, Kind::HANDED_OVER, Effect::None, open);
+    world.mark_all(BAR_A, Standing::BeyondRevocation);
+    world.sale(BAR_B, 10, End::Committed);
+    assert_eq!(verdict(&world, open), Verdict::NotApplied);
+    assert_eq!(fold_wallet(WALLET, &world.entries).accounts.losses, 0);
+}
+
+#[test]
+fn a_disputed_transfer_that_came_in_stands_apart() {
+    let mut world = World::new();
+    let other = domain::id::WalletId([0xbb; 16]);
+    let transfer = Entry { other: WALLET.into(), ..entry(Kind::BAND_TRANSFER, Effect::Transfer, 90) };
+    let at = world.push(DESK, Entry { subject: other.into(), ..transfer });
+    let fold = fold_wallet(WALLET, &world.entries);
+    assert_eq!((fold.state.balance, fold.disputed), (90, 0));
+    world.mark(at, Standing::Disputed);
+    let fold = fold_wallet(WALLET, &world.entries);
+    assert_eq!((fold.state.balance, fold.disputed), (0, 90));
+}
+
+#[test]
 fn two_successors_of_one_record_are_a_fork() {
     let mut world = funded();
     let dump = world.chip;
@@ -399,6 +675,11 @@ fn the_head_is_the_newest_record_committed_settled_or_seen() {
     let open = world.sale(BAR_A, 300, End::Written);
     let state = fold_wallet(WALLET, &world.entries).state;
     assert_eq!((state.head_counter, state.credit_seq), (1, 1));
+    let mut seen = world.clone();
+    seen.entries.pop();
+    seen.sale(BAR_B, 20, End::Void);
+    let state = fold_wallet(WALLET, &seen.entries).state;
+    assert_eq!((state.head_counter, state.head_record), (2, world.chip.base), "of a box whose journal is missing");
     world.give_up(BAR_A, open);
     world.sale(BAR_B, 20, End::Void);
     let state = fold_wallet(WALLET, &world.entries).state;

@@ -14,7 +14,7 @@ use domain::{
     wristband::{
         CREDIT_RECORD_LEN, CreditKey, CreditRecord, PurseFault,
         layout::{ULTRALIGHT_AES, page_writes},
-        tap::{ChipFault, KnownCredit, KnownWallet, Tap, TapOutcome, TapRefusal, TapRequest, TapStep},
+        tap::{ChipFault, KnownCredit, KnownWallet, PurseChip, Tap, TapOutcome, TapRefusal, TapRequest, TapStep},
     },
 };
 use ed25519_dalek::SigningKey;
@@ -214,6 +214,21 @@ fn a_box_that_knows_both_records_completes_the_write_of_another() {
         assert_eq!(chip.image().credit().credits, cents(11_000));
         assert_eq!(topped_up, 11_000, "and the desk books what another completed");
     }
+}
+
+#[test]
+fn who_only_looks_at_a_torn_band_repairs_nothing() {
+    let (mut chip, _, known) = torn(9);
+    let (mut bar, before) = (Till::new(2), chip.memory());
+    let knowing = KnownWallet { credits: vec![known], ..bar.known() };
+    let ran = bar.tap_knowing(knowing, &mut chip, TapRequest::Balance, Fault::None, &mut |_| {});
+    assert!(matches!(ran.end, End::Outcome(TapOutcome::Refused(_))), "{:?}", ran.end);
+    assert_eq!(chip.memory(), before);
+}
+
+#[test]
+fn the_random_bytes_of_a_chip_are_never_printed() {
+    assert_eq!(format!("{:?} {:?}", AesChip::purse(0x5a, Some(1)), PurseChip::Ntag21x), "UltralightAes Ntag21x");
 }
 
 #[test]

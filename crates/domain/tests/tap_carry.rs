@@ -8,11 +8,10 @@
 mod tap_bench;
 
 use domain::{
-    id::EntryRef,
     journal::{Effect, Kind},
     wristband::{
         CREDIT_RECORD_LEN, CreditRecord,
-        tap::{KnownWallet, TapOutcome, TapRefusal, TapRequest},
+        tap::{Carried, KnownWallet, TapOutcome, TapRefusal, TapRequest},
     },
 };
 use tap_bench::{Card, Chip, End, Fault, MOMENTS, Till, band, cents, credit_key, done, sale, top_up, used_band};
@@ -117,10 +116,27 @@ fn a_carry_in_doubt_is_never_taken_for_the_sale_that_came_with_it() {
     let writes = 3 + 18; // password, two reads, then C's last page
     let ended = tap(&mut bar, &mut chip, record, sale(450, None), Fault::Pulled(writes, tap_bench::Moment::After));
     let End::Outcome(TapOutcome::TapAgain { intent }) = ended else { panic!("{ended:?}") };
-    let ended = tap(&mut bar, &mut chip, record, sale(450, Some(intent)), Fault::None);
-    let End::Outcome(TapOutcome::Done { charged, balance_after, finished_earlier, .. }) = ended else { panic!() };
+    let known = KnownWallet { offer: Some(record), ..bar.known() };
+    let ran = bar.tap_knowing(known, &mut chip, sale(450, Some(intent)), Fault::None, &mut |_| {});
+    let End::Outcome(TapOutcome::Done { charged, balance_after, finished_earlier, .. }) = ran.end else { panic!() };
     assert_eq!((charged, balance_after), (cents(450), cents(10_050)));
     assert_eq!(finished_earlier, [intent]);
+    let arrived = ran.tap.settled().first().map(|carry| Carried { entry: carry.entry, amount: cents(2_000) });
+    assert_eq!(ran.tap.carried(), arrived);
+}
+
+#[test]
+fn what_else_was_settled_is_not_said_to_have_arrived() {
+    let (mut chip, mut bar, mut desk) = used_band();
+    desk.tap(&mut chip, top_up(100, None), Fault::PowerCutStoring(1, false));
+    let ran = desk.tap(&mut chip, TapRequest::ClosingRead, Fault::None);
+    assert_eq!((ran.tap.settled().len(), ran.tap.carried()), (1, None));
+    let last = 3 + 18;
+    let record = offer(&chip);
+    bar.tap(&mut chip, TapRequest::Carry { record }, Fault::Pulled(last, tap_bench::Moment::Before));
+    done(&desk.tap(&mut chip, top_up(100, None), Fault::None)); // another C stands there now
+    let ran = bar.tap(&mut chip, TapRequest::ClosingRead, Fault::None);
+    assert_eq!((ran.tap.settled().len(), ran.tap.carried()), (1, None), "a carry that was given up");
 }
 
 #[test]
@@ -140,33 +156,10 @@ fn a_carry_that_cannot_be_finished_leaves_the_sale_to_be_made() {
 fn a_sale_that_is_refused_after_a_carry_says_what_arrived() {
     let (mut chip, mut bar, _) = used_band();
     let known = KnownWallet { offer: Some(offer(&chip)), ..bar.known() };
-    let ctx = bar.ctx.clone();
-    let mut tap = domain::wristband::tap::Tap::new(
-        ctx,
-        known,
-        &tap_bench::UID,
-        domain::wristband::tap::PurseChip::Ntag21x,
-        sale(20_000, None),
-    );
-    let mut chip_off = chip.clone();
-    let outcome = loop {
-        match tap.step().clone() {
-            domain::wristband::tap::TapStep::Finished(outcome) => break outcome,
-            domain::wristband::tap::TapStep::Chip(command) => {
-                let answer = chip_off.transmit(&command);
-                tap.reply(answer.as_deref().map_err(|fault| *fault));
-            }
-            domain::wristband::tap::TapStep::Store(entries) => {
-                let first = bar.journal.len();
-                bar.journal.extend(entries);
-                let refs: Vec<EntryRef> = (first..bar.journal.len()).map(|seq| bar.entry_ref(seq)).collect();
-                tap.stored(Ok(&refs));
-            }
-        }
-    };
-    chip = chip_off;
+    let ran = bar.tap_knowing(known, &mut chip, sale(20_000, None), Fault::None, &mut |_| {});
+    let End::Outcome(outcome) = ran.end else { panic!() };
     assert!(matches!(outcome, TapOutcome::Refused(TapRefusal::NotEnough { balance, .. }) if balance == cents(10_500)));
-    assert_eq!(tap.carried().map(|carried| carried.amount), Some(cents(2_000)));
+    assert_eq!(ran.tap.carried().map(|carried| carried.amount), Some(cents(2_000)));
     assert_eq!(chip.image().balance(cents(0)), cents(10_500));
 }
 
@@ -206,6 +199,27 @@ fn nothing_is_paid_out_for_a_band_that_another_box_wrote_to_unheard() {
     let ran = desk.tap(&mut chip, known, Fault::None);
     assert!(matches!(ran.end, End::Outcome(TapOutcome::Refused(TapRefusal::Unheard))), "{:?}", ran.end);
     assert_eq!(chip.image().credit_bytes(), record);
+}
+
+#[test]
+fn a_payout_needs_the_newest_record_that_the_box_has_heard_of() {
+    let (used, _, desk) = used_band();
+    let (counter, base) = (used.image().record().tap_counter, used.image().base());
+    let (new, first) = (Chip::issued(), Chip::issued().image().base());
+    for (chip, head, paid) in [
+        (&used, (counter, base), true),
+        (&used, (counter, first), false),
+        (&used, (counter - 1, base), false),
+        (&used, (0, base), false),
+        (&new, (0, first), true),
+        (&new, (0, base), true), // nothing was ever written: any name will do
+        (&new, (counter, first), false),
+    ] {
+        let request = TapRequest::Supersede { key: credit_key(), head };
+        let ran = desk.clone().tap(&mut chip.clone(), request, Fault::None);
+        let unheard = matches!(ran.end, End::Outcome(TapOutcome::Refused(TapRefusal::Unheard)));
+        assert_eq!(!unheard, paid, "{head:?}: {:?}", ran.end);
+    }
 }
 
 #[test]
@@ -249,4 +263,12 @@ fn a_sale_that_was_given_up_is_never_written_again_as_another_one() {
     assert_eq!(intents.clone().filter(|intent| own(*intent) == lost.intent.own).count(), 1);
     let between = intents.nth_back(1).map(|(seq, e)| bar.open_intent(seq, e).intent.purpose);
     assert_eq!(between, Some(domain::journal::IntentPurpose::ClosingRead));
+    // what costs nothing may well be made again
+    let mut free = bar.clone();
+    free.tap(&mut chip, sale(0, None), Fault::PowerCut(3, tap_bench::Moment::Before));
+    let lost = free.open().remove(0).intent.own;
+    let known = KnownWallet { given_up: vec![lost], ..bar.known() };
+    let stored = bar.journal.len();
+    done(&bar.tap_knowing(known, &mut chip, sale(0, None), Fault::None, &mut |_| {}));
+    assert_eq!(bar.journal.len(), stored + 2);
 }

@@ -110,6 +110,8 @@ fn a_band_that_a_till_has_read_before_needs_no_look_at_its_header() {
     let (mut bar, mut desk) = (till(1, both(), &[]), till(9, both(), &[]));
     let mut chip = AesChip::made(later_band());
     done(&desk.tap(&mut chip, top_up(5_000, None), Fault::None));
+    let first = bar.clone().tap(&mut chip.clone(), TapRequest::Balance, Fault::None);
+    assert_eq!(first.tap.epoch(), Some(1));
     bar.read_before = Some(1);
     let sold = bar.tap(&mut chip, sale(450, None), Fault::None);
     assert_eq!((done(&sold).1, sold.commands.len()), (cents(4_550), AesChip::COMMANDS[0]));

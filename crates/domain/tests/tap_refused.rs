@@ -86,6 +86,22 @@ fn a_blank_foreign_or_newer_band_is_named() {
 }
 
 #[test]
+fn a_chip_that_takes_the_password_and_answers_another_pack_is_not_ours() {
+    let (mut chip, mut bar, _) = used_band();
+    chip.pages[0x86][1] ^= 1;
+    let ran = bar.tap(&mut chip, sale(1, None), Fault::None);
+    assert_eq!((refused(&ran), ran.commands.len()), (TapRefusal::NotOurs, 2));
+}
+
+#[test]
+fn a_chip_that_does_not_let_itself_be_read_is_foreign_before_its_keys_are_proven_and_broken_after() {
+    for (refuses, refusal) in [(0, TapRefusal::NotOurs), (1, TapRefusal::NotOurs), (2, TapRefusal::Unsupported)] {
+        let (mut chip, mut bar, _) = used_band();
+        assert_eq!(refused(&bar.tap(&mut chip, sale(1, None), Fault::Refused(refuses))), refusal, "{refuses}");
+    }
+}
+
+#[test]
 fn a_blocked_or_frozen_wallet_is_not_touched_but_can_be_looked_at() {
     let (mut chip, mut bar, _) = used_band();
     let blocked = KnownWallet { blocked: true, ..KnownWallet::default() };
@@ -115,6 +131,8 @@ fn two_records_of_one_counter_are_tampering_and_reported() {
     assert_eq!(bar.journal.len(), stored + 1);
     assert_eq!((bar.journal[stored].kind, bar.journal[stored].effect), (Kind::SUSPICION, Effect::None));
     assert_eq!(bar.journal[stored].part, b"band.tampered");
+    let ran = bar.tap(&mut chip, TapRequest::Balance, Fault::None);
+    assert_eq!((refused(&ran), ran.stores), (TapRefusal::Tampered, 0), "who only looks books nothing");
 }
 
 #[test]

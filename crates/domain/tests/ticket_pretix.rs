@@ -84,6 +84,8 @@ fn all_genuine_tickets_verify_under_their_own_event_with_the_fields_pretix_wrote
         assert_eq!(ticket.product, product);
         assert_eq!(ticket.valid_from, genuine["valid_from"].as_u64());
         assert_eq!(ticket.valid_until, genuine["valid_until"].as_u64());
+        let shown = inspect(text(genuine, "secret"), &verifier);
+        assert_eq!((shown.valid_from, shown.valid_until), (ticket.valid_from, ticket.valid_until));
         assert_eq!((ticket.zones, ticket.holder_check), (None, None));
         assert_eq!(ticket.uid, uid(&keys_of(&events[index])[0], text(genuine, "seed")));
         seen.insert(ticket.uid);

@@ -369,6 +369,35 @@ mod tests {
     }
 
     #[test]
+    fn a_delta_is_at_most_as_long_as_a_frame_takes_and_counts_upwards() {
+        let (key, festival) = (sample::key(5), sample::founding().festival());
+        let keys = [key.verifying_key().to_bytes()];
+        let other = delta(3, 4, 0, 1, false);
+        let rest = DELTA_MAX - (other.to_bytes().len() - other.items.len());
+        for (more, fits) in [(0, true), (1, false), (2, false)] {
+            let long = Delta { items: vec![7; rest + more], ..other.clone() };
+            assert_eq!(Delta::from_bytes(&long.to_bytes()).is_ok(), fits, "{more}");
+            assert_eq!(long.sign(&key).open(&festival, &keys).is_ok(), fits, "{more}");
+            let bytes = long.to_bytes();
+            let signature = sign(&key, SignatureTag::Delta, &festival, &[&bytes]);
+            let refused = SignedDelta { body: bytes, signature, key: keys[0] }.open(&festival, &[[0; 32]]);
+            assert_eq!(refused, Err(if fits { DeltaError::Key } else { DeltaError::TooLong(DELTA_MAX + more) }));
+        }
+        for (prev, number, snapshot, good) in [
+            (3, 4, false, true),
+            (0, 1, false, true),
+            (0, 4, true, true),
+            (0, 0, false, false),
+            (4, 4, false, false),
+            (5, 4, false, false),
+            (3, 4, true, false),
+        ] {
+            let read = Delta::from_bytes(&delta(prev, number, 0, 1, snapshot).to_bytes());
+            assert_eq!(read.is_ok(), good, "{prev} {number} {snapshot}");
+        }
+    }
+
+    #[test]
     fn a_gap_needs_a_snapshot() {
         let mut progress = DeltaProgress::at(1, 3);
         assert!(matches!(progress.take(&delta(4, 5, 0, 1, false)), Err(DeltaError::Gap { held: 3, prev: 4, .. })));

@@ -289,6 +289,24 @@ mod tests {
         proptest::collection::vec(journal, 0..20).prop_map(|journals| VersionVector::new(journals).within_limits())
     }
 
+    #[test]
+    fn what_is_held_of_a_journal_from_its_middle_on_reads_back_and_is_put_in_its_place() {
+        let heads = |contiguous, ranges: &[(u32, u32)]| JournalHeads {
+            device: DeviceId([4; 16]),
+            epoch: 1,
+            branches: vec![Branch { contiguous, hash: [7; 16], ranges: ranges.to_vec() }],
+        };
+        let mut vector = VersionVector::from(vec![heads(0, &[(3, 5)])]);
+        assert_eq!(VersionVector::decode(&vector.encode()), Ok(vector.clone()));
+        assert!(!vector.covers(DeviceId([4; 16]), 1, 2, [0; 16]) && vector.covers(DeviceId([4; 16]), 1, 3, [0; 16]));
+        // an empty range, the last position, and what lies within the contiguous part are none
+        vector.set(heads(8, &[(20, 19), (30, 30), (u32::MAX - 1, u32::MAX), (7, 8), (8, 9)]));
+        let held = vector.journal(DeviceId([4; 16]), 1).unwrap();
+        assert_eq!(held.branches[0].ranges, [(9, 9), (30, 30)]);
+        vector.set(JournalHeads { epoch: 2, ..heads(1, &[]) });
+        assert_eq!(vector.journals().len(), 2);
+    }
+
     proptest! {
         #[test]
         fn a_vector_reads_back(vector in vector()) {

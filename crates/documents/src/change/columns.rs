@@ -211,3 +211,47 @@ fn value(meta: u64, raw: &mut Reader<'_>) -> Result<Value, Malformed> {
         _ => Err(Malformed::Value("value")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shortest signed LEB128.
+    fn written(mut n: i64) -> Vec<u8> {
+        let mut out = Vec::new();
+        loop {
+            let byte = (n & 0x7f) as u8;
+            n >>= 7;
+            if (n == 0 && byte & 0x40 == 0) || (n == -1 && byte & 0x40 != 0) {
+                out.push(byte);
+                return out;
+            }
+            out.push(byte | 0x80);
+        }
+    }
+
+    #[test]
+    fn a_signed_number_has_one_form() {
+        let edges = (0..62).flat_map(|bits| [1i64 << bits, (1 << bits) - 1, -(1 << bits), -(1 << bits) - 1]);
+        for n in edges.chain([0, -1, 4_096, -4_096]) {
+            let bytes = written(n);
+            let mut input = Reader::new(&bytes);
+            assert_eq!((signed(&mut input), input.rest().len()), (Ok(n), 0), "{n}");
+            // the same number with a byte more
+            let (last, all_ones) = (bytes.len() - 1, if n < 0 { 0x7f } else { 0 });
+            let mut longer = bytes.clone();
+            longer[last] |= 0x80;
+            longer.push(all_ones);
+            assert!(signed(&mut Reader::new(&longer)).is_err(), "{n}: {longer:x?}");
+        }
+        assert!(signed(&mut Reader::new(&written(i64::MIN))).is_err(), "ten bytes");
+    }
+
+    #[test]
+    fn a_run_is_counted_before_it_is_unrolled() {
+        let unrolled = |bytes: &[u8], max| runs(Reader::new(bytes), max, Reader::varint).ok();
+        assert_eq!(unrolled(&[3, 9], 3), Some(vec![9; 3]));
+        assert_eq!(unrolled(&[0x7d, 7, 8, 9, 2, 5], 5), Some(vec![7, 8, 9, 5, 5]));
+        assert_eq!((unrolled(&[3, 9], 2), unrolled(&[2, 1, 2, 1], 3), unrolled(&[0, 9], 3)), (None, None, None));
+    }
+}

@@ -230,6 +230,84 @@ mod tests {
         bytes
     }
 
+    /// A change of one put of `true` at the key "a", whose head says this.
+    fn one_put(dependencies: &[ChangeHash], seq: u64, start_op: u64, actors: usize, columns: &[u8]) -> Vec<u8> {
+        let number = |n: u64, out: &mut domain::wire::Writer| out.varint(n);
+        let mut body = domain::wire::Writer::new();
+        number(dependencies.len() as u64, &mut body);
+        dependencies.iter().for_each(|hash| body.bytes(&hash.0));
+        body.u8(16);
+        body.bytes(&[7; 16]);
+        number(seq, &mut body);
+        number(start_op, &mut body);
+        body.bytes(&[0, 0]);
+        number(actors as u64, &mut body);
+        for _ in 0..actors {
+            body.u8(16);
+            body.bytes(&[9; 16]);
+        }
+        body.bytes(columns);
+        let body = body.finish();
+        let mut out = domain::wire::Writer::new();
+        out.bytes(&MAGIC);
+        out.bytes(&[0, 0, 0, 0, 1]);
+        out.varint(body.len() as u64);
+        out.bytes(&body);
+        out.finish()
+    }
+
+    /// Key, insert, action, meta of the value, how many are replaced: one operation of each.
+    const ONE: &[u8] = &[5, 0x15, 3, 0x34, 1, 0x42, 2, 0x56, 2, 0x70, 2, 0x7f, 1, b'a', 1, 0x7f, 1, 0x7f, 2, 0x7f, 0];
+
+    #[test]
+    fn the_head_of_a_change_stays_within_what_is_read_and_what_automerge_bears() {
+        let hashes = |count: u8| (0..count).map(|n| ChangeHash([n; 32])).collect::<Vec<_>>();
+        let read = |dependencies: &[ChangeHash], seq, start_op, actors| {
+            Change::read(&one_put(dependencies, seq, start_op, actors, ONE)).map(|read| read.operations.len())
+        };
+        let most = u64::from(u32::MAX >> 1);
+        assert_eq!(read(&hashes(64), most, most, 1_024), Ok(1));
+        for beyond in [1, 2] {
+            assert_eq!(read(&hashes(64 + beyond), 1, 1, 0), Err(Refusal::TooManyDependencies));
+            assert_eq!(read(&[], most + u64::from(beyond), 1, 0), Err(Refusal::WrongSequence));
+            assert_eq!(read(&[], 1, most + u64::from(beyond), 0), Err(Refusal::WrongStart));
+            assert_eq!(read(&[], 1, 1, 1_024 + usize::from(beyond)), Err(Refusal::Malformed));
+        }
+        assert_eq!((read(&[], 0, 1, 0), read(&[], 1, 0, 0)), (Err(Refusal::WrongSequence), Err(Refusal::WrongStart)));
+        let twice = [ChangeHash([1; 32]), ChangeHash([1; 32])];
+        assert_eq!(read(&twice, 1, 1, 0), Err(Refusal::Malformed));
+    }
+
+    #[test]
+    fn every_column_is_there_once_and_says_as_much_as_the_others() {
+        let read = |columns: &[u8]| Change::read(&one_put(&[], 1, 1, 0, columns)).map(|read| read.operations);
+        let put = Operation { key: "a".into(), value: Some(Value::Flag(true)), replaces: vec![] };
+        assert_eq!(read(ONE), Ok(vec![put]));
+        let twice = [&[2, 0x15, 0, 0x15, 0][..]].concat();
+        let inserted_twice = [&ONE[..14], &[2], &ONE[15..]].concat();
+        let second_key = [&[5, 0x15, 4, 0x34, 1, 0x42, 2, 0x56, 2, 0x70, 2, 2, 1, b'a'][..], &[], &ONE[14..]].concat();
+        for odd in [twice, inserted_twice] {
+            assert_eq!(read(&odd), Err(Refusal::Malformed), "{odd:x?}");
+        }
+        assert!(read(&second_key).is_err());
+    }
+
+    #[test]
+    fn a_change_and_its_keys_are_as_long_as_they_may_be() {
+        let key = |length: usize| change(&mut doc(), |tx| tx.put(ROOT, "k".repeat(length), true));
+        assert!(Change::read(&key(96)).is_ok());
+        assert_eq!([97, 98].map(|length| Change::read(&key(length)).is_ok()), [false; 2]);
+        let long = |length: usize| {
+            let bytes = change(&mut doc(), |tx| tx.put(ROOT, "k", ScalarValue::Bytes(vec![7; length])));
+            (bytes.len(), Change::read(&bytes).map(|_| ()))
+        };
+        let head = long(60_000).0 - 60_000;
+        for (length, fits) in [(CHANGE_MAX, true), (CHANGE_MAX + 1, false), (CHANGE_MAX + 2, false)] {
+            let (found, read) = long(length - head);
+            assert_eq!((found, read), (length, if fits { Ok(()) } else { Err(Refusal::TooLong) }));
+        }
+    }
+
     #[test]
     fn a_start_beyond_what_automerge_bears_is_refused() {
         // 2^32, then 2^31: the first makes automerge 0.12 panic.

@@ -652,6 +652,35 @@ mod tests {
     }
 
     #[test]
+    fn a_list_is_as_long_as_a_part_may_hold_and_no_longer() {
+        let at = [[8; 16].as_slice(), &[1, 0, 0, 0, 2, 0, 0, 0]].concat();
+        let voucher = [[2; 16].as_slice(), &[1, 1, 1]].concat();
+        let ruling =
+            |count: usize| [&[1, 1, 1, 0, 0, count as u8][..], &at.repeat(count), &[3], b"Ana", b"why"].concat();
+        let of = |kind, part| {
+            let entry = Entry { part, ..Entry::new(kind, Effect::None, Currency::EUR, Hlc(1)) };
+            let bytes = Detail::of(&entry)?.to_bytes();
+            assert_eq!(bytes, entry.part);
+            Ok::<(), DetailError>(())
+        };
+        let lines = |count: usize| [&[0, 0, count as u8][..], &[7, 1, 9].repeat(count)].concat();
+        let credit = |count: usize| [&[0, count as u8][..], &at.repeat(count)].concat();
+        let marks = |count: usize| [&[0, 0, 0, 32, count as u8][..], &voucher.repeat(count)].concat();
+        type Part<'a> = &'a dyn Fn(usize) -> Vec<u8>;
+        let lists: [(Kind, usize, Part); 4] = [
+            (Kind::SALE, Sale::MAX_LINES, &lines),
+            (Kind::ONLINE_CREDIT, OnlineCredit::MAX_COVERS, &credit),
+            (Kind::RULING, crate::journal::Ruling::MAX_REPLACES, &ruling),
+            (Kind::SALE, SaleMarks::MAX_VOUCHERS, &marks),
+        ];
+        for (kind, most, part) in lists {
+            assert!(most < 127 && of(kind, part(1)).is_ok() && of(kind, part(most)).is_ok(), "{kind:?}");
+            assert!(of(kind, part(most + 1)).is_err(), "{kind:?}");
+            assert!(of(kind, part(most + 2)).is_err(), "{kind:?}");
+        }
+    }
+
+    #[test]
     fn a_payment_s_reference_is_short_text_without_control_characters() {
         let read = |part: &[u8]| {
             Detail::of(&Entry {
@@ -687,18 +716,36 @@ mod tests {
             means: Means::Card,
             ..intent.clone()
         };
+        let genesis = Genesis {
+            festival: FestivalId([1; 16]),
+            public_key: [2; 32],
+            box_number: BoxNumber(3),
+            epoch: 4,
+            chain: vec![5],
+            previous: Some(PreviousHead { epoch: 3, seq: 6, hash: [7; 32] }),
+            software: "0.1.0".into(),
+        };
+        let countersignature = Countersignature { epoch: 4, seq: 5, hash: [6; 32], term: 7, archived: true };
         let cases = [
+            (Kind::GENESIS, Detail::Genesis(genesis)),
+            (Kind::COUNTERSIGNATURE, Detail::Countersignature(countersignature)),
             (Kind::SALE, Detail::Sale(Some(sale()))),
             (Kind::SALE, Detail::Sale(None)),
             (Kind::INTENT, Detail::Intent(intent)),
             (Kind::INTENT, Detail::Intent(top_up)),
             (Kind::TOP_UP, Detail::TopUp(TopUp { c_only: true, fee: Cents::ZERO, means: Means::Cash })),
+            (Kind::STAFF_SESSION, Detail::Staff(StaffChange::In)),
+            (Kind::STAFF_SESSION, Detail::Staff(StaffChange::Out)),
             (Kind::STAFF_SESSION, Detail::Staff(StaffChange::Idle)),
+            (Kind::STAFF_SESSION, Detail::Staff(StaffChange::WrongPins)),
             (Kind::SHIFT_CLOSE, Detail::ShiftClose(ShiftClose { expected: -120, in_doubt: 300 })),
             (Kind::VOUCHER, Detail::Voucher(VoucherTaken { scheme: 1, category: 400, product: 7, quantity: 2 })),
             (Kind::VOID, Detail::Seen(Some(seen(None)))),
             (Kind::GAVE_UP, Detail::Seen(None)),
             (Kind::PAIRING, Detail::Pairing(Pairing::of(BandProfile::Uid))),
+            (Kind::PAIRING, Detail::Pairing(Pairing::of(BandProfile::Ntag21x))),
+            (Kind::PAIRING, Detail::Pairing(Pairing::of(BandProfile::UltralightAes))),
+            (Kind::PAIRING, Detail::Pairing(Pairing::of(BandProfile::Pointer))),
             (
                 Kind::ADMISSION,
                 Detail::Admission(Admission {

@@ -441,6 +441,25 @@ mod tests {
     }
 
     #[test]
+    fn a_body_is_at_most_as_long_as_a_segment_takes() {
+        let with = |length: usize| Entry { part: vec![7; length - HEADER_LEN], ..entry() }.to_bytes();
+        assert!(Entry::from_bytes(&with(BODY_MAX)).is_ok());
+        for length in [BODY_MAX + 1, BODY_MAX + 2] {
+            assert_eq!(Entry::from_bytes(&with(length)), Err(EntryError::TooLong(length)));
+        }
+    }
+
+    #[test]
+    fn an_entry_says_whom_it_is_about_and_whether_its_commit_ends() {
+        assert!(entry().ends_commit() && !Entry { flags: Flags::TRAINING, ..entry() }.ends_commit());
+        let both = Flags::TRAINING.with(Flags::END_OF_COMMIT);
+        assert!(both.has(Flags::TRAINING) && both.has(Flags::END_OF_COMMIT) && !both.has(Flags::ALONE));
+        assert_eq!(both.with(Flags::TRAINING), both);
+        assert!(Subject::NONE.is_none() && !entry().subject.is_none());
+        assert_eq!(Subject::from(DeviceId([8; 16])).device(), DeviceId([8; 16]));
+    }
+
+    #[test]
     fn an_unknown_effect_is_kept_as_it_is() {
         let mut bytes = entry().to_bytes();
         bytes[4] = 200;

@@ -204,3 +204,145 @@ impl Claim {
         (somebody_won || (is_split && gives_way)).then_some(Outcome::Taken)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lan::Voter;
+
+    const KEY: ClaimKey = ClaimKey { what: 1, subject: [9; 16], number: 4 };
+
+    fn device(n: u8) -> DeviceId {
+        DeviceId([n; 16])
+    }
+
+    fn holder(n: u8) -> Holder {
+        Holder { device: device(n), epoch: 1, claim: 7 }
+    }
+
+    /// Boxes 1 to 5 with a vote each.
+    fn list() -> VoterList {
+        VoterList { version: 3, voters: (1..=5).map(|n| Voter { device: device(n), votes: 1 }).collect() }
+    }
+
+    fn orders(claims: &mut Claims) -> Vec<Order> {
+        core::iter::from_fn(|| claims.next_order()).collect()
+    }
+
+    /// A claim of box `me` and these answers, each at its time in ms: what is ordered after the claim itself.
+    fn claimed(me: u8, answers: &[(u8, Verdict, u64)], until_ms: u64) -> Vec<Order> {
+        let mut claims = Claims::default();
+        claims.begin(&list(), KEY, holder(me), 1_000);
+        for (from, verdict, at_ms) in answers {
+            claims.answered(device(*from), 3, KEY, holder(me), *verdict, 1_000 + at_ms * 1_000);
+        }
+        claims.tick(1_000 + until_ms * 1_000);
+        let all = orders(&mut claims);
+        assert_eq!(all[0], Order::Claim(3, KEY, holder(me)));
+        all[1..].to_vec()
+    }
+
+    /// Of boxes 1 and 2 the one that gives way.
+    fn yields() -> (u8, u8) {
+        if holder(1).rank(&KEY) > holder(2).rank(&KEY) { (1, 2) } else { (2, 1) }
+    }
+
+    #[test]
+    fn a_claim_ends_by_a_majority_by_a_rival_or_by_time() {
+        use Verdict::{Ahead, Granted, Taken};
+        let (low, high) = yields();
+        let ended = |me, outcome| Order::Ended(KEY, holder(me), outcome);
+        let lost = |me| vec![Order::Release(KEY, holder(me)), ended(me, Outcome::Taken)];
+        let other = |me: u8| Taken(holder(if me == low { high } else { low }));
+        let none: Vec<Order> = Vec::new();
+        for (me, answers, until_ms, expected) in [
+            (low, &[(3, Granted, 1), (4, Granted, 1)][..], 1, vec![ended(low, Outcome::Confirmed)]),
+            (low, &[(3, Granted, 1)], 49, none.clone()),
+            (low, &[(3, Granted, 1)], 50, vec![ended(low, Outcome::Alone)]),
+            (low, &[(3, Ahead(5), 1)], 1, lost(low)),
+            // one other vote may still be outvoted; who ranks higher waits no longer than it must
+            (low, &[(3, other(low), 1)], 19, none.clone()),
+            (low, &[(3, other(low), 1)], 20, lost(low)),
+            (high, &[(3, other(high), 1)], 49, none.clone()),
+            (high, &[(3, other(high), 1)], 50, lost(high)),
+            // a majority can no longer be had: who ranks higher gives way at once
+            (low, &[(3, other(low), 1), (4, Taken(holder(5)), 1), (5, Taken(holder(5)), 1)], 1, lost(low)),
+            (low, &[(3, other(low), 1), (4, other(low), 1), (5, other(low), 1)], 1, lost(low)),
+            (high, &[(3, other(high), 1), (4, other(high), 1), (5, other(high), 1)], 1, lost(high)),
+        ] {
+            assert_eq!(claimed(me, answers, until_ms), expected, "{me} {answers:?} {until_ms}");
+        }
+    }
+
+    #[test]
+    fn only_a_member_s_word_on_this_very_claim_counts() {
+        let answers = |from: u8, version, key, me| {
+            let mut claims = Claims::default();
+            claims.begin(&list(), KEY, holder(1), 0);
+            claims.answered(device(3), 3, KEY, holder(1), Verdict::Granted, 0);
+            claims.answered(device(from), version, key, me, Verdict::Granted, 0);
+            orders(&mut claims).len() > 1
+        };
+        assert!(answers(4, 3, KEY, holder(1)));
+        assert!(!answers(9, 3, KEY, holder(1)) && !answers(1, 3, KEY, holder(1)) && !answers(4, 2, KEY, holder(1)));
+        let other = ClaimKey { number: 5, ..KEY };
+        let mut claims = Claims::default();
+        claims.begin(&list(), KEY, holder(1), 0);
+        claims.answered(device(9), 3, KEY, holder(1), Verdict::Ahead(9), 0);
+        assert_eq!(orders(&mut claims).len(), 1, "who has no vote knows nothing");
+        claims.answered(device(1), 3, KEY, holder(1), Verdict::Behind(2), 0);
+        for from in [3, 4] {
+            claims.answered(device(from), 3, KEY, holder(1), Verdict::Granted, 0);
+        }
+        let confirmed = [Order::Ended(KEY, holder(1), Outcome::Confirmed)];
+        assert_eq!(orders(&mut claims), confirmed, "nobody takes the own vote away");
+        assert!(!answers(4, 3, other, holder(1)) && !answers(4, 3, KEY, Holder { claim: 6, ..holder(1) }));
+    }
+
+    #[test]
+    fn who_knows_less_is_taught_once_and_who_waits_asks_again_after_a_release() {
+        let mut claims = Claims::default();
+        claims.begin(&list(), KEY, holder(1), 0);
+        assert_eq!((claims.is_busy(&KEY), claims.next_tick_us()), (true, Some(CLAIM_WITHIN_US)));
+        for _ in 0..2 {
+            claims.answered(device(3), 3, KEY, holder(1), Verdict::Behind(2), 0);
+        }
+        let claim = Order::Claim(3, KEY, holder(1));
+        assert_eq!(orders(&mut claims), [claim, Order::Teach(device(3), 3, KEY, holder(1))]);
+        claims.answered(device(4), 3, KEY, holder(1), Verdict::Taken(holder(2)), 0);
+        assert_eq!(claims.next_tick_us(), Some(YIELD_AFTER_US));
+        claims.heard_release(&ClaimKey { number: 5, ..KEY }, &holder(2));
+        claims.heard_release(&KEY, &holder(1));
+        assert_eq!(orders(&mut claims), [], "of something else, or its own");
+        claims.heard_release(&KEY, &holder(5));
+        assert_eq!(claims.next_tick_us(), Some(YIELD_AFTER_US), "somebody else still has it");
+        claims.heard_release(&KEY, &holder(2));
+        assert_eq!((orders(&mut claims), claims.next_tick_us()), (vec![claim; 2], Some(CLAIM_WITHIN_US)));
+    }
+
+    #[test]
+    fn a_claim_that_was_given_back_is_released_wherever_it_is_granted_late() {
+        let mut claims = Claims::default();
+        let of = |number| (ClaimKey { number, ..KEY }, Holder { claim: number, ..holder(1) });
+        for number in 1..=257 {
+            let (key, me) = of(number);
+            claims.begin(&list(), key, me, 0);
+            claims.give_back(key, me);
+            assert!(!claims.is_busy(&key));
+            claims.tick(0);
+        }
+        orders(&mut claims);
+        for (number, remembered) in [(1, false), (2, true), (257, true)] {
+            let (key, me) = of(number);
+            claims.answered(device(3), 3, key, me, Verdict::Granted, 0);
+            assert_eq!(orders(&mut claims).contains(&Order::Release(key, me)), remembered, "{number}");
+        }
+        let (key, me) = of(300);
+        let mut claims = Claims::default();
+        claims.begin(&list(), key, me, 0);
+        claims.begin(&list(), key, me, 0);
+        assert!(orders(&mut claims).contains(&Order::Ended(key, me, Outcome::Taken)), "one at a time");
+        claims.concluded(&key);
+        assert!(!claims.is_busy(&key));
+    }
+}

@@ -40,3 +40,53 @@ pub fn rule(rows: &[Holder], known: u64, key: &ClaimKey, claimant: Holder) -> Ru
 pub fn frees(row: &Holder, released: &Holder) -> bool {
     row == released
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::DeviceId;
+
+    fn holder(device: u8, epoch: u32, claim: u64) -> Holder {
+        Holder { device: DeviceId([device; 16]), epoch, claim }
+    }
+
+    #[test]
+    fn a_row_is_its_holder_s_until_that_very_claim_is_released() {
+        let (key, me) = (ClaimKey { what: 1, subject: [9; 16], number: 4 }, holder(1, 1, 7));
+        let (other, restored) = (holder(2, 1, 3), holder(1, 2, 1));
+        for (rows, known, ruling) in [
+            (&[][..], 4, Ruling::Grant(me)),
+            (&[holder(1, 1, 6)], 4, Ruling::Grant(me)),
+            (&[me], 4, Ruling::Grant(me)),
+            (&[holder(1, 1, 8)], 4, Ruling::Stale),
+            (&[me, other], 4, Ruling::Taken(other)),
+            (&[restored], 4, Ruling::Taken(restored)),
+            (&[], 5, Ruling::Ahead(5)),
+            (&[], 3, Ruling::Behind(3)),
+        ] {
+            assert_eq!(rule(rows, known, &key, me), ruling, "{rows:?} {known}");
+        }
+        assert!(frees(&me, &me) && !frees(&holder(1, 1, 8), &me) && !frees(&other, &me));
+    }
+
+    #[test]
+    fn what_is_claimed_and_who_claims_reads_back_and_is_told_apart() {
+        use crate::wire::{Reader, Writer};
+        let (ticket, me) = (crate::id::TicketUid([9; 16]), holder(1, 2, 7));
+        let of_wallet = ClaimKey::wallet(crate::id::WalletId([9; 16]), 4);
+        assert_eq!((ClaimKey::ticket(ticket, 4).as_ticket(), of_wallet.as_ticket()), (Some(ticket), None));
+        let mut out = Writer::new();
+        of_wallet.write(&mut out);
+        me.write(&mut out);
+        let bytes = out.finish();
+        assert_eq!(bytes.len(), ClaimKey::LEN + Holder::LEN);
+        let mut input = Reader::new(&bytes);
+        assert_eq!((ClaimKey::read(&mut input), Holder::read(&mut input)), (Ok(of_wallet), Ok(me)));
+        assert!(
+            me.is_same_box(&holder(1, 2, 8)) && !me.is_same_box(&holder(1, 1, 7)) && !me.is_same_box(&holder(2, 2, 7))
+        );
+        let ranks = [me.rank(&of_wallet), holder(1, 2, 8).rank(&of_wallet), me.rank(&ClaimKey::ticket(ticket, 4))];
+        assert!(ranks[0] != ranks[1] && ranks[0] != ranks[2], "who gives way differs from claim to claim");
+        assert_ne!(crate::lan::name_of(b"a"), crate::lan::name_of(b"b"));
+    }
+}

@@ -170,7 +170,21 @@ mod tests {
             vec![group(1, list(1, &[]), None)],
             vec![group(1, list(1, &[(1, 1)]), Some(list(1, &[(1, 1)])))],
             vec![LanGroup { copies: 3, ..group(1, list(1, &[(1, 1)]), None) }],
+            vec![LanGroup { broker: "".into(), ..group(1, list(1, &[(1, 1)]), None) }],
+            vec![LanGroup { broker: "x".repeat(129), ..group(1, list(1, &[(1, 1)]), None) }],
+            vec![LanGroup { broker: "x".repeat(130), ..group(1, list(1, &[(1, 1)]), None) }],
         ];
+        let many = |count: u8| (1..=count).map(|n| group(n.into(), list(1, &[(n, 1)]), None)).collect::<Vec<_>>();
+        let longest = LanGroup { broker: "x".repeat(128), ..good[1].clone() };
+        assert!(LanGroup::check_all(&many(64)).is_ok() && LanGroup::check_all(&[longest]).is_ok());
+        assert!(LanGroup::check_all(&many(65)).is_err() && LanGroup::check_all(&many(66)).is_err());
+        let left = [group(1, list(2, &[(1, 1)]), Some(list(1, &[(1, 1), (5, 1)])))];
+        assert_eq!(LanGroup::of(&left, &DeviceId([5; 16])).map(|group| group.number), Some(1), "it must hand over");
+        assert_eq!(LanGroup::of(&left, &DeviceId([6; 16])), None);
+        let moved = [left[0].clone(), group(2, list(1, &[(5, 1)]), None)];
+        assert_eq!(LanGroup::of(&moved, &DeviceId([5; 16])).map(|group| group.number), Some(2), "where it votes");
+        assert_eq!(LanGroup::of(&moved[1..], &DeviceId([5; 16])).map(|group| group.number), Some(2));
+        assert!(!list(1, &[(1, 1), (2, 1)]).is_majority(1), "half is none");
         for groups in bad {
             assert!(LanGroup::read_all(&to_cbor(&groups)).is_err(), "{groups:?}");
         }

@@ -406,7 +406,45 @@ mod tests {
     }
 
     #[test]
-    fn every_message_reads_back_and_no_changed_bit_is_believed() {
+    fn every_message_reads_back() {
+        for message in all() {
+            let read = Envelope::read(&Envelope::seal(&FESTIVAL, 5, &key(1), &message));
+            assert_eq!(read.map(|read| read.message), Ok(message));
+        }
+        let quiet = Presence { epoch: 2, box_number: BoxNumber(12), list: 3, asks: false, chain: vec![] };
+        let read = Envelope::read(&Envelope::seal(&FESTIVAL, 5, &key(1), &Message::Presence(quiet.clone())));
+        assert_eq!(read.map(|read| read.message), Ok(Message::Presence(quiet)));
+    }
+
+    #[test]
+    fn what_a_message_lists_is_bounded() {
+        let claimed = ClaimKey { what: 1, subject: [9; 16], number: 1 };
+        let reads = |message: &Message| Envelope::read(&Envelope::seal(&FESTIVAL, 5, &key(1), message)).is_ok();
+        let presence = |length: usize| {
+            let chain = vec![7; length];
+            reads(&Message::Presence(Presence { epoch: 2, box_number: BoxNumber(12), list: 3, asks: true, chain }))
+        };
+        let answer = |commits: usize| {
+            let commits = vec![told(); commits];
+            let verdict = Verdict::Granted;
+            reads(&Message::Answer(Answer { to: me(), list: 3, key: claimed, verdict, commits }))
+        };
+        let handover = |part: u16, parts: u16, grants: usize| {
+            let (part, grants) = (Part { whole: 5, part, parts }, vec![(claimed, me()); grants]);
+            reads(&Message::Handover { list: 3, part, grants })
+        };
+        for beyond in [1, 2] {
+            assert!(presence(CHAIN_MAX) && !presence(CHAIN_MAX + beyond));
+            assert!(answer(COMMITS_IN_ANSWER) && !answer(COMMITS_IN_ANSWER + beyond));
+            assert!(handover(0, 1, GRANTS_IN_PART) && !handover(0, 1, GRANTS_IN_PART + beyond));
+            let (most, more) = (HANDOVER_PARTS_MAX, HANDOVER_PARTS_MAX + beyond as u16);
+            assert!(handover(most - 1, most, 1) && !handover(0, more, 1));
+            assert!(handover(3, 4, 0) && !handover(3 + beyond as u16, 4, 0));
+        }
+    }
+
+    #[test]
+    fn no_changed_bit_of_a_message_is_believed() {
         let public = key(1).verifying_key().to_bytes();
         for message in all() {
             let bytes = Envelope::seal(&FESTIVAL, 5, &key(1), &message);
@@ -442,5 +480,6 @@ mod tests {
         assert_eq!(read.check(&bytes, &FestivalId([4; 16]), &own), Err(MessageError::Signature));
         assert_eq!(read.check(&bytes, &FESTIVAL, &other), Err(MessageError::Signature));
         assert_eq!(Envelope::read(&[0; MESSAGE_MAX + 1]), Err(MessageError::TooLong(MESSAGE_MAX + 1)));
+        assert_eq!(Envelope::read(&[0; MESSAGE_MAX]), Err(MessageError::Version(0)));
     }
 }

@@ -164,3 +164,58 @@ impl Succession {
         self.received.iter().flat_map(parts).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lan::Voter;
+
+    fn device(n: u8) -> DeviceId {
+        DeviceId([n; 16])
+    }
+
+    fn list(version: u32, voters: &[u8]) -> VoterList {
+        VoterList { version, voters: voters.iter().map(|n| Voter { device: device(*n), votes: 1 }).collect() }
+    }
+
+    fn group(list: VoterList, previous: Option<VoterList>) -> LanGroup {
+        LanGroup { number: 1, broker: "10.0.0.5:1883".into(), copies: 1, list, previous }
+    }
+
+    const WHOLE: Part = Part { whole: 5, part: 0, parts: 1 };
+
+    #[test]
+    fn a_list_starts_when_a_majority_of_the_one_before_has_handed_over_all_its_parts() {
+        let (first, second) = (list(1, &[1, 2, 3]), list(2, &[1, 4]));
+        let mut member = Succession::default();
+        assert!(!member.hands_over(1) && !member.hand_over_to_itself(device(1)));
+        assert!(member.learn(&group(first.clone(), None)) && !member.learn(&group(first.clone(), None)));
+        assert_eq!((member.active(), member.waits_for(), member.hands_over(1)), (Some(&first), None, false));
+        assert!(member.learn(&group(second.clone(), Some(first.clone()))));
+        assert_eq!((member.active(), member.last_started()), (None, Some(&first)));
+        assert_eq!(member.waits_for(), Some((&second, &first)));
+        assert!(member.hands_over(1) && !member.hands_over(2));
+        for (from, version, part) in [(4, 1, WHOLE), (2, 2, WHOLE), (2, 1, Part { part: 1, ..WHOLE })] {
+            assert!(!member.handed_over(device(from), version, part), "{from} {version} {part:?}");
+        }
+        assert!(!member.hand_over_to_itself(device(1)), "one of three");
+        assert!(!member.handed_over(device(2), 1, Part { parts: 2, ..WHOLE }), "half of it");
+        assert!(!member.handed_over(device(2), 1, Part { whole: 6, part: 1, parts: 2 }), "half of another whole");
+        let mut restarted = Succession::from_bytes(&member.to_bytes()).unwrap();
+        assert_eq!(restarted, member);
+        assert!(restarted.handed_over(device(2), 1, Part { whole: 6, part: 0, parts: 2 }));
+        assert_eq!((restarted.active(), restarted.waits_for()), (Some(&second), None));
+        assert!(restarted.hands_over(1) && !restarted.hands_over(2), "it no longer grants under the first");
+        assert!(!restarted.handed_over(device(3), 1, WHOLE));
+    }
+
+    #[test]
+    fn a_box_that_never_granted_hands_over_nothing() {
+        let mut new = Succession::default();
+        assert!(new.learn(&group(list(2, &[1, 4]), Some(list(1, &[1])))));
+        assert!(!new.hands_over(1) && !new.hand_over_to_itself(device(1)));
+        assert!(!new.learn(&group(list(2, &[1, 4]), Some(list(1, &[1])))), "it knows that one");
+        assert!(new.handed_over(device(1), 1, WHOLE));
+        assert!(!new.learn(&group(list(3, &[1]), None)), "something did come before");
+    }
+}

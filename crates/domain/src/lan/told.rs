@@ -150,6 +150,37 @@ mod tests {
     }
 
     #[test]
+    fn a_body_is_at_most_as_long_as_an_entry_and_a_genesis_chains_to_nothing() {
+        let with =
+            |length: usize| Told::from_bytes(&Told { bodies: vec![vec![7; length]], ..at(3) }.to_bytes()).is_ok();
+        assert!(with(BODY_MAX) && !with(BODY_MAX + 1) && !with(BODY_MAX + 2));
+        assert_eq!(Told::from_bytes(&at(0).to_bytes()), Err(Malformed::Value("previous hash")));
+        assert!(Told::from_bytes(&Told { prev: ZERO_HASH, ..at(0) }.to_bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_neighbour_s_commit_is_believed_of_its_own_box_and_to_its_end() {
+        let (key, festival) = (ed25519_dalek::SigningKey::from_bytes(&[7; 32]), FestivalId([3; 16]));
+        let public = key.verifying_key().to_bytes();
+        let told = |flags: Flags, device: DeviceId| {
+            let body = Entry { flags, ..Entry::new(Kind::NOTE, Effect::None, Currency::EUR, Hlc(5)) }.to_bytes();
+            let mut cursor = crate::journal::ChainCursor::start(festival, device, 1);
+            cursor.append(&body);
+            let signature = cursor.sign(&key).unwrap().signature;
+            Told { device, epoch: 1, first: 0, prev: ZERO_HASH, signature, bodies: vec![body] }
+        };
+        let own = crate::id::device_id(&public);
+        let good = told(Flags::END_OF_COMMIT, own);
+        assert_eq!(good.check(&festival, &public), Ok(good.head()));
+        let open = told(Flags::default(), own);
+        assert_eq!(open.check(&festival, &public), Err(Malformed::Value("end of a commit").into()));
+        let beyond = Told { first: u32::MAX, ..good.clone() };
+        assert_eq!(beyond.check(&festival, &public), Err(Malformed::Value("end of a commit").into()));
+        let others = told(Flags::END_OF_COMMIT, DeviceId([1; 16]));
+        assert_eq!(others.check(&festival, &public), Err(ToldError::Signature));
+    }
+
+    #[test]
     fn entries_up_to_the_last_position_are_read_and_beyond_it_there_are_none() {
         let last = Told::from_bytes(&at(u32::MAX - 2).to_bytes()).unwrap();
         assert_eq!(last.entries().map(|(seq, _)| seq).collect::<Vec<_>>(), [u32::MAX - 2, u32::MAX - 1]);

@@ -196,6 +196,8 @@ mod tests {
         hashes.sort();
         assert_eq!(tree.forks(), vec![ForkPoint { seq: 3, prev: trunk[2].hash, hashes }]);
         assert_eq!(tree.heads().len(), 2);
+        let unknown = Head { hash: [0; 32], ..trunk[3] };
+        assert!(tree.has(trunk[3]) && tree.has(other[2]) && !tree.has(unknown));
         assert_eq!(standing(&tree, &[], Cutoff::None, trunk[2]), Standing::InForce);
         for of in [trunk[3], trunk[4], other[0], other[2]] {
             assert_eq!(standing(&tree, &[], Cutoff::None, of), Standing::Disputed);

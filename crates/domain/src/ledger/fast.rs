@@ -172,6 +172,27 @@ mod tests {
     }
 
     #[test]
+    fn a_tip_with_bits_that_nobody_writes_is_refused() {
+        let bytes = Tip::default().to_bytes();
+        for (at, value) in [(7, 4), (28, 1), (29, 1)] {
+            let mut odd = bytes.clone();
+            odd[at] = value;
+            assert_eq!(Tip::from_bytes(&odd), Err(Malformed::Value("tip flags")), "{at}");
+        }
+    }
+
+    #[test]
+    fn what_is_owed_to_a_purse_is_left_to_the_full_fold() {
+        let genesis = Some((0, RecordId([2; 4])));
+        let purse = Tip { head: (0, RecordId([2; 4])), root: genesis, ..Tip::default() };
+        for (pending, tip, quick) in [(5, purse, false), (0, purse, true), (-5, purse, true), (5, Tip::default(), true)]
+        {
+            let sums = Accounts { pending, ..Accounts::default() };
+            assert_eq!(fold_fast(WalletId([1; 16]), &sums, &tip).is_some(), quick, "{pending}");
+        }
+    }
+
+    #[test]
     fn a_state_is_not_guessed_where_a_commit_came_without_its_intent() {
         let mut sale = Entry::new(
             crate::journal::Kind::SALE,

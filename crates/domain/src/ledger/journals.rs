@@ -164,6 +164,27 @@ mod tests {
     }
 
     #[test]
+    fn only_a_block_holds_and_only_what_lifts_blocks_of_that_sort_lifts_it() {
+        let place = |seq| EntryRef { device: DeviceId([1; 16]), epoch: 0, seq };
+        let block = |of| Detail::Block(Block { of, reason: "".into() }).to_bytes();
+        let entry = |kind, effect, part| Entry { part, ..Entry::new(kind, effect, Currency::EUR, Hlc(1)) };
+        let held = |more: Vec<Entry>| {
+            let set = [entry(Kind::BLOCK, Effect::Block, block(BlockedKind::Device))];
+            let set: Vec<(EntryRef, Entry)> = (1..).map(place).zip(set.into_iter().chain(more)).collect();
+            let held = unlifted(BlockedKind::Device, set.iter().map(|(at, entry)| (*at, entry)));
+            held.into_iter().map(|at| at.seq).collect::<Vec<_>>()
+        };
+        let refers_to = Some(place(1));
+        let lift = |of| Entry { refers_to, ..entry(Kind::UNBLOCK, Effect::Unblock, block(of)) };
+        assert_eq!(held(vec![lift(BlockedKind::Device)]), Vec::<u32>::new());
+        assert_eq!(held(vec![lift(BlockedKind::Ticket)]), [1]);
+        let part = Detail::Revocation(BlockedKind::Device, revocation(&[])).to_bytes();
+        assert_eq!(held(vec![entry(Kind::REVOCATION, Effect::None, part.clone())]), [1, 2], "one that moves nothing");
+        assert_eq!(held(vec![entry(Kind::REVOCATION, Effect::Owe, part)]), [1]);
+        assert_eq!(held(vec![Entry { refers_to, ..entry(Kind::NOTE, Effect::None, vec![]) }]), [1]);
+    }
+
+    #[test]
     fn what_a_newer_body_concerns_is_still_known() {
         let mut entry = Entry::new(Kind(900), Effect::Unknown(77), Currency::EUR, Hlc(1));
         entry.subject = Subject([3; 16]);

@@ -227,6 +227,7 @@ mod tests {
             assert_eq!(device.allows(kind, effect), Err(Forbidden::HubOnly(kind.0)));
             assert_eq!(hub.allows(kind, effect), Ok(()));
         }
+        assert!(hub.is_hub() && !device.is_hub());
         assert_eq!(device.allows(Kind(50), Effect::Block), Err(Forbidden::HubOnly(50)));
         assert_eq!(rights(Purpose::Bundle, all, u64::MAX).allows(Kind::NOTE, Effect::None), Err(Forbidden::Purpose));
     }
@@ -238,6 +239,137 @@ mod tests {
         assert_eq!(bar.allows(Kind::NOTE, Effect::None), Err(Forbidden::Kind(Kind::NOTE.0)));
         assert_eq!(bar.allows(Kind(64), Effect::None), Err(Forbidden::Kind(64)));
         assert_eq!(bar.allows(Kind::GENESIS, Effect::None), Ok(()));
+    }
+
+    /// Which effects each kind may have, and which role alone suffices to write it: g gate, b bar, t top-up, h hub only.
+    const MAY: &[(Kind, &[(Effect, &str)])] = {
+        use Effect as E;
+        &[
+            (Kind::ADMISSION, &[(E::In, "g")]),
+            (Kind::VOUCHER, &[(E::In, "b")]),
+            (Kind::EXIT, &[(E::Out, "g")]),
+            (Kind::TOP_UP, &[(E::Credit, "t"), (E::Owe, "t"), (E::Debit, "bt"), (E::Repay, "bt")]),
+            (Kind::GIFT, &[(E::Credit, "t"), (E::Owe, "t")]),
+            (Kind::SALE, &[(E::Debit, "bt"), (E::Credit, "bt"), (E::Owe, "bt")]),
+            (Kind::DEPOSIT_OUT, &[(E::Debit, "bt")]),
+            (Kind::DEPOSIT_BACK, &[(E::Credit, "bt"), (E::Owe, "bt")]),
+            (Kind::CORRECTION_PLUS, &[(E::Credit, "bt"), (E::Owe, "bt")]),
+            (Kind::CORRECTION_MINUS, &[(E::Debit, "bt")]),
+            (Kind::FEE, &[(E::Debit, "bt")]),
+            (Kind::EXPIRY, &[(E::Debit, "bt"), (E::Repay, "bt")]),
+            (Kind::REFUND, &[(E::Debit, "t"), (E::Repay, "t")]),
+            (
+                Kind::BAND_TRANSFER,
+                &[(E::Transfer, "t"), (E::Debit, "bt"), (E::Repay, "bt"), (E::Credit, "t"), (E::Owe, "t")],
+            ),
+            (Kind::INTENT, &[(E::Hold, "bt"), (E::HoldCredit, "bt")]),
+            (Kind::VOID, &[(E::Release, "bt")]),
+            (Kind::CLOSING_READ, &[(E::Debit, "bt"), (E::Release, "bt")]),
+            (Kind::PENDING_CREDIT, &[(E::Owe, "bt"), (E::Repay, "bt"), (E::Credit, "bt")]),
+            (Kind::ONLINE_CREDIT, &[(E::Credit, "h")]),
+            (Kind::ONLINE_TOP_UP, &[(E::Credit, "h"), (E::Owe, "h")]),
+            (Kind::BLOCK, &[(E::Block, "h")]),
+            (Kind::REVOCATION, &[(E::Block, "h")]),
+            (Kind::UNBLOCK, &[(E::Unblock, "h")]),
+            (Kind::GENESIS, &[]),
+            (Kind::PAIRING, &[]),
+            (Kind::GAVE_UP, &[]),
+            (Kind::HANDED_OVER, &[]),
+            (Kind::SHIFT_OPEN, &[]),
+            (Kind::SHIFT_CLOSE, &[]),
+            (Kind::CLOSURE, &[]),
+            (Kind::NOTE, &[]),
+            (Kind::SUSPICION, &[]),
+            (Kind::SHARE_RELEASE, &[]),
+            (Kind::STAFF_SESSION, &[]),
+            (Kind::CASH_MOVE, &[]),
+            (Kind::COUNTERSIGNATURE, &[]),
+            (Kind::WRITTEN_OFF, &[]),
+            (Kind::RULING, &[]),
+            (Kind::SHARE, &[]),
+        ]
+    };
+
+    #[test]
+    fn each_role_writes_what_it_may_and_nothing_moves_what_its_kind_does_not() {
+        use Effect as E;
+        let moving = [
+            E::Credit,
+            E::Debit,
+            E::Transfer,
+            E::Hold,
+            E::HoldCredit,
+            E::Release,
+            E::Owe,
+            E::Repay,
+            E::In,
+            E::Out,
+            E::Block,
+            E::Unblock,
+        ];
+        let roles = [("g", Roles::GATE), ("b", Roles::BAR), ("t", Roles::TOP_UP)];
+        let hub = rights(Purpose::Hub, Roles::default(), u64::MAX);
+        for (kind, may) in MAY {
+            for effect in moving {
+                let by = may.iter().find(|(one, _)| *one == effect).map(|(_, by)| *by);
+                assert_eq!(hub.allows(*kind, effect).is_ok(), by.is_some(), "the hub: {kind:?} {effect:?}");
+                for (name, role) in roles {
+                    let allowed = rights(Purpose::Device, role, u64::MAX).allows(*kind, effect).is_ok();
+                    assert_eq!(allowed, by.is_some_and(|by| by.contains(name)), "{name}: {kind:?} {effect:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_intent_for_cash_is_a_desk_s_and_only_what_ends_an_intent_stays_in_its_own_journal() {
+        let here = DeviceId([1; 16]);
+        let device = |roles| rights(Purpose::Device, roles, u64::MAX);
+        for (purpose, bar_may) in [
+            (IntentPurpose::Sale, true),
+            (IntentPurpose::Carry, true),
+            (IntentPurpose::ClosingRead, true),
+            (IntentPurpose::TopUp, false),
+            (IntentPurpose::Refund, false),
+        ] {
+            let intent = crate::journal::Intent {
+                purpose,
+                seen: crate::journal::ChipSeen {
+                    base: crate::wristband::RecordId([1; 4]),
+                    before: crate::wristband::RecordId::default(),
+                    before2: None,
+                    credit_seq: 0,
+                    credit_id: crate::wristband::CreditId::default(),
+                    credits: crate::money::Cents::ZERO,
+                    spent: crate::money::Cents::ZERO,
+                },
+                own: crate::wristband::RecordId([2; 4]),
+                spent_after: crate::money::Cents::ZERO,
+                new_credit: matches!(purpose, IntentPurpose::TopUp | IntentPurpose::Carry)
+                    .then_some([1; crate::wristband::CREDIT_RECORD_LEN]),
+                old_credit: None,
+                sale: (purpose == IntentPurpose::Sale).then(crate::journal::Sale::default),
+                fee: crate::money::Cents::ZERO,
+                means: crate::journal::Means::None,
+            };
+            let mut entry = Entry::new(Kind::INTENT, Effect::Hold, Currency::EUR, Hlc(1));
+            entry.part = Detail::Intent(intent).to_bytes();
+            let by = |roles| device(roles).judge(&entry, here, Currency::EUR);
+            assert_eq!(by(Roles::BAR), if bar_may { Ok(()) } else { Err(Forbidden::Role(Kind::INTENT.0)) });
+            assert_eq!((by(Roles::TOP_UP), by(MONEY)), (Ok(()), Ok(())));
+        }
+        for (kind, effect, elsewhere) in [
+            (Kind::SALE, Effect::Debit, Err(Forbidden::NotItsIntent(Kind::SALE.0))),
+            (Kind::GAVE_UP, Effect::None, Err(Forbidden::NotItsIntent(Kind::GAVE_UP.0))),
+            (Kind::HANDED_OVER, Effect::None, Err(Forbidden::NotItsIntent(Kind::HANDED_OVER.0))),
+            (Kind::CORRECTION_MINUS, Effect::Debit, Ok(())),
+        ] {
+            for (device_of, expected) in [(here, Ok(())), (DeviceId([2; 16]), elsewhere)] {
+                let refers_to = Some(crate::id::EntryRef { device: device_of, epoch: 0, seq: 4 });
+                let entry = Entry { refers_to, ..Entry::new(kind, effect, Currency::EUR, Hlc(1)) };
+                assert_eq!(device(MONEY).judge(&entry, here, Currency::EUR), expected, "{kind:?}");
+            }
+        }
     }
 
     #[test]

@@ -190,3 +190,24 @@ fn terms(input: &mut Reader<'_>) -> Result<Option<Terms>, Malformed> {
         _ => Err(Malformed::Value("terms")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_are_kept_without_variation_and_of_no_scheme_there_are_none() {
+        let empty = TicketState::empty(TicketUid([1; 16]));
+        let terms = Terms { scheme: 1, product: [70_000, 8, 3, 4], zones: 5, valid_from: 6, valid_until: 7 };
+        let kept = Terms { product: [u64::from(u16::MAX), 8, 0, 0], ..terms };
+        assert_eq!(terms.compact(), kept);
+        let bytes = TicketState { terms: Some(terms), ..empty }.to_bytes();
+        assert_eq!(TicketState::from_bytes(&bytes), Ok(TicketState { terms: Some(kept), ..empty }));
+        assert_eq!(TicketState::from_bytes(&empty.to_bytes()), Ok(empty));
+        for at in TicketState::LEN - 22..TicketState::LEN {
+            let mut odd = empty.to_bytes();
+            odd[at] = 1;
+            assert_eq!(TicketState::from_bytes(&odd), Err(Malformed::Value("terms")), "{at}");
+        }
+    }
+}

@@ -227,6 +227,7 @@ mod tests {
         let accounts = Accounts { top_ups: 1000, spent: 300, ..Accounts::default() };
         assert_eq!(totals(accounts, true, false, Some(700)).unexplained, 0);
         assert_eq!(totals(accounts, true, false, Some(450)).unexplained, 250);
+        assert!(!totals(accounts, true, false, Some(450)).balances());
         assert_eq!(totals(accounts, true, false, Some(900)).unexplained, -200);
         assert!(totals(accounts, true, false, None).balances());
     }

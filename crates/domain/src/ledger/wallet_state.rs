@@ -279,6 +279,97 @@ mod tests {
         assert_eq!(WalletState::from_bytes(&unknown_profile), Err(Malformed::Value("band profile")));
     }
 
+    /// An open intent of `purpose`, with a C of sequence `seq` where it raises credits.
+    fn open(purpose: IntentPurpose, seq: Option<u8>) -> OpenIntent {
+        let new_credit = seq.map(|seq| {
+            let mut record = [9; crate::wristband::CREDIT_RECORD_LEN];
+            record[3] = seq;
+            record
+        });
+        let seen = crate::journal::ChipSeen {
+            base: RecordId([1; 4]),
+            before: RecordId::default(),
+            before2: None,
+            credit_seq: 1,
+            credit_id: crate::wristband::CreditId::default(),
+            credits: Cents::ZERO,
+            spent: Cents::ZERO,
+        };
+        let intent = Intent {
+            purpose,
+            seen,
+            own: RecordId([2; 4]),
+            spent_after: Cents::ZERO,
+            new_credit,
+            old_credit: None,
+            sale: None,
+            fee: Cents::ZERO,
+            means: crate::journal::Means::None,
+        };
+        OpenIntent {
+            entry: EntryRef { device: crate::id::DeviceId([3; 16]), epoch: 0, seq: 4 },
+            intent,
+            amount: Cents::ZERO,
+            tap_counter: 2,
+            handed_over: false,
+            price_revision: 0,
+            operator: 0,
+        }
+    }
+
+    #[test]
+    fn a_tap_is_told_what_the_box_believes_and_what_it_may_complete_at_the_close() {
+        let flags = WalletFlags::BLOCKED;
+        let state = WalletState { spent: 70, credit_seq: 5, flags, ..WalletState::empty(WalletId([9; 16])) };
+        let (sale, top_up) = (open(IntentPurpose::Sale, None), open(IntentPurpose::TopUp, Some(6)));
+        let given_up = [sale.clone(), top_up.clone()];
+        let told = state.for_tap(vec![sale.clone()], &given_up, false);
+        assert_eq!((told.blocked, told.frozen, told.ledger_spent.get(), told.credit_seq), (true, false, 70, 5));
+        assert_eq!((told.open, told.given_up, told.credits.len()), (vec![sale.clone()], vec![sale.intent.own], 0));
+        let frozen = WalletState { flags: WalletFlags::FROZEN, ..state };
+        let told = frozen.for_tap(Vec::new(), &given_up, true);
+        assert_eq!((told.blocked, told.frozen), (false, true));
+        let records: Vec<_> = told.credits.iter().map(|credit| Some(credit.record)).collect();
+        assert_eq!(records, [top_up.intent.new_credit]);
+    }
+
+    #[test]
+    fn a_box_signs_no_second_credit_of_a_sequence_unless_the_first_is_void() {
+        use crate::{journal::Entry, ledger::Standing, money::Currency, time::Hlc};
+        let wallet = WalletId([9; 16]);
+        let top_up = open(IntentPurpose::TopUp, Some(6));
+        let entry = |kind, effect| Entry { subject: wallet.into(), ..Entry::new(kind, effect, Currency::EUR, Hlc(1)) };
+        let part = Detail::Intent(top_up.intent).to_bytes();
+        let at = |seq| EntryRef { seq, ..top_up.entry };
+        let new = |seq, entry| WalletEntry::new(at(seq), entry, Standing::InForce);
+        let hold = new(4, Entry { part, ..entry(Kind::INTENT, Effect::HoldCredit) });
+        let void = |of| new(5, Entry { refers_to: Some(at(of)), ..entry(Kind::VOID, Effect::Release) });
+        let part = Detail::TopUp(crate::journal::TopUp {
+            c_only: false,
+            fee: Cents::ZERO,
+            means: crate::journal::Means::Cash,
+        });
+        let refers_to = Some(at(4));
+        let commit = new(5, Entry { refers_to, part: part.to_bytes(), ..entry(Kind::TOP_UP, Effect::Credit) });
+        let sequence = |more: &[WalletEntry]| {
+            let entries: Vec<WalletEntry> = [&hold].into_iter().chain(more).cloned().collect();
+            let state = WalletState::empty(wallet).with_local(&entries);
+            (state.credit_seq, state.head_counter)
+        };
+        assert_eq!(sequence(&[]), (6, 0));
+        assert_eq!(sequence(&[void(3)]), (6, 0), "another one is void");
+        assert_eq!(sequence(&[void(4)]), (0, 0));
+        assert_eq!(sequence(std::slice::from_ref(&commit)).0, 6);
+        let mut c_only = commit;
+        let Detail::TopUp(top_up) = &mut c_only.detail else { panic!("a top-up") };
+        top_up.c_only = true;
+        c_only.entry.tap_counter = 2;
+        assert_eq!(sequence(&[c_only.clone()]), (6, 0), "its S record was not written");
+        let Detail::TopUp(top_up) = &mut c_only.detail else { panic!("a top-up") };
+        top_up.c_only = false;
+        assert_eq!(sequence(&[c_only]), (6, 2));
+    }
+
     #[test]
     fn a_box_knows_the_newest_record_only_as_far_as_nobody_wrote_in_between() {
         let record = |n: u8| RecordId([n; 4]);

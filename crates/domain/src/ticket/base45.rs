@@ -126,6 +126,7 @@ mod tests {
 
     #[test]
     fn a_lone_character_lower_case_and_strangers_are_refused() {
+        assert!(is_alphabet("BB8 $%*+-./:") && !is_alphabet("bb8") && !is_alphabet("BB8é"));
         assert_eq!(decode("BB8B"), Err(Base45Error::Length { len: 4 }));
         assert_eq!(decode("bb8"), Err(Base45Error::Character { at: 1 }));
         assert_eq!(decode("BB8é"), Err(Base45Error::Character { at: 4 }));

@@ -103,6 +103,15 @@ mod tests {
         assert_eq!(holder_check("Ana-María d'Ørsted 3"), u16::from_le_bytes([low, high]));
     }
 
+    #[test]
+    fn a_composed_letter_folds_like_one_that_unicode_takes_apart() {
+        let composed =
+            "àáâãäåāăą çćčĉċ ďđð èéêëēĕėęě ĝğġģ ìíîïĩīĭįı ĺļľł ñńņň òóôõöøōŏő ŕŗř śŝşšș ţťț ùúûüũūŭůűų ýÿ źżž æœß";
+        let plain =
+            "aaaaaaaaa ccccc ddd eeeeeeeee gggg iiiiiiiii llll nnnn ooooooooo rrr sssss ttt uuuuuuuuuu yy zzz aeoess";
+        assert_eq!((normalised(composed), fold_name(composed)), (plain.into(), plain.into()));
+    }
+
     proptest! {
         #[test]
         fn a_name_never_looks_like_no_name(name in "\\PC*[^\\s]\\PC*") {

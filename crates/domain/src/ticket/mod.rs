@@ -125,3 +125,13 @@ impl Scheme {
 pub fn uid_of_own(festival: &FestivalId, ticket_id: &TicketId) -> TicketUid {
     Scheme::Own.uid(&festival.0, ticket_id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tickets_of_two_schemes_are_never_one() {
+        assert_ne!(Scheme::Own.uid(b"issuer", b"id"), Scheme::PretixSig1.uid(b"issuer", b"id"));
+    }
+}

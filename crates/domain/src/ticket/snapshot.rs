@@ -378,6 +378,14 @@ mod tests {
         let read = Snapshot::open(&bytes, &FESTIVAL).unwrap();
         assert_eq!(read.len(), 1);
         assert_eq!(read.find(&uid(1)), Some(SnapshotTicket { blocked: true, ..ticket(1) }));
+        assert!(!read.is_empty());
+        let plain = SnapshotTicket { revoked: false, blocked: false, zones: 3, ..ticket(1) };
+        let barred = SnapshotTicket { revoked: true, blocked: true, zones: 5, ..SnapshotTicket::bare(uid(1)) };
+        for both in [[plain, barred], [barred, plain]] {
+            let bytes = write(&FESTIVAL, 1, both);
+            let found = Snapshot::open(&bytes, &FESTIVAL).unwrap().find(&uid(1));
+            assert_eq!(found, Some(SnapshotTicket { revoked: true, blocked: true, zones: 7, ..plain }));
+        }
     }
 
     #[test]
@@ -409,6 +417,20 @@ mod tests {
         assert_eq!(Snapshot::open(&bytes, &FestivalId([8; 16])).err(), Some(SnapshotError::Festival(FESTIVAL)));
         bytes[4] = 2;
         assert_eq!(Snapshot::open(&bytes, &FESTIVAL).err(), Some(SnapshotError::Version(2)));
+    }
+
+    #[test]
+    fn a_header_holds_nothing_that_nobody_writes() {
+        let bytes = snapshot(1);
+        for at in [5, 6, 7, 40, 63] {
+            let mut odd = bytes.clone();
+            odd[at] = 1;
+            let refused = SnapshotError::Malformed(Malformed::Value("header"));
+            assert_eq!(Snapshot::open(&odd, &FESTIVAL).err(), Some(refused), "{at}");
+        }
+        let mut windowless = bytes;
+        windowless[32..36].fill(0);
+        assert!(matches!(Snapshot::open(&windowless, &FESTIVAL), Err(SnapshotError::Malformed(Malformed::Value(_)))));
     }
 
     #[test]

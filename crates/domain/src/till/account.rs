@@ -93,6 +93,8 @@ mod tests {
         assert_eq!(account.may_spend_share(cents(300), &share, 7), Ok(()));
         let refusal = TillRefusal::HeldElsewhere { here: cents(300), price: cents(301), balance: 900, heard_ms: 7 };
         assert_eq!(account.may_spend_share(cents(301), &share, 7), Err(refusal));
+        let refusal = TillRefusal::HeldElsewhere { here: cents(300), price: cents(900), balance: 900, heard_ms: 7 };
+        assert_eq!(account.may_spend_share(cents(900), &share, 7), Err(refusal), "all that there is");
         let price = cents(901);
         let refusal = TillRefusal::NotEnough { balance: 900, price };
         assert_eq!(account.may_spend_share(price, &share, 7), Err(refusal));

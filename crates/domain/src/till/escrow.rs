@@ -301,6 +301,42 @@ mod tests {
     }
 
     #[test]
+    fn a_box_gives_back_what_is_asked_of_it_as_far_as_it_has_it() {
+        let share = Share { granted: 300, inside: 100, released: 20 };
+        let bar = Escrow { share, topped_up: 200 };
+        for (asked, back) in [(0, 0), (20, 0), (150, 130), (400, 380), (1_000, 380)] {
+            assert_eq!(bar.gives_back(asked), back, "{asked}");
+        }
+    }
+
+    #[test]
+    fn what_somebody_waits_for_is_asked_of_those_who_sell_least_to_the_band() {
+        let busy = EscrowHolder { busy: 9, ..holds(300) };
+        let wants = EscrowHolder { needs: 200, ..holder() };
+        let asked = |more: &[EscrowHolder]| {
+            let holders = [&[busy, holds(300), wants], more].concat();
+            deal_escrow(600, &holders).iter().map(|deal| deal.asked).collect::<Vec<_>>()
+        };
+        assert_eq!(asked(&[]), [0, 250, 0]);
+        let lost = EscrowHolder { busy: 9, hears: false, ..holder() };
+        let desk = EscrowHolder { busy: 9, sells: false, ..holder() };
+        assert_eq!(asked(&[lost, desk]), [0, 250, 0, 0, 0], "who hears nobody or sells nothing has no part");
+    }
+
+    #[test]
+    fn nobody_is_asked_before_a_band_is_short() {
+        let (much, little) = (holds(400), EscrowHolder { busy: 9, ..holds(100) });
+        for balance in [500, 600, 5_000] {
+            assert!(deal_escrow(balance, &[much, little]).iter().all(|deal| deal.asked == 0), "{balance}");
+        }
+        let asked = EscrowHolder { asked: 30, ..much };
+        assert_eq!(deal_escrow(600, &[asked, little])[0].asked, 30, "what was asked stays asked");
+        let share = Share { inside: 250, ..Share::default() };
+        let ahead = EscrowHolder { escrow: Escrow { share, topped_up: 0 }, ..holder() };
+        assert_eq!((ahead.missing(), EscrowHolder { needs: 1, ..ahead }.missing()), (0, 251), "nobody waits there");
+    }
+
+    #[test]
     fn a_desk_that_sells_nothing_is_asked_for_all_that_it_has_while_it_hears() {
         let escrow = Escrow { topped_up: 500, ..Escrow::default() };
         let desk = EscrowHolder { escrow, sells: false, ..holder() };

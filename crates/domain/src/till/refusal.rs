@@ -229,6 +229,7 @@ mod tests {
             arguments.map(|(name, value)| alloc::format!("{name} {value}")).collect::<Vec<_>>().join(", ")
         };
         let (balance, price, limit) = (320, cents(450), cents(2_000));
+        let mut codes = alloc::collections::BTreeSet::new();
         for (refusal, text) in [
             (TillRefusal::NotEnough { balance, price }, "balance 320, price 450"),
             (TillRefusal::OfflineLimit { spent: 1_900, price, limit }, "spent 1900, price 450, limit 2000"),
@@ -247,6 +248,10 @@ mod tests {
             (TillRefusal::VoucherUsed { place: "Bar 3".into(), at_unix_ms: 7 }, "place Bar 3, time 7"),
             (TillRefusal::EmptyBasket, ""),
         ] {
+            assert!(
+                refusal.code().split_once('.').is_some_and(|(_, code)| !code.is_empty())
+                    && codes.insert(refusal.code())
+            );
             assert_eq!(told(refusal), text);
         }
     }

@@ -118,6 +118,22 @@ mod tests {
     }
 
     #[test]
+    fn a_voucher_is_good_from_the_first_to_the_last_second_of_its_window() {
+        let empty = TicketState::empty(TicketUid([1; 16]));
+        for (from, until, good) in [
+            (Some(999), None, true),
+            (Some(1_000), None, true),
+            (Some(1_001), None, false),
+            (None, Some(1_001), true),
+            (None, Some(1_000), true),
+            (None, Some(999), false),
+        ] {
+            let ticket = Ticket { valid_from: from, valid_until: until, ..ticket(5) };
+            assert_eq!(judged(&ticket, &empty).is_ok(), good, "{from:?} {until:?}");
+        }
+    }
+
+    #[test]
     fn a_clock_too_uncertain_for_a_window_leaves_it_to_the_festivals_policy() {
         let (empty, mut bundle) = (TicketState::empty(TicketUid([1; 16])), with_voucher());
         let limit = bundle.body.policy.time_uncertainty_s;

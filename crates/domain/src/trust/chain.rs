@@ -198,6 +198,15 @@ mod tests {
     }
 
     #[test]
+    fn a_chain_has_one_certificate_at_least_and_no_more_than_a_box_reads() {
+        let one = chain(scope(Roles(7), (10, 20)), Purpose::Device, scope(Roles::GATE, (12, 12))).0.remove(0);
+        for length in [0, MAX_CHAIN + 1, MAX_CHAIN + 2] {
+            let chain = CertificateChain(vec![one.clone(); length]);
+            assert_eq!(chain.verify(&founding()), Err(ChainError::Length(length)));
+        }
+    }
+
+    #[test]
     fn a_device_key_cannot_issue() {
         let festival = founding().festival();
         let middle =
@@ -205,6 +214,36 @@ mod tests {
         let leaf =
             SignedCertificate::issue(certificate(festival, Purpose::Device, &key(3), scope(Roles(1), (1, 1))), &key(2));
         assert_eq!(CertificateChain(vec![leaf, middle]).verify(&founding()), Err(ChainError::NotAnIssuer(0)));
+    }
+
+    #[test]
+    fn a_certificate_that_names_another_issuer_than_signed_it_is_refused() {
+        let festival = founding().festival();
+        let own = certificate(festival, Purpose::Device, &key(3), scope(Roles::GATE, (1, 1)));
+        let signed = |issuer: u8, by: u8| {
+            let body =
+                crate::wire::to_cbor(&Certificate { issuer: key(issuer).verifying_key().to_bytes(), ..own.clone() });
+            let signature = crate::trust::sign(&key(by), crate::trust::SignatureTag::Certificate, &festival, &[&body]);
+            CertificateChain(vec![SignedCertificate { body, signature }]).verify(&founding())
+        };
+        assert!(signed(1, 1).is_ok());
+        for (issuer, by) in [(9, 1), (1, 9), (9, 9)] {
+            assert_eq!(signed(issuer, by), Err(ChainError::Signature(0)), "{issuer} {by}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_a_line_on_a_screen() {
+        let long = |length: usize| Scope { place: "x".repeat(length), ..scope(Roles(7), (1, 9)) };
+        let verified = |length: usize| {
+            let own = certificate(founding().festival(), Purpose::Device, &key(3), long(length));
+            CertificateChain(vec![SignedCertificate::issue(own, &key(1))]).verify(&founding())
+        };
+        assert!(verified(64).is_ok());
+        for length in [65, 66] {
+            let reason = Malformed::Value("place");
+            assert_eq!(verified(length), Err(ChainError::Malformed { index: 0, reason }));
+        }
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl Chip {
         cents(self.credits - self.spent)
     }
 
-    fn seen(&self) -> ChipSeen {
+    pub(crate) fn seen(&self) -> ChipSeen {
         ChipSeen {
             base: self.base,
             before: self.before,

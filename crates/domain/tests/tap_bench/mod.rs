@@ -207,6 +207,7 @@ pub struct Ran {
     pub end: End,
     pub commands: Vec<Vec<u8>>,
     pub stores: usize,
+    pub tap: Tap,
 }
 
 impl Till {
@@ -248,16 +249,7 @@ impl Till {
     }
 
     pub fn open_intent(&self, seq: usize, entry: &Entry) -> OpenIntent {
-        let Ok(Detail::Intent(intent)) = Detail::of(entry) else { panic!("an intent entry has an intent") };
-        OpenIntent {
-            entry: self.entry_ref(seq),
-            intent,
-            amount: entry.amount,
-            tap_counter: entry.tap_counter,
-            handed_over: false,
-            price_revision: entry.price_revision,
-            operator: entry.operator,
-        }
+        OpenIntent::of(self.entry_ref(seq), entry, false).expect("an intent entry has an intent")
     }
 
     pub fn tap<C: Card>(&mut self, chip: &mut C, request: TapRequest, fault: Fault) -> Ran {
@@ -325,7 +317,7 @@ impl Till {
                 }
             }
         };
-        Ran { end, commands, stores }
+        Ran { end, commands, stores, tap }
     }
 }
 

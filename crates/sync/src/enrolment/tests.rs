@@ -84,11 +84,37 @@ fn a_blank_box_joins_the_festival_and_reads_its_identity_back() {
 }
 
 #[test]
+fn a_configuration_holds_what_fits_on_its_screens() {
+    type Change<'a> = &'a dyn Fn(&mut BoxConfig, usize);
+    let fits = |change: Change, length: usize| {
+        let mut config = config(12, Roles::BAR);
+        change(&mut config, length);
+        BoxConfig::from_bytes(&config.to_bytes()).is_ok()
+    };
+    let bounds: [(usize, Change); 6] = [
+        (64, &|config, length| config.place = "x".repeat(length)),
+        (16, &|config, length| config.hubs = vec!["hub:4433".into(); length]),
+        (128, &|config, length| config.language = "x".repeat(length)),
+        (128, &|config, length| config.screen_key = "x".repeat(length)),
+        (128, &|config, length| config.listen_https = "x".repeat(length)),
+        (128, &|config, length| config.devices = "x".repeat(length)),
+    ];
+    for (most, change) in bounds {
+        assert!(fits(change, most) && !fits(change, most + 1) && !fits(change, most + 2), "{most}");
+    }
+}
+
+#[test]
 fn a_replayed_grant_is_refused() {
     let (mut technician, mut a) = (Technician::new(sample::founding(), [1; 32], false), blank(None, 2));
     let frames = up_to_grant(&mut technician, &mut a, &plan()).unwrap();
     let mut again = blank(None, 3);
     again.frame(technician.begin(), &key(BOX)).unwrap();
+    assert_eq!(give(&mut again, &frames).unwrap_err(), EnrolError::Replayed);
+    // nor does it serve the same box for a later epoch, should its numbers ever come again
+    let later = Technician::new(sample::founding(), [1; 32], true);
+    let mut again = blank(Some((sample::founding().festival(), 0)), 2);
+    again.frame(later.begin(), &key(BOX)).unwrap();
     assert_eq!(give(&mut again, &frames).unwrap_err(), EnrolError::Replayed);
 }
 

@@ -211,6 +211,110 @@ fn an_announced_length_beyond_the_limit_is_refused_before_its_bytes_come() {
 }
 
 #[test]
+fn the_longest_frame_is_written_and_read() {
+    let longest = RawFrame { kind: 9, payload: vec![0; FRAME_MAX - 1] };
+    let mut reader = FrameReader::new();
+    assert!(reader.is_empty());
+    let bytes = longest.encode().unwrap();
+    reader.push(&bytes[..7]);
+    assert!(!reader.is_empty(), "half a frame");
+    reader.push(&bytes[7..]);
+    assert_eq!(reader.next_raw(), Ok(Some(longest)));
+    assert!(reader.is_empty());
+}
+
+#[test]
+fn what_a_frame_carries_is_bounded_field_by_field() {
+    let of = |name: &str| all().into_iter().find(|(of, _)| *of == name).unwrap().1;
+    let with = |name: &str, change: &dyn Fn(&mut Frame)| {
+        let mut frame = of(name);
+        change(&mut frame);
+        read(&frame.encode().unwrap()).is_ok()
+    };
+    type Set<'a> = &'a dyn Fn(&mut Frame, usize);
+    let bounds: [(&str, usize, Set); 8] = [
+        ("hello", CHAIN_MAX, &|frame, length| {
+            let Frame::Hello(hello) = frame else { panic!("hello") };
+            hello.chain = vec![7; length];
+        }),
+        ("hello", TEXT_MAX, &|frame, length| {
+            let Frame::Hello(hello) = frame else { panic!("hello") };
+            hello.software = "x".repeat(length);
+        }),
+        ("welcome", CHAIN_MAX, &|frame, length| {
+            let Frame::Welcome(welcome) = frame else { panic!("welcome") };
+            welcome.chain = vec![7; length];
+        }),
+        ("renew", CHAIN_MAX, &|frame, length| {
+            let Frame::Renew(renew) = frame else { panic!("renew") };
+            renew.chain = vec![7; length];
+        }),
+        ("refuse", TEXT_MAX, &|frame, length| {
+            let Frame::Refuse(refuse) = frame else { panic!("refuse") };
+            refuse.text = "x".repeat(length);
+        }),
+        ("edit", EDIT_MAX, &|frame, length| {
+            let Frame::Edit(edit) = frame else { panic!("edit") };
+            edit.envelope = vec![7; length];
+        }),
+        ("bundle", BUNDLE_PART, &|frame, length| {
+            let Frame::Bundle(part) = frame else { panic!("bundle") };
+            (part.offset, part.total, part.bytes) = (5, u32::MAX, vec![7; length]);
+        }),
+        ("blob", BUNDLE_PART, &|frame, length| {
+            let Frame::Blob(part) = frame else { panic!("blob") };
+            part.bytes = vec![7; length];
+        }),
+    ];
+    for (name, most, set) in bounds {
+        for (length, fits) in [(most, true), (most + 1, false), (most + 2, false)] {
+            assert_eq!(with(name, &|frame| set(frame, length)), fits, "{name} {length}");
+        }
+    }
+    let ends = |total: u32| {
+        with("bundle", &|frame| {
+            let Frame::Bundle(part) = frame else { panic!("bundle") };
+            (part.offset, part.total, part.bytes) = (5, total, vec![7; 10]);
+        })
+    };
+    assert!(ends(16) && ends(15) && !ends(14), "a part lies within the whole");
+}
+
+#[test]
+fn why_a_box_is_refused_is_known_by_its_number() {
+    let numbers: std::collections::BTreeSet<u16> = RefuseCode::ALL.iter().map(|code| code.number()).collect();
+    assert_eq!(numbers.len(), RefuseCode::ALL.len());
+    for code in RefuseCode::ALL {
+        assert_eq!(RefuseCode::from_number(code.number()), Some(code));
+    }
+    assert_eq!(RefuseCode::from_number(u16::MAX), None);
+}
+
+#[test]
+fn what_may_be_long_goes_beside_what_may_not_wait() {
+    for (name, frame) in all() {
+        assert_eq!(frame.is_bulk(), ["segment", "delta", "bundle", "blob"].contains(&name), "{name}");
+    }
+}
+
+#[test]
+fn an_edit_in_a_batch_reads_back_and_is_at_most_as_long_as_a_frame_s() {
+    let read = |length: usize| {
+        let edit = Edit { change: [3; 32], envelope: vec![7; length] };
+        let mut out = domain::wire::Writer::new();
+        edit.write_item(&mut out);
+        (Edit::read_item(&mut domain::wire::Reader::new(&out.finish())), edit)
+    };
+    for length in [0, 5, EDIT_MAX] {
+        let (read, edit) = read(length);
+        assert_eq!(read, Ok(edit));
+    }
+    for length in [EDIT_MAX + 1, EDIT_MAX + 2] {
+        assert_eq!(read(length).0, Err(Malformed::Value("length")));
+    }
+}
+
+#[test]
 fn an_unknown_type_and_a_second_encoding_are_refused() {
     assert_eq!(read(&[1, 0, 0, 0, 99]), Err(FrameError::Type(99)));
     assert!(read(&[2, 0, 0, 0, 16, 0]).is_err(), "a byte behind bye");

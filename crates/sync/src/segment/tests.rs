@@ -159,6 +159,36 @@ fn sales_take_about_twenty_bytes_an_entry_on_the_wire() {
     assert!(purse <= 20.0, "purse sales: {purse} bytes an entry");
 }
 
+#[test]
+fn sales_are_still_told_byte_for_byte() {
+    for (name, segment, expected) in [
+        ("UID", uid_sales(&mut Field::new(1)), "e45a0444cc5baaf3"),
+        ("purse", purse_sales(&mut Field::new(2)), "0c4206618cd07a6a"),
+    ] {
+        let Split { ids, apart, columns } = columns::split(&segment.bodies, segment.place());
+        let told = blake3::hash(&[ids.concat(), apart, columns].concat());
+        assert_eq!(domain::wire::hex(&told.as_bytes()[..8]), expected, "{name}");
+    }
+}
+
+#[test]
+fn an_id_is_told_as_new_once_and_zeros_never() {
+    let heard = |fresh: &[[u8; 16]]| {
+        let (mut ids, mut known) = (ids::Ids::default(), std::collections::BTreeSet::new());
+        fresh.iter().all(|_| ids.hear(1, fresh, &mut known).is_ok())
+    };
+    assert!(heard(&[[1; 16], [2; 16]]) && !heard(&[[0; 16]]) && !heard(&[[1; 16], [1; 16]]));
+}
+
+#[test]
+fn a_time_stays_within_its_48_bits() {
+    let last = u64::MAX >> 16;
+    assert_eq!(difference::unzigzag_ms(2, last - 1), Ok(last));
+    for told in [2, 4, last << 1] {
+        assert!(difference::unzigzag_ms(told, last).is_err(), "{told}");
+    }
+}
+
 fn any_body() -> impl Strategy<Value = Vec<u8>> {
     let ids = prop_oneof![Just([0u8; 16]), (0u8..4).prop_map(|n| [n; 16])];
     let reference = prop_oneof![
@@ -321,9 +351,29 @@ fn a_segment_beyond_its_limits_is_neither_packed_nor_unpacked() {
     let journal = Journal::open(9, 0);
     let many = Segment { bodies: vec![vec![1]; SEGMENT_ENTRIES + 1], ..journal.segment(0, 1).unwrap() };
     assert!(matches!(many.encode(), Err(SegmentError::Entries { found: 501, .. })));
+    let longest = |bodies: Vec<Vec<u8>>| Segment { bodies, ..many.clone() }.encode();
+    assert!(longest(vec![vec![1; BODY_MAX]]).is_ok());
+    for beyond in [1, 2] {
+        assert!(matches!(longest(vec![vec![1; BODY_MAX + beyond]]), Err(SegmentError::TooLong { .. })));
+    }
+    let whole = vec![vec![1; BODY_MAX]; SEGMENT_BODIES / BODY_MAX];
+    let rest = vec![1; SEGMENT_BODIES % BODY_MAX];
+    assert!(longest([whole.clone(), vec![rest.clone()]].concat()).is_ok());
+    assert!(longest([whole, vec![rest, vec![1]]].concat()).is_err());
     let large = Segment { bodies: vec![vec![1; BODY_MAX]; 300], ..many };
     assert!(matches!(large.encode(), Err(SegmentError::TooLong { .. })));
-    let fair = journal.segment(0, 1).unwrap().encode().unwrap();
+    let fair = journal.segment(0, 1).unwrap();
+    let (length, fair) = (fair.body_bytes(), fair.encode().unwrap());
+    for (entries, body, bodies, fits) in [
+        (1, length, length, true),
+        (0, length, length, false),
+        (1, length - 1, length, false),
+        (1, length - 2, length, false),
+        (1, length, length - 1, false),
+    ] {
+        let limits = Limits { entries, body, bodies };
+        assert_eq!(Segment::decode(&fair, &limits).is_ok(), fits, "{limits:?} {length}");
+    }
     let tight = Limits { bodies: 100, ..Limits::default() };
     assert!(matches!(Segment::decode(&fair, &tight), Err(SegmentError::TooLong { .. })));
 }

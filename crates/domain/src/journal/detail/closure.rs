@@ -187,6 +187,8 @@ mod tests {
         assert!(is_closed([&open, &closure(true)]));
         assert!(is_closed([&closure(true), &closure(false)]));
         assert!(!is_closed([&closure(true), &open]));
+        let other = Entry { kind: Kind::NOTE, ..closure(true) };
+        assert!(closes_journal(&closure(true)) && !closes_journal(&closure(false)) && !closes_journal(&other));
     }
 
     #[test]

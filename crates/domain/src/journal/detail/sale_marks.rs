@@ -174,7 +174,9 @@ mod tests {
         };
         let written = bytes(&all);
         assert_eq!(written[0], 1 | 4 | 8 | 16 | 32);
-        assert_eq!(SaleMarks::read(&mut Reader::new(&written)), Ok(all));
+        assert_eq!(SaleMarks::read(&mut Reader::new(&written)), Ok(all.clone()));
+        let happy = SaleMarks { happy_hour: true, ..all };
+        assert_eq!(SaleMarks::read(&mut Reader::new(&bytes(&happy))), Ok(happy), "all bits");
         for cut in 1..written.len() {
             assert!(SaleMarks::read(&mut Reader::new(&written[..cut])).is_err(), "cut at {cut}");
         }

@@ -111,6 +111,7 @@ mod tests {
             (api_text(&SPKI_PREFIX, &identity, "\n"), PretixKeyError::Weak),
         ] {
             assert_eq!(PretixKey::from_api(&text), Err(error), "{text}");
+            assert!(error.code().strip_prefix("pretix_key.").is_some_and(|code| !code.is_empty()));
         }
     }
 }
