@@ -71,6 +71,10 @@ async fn step<S: Script>(script: &mut S, step: &'static str, point: Option<&Poin
             told
         }
         _ => {
+            if script.pid().is_none() {
+                // it was told to stop, not killed, and had not quite ended when the step before did
+                block_in_place(|| script.start_under(&[])).context("the start after it")?;
+            }
             let pid = script.pid().context("the daemon does not run")?;
             let tracer = block_in_place(|| Tracer::attach(pid, point, &log))?;
             let acted = script.act(step).await;
