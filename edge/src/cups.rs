@@ -57,6 +57,7 @@ mod tests {
         till::{Basket, BasketLine},
     };
     use hardware::signal::Signal;
+    use screens::view::{Phase, TapResult};
 
     use super::*;
     use crate::{
@@ -106,6 +107,26 @@ mod tests {
         let known = bench.station.request_in_journal([7; 16], &Purpose::Sale(basket(&bench)));
         let Some(crate::station::KnownRequest::Answered(result)) = known else { panic!("it is not known") };
         assert_eq!(result.charged_cents, -200);
+    }
+
+    #[test]
+    fn asked_again_while_its_tap_is_about_to_tell_it_hears_all_of_it() {
+        let bench = Bench::new();
+        let (station, id) = (&bench.station, [7; 16]);
+        let purpose = Purpose::Sale(basket(&bench));
+        station.desk.ask(id, purpose.clone()).unwrap();
+        owe(station, id, bench.purse(1).wallet, &basket(&bench)).unwrap();
+        let at = station.store.read(move |view| view.answer(&id)).unwrap().unwrap();
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                let all = TapResult { ok: true, entry: at.to_string(), pending_cents: 200, ..TapResult::default() };
+                station.desk.answer(id, Phase::Paid, all);
+            });
+            let known = station.request_in_journal(id, &purpose);
+            let Some(crate::station::KnownRequest::Answered(result)) = known else { panic!("it is not known") };
+            assert_eq!(result.pending_cents, 200, "what stands in no entry of it");
+        });
     }
 
     #[test]
