@@ -123,13 +123,16 @@ pub async fn run(plan: Plan, say: &(dyn Fn(&str) + Sync)) -> Result<Report> {
         let mut stages = Vec::new();
         say("all boxes at once");
         stages.push(run.stage("the first evening", per_stage, false).await?);
+        said(say, &stages);
         run.everybody_leaves().await?;
         say("72 hours later, all boxes again");
         stages.push(run.stage("undisturbed", 2 * per_stage, false).await?);
+        said(say, &stages);
         run.everybody_leaves().await?;
         say("72 hours later, all boxes again, beside a flood, chatter and poison");
         let (liars, harm) = liars::start(&festival, plan.boxes, plan.guests, &run.crowd.listen())?;
         stages.push(run.stage("beside liars", 3 * per_stage, false).await?);
+        said(say, &stages);
         drop(liars);
         let lies = Lies {
             entries: harm.entries.load(Ordering::Relaxed),
@@ -140,6 +143,7 @@ pub async fn run(plan: Plan, say: &(dyn Fn(&str) + Sync)) -> Result<Report> {
         run.everybody_leaves().await?;
         say("72 hours later, all boxes again; the hub is killed in the middle");
         stages.push(run.stage("hub killed in the middle", 4 * per_stage, true).await?);
+        said(say, &stages);
         anyhow::Ok((stages, lies))
     };
     let (stages, lies) = tokio::select! {
@@ -153,6 +157,13 @@ pub async fn run(plan: Plan, say: &(dyn Fn(&str) + Sync)) -> Result<Report> {
     tasks.shutdown().await;
     tokio::task::block_in_place(|| run.world.stop())?;
     Ok(Report { boxes: plan.boxes, stages, lies, slowed_by_lies, written_s })
+}
+
+/// What the last stage came to.
+fn said(say: &(dyn Fn(&str) + Sync), stages: &[Stage]) {
+    if let Some(stage) = stages.last() {
+        say(&serde_json::to_string(stage).unwrap_or_default());
+    }
 }
 
 impl Run {
@@ -229,7 +240,12 @@ impl Run {
         let (mut last, mut same) = ((0, 0), 0);
         while same < 20 {
             patience.before_next_look().await?;
-            let numbers = self.world.hub.agreement().await?.numbers;
+            let numbers = match self.world.hub.agreement().await {
+                Ok(agreement) => agreement.numbers,
+                // two million entries are being folded: it says so, and is asked again
+                Err(error) if format!("{error:#}").contains("hub.timeout") => continue,
+                Err(error) => return Err(error),
+            };
             let now = (numbers.wallets, numbers.tickets);
             same = if now == last { same + 1 } else { 0 };
             last = now;
