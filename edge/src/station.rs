@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use box_store::{Blobs, Committed, Decision, Store, StoreError, View};
@@ -49,10 +49,6 @@ use crate::{
     tap_desk::{ForTicket, Purpose, RequestId, TapDesk},
     turnstile::Door,
 };
-
-/// How long a repeated request waits for what its tap is about to tell, look by look.
-const TOLD_LOOKS: u32 = 50;
-const TOLD_LOOK: Duration = Duration::from_millis(2);
 
 #[derive(Default)]
 struct Gate {
@@ -509,7 +505,7 @@ impl Station {
         }
         let (at, entry) = answer;
         // what arrived with it and what is left on the band stand in no entry of this request
-        let told = self.told_soon(id).filter(|told| told.ok && told.entry == at.to_string());
+        let told = self.desk.answered_soon(&id).filter(|told| told.ok && told.entry == at.to_string());
         if let Some(told) = told {
             return Some(KnownRequest::Answered(told));
         }
@@ -529,19 +525,6 @@ impl Station {
             entry: at.to_string(),
             ..TapResult::default()
         }))
-    }
-
-    /// What the desk has told of a request of this run. Its tap may be on disk and about to be told of: a moment's wait.
-    fn told_soon(&self, id: RequestId) -> Option<TapResult> {
-        for _ in 0..TOLD_LOOKS {
-            let is_under_way = self.desk.waiting().is_some_and(|waiting| waiting.id == id);
-            let told = self.desk.answered(&id);
-            if told.is_some() || !is_under_way {
-                return told;
-            }
-            std::thread::sleep(TOLD_LOOK);
-        }
-        None
     }
 
     // --- lights and screens -------------------------------------------------------------------------------------

@@ -16,6 +16,9 @@ use domain::{
 use screens::view::{Phase, TapResult};
 use tokio::sync::watch;
 
+/// How long a repeated request waits for what its tap is about to tell, look by look.
+const TOLD_LOOKS: u32 = 50;
+const TOLD_LOOK: std::time::Duration = std::time::Duration::from_millis(2);
 /// Answers remembered for repeated requests; older ones are answered from the journal.
 const REMEMBERED: usize = 512;
 
@@ -236,9 +239,19 @@ impl TapDesk {
         }
     }
 
-    /// What was answered to a request of this run, with all that its screen was told.
-    pub(crate) fn answered(&self, id: &RequestId) -> Option<TapResult> {
-        self.lock().answered.get(id).map(|(_, result)| result.clone())
+    /// What was answered to a request of this run, with all that its screen was told. Its tap may be on disk and about to
+    /// be told of: a moment's wait, on a thread that may block.
+    pub(crate) fn answered_soon(&self, id: &RequestId) -> Option<TapResult> {
+        for _ in 0..TOLD_LOOKS {
+            let desk = self.lock();
+            let told = desk.answered.get(id).map(|(_, result)| result.clone());
+            if told.is_some() || desk.waiting.as_ref().is_none_or(|waiting| waiting.id != *id) {
+                return told;
+            }
+            drop(desk);
+            std::thread::sleep(TOLD_LOOK);
+        }
+        None
     }
 
     /// The request is over.

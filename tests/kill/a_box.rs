@@ -27,7 +27,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::task::block_in_place;
 
-use crate::{START, Script, value};
+use crate::{START, STOP, Script, value};
 
 const SOON: Duration = Duration::from_secs(30);
 const POST: Post = Post { name: "Bar 1", roles: &["gate", "bar", "top-up"], pairing: false };
@@ -43,7 +43,6 @@ const TOP_UPS: &str = "top-up";
 const SESSION: &str = "session";
 const EDIT: &str = "document edit";
 const LOAD: &str = "bundle from a stick";
-const STOP: &str = "stop";
 
 /// What a box answers to a request.
 #[derive(Default, Deserialize)]

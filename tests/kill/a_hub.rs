@@ -21,7 +21,7 @@ use screens::view::MatterPage;
 use serde_json::{Value, json};
 use tokio::task::block_in_place;
 
-use crate::{START, Script, value};
+use crate::{START, STOP, Script, value};
 
 const SOON: Duration = Duration::from_secs(30);
 /// A box that has met one short-lived hub after another waits half a minute before it tries again, and may notice the last
@@ -34,7 +34,6 @@ const SESSION: &str = "ingest and deltas";
 const BLOCK: &str = "block a band";
 const RULING: &str = "a ruling";
 const BUNDLE: &str = "a ticket and its bundle";
-const STOP: &str = "stop";
 /// After so many kills boxes and hub are compared in full; it takes a session of every box.
 const AGREE_EVERY: usize = 15;
 

@@ -22,6 +22,8 @@ use tally::Tally;
 
 /// The step that is the start of the daemon itself.
 const START: &str = "start";
+/// It ends in order.
+const STOP: &str = "stop";
 
 /// What a daemon is put through, step by step.
 trait Script {
@@ -71,7 +73,7 @@ async fn step<S: Script>(script: &mut S, step: &'static str, point: Option<&Poin
             told
         }
         _ => {
-            if script.pid().is_none() {
+            if step == STOP && script.pid().is_none() {
                 // it was told to stop, not killed, and had not quite ended when the step before did
                 block_in_place(|| script.start_under(&[])).context("the start after it")?;
             }

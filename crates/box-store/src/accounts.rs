@@ -12,7 +12,7 @@ use domain::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::{error::StoreError, journal::At, view::View, writer::Writing};
+use crate::{coverage::covered_by_both, error::StoreError, journal::At, view::View, writer::Writing};
 
 /// What this box holds of an account in its present epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -49,15 +49,15 @@ pub(crate) fn moved(entry: &Entry, wallet: WalletId) -> i64 {
     account_moves(entry).filter(|(account, _)| *account == wallet).fold(0, |sum, (_, cents)| sum.saturating_add(cents))
 }
 
-/// Adds up what the traces say that `coverage` forgets next, by its condition. An epoch is the upper half of a place.
-pub(crate) const KEEP_COVERED: &str =
+/// Adds up what the traces say that `coverage` forgets next. An epoch is the upper half of a place.
+pub(crate) const KEEP_COVERED: &str = concat!(
     "INSERT INTO account_here (wallet, epoch, put_on, taken, granted, released, told_term)
     SELECT subject, at >> 32, sum(max(moved, 0)), sum(max(-moved, 0)), 0, 0, 0 FROM touch
-    WHERE moved <> 0
-        AND EXISTS (SELECT 1 FROM covered c WHERE c.section = ?1 AND touch.at BETWEEN c.first_at AND c.last_at)
-        AND EXISTS (SELECT 1 FROM covered c WHERE c.section = ?2 AND touch.at BETWEEN c.first_at AND c.last_at)
-    GROUP BY subject, at >> 32
-    ON CONFLICT (wallet, epoch) DO UPDATE SET put_on = put_on + excluded.put_on, taken = taken + excluded.taken";
+    WHERE moved <> 0 AND ",
+    covered_by_both!(),
+    " GROUP BY subject, at >> 32
+    ON CONFLICT (wallet, epoch) DO UPDATE SET put_on = put_on + excluded.put_on, taken = taken + excluded.taken"
+);
 
 /// Folds one own entry.
 pub(crate) fn fold(connection: &Connection, at: At, entry: &Entry) -> Result<(), StoreError> {

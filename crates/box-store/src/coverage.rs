@@ -32,11 +32,16 @@ pub(crate) const AT_RISK: &str = "SELECT coalesce(sum(min(taken, ?2)), 0) FROM (
         AND (?3 OR t.moved = 0)
     GROUP BY t.subject)";
 
-/// Which of its rows are forgotten: [`accounts::KEEP_COVERED`] has the same condition.
-const FORGET_COVERED: &str = "DELETE FROM touch WHERE EXISTS
-        (SELECT 1 FROM covered c WHERE c.section = ?1 AND touch.at BETWEEN c.first_at AND c.last_at)
-    AND EXISTS
-        (SELECT 1 FROM covered c WHERE c.section = ?2 AND touch.at BETWEEN c.first_at AND c.last_at)";
+/// That both sections cover a row of `touch`.
+macro_rules! covered_by_both {
+    () => {
+        "EXISTS (SELECT 1 FROM covered c WHERE c.section = ?1 AND touch.at BETWEEN c.first_at AND c.last_at)
+        AND EXISTS (SELECT 1 FROM covered c WHERE c.section = ?2 AND touch.at BETWEEN c.first_at AND c.last_at)"
+    };
+}
+pub(crate) use covered_by_both;
+
+const FORGET_COVERED: &str = concat!("DELETE FROM touch WHERE ", covered_by_both!());
 
 pub(crate) fn covered(connection: &Connection, section: Section) -> Result<Vec<(i64, i64)>, StoreError> {
     let mut statement =

@@ -122,17 +122,14 @@ pub async fn run(plan: Plan, say: &(dyn Fn(&str) + Sync)) -> Result<Report> {
     let work = async {
         let mut stages = Vec::new();
         say("all boxes at once");
-        stages.push(run.stage("the first evening", per_stage, false).await?);
-        said(say, &stages);
+        stages.push(said(say, run.stage("the first evening", per_stage, false).await?));
         run.everybody_leaves().await?;
         say("72 hours later, all boxes again");
-        stages.push(run.stage("undisturbed", 2 * per_stage, false).await?);
-        said(say, &stages);
+        stages.push(said(say, run.stage("undisturbed", 2 * per_stage, false).await?));
         run.everybody_leaves().await?;
         say("72 hours later, all boxes again, beside a flood, chatter and poison");
         let (liars, harm) = liars::start(&festival, plan.boxes, plan.guests, &run.crowd.listen())?;
-        stages.push(run.stage("beside liars", 3 * per_stage, false).await?);
-        said(say, &stages);
+        stages.push(said(say, run.stage("beside liars", 3 * per_stage, false).await?));
         drop(liars);
         let lies = Lies {
             entries: harm.entries.load(Ordering::Relaxed),
@@ -142,8 +139,7 @@ pub async fn run(plan: Plan, say: &(dyn Fn(&str) + Sync)) -> Result<Report> {
         };
         run.everybody_leaves().await?;
         say("72 hours later, all boxes again; the hub is killed in the middle");
-        stages.push(run.stage("hub killed in the middle", 4 * per_stage, true).await?);
-        said(say, &stages);
+        stages.push(said(say, run.stage("hub killed in the middle", 4 * per_stage, true).await?));
         anyhow::Ok((stages, lies))
     };
     let (stages, lies) = tokio::select! {
@@ -159,11 +155,10 @@ pub async fn run(plan: Plan, say: &(dyn Fn(&str) + Sync)) -> Result<Report> {
     Ok(Report { boxes: plan.boxes, stages, lies, slowed_by_lies, written_s })
 }
 
-/// What the last stage came to.
-fn said(say: &(dyn Fn(&str) + Sync), stages: &[Stage]) {
-    if let Some(stage) = stages.last() {
-        say(&serde_json::to_string(stage).unwrap_or_default());
-    }
+/// Tells what a stage came to.
+fn said(say: &(dyn Fn(&str) + Sync), stage: Stage) -> Stage {
+    say(&serde_json::to_string(&stage).unwrap_or_default());
+    stage
 }
 
 impl Run {

@@ -148,7 +148,7 @@ fn a_line_that_fails_in_a_sale_charges_once() {
 
 #[test]
 fn a_tag_put_to_sleep_has_forgotten_its_password_and_is_selected_anew_through_libnfc() {
-    a_tag_put_to_sleep_has_forgotten_its_password_and_is_selected_anew(stack());
+    a_tag_put_to_sleep_has_forgotten_its_password_and_is_selected_anew(stack(), 1);
 }
 
 #[test]

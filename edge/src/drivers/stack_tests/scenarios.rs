@@ -139,8 +139,8 @@ pub(super) fn what_is_no_purse_is_told_by_its_kind(stack: Stack) {
     }
 }
 
-/// HLTA ends what a password opened, and the next look selects the same tag anew: how bands are issued.
-pub(super) fn a_tag_put_to_sleep_has_forgotten_its_password_and_is_selected_anew(stack: Stack) {
+/// HLTA ends what a password opened, and one of the next looks selects the same tag anew: how bands are issued.
+pub(super) fn a_tag_put_to_sleep_has_forgotten_its_password_and_is_selected_anew(stack: Stack, looks: u32) {
     let mut hand = Hand::new(stack);
     let chip = SharedBand::new(Ntag21x::new(NtagType::Ntag215, [4, 1, 2, 3, 4, 5, 6]));
     chip.with(|chip| {
@@ -155,10 +155,10 @@ pub(super) fn a_tag_put_to_sleep_has_forgotten_its_password_and_is_selected_anew
     assert_eq!(hand.reader().transceive(&password), Ok(vec![0, 0]));
     assert_eq!(hand.reader().transceive(&write), Ok(Vec::new()));
     assert_eq!(hand.reader().transceive(&[0x50, 0x00]), Err(ReaderError::TagGone));
-    // pcscd looks at its tags by itself: one that it meets asleep has left for it, and is back at a later look
     let mut awake = |command: &[u8]| {
-        (0..20).find_map(|_| {
-            assert_eq!(hand.next_tag(), tag);
+        (0..looks).find_map(|_| {
+            let seen = hand.reader().poll_tag().ok().flatten()?;
+            assert_eq!(seen, tag);
             Some(hand.reader().transceive(command)).filter(|answer| *answer != Err(ReaderError::TagGone))
         })
     };
