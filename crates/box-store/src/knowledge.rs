@@ -163,8 +163,9 @@ fn batch_applied(writing: &mut Writing<'_>, batch: &[Delta]) -> Result<Option<Ne
     }
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO knowledge (section, term, number, hub_time_ms, received_at_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO knowledge (section, term, number, hub_time_ms, received_at_ms) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (section) DO UPDATE SET term = excluded.term, number = excluded.number,
+                 hub_time_ms = excluded.hub_time_ms, received_at_ms = excluded.received_at_ms",
         )?
         .execute(params![
             last.section.byte(),
@@ -206,8 +207,11 @@ fn items(writing: &Writing<'_>, part: &Delta) -> Result<(), StoreError> {
     let mut input = Reader::new(&part.items);
     match part.section {
         Section::Wallets => {
-            let mut insert =
-                connection.prepare_cached("INSERT OR REPLACE INTO hub_wallet (wallet, state) VALUES (?1, ?2)")?;
+            // changed in its place: a row that goes and comes again is summed twice (`content`)
+            let mut insert = connection.prepare_cached(
+                "INSERT INTO hub_wallet (wallet, state) VALUES (?1, ?2)
+                 ON CONFLICT (wallet) DO UPDATE SET state = excluded.state",
+            )?;
             while !input.rest().is_empty() {
                 let bytes = input.take(WalletState::LEN).map_err(|_| StoreError::Knowledge("a wallet"))?;
                 let state = WalletState::from_bytes(bytes).map_err(|_| StoreError::Knowledge("a wallet"))?;
@@ -215,8 +219,10 @@ fn items(writing: &Writing<'_>, part: &Delta) -> Result<(), StoreError> {
             }
         }
         Section::Tickets => {
-            let mut insert = connection
-                .prepare_cached("INSERT OR REPLACE INTO hub_ticket (ticket, state, wallet) VALUES (?1, ?2, ?3)")?;
+            let mut insert = connection.prepare_cached(
+                "INSERT INTO hub_ticket (ticket, state, wallet) VALUES (?1, ?2, ?3)
+                     ON CONFLICT (ticket) DO UPDATE SET state = excluded.state, wallet = excluded.wallet",
+            )?;
             while !input.rest().is_empty() {
                 let bytes = input.take(TicketState::LEN).map_err(|_| StoreError::Knowledge("a ticket"))?;
                 let state = TicketState::from_bytes(bytes).map_err(|_| StoreError::Knowledge("a ticket"))?;

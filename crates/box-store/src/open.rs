@@ -5,7 +5,7 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
     thread,
 };
 
@@ -257,6 +257,8 @@ fn checked(shared: &Shared) -> Result<Result<(Checked, Mended), Degraded>, OpenE
     };
     // nothing is folded anew from a journal that is not whole
     let whole = if folds { check::journal(&connection, &shared.who, Depth::All) } else { Ok(checked) };
+    // it has read the schema, which takes longer than most that is asked of it
+    shared.readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
     Ok(whole.map(|checked| (checked, due)))
 }
 

@@ -7,7 +7,11 @@
 //! nothing. Nor do frames behind the bad one: they may be what is left of a commit that an earlier cut broke off, and
 //! that a shorter one was written over.
 //! Format: <https://www.sqlite.org/walformat.html>, sections 1 and 2.
-use std::{fs, io, path::Path};
+use std::{
+    fs::{self, File},
+    io::{self, BufReader, Read},
+    path::Path,
+};
 
 use crate::database::beside;
 
@@ -15,6 +19,9 @@ use crate::database::beside;
 const HEADER: usize = 32;
 const FRAME_HEADER: usize = 24;
 const MAGIC: u32 = 0x377f_0682;
+/// The largest page that SQLite has.
+const PAGE_MAX: usize = 1 << 16;
+const READ_AT_ONCE: usize = 1 << 16;
 
 /// Two running sums over 32-bit words.
 type Checksum = (u32, u32);
@@ -35,36 +42,36 @@ fn checksum(mut sum: Checksum, bytes: &[u8], big_endian: bool) -> Checksum {
     sum
 }
 
-struct Wal<'a> {
-    bytes: &'a [u8],
+/// Its frames, read one after another: most of a WAL is room for those to come.
+struct Wal<R> {
+    frames: R,
     page: usize,
     big_endian: bool,
 }
 
-impl Wal<'_> {
-    fn frame(&self, at: usize) -> Option<&[u8]> {
-        let length = FRAME_HEADER.saturating_add(self.page);
-        let begin = HEADER.saturating_add(at.checked_mul(length)?);
-        self.bytes.get(begin..begin.checked_add(length)?)
-    }
-
-    fn salts(&self, at: usize) -> Option<(u32, u32)> {
-        self.frame(at).map(|frame| (word(frame, 8), word(frame, 12)))
-    }
-
+impl<R: Read> Wal<R> {
     /// How many frames hold, from the first one on.
-    fn valid(&self, salts: (u32, u32), mut sum: Checksum) -> usize {
-        let mut at = 0;
-        while let Some(frame) = self.frame(at).filter(|_| self.salts(at) == Some(salts)) {
+    fn valid(mut self, salts: (u32, u32), mut sum: Checksum) -> io::Result<usize> {
+        let mut frame = vec![0; FRAME_HEADER.saturating_add(self.page)];
+        let mut valid: usize = 0;
+        while whole(&mut self.frames, &mut frame)? && (word(&frame, 8), word(&frame, 12)) == salts {
             let (head, data) = frame.split_at(FRAME_HEADER);
             sum = checksum(sum, head.get(..8).unwrap_or_default(), self.big_endian);
             sum = checksum(sum, data, self.big_endian);
-            if word(frame, 0) == 0 || sum != (word(frame, 16), word(frame, 20)) {
+            if word(&frame, 0) == 0 || sum != (word(&frame, 16), word(&frame, 20)) {
                 break;
             }
-            at = at.saturating_add(1);
+            valid = valid.saturating_add(1);
         }
-        at
+        Ok(valid)
+    }
+}
+
+/// Fills the buffer; `false` where the file ends before.
+fn whole(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
+    match from.read_exact(buffer) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        read => read.map(|()| true),
     }
 }
 
@@ -97,25 +104,28 @@ impl Index {
 
 /// The frame behind which commits stand that SQLite will not see; `None`: whatever was flushed is read.
 pub(crate) fn lost_behind(database: &Path) -> io::Result<Option<usize>> {
-    let bytes = match fs::read(beside(database, "-wal")) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        bytes => bytes?,
-    };
     let index = Index::read(&beside(database, "-shm"));
-    let Some(header) = bytes.get(..HEADER) else {
-        return Ok(index.filter(|index| index.frames > index.copied).map(|_| 0));
+    let all_lost = || index.as_ref().filter(|index| index.frames > index.copied).map(|_| 0);
+    let mut file = match File::open(beside(database, "-wal")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(all_lost()),
+        file => BufReader::with_capacity(READ_AT_ONCE, file?),
     };
-    let magic = word(header, 0);
-    let sum = |big_endian| checksum((0, 0), header.get(..24).unwrap_or_default(), big_endian);
-    let told = (word(header, 24), word(header, 28));
-    let page = usize::try_from(word(header, 8)).unwrap_or(0);
-    let holds = (magic & !1) == MAGIC && sum(magic & 1 == 1) == told && page.is_power_of_two() && page >= 512;
-    if !holds {
-        return Ok(index.filter(|index| index.frames > index.copied).map(|_| 0));
+    let mut header = [0; HEADER];
+    if !whole(&mut file, &mut header)? {
+        return Ok(all_lost());
     }
-    let wal = Wal { bytes: &bytes, page, big_endian: magic & 1 == 1 };
-    let salts = (word(header, 16), word(header, 20));
-    let valid = wal.valid(salts, told);
+    let magic = word(&header, 0);
+    let sum = |big_endian| checksum((0, 0), header.get(..24).unwrap_or_default(), big_endian);
+    let told = (word(&header, 24), word(&header, 28));
+    let page = usize::try_from(word(&header, 8)).unwrap_or(0);
+    let sound = page.is_power_of_two() && (512..=PAGE_MAX).contains(&page);
+    let holds = (magic & !1) == MAGIC && sum(magic & 1 == 1) == told && sound;
+    if !holds {
+        return Ok(all_lost());
+    }
+    let wal = Wal { frames: file, page, big_endian: magic & 1 == 1 };
+    let salts = (word(&header, 16), word(&header, 20));
+    let valid = wal.valid(salts, told)?;
     let counted = index.is_some_and(|index| header.get(16..24) == Some(&index.salts) && index.frames > valid);
     Ok(counted.then_some(valid))
 }

@@ -26,6 +26,15 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct NotStored;
 
+/// How a start went.
+#[derive(Debug, Default)]
+pub(crate) struct Started {
+    /// How often the power failed again before the box was up.
+    pub(crate) power_cuts: u64,
+    /// What it found damaged.
+    pub(crate) damage: Vec<String>,
+}
+
 /// See the module.
 pub(crate) trait Keeper {
     /// Appends one commit, and notes with it whose green light was seen; durable when it answers.
@@ -66,9 +75,9 @@ pub(crate) trait Keeper {
     }
     /// From now on the power stays.
     fn calm(&mut self) {}
-    /// The power comes back. Gives what it then finds damaged.
-    fn restart(&mut self) -> Vec<String> {
-        Vec::new()
+    /// The power comes back, and may fail again while the box starts.
+    fn restart(&mut self) -> Started {
+        Started::default()
     }
     /// The hash of an own entry.
     fn hash(&self, at: EntryRef) -> Option<EntryHash>;

@@ -13,6 +13,7 @@ use domain::{
 
 use crate::{
     festival::{ONCE_ZONE, RE_ENTRY_ZONE, Role},
+    keeper::Started,
     reference::{Passed, Spent},
     tally::Control,
     tap::{self, End, Fault, Given},
@@ -228,7 +229,8 @@ impl World<'_> {
 
     /// The box has power again: it asks about what nobody saw go green.
     pub(crate) fn comes_back(&mut self, at: usize, twin: bool) {
-        let damage = self.keeper(at, twin).restart();
+        let Started { power_cuts, damage } = self.keeper(at, twin).restart();
+        self.tally.power_cuts += power_cuts;
         if !damage.is_empty() {
             self.tally.damaged += 1;
             (self.places[at].lost, self.places[at].damaged) = (true, true);

@@ -1,7 +1,13 @@
 //! A box's disk with its real store: SQLite, its writer, its checks at the start, over a disk that loses power.
 //! Invariant: everything a keeper answers is what `box_store` says.
 //! Not here: the same rules without SQLite (`keeper`), what the power does (`disk`).
-use std::{path::PathBuf, rc::Rc, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    rc::Rc,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use anyhow::{Context, Result, ensure};
 use box_store::{Decision, Store, StoreConfig, View};
@@ -18,11 +24,13 @@ use crate::{
     disk::{Disk, Medium},
     festival::Festival,
     hub::{Publication, Sent},
-    keeper::{Keeper, NotStored},
+    keeper::{Keeper, NotStored, Started},
 };
 
 /// Most entries in one segment that is read back.
 const SEGMENT: usize = 400;
+/// The files of a box that was never switched on.
+const FRESH: [&str; 2] = ["box.db", "box.db-wal"];
 
 /// See the module.
 pub(crate) struct OnDisk {
@@ -34,8 +42,6 @@ pub(crate) struct OnDisk {
     /// Operations between two cuts, at most.
     cut_every: u64,
     wall_ms: u64,
-    /// What was wrong at a start, or with a journal.
-    pub(crate) damage: Vec<String>,
 }
 
 impl Drop for OnDisk {
@@ -77,19 +83,40 @@ impl OnDisk {
             chain: Vec::new(),
             software: "simulated".into(),
         };
-        let mut keeper = Self { folder, config, disk, store: None, dice, cut_every, wall_ms: 0, damage: Vec::new() };
+        let mut keeper = Self { folder, config, disk, store: None, dice, cut_every, wall_ms: 0 };
+        keeper.provision(n)?;
         keeper.start()?;
+        keeper.fails_again();
         Ok(keeper)
+    }
+
+    /// Gives it the disk that box `n` has in every world when it is new; the first one is made.
+    fn provision(&mut self, n: u8) -> Result<()> {
+        static FRESH_DISKS: Mutex<BTreeMap<u8, Vec<Vec<u8>>>> = Mutex::new(BTreeMap::new());
+        let known = FRESH_DISKS.lock().unwrap_or_else(PoisonError::into_inner).get(&n).cloned();
+        if let Some(files) = known {
+            let written =
+                FRESH.iter().zip(files).try_for_each(|(name, bytes)| fs::write(self.folder.join(name), bytes));
+            return Ok(written?);
+        }
+        drop(box_store::open(self.config.clone(), 0)?);
+        let files: io::Result<Vec<Vec<u8>>> = FRESH.iter().map(|name| fs::read(self.folder.join(name))).collect();
+        FRESH_DISKS.lock().unwrap_or_else(PoisonError::into_inner).insert(n, files?);
+        Ok(())
     }
 
     fn start(&mut self) -> Result<()> {
         let (store, report) = box_store::open(self.config.clone(), self.wall_ms)?;
         ensure!(report.degraded.is_none(), "{:?}", report.degraded);
         self.store = Some(store);
+        Ok(())
+    }
+
+    /// The power will fail, sooner or later.
+    fn fails_again(&mut self) {
         if self.cut_every > 0 {
             self.disk.fail_after(1 + self.dice.draw() % self.cut_every);
         }
-        Ok(())
     }
 
     fn read<T: Default + Send + 'static>(&self, look: impl FnOnce(&View<'_>) -> T + Send + 'static) -> T {
@@ -215,13 +242,20 @@ impl Keeper for OnDisk {
         self.disk.stays();
     }
 
-    fn restart(&mut self) -> Vec<String> {
-        self.store = None;
-        let back = self.disk.comes_back(&mut self.dice).map_err(anyhow::Error::from).and_then(|()| self.start());
-        if let Err(error) = back {
-            self.damage.push(format!("{error:#}"));
+    fn restart(&mut self) -> Started {
+        let mut started = Started::default();
+        loop {
+            self.store = None;
+            let back = self.disk.comes_back(&mut self.dice).map_err(anyhow::Error::from);
+            self.fails_again();
+            let up = back.and_then(|()| self.start());
+            if self.disk.is_dead() {
+                started.power_cuts += 1;
+                continue;
+            }
+            started.damage.extend(up.err().map(|error| format!("{error:#}")));
+            return started;
         }
-        std::mem::take(&mut self.damage)
     }
 
     fn hash(&self, at: EntryRef) -> Option<[u8; 32]> {

@@ -16,7 +16,7 @@ use sync::session::box_side::Acked;
 use sync_hub::writer::Writer;
 use tokio::{sync::Notify, time::Instant};
 
-use super::{air::Air, founded::Founded};
+use super::{air::Air, founded::Founded, hands::Hands};
 
 /// When the evening begins, Unix milliseconds.
 const OPENS_MS: u64 = 1_800_000_000_000;
@@ -104,6 +104,8 @@ pub(crate) struct Evening {
     pub(crate) founded: Founded,
     /// Its network.
     pub(crate) air: Arc<Air>,
+    /// Who writes what boxes are told.
+    pub(crate) hands: Hands,
     /// Where its files are.
     pub(crate) folder: PathBuf,
     /// How many guests have an account.
@@ -137,6 +139,7 @@ impl Evening {
             start,
             founded,
             air,
+            hands: Hands::new(),
             folder,
             guests: boxes * GUESTS_A_BOX as usize,
             delta_every,

@@ -1,12 +1,12 @@
 //! A box's way to the hub: the product's session, backoff and QUIC; the shell around them is written after the daemon's.
 //! Invariant: the session's state machine decides, its actions are carried out one after another.
 //! Not here: the daemon's own shell (`edge::hub_link`, which has screens and devices to look after).
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use box_store::{DeltaOutcome, Store};
 use domain::{bundle::Bundle, journal::Head};
-use sync::{BoxAction, BoxSide, BoxStart, Frame, Section, VersionVector};
+use sync::{BoxAction, BoxSide, BoxStart, Frame, Section, SignedDelta, VersionVector};
 use sync_quic::{Backoff, Link, Settings};
 use tokio::{sync::watch, time::Instant};
 
@@ -25,6 +25,8 @@ pub(crate) const SECTIONS: [Section; 7] = [
 ];
 /// The daemon looks twice a second; what hangs on it are signs of life every fifteen seconds.
 const TICK: Duration = Duration::from_secs(2);
+/// So long a box takes to write a batch of the hub's state.
+const WRITES_FOR: Duration = Duration::from_millis(30);
 /// A session that lasted so long makes the next wait short again, as in the daemon.
 const WORKED: Duration = Duration::from_secs(10);
 
@@ -160,6 +162,7 @@ impl Session<'_> {
                     let n = self.place.n;
                     self.evening.breaks(format!("the hub refused box {n}: {code} {text}"));
                 }
+                BoxAction::ApplyDelta(signed) => self.apply(signed).await?,
                 other => self.store(other)?,
             }
         }
@@ -175,6 +178,23 @@ impl Session<'_> {
         notes.resent_acknowledged += u64::from(acked.saturating_sub(segment.first).min(segment.bodies.len() as u32));
     }
 
+    async fn apply(&mut self, part: SignedDelta) -> Result<()> {
+        let batch = self.evening.hands.write(self.store.clone(), part);
+        self.place.writes(Arc::clone(&batch));
+        tokio::time::sleep(WRITES_FOR).await;
+        match batch.wait()? {
+            DeltaOutcome::Staged(have) | DeltaOutcome::NeedSnapshot(have) => self.side.delta_stored(have),
+            DeltaOutcome::Applied { have, newer_self } => {
+                have.into_iter().for_each(|have| self.side.delta_stored(have));
+                if newer_self.is_some() {
+                    bail!("the hub knows entries of this box that it never wrote");
+                }
+            }
+            DeltaOutcome::Refused(error) => bail!("the hub's batch cannot be read: {error}"),
+        }
+        Ok(())
+    }
+
     fn store(&mut self, action: BoxAction) -> Result<()> {
         match action {
             BoxAction::ReadSegment { device, epoch, from, max } => {
@@ -186,16 +206,6 @@ impl Session<'_> {
                     self.evening.notes().acked.insert((acked.device, acked.epoch), acked);
                 }
             }
-            BoxAction::ApplyDelta(signed) => match self.store.apply_delta(vec![signed])? {
-                DeltaOutcome::Staged(have) | DeltaOutcome::NeedSnapshot(have) => self.side.delta_stored(have),
-                DeltaOutcome::Applied { have, newer_self, .. } => {
-                    have.into_iter().for_each(|have| self.side.delta_stored(have));
-                    if newer_self.is_some() {
-                        bail!("the hub knows entries of this box that it never wrote");
-                    }
-                }
-                DeltaOutcome::Refused(error) => bail!("the hub's batch cannot be read: {error}"),
-            },
             BoxAction::StoreBundle { number: _, bytes } => {
                 let bundle = Bundle::verify(&bytes, Some(self.evening.founded.id))?;
                 self.side.bundle_stored(Some((bundle.body.number, vec![bundle.signer])));

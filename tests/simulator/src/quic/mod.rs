@@ -1,6 +1,7 @@
 //! Real QUIC over a paused clock: boxes with their real stores and sessions, and a hub with its real ingest and deltas,
 //! for hours of a festival in seconds.
-//! Invariant: one thread, one clock that stands still while anybody works, chance from one seed; same seed, same trace.
+//! Invariant: one thread decides, one clock stands still while anybody works, chance comes from one seed; same seed, same
+//! trace.
 //! What limits that: handshakes draw fresh keys, so bytes differ from run to run; lengths and moments do not. And what
 //! throws dice of its own where nobody can seed it may not decide who comes first: `select!` is biased in all that runs
 //! here, and nobody waits for a `watch` together with others.
@@ -8,6 +9,7 @@
 mod air;
 mod evening;
 mod founded;
+mod hands;
 mod hub;
 mod line;
 mod place;
@@ -82,7 +84,7 @@ async fn play(arguments: &Arguments, folder: &Path, forgets: bool) -> Result<Ran
     let (seed, boxes, seconds) = (arguments.seed, arguments.boxes, arguments.hours * 3_600);
     let founded = Founded::new(seed);
     let places: Vec<Arc<Place>> =
-        (0..boxes).map(|n| Ok(Arc::new(Place { n, enrolled: founded.enrol(n)? }))).collect::<Result<_>>()?;
+        (0..boxes).map(|n| Ok(Arc::new(Place::new(n, founded.enrol(n)?)))).collect::<Result<_>>()?;
     founded.enrol_hub(&folder.join("hub"))?;
     let weather = Weather::thrown(Dice::part(seed, 1), boxes, seconds, tokio::time::Instant::now());
     let (islands, lost) = (weather.islands, weather.lost);

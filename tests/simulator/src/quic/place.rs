@@ -1,7 +1,7 @@
 //! A box: its real store, its taps, its power.
 //! Invariant: a green light is noted when the store has answered, never before.
 //! Not here: its session with the hub (`line`), taps with chips (`tap`: the worlds without QUIC have those).
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use box_store::{Decision, Store, StoreConfig, View};
@@ -17,6 +17,7 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     evening::{Evening, Green, Phase},
     founded::{Enrolled, Trade, wallet},
+    hands::Batch,
     line,
     weather::{Gap, moment},
 };
@@ -28,6 +29,28 @@ pub(crate) struct Place {
     pub(crate) n: usize,
     /// Who.
     pub(crate) enrolled: Enrolled,
+    writing: Mutex<Option<Arc<Batch>>>,
+}
+
+impl Place {
+    /// Switched off.
+    pub(crate) fn new(n: usize, enrolled: Enrolled) -> Self {
+        Self { n, enrolled, writing: Mutex::default() }
+    }
+
+    /// From now on it writes this.
+    pub(crate) fn writes(&self, batch: Arc<Batch>) {
+        *self.writing.lock().unwrap_or_else(PoisonError::into_inner) = Some(batch);
+    }
+
+    /// Waits until it has written what it was told.
+    fn has_written(&self) {
+        let batch = self.writing.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(batch) = batch {
+            // whoever told it asks what became of it
+            drop(batch.wait());
+        }
+    }
 }
 
 /// How a time with power ended.
@@ -95,6 +118,7 @@ async fn with_power(evening: &Arc<Evening>, place: &Place, gap: Option<Gap>, dic
 
 /// Where box `n` keeps its files.
 fn open(evening: &Evening, place: &Place) -> Result<Store> {
+    place.has_written();
     let folder = evening.folder.join(format!("box-{}", place.n));
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let config = StoreConfig {
@@ -140,6 +164,7 @@ async fn taps(
 
 /// One tap, to its green light or its refusal.
 fn tap(evening: &Evening, place: &Place, store: &Store, dice: &mut Dice) -> Result<()> {
+    place.has_written();
     store.hold_wall_ms(evening.unix_ms());
     let guest = wallet(dice.below(evening.guests));
     let amount = Cents::new(dice.amount(250, 1_200)).context("an amount")?;
