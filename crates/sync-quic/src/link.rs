@@ -3,6 +3,7 @@
 //! waits in memory is a few frames in each direction, packed as they came until somebody takes them.
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use quinn::{Connection, ConnectionError, Endpoint, ReadError, RecvStream, SendStream, VarInt};
 use sync::{Frame, FrameError, FrameReader, frame::RawFrame};
 use thiserror::Error;
@@ -273,7 +274,8 @@ fn peer_key(connection: &Connection) -> Option<[u8; 32]> {
 /// Writes frames until the queue is dropped, then until the peer has them all.
 async fn write(mut stream: SendStream, mut queue: Receiver<Vec<u8>>) {
     while let Some(bytes) = queue.recv().await {
-        if stream.write_all(&bytes).await.is_err() {
+        // handed over, not copied: the peer confirms them later
+        if stream.write_chunk(Bytes::from(bytes)).await.is_err() {
             return;
         }
     }

@@ -1,47 +1,70 @@
-//! Threads that write what boxes were told, while the evening goes on for as long as a box takes to write it.
-//! Invariant: one batch of a box is written at a time, and whoever else needs that box's store waits for it: how fast the
-//! machine is decides nothing.
-//! Not here: what is written (`line`), who waits (`place`).
+//! Threads that do what a box does by itself, while the evening goes on for as long as a box takes for it.
+//! Invariant: what is begun is waited for at a moment of the paused clock: how fast the machine is decides nothing.
+//! Not here: what is done (`line`, `place`).
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
+    time::Duration,
 };
 
-use box_store::{DeltaOutcome, Store, StoreError};
-use sync::SignedDelta;
+use anyhow::{Context, Result};
 
-type Outcome = Result<DeltaOutcome, StoreError>;
+/// Work that was begun.
+pub(crate) struct Work<T>(Arc<Bench<T>>);
 
-/// A batch that is being written, or was.
-#[derive(Default)]
-pub(crate) struct Batch {
-    outcome: Mutex<Option<Outcome>>,
-    written: Condvar,
+struct Bench<T> {
+    done: Mutex<Done<T>>,
+    told: Condvar,
 }
 
-impl Batch {
-    fn outcome(&self) -> MutexGuard<'_, Option<Outcome>> {
-        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
+struct Done<T> {
+    is_over: bool,
+    result: Option<T>,
+}
+
+/// Work whose result another waits for.
+pub(crate) trait Ends: Send + Sync {
+    /// Waits for its end. Blocks.
+    fn ends(&self);
+}
+
+impl<T> Bench<T> {
+    fn over(&self) -> MutexGuard<'_, Done<T>> {
+        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        self.told.wait_while(done, |done| !done.is_over).unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_written(&self, outcome: Outcome) {
-        *self.outcome() = Some(outcome);
-        self.written.notify_all();
-    }
-
-    /// What became of it. Blocks.
-    pub(crate) fn wait(&self) -> Outcome {
-        let mut outcome = self.outcome();
-        loop {
-            if let Some(outcome) = &*outcome {
-                return outcome.clone();
-            }
-            outcome = self.written.wait(outcome).unwrap_or_else(PoisonError::into_inner);
-        }
+    fn is_done(&self, result: T) {
+        *self.done.lock().unwrap_or_else(PoisonError::into_inner) = Done { is_over: true, result: Some(result) };
+        self.told.notify_all();
     }
 }
 
-type Job = (Store, SignedDelta, Arc<Batch>);
+impl<T: Send> Ends for Bench<T> {
+    fn ends(&self) {
+        drop(self.over());
+    }
+}
+
+impl<T: Send + 'static> Work<T> {
+    /// For whoever only has to wait for its end.
+    pub(crate) fn end(&self) -> Arc<dyn Ends> {
+        Arc::<Bench<T>>::clone(&self.0)
+    }
+
+    /// Waits for its end and gives what came out. Blocks.
+    pub(crate) fn result(self) -> Result<T> {
+        self.0.over().result.take().context("it has no result")
+    }
+
+    /// As [`Self::result`], when so much of the evening has passed.
+    pub(crate) async fn takes(self, time: Duration) -> Result<T> {
+        tokio::time::sleep(time).await;
+        self.result()
+    }
+}
+
+type Job = Box<dyn FnOnce() + Send>;
 
 /// See the module.
 pub(crate) struct Hands(mpsc::Sender<Job>);
@@ -56,23 +79,25 @@ impl Hands {
             thread::spawn(move || {
                 loop {
                     let next = taken.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                    let Ok((store, part, batch)) = next else { return };
-                    let outcome = store.apply_delta(vec![part]);
-                    // whoever waits may open it anew
-                    drop(store);
-                    batch.is_written(outcome);
+                    match next {
+                        Ok(job) => job(),
+                        Err(mpsc::RecvError) => return,
+                    }
                 }
             });
         }
         Self(jobs)
     }
 
-    /// Writes a part of a batch.
-    pub(crate) fn write(&self, store: Store, part: SignedDelta) -> Arc<Batch> {
-        let batch = Arc::new(Batch::default());
-        if let Err(mpsc::SendError((store, part, batch))) = self.0.send((store, part, Arc::clone(&batch))) {
-            batch.is_written(store.apply_delta(vec![part]));
+    /// Begins it. What it has borrowed is given back before anybody hears of its end.
+    pub(crate) fn begin<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Work<T> {
+        let done = Mutex::new(Done { is_over: false, result: None });
+        let bench = Arc::new(Bench { done, told: Condvar::new() });
+        let here = Arc::clone(&bench);
+        let job: Job = Box::new(move || here.is_done(work()));
+        if let Err(mpsc::SendError(job)) = self.0.send(job) {
+            job();
         }
-        batch
+        Work(bench)
     }
 }

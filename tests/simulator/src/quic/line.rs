@@ -1,7 +1,7 @@
 //! A box's way to the hub: the product's session, backoff and QUIC; the shell around them is written after the daemon's.
 //! Invariant: the session's state machine decides, its actions are carried out one after another.
 //! Not here: the daemon's own shell (`edge::hub_link`, which has screens and devices to look after).
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use box_store::{DeltaOutcome, Store};
@@ -24,8 +24,10 @@ pub(crate) const SECTIONS: [Section; 7] = [
     Section::Shares,
 ];
 /// The daemon looks twice a second; what hangs on it are signs of life every fifteen seconds.
-const TICK: Duration = Duration::from_secs(2);
-/// So long a box takes to write a batch of the hub's state.
+const TICK: Duration = Duration::from_secs(5);
+/// So long a box takes to verify a batch of the hub's state.
+const VERIFIES_FOR: Duration = Duration::from_millis(5);
+/// So long it takes to write it.
 const WRITES_FOR: Duration = Duration::from_millis(30);
 /// A session that lasted so long makes the next wait short again, as in the daemon.
 const WORKED: Duration = Duration::from_secs(10);
@@ -132,7 +134,7 @@ impl Session<'_> {
                     self.tell_commits()?;
                 }
                 frame = link.next() => match frame? {
-                    Some(frame) => self.side.frame(frame, evening.now_ms()),
+                    Some(frame) => self.takes(frame).await?,
                     None => return Ok(Ended::Lost),
                 },
                 _ = tick.tick() => self.side.tick(evening.now_ms()),
@@ -178,11 +180,26 @@ impl Session<'_> {
         notes.resent_acknowledged += u64::from(acked.saturating_sub(segment.first).min(segment.bodies.len() as u32));
     }
 
+    async fn takes(&mut self, frame: Frame) -> Result<()> {
+        let now = self.evening.now_ms();
+        if !matches!(frame, Frame::Delta(_)) {
+            self.side.frame(frame, now);
+            return Ok(());
+        }
+        let mut side = self.side.clone();
+        let verifying = self.evening.hands.begin(move || {
+            side.frame(frame, now);
+            side
+        });
+        self.side = verifying.takes(VERIFIES_FOR).await?;
+        Ok(())
+    }
+
     async fn apply(&mut self, part: SignedDelta) -> Result<()> {
-        let batch = self.evening.hands.write(self.store.clone(), part);
-        self.place.writes(Arc::clone(&batch));
-        tokio::time::sleep(WRITES_FOR).await;
-        match batch.wait()? {
+        let store = self.store.clone();
+        let writing = self.evening.hands.begin(move || store.apply_delta(vec![part]));
+        self.place.is_busy(writing.end());
+        match writing.takes(WRITES_FOR).await?? {
             DeltaOutcome::Staged(have) | DeltaOutcome::NeedSnapshot(have) => self.side.delta_stored(have),
             DeltaOutcome::Applied { have, newer_self } => {
                 have.into_iter().for_each(|have| self.side.delta_stored(have));

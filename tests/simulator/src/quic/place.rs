@@ -1,7 +1,10 @@
 //! A box: its real store, its taps, its power.
 //! Invariant: a green light is noted when the store has answered, never before.
 //! Not here: its session with the hub (`line`), taps with chips (`tap`: the worlds without QUIC have those).
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use box_store::{Decision, Store, StoreConfig, View};
@@ -17,11 +20,14 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     evening::{Evening, Green, Phase},
     founded::{Enrolled, Trade, wallet},
-    hands::Batch,
+    hands::Ends,
     line,
     weather::{Gap, moment},
 };
 use crate::dice::Dice;
+
+/// So long a box takes to start.
+const STARTS_FOR: Duration = Duration::from_millis(300);
 
 /// See the module.
 pub(crate) struct Place {
@@ -29,26 +35,25 @@ pub(crate) struct Place {
     pub(crate) n: usize,
     /// Who.
     pub(crate) enrolled: Enrolled,
-    writing: Mutex<Option<Arc<Batch>>>,
+    /// What its store is busy with.
+    busy: Mutex<Option<Arc<dyn Ends>>>,
 }
 
 impl Place {
     /// Switched off.
     pub(crate) fn new(n: usize, enrolled: Enrolled) -> Self {
-        Self { n, enrolled, writing: Mutex::default() }
+        Self { n, enrolled, busy: Mutex::default() }
     }
 
-    /// From now on it writes this.
-    pub(crate) fn writes(&self, batch: Arc<Batch>) {
-        *self.writing.lock().unwrap_or_else(PoisonError::into_inner) = Some(batch);
+    /// From now on its store is busy with this.
+    pub(crate) fn is_busy(&self, with: Arc<dyn Ends>) {
+        *self.busy.lock().unwrap_or_else(PoisonError::into_inner) = Some(with);
     }
 
-    /// Waits until it has written what it was told.
-    fn has_written(&self) {
-        let batch = self.writing.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(batch) = batch {
-            // whoever told it asks what became of it
-            drop(batch.wait());
+    /// Waits until its store is busy no more.
+    fn is_free(&self) {
+        if let Some(with) = self.busy.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            with.ends();
         }
     }
 }
@@ -90,8 +95,13 @@ pub(crate) async fn live(evening: Arc<Evening>, place: Arc<Place>, power: Vec<Ga
 }
 
 /// Switched on until the power fails at `gap`, or the evening is over.
-async fn with_power(evening: &Arc<Evening>, place: &Place, gap: Option<Gap>, dice: &mut Dice) -> End {
-    let store = match open(evening, place) {
+async fn with_power(evening: &Arc<Evening>, place: &Arc<Place>, gap: Option<Gap>, dice: &mut Dice) -> End {
+    let opening = {
+        let (evening, place) = (Arc::clone(evening), Arc::clone(place));
+        let now = evening.unix_ms();
+        move || open(&evening, &place, now)
+    };
+    let store = match evening.hands.begin(opening).takes(STARTS_FOR).await.and_then(|opened| opened) {
         Ok(store) => store,
         Err(error) => return End::Failed(error),
     };
@@ -107,18 +117,21 @@ async fn with_power(evening: &Arc<Evening>, place: &Place, gap: Option<Gap>, dic
         }
         std::future::pending().await
     };
-    tokio::select! {
+    let ended = tokio::select! {
         biased;
         () = evening.until(Phase::Over) => End::Over,
         gap = fails => End::PowerCut(gap),
         error = taps(evening, place, &store, &told, dice) => End::Failed(error),
         error = line::keep(evening, place, &store, commits, &mut chance) => End::Failed(error),
-    }
+    };
+    place.is_free();
+    place.is_busy(evening.hands.begin(move || drop(store)).end());
+    ended
 }
 
-/// Where box `n` keeps its files.
-fn open(evening: &Evening, place: &Place) -> Result<Store> {
-    place.has_written();
+/// Opens a box's store; the paused clock is known to the thread that decides alone, which says what it shows.
+fn open(evening: &Evening, place: &Place, unix_ms: u64) -> Result<Store> {
+    place.is_free();
     let folder = evening.folder.join(format!("box-{}", place.n));
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let config = StoreConfig {
@@ -129,16 +142,16 @@ fn open(evening: &Evening, place: &Place) -> Result<Store> {
         chain: place.enrolled.chain.to_bytes(),
         software: "simulated".into(),
     };
-    let (store, report) = box_store::open(config, evening.unix_ms())?;
+    let (store, report) = box_store::open(config, unix_ms)?;
     ensure!(report.degraded.is_none(), "its store is damaged: {:?}", report.degraded);
     // a clock that runs on by itself would stamp entries with how fast this machine is
-    store.hold_wall_ms(evening.unix_ms());
+    store.hold_wall_ms(unix_ms);
     Ok(store)
 }
 
 /// A box that is opened to be asked, after the evening.
-pub(crate) fn look_into(evening: &Evening, place: &Place) -> Result<Store> {
-    open(evening, place)
+pub(crate) fn look_into(evening: &Evening, place: &Place, unix_ms: u64) -> Result<Store> {
+    open(evening, place, unix_ms)
 }
 
 /// Taps about once a minute, in a crowd beyond a hundred less often (every box hears of every tap), until the lines are mended. Gives what went wrong.
@@ -151,7 +164,7 @@ async fn taps(
 ) -> anyhow::Error {
     loop {
         let rest = (5_000 + dice.draw() % 110_000) * evening.crowds();
-        tokio::time::sleep(std::time::Duration::from_millis(rest)).await;
+        tokio::time::sleep(Duration::from_millis(rest)).await;
         if evening.phase() != Phase::Open {
             return std::future::pending().await;
         }
@@ -164,7 +177,7 @@ async fn taps(
 
 /// One tap, to its green light or its refusal.
 fn tap(evening: &Evening, place: &Place, store: &Store, dice: &mut Dice) -> Result<()> {
-    place.has_written();
+    place.is_free();
     store.hold_wall_ms(evening.unix_ms());
     let guest = wallet(dice.below(evening.guests));
     let amount = Cents::new(dice.amount(250, 1_200)).context("an amount")?;

@@ -105,17 +105,25 @@ async fn believed(
 
 /// Whether each box that is there believes what the hub does. Asked when the boxes are switched off.
 pub(crate) fn boxes_agree(
-    evening: &Evening,
+    evening: &Arc<Evening>,
     places: &[Arc<Place>],
     hub: &Agreement,
     verdict: &mut Verdict,
 ) -> Result<()> {
     verdict.digest.clone_from(&hub.digest);
-    for n in present(evening, places) {
+    let asked = |n| {
+        let (within, place, now) = (Arc::clone(evening), Arc::clone(&places[n]), evening.unix_ms());
+        let ask = move || {
+            let store = look_into(&within, &place, now)?;
+            anyhow::Ok(store.read(|view| (view.digest(), view.unsent()))?)
+        };
+        (n, evening.hands.begin(ask))
+    };
+    let asked: Vec<_> = present(evening, places).into_iter().map(asked).collect();
+    for (n, answer) in asked {
         verdict.present += 1;
-        let store = look_into(evening, &places[n])?;
-        let digest = store.read(|view| view.digest())?;
-        if domain::wire::hex(&digest) == hub.digest && store.read(|view| view.unsent())? == 0 {
+        let (digest, unsent) = answer.result()??;
+        if domain::wire::hex(&digest) == hub.digest && unsent == 0 {
             verdict.agree += 1;
         } else {
             evening.breaks(format!("box {n} does not believe what the hub believes"));
