@@ -102,7 +102,7 @@ fn marks(station: &Station, marks: domain::journal::Marks, by: &claim::By, copie
     if matches!(by, claim::By::Alone(..)) {
         codes.push("gate.island".into());
     }
-    if copies == 1 && station.lan.status().copies > 1 {
+    if station.lan.are_too_few(copies) {
         codes.push("gate.one_copy".into());
     }
     codes

@@ -11,12 +11,12 @@ use anyhow::{Context, Result};
 use box_store::{DeltaOutcome, NewerSelf};
 use domain::{id::BoxNumber, journal::Head};
 use sync::{
-    BoxAction, BoxSide, BoxStart, Section, SignedDelta, VersionVector,
+    BoxAction, BoxSide, BoxStart, Frame, Section, SignedDelta, VersionVector,
     frame::{HaveDelta, SectionHeld},
 };
 use sync_quic::{Backoff, Link};
 
-use crate::{loaded::Taken, station::Station};
+use crate::{lan::forwarding::Forwarding, loaded::Taken, station::Station};
 
 /// Sections that a box keeps.
 pub(crate) const SECTIONS: [Section; 7] = [
@@ -38,11 +38,11 @@ pub(crate) async fn keep(station: Arc<Station>) {
         Ok(side) => side,
         Err(error) => return tracing::error!("no sync: {error:#}"),
     };
-    let mut backoff = Backoff::default();
+    let (mut backoff, mut forwarding) = (Backoff::default(), Forwarding::default());
     let started = Instant::now();
     let hubs = station.enrolled().config.hubs.clone();
     for hub in hubs.iter().cycle() {
-        match session(&station, &mut side, hub, started).await {
+        match session(&station, &mut side, &mut forwarding, hub, started).await {
             Ok(lasted) if lasted > Duration::from_secs(10) => backoff = Backoff::default(),
             Ok(_) => {}
             Err(error) => tracing::debug!(hub, "no session: {error:#}"),
@@ -83,7 +83,13 @@ fn side(station: &Station) -> Result<BoxSide> {
     .presenting(enrolled.further.clone()))
 }
 
-async fn session(station: &Station, side: &mut BoxSide, hub: &str, started: Instant) -> Result<Duration> {
+async fn session(
+    station: &Station,
+    side: &mut BoxSide,
+    forwarding: &mut Forwarding,
+    hub: &str,
+    started: Instant,
+) -> Result<Duration> {
     let now = || u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let address = resolve(hub.to_owned()).await?;
     let mut link = tokio::select! {
@@ -112,7 +118,13 @@ async fn session(station: &Station, side: &mut BoxSide, hub: &str, started: Inst
                 changed?;
                 tokio::task::block_in_place(|| tell_commits(station, side))?;
             }
-            _ = tick.tick() => side.tick(now()),
+            _ = tick.tick() => {
+                side.tick(now());
+                if side.is_online() {
+                    let due = tokio::task::block_in_place(|| forwarding.due(&station.store))?;
+                    due.into_iter().for_each(|heads| side.held(heads));
+                }
+            }
             () = station.stopping(), if !station.is_stopping() => {}
         }
         if station.is_stopping() {
@@ -149,7 +161,12 @@ fn tell_commits(station: &Station, side: &mut BoxSide) -> Result<()> {
 async fn carry_out(station: &Station, side: &mut BoxSide, link: &mut Link) -> Result<bool> {
     while let Some(action) = side.next_action() {
         match action {
-            BoxAction::Send(frame) => link.send(&frame).await.context("sending")?,
+            BoxAction::Send(frame) => {
+                if matches!(&frame, Frame::Segment(segment) if segment.device != station.device()) {
+                    station.lan.numbers.forwarded.inc();
+                }
+                link.send(&frame).await.context("sending")?;
+            }
             BoxAction::Close(reason) => {
                 tracing::info!(?reason, "session ended");
                 return Ok(true);

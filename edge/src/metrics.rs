@@ -24,6 +24,7 @@ pub(crate) fn render(station: &Station) -> String {
     counter("lan_claims_taken", "Claims that another box had", &lan.taken);
     counter("lan_copied", "Entries that stood on a neighbour's disk before the green light", &lan.copied);
     counter("lan_one_copy", "Entries that stood on one disk although two were asked for", &lan.one_copy);
+    counter("lan_forwarded", "Pieces of neighbours' journals sent to the hub", &lan.forwarded);
     counter("lan_suspicious", "Messages on the LAN that were not what they claimed to be", &lan.suspicious);
     counter("lan_dropped", "Messages on the LAN that were dropped for want of room", &lan.dropped);
     let mut gauge = |name: &str, help: &str, value: i64| {

@@ -154,13 +154,10 @@ fn paid_with(
     arrived: i64,
 ) -> Signal {
     let result = TapResult {
-        id: domain::wire::hex(&waiting.id),
-        ok: true,
         charged_cents: charged,
         balance_after_cents: Some(balance),
         arrived_cents: arrived,
-        entry: entry.map(|entry| entry.to_string()).unwrap_or_default(),
-        ..TapResult::default()
+        ..written(station, waiting, entry)
     };
     if let (Purpose::Sale(_), Some(entry)) = (&waiting.purpose, entry) {
         station.last_sale.is(entry, Instant::now());
@@ -168,6 +165,19 @@ fn paid_with(
     station.desk.answer(waiting.id, Phase::Paid, result);
     station.green_seen(entry);
     Signal::Ok
+}
+
+/// What was asked for is on disk; on a second one, too, where the LAN group asks for that and a neighbour answers in time.
+fn written(station: &Station, waiting: &Waiting, entry: Option<EntryRef>) -> TapResult {
+    let copies = entry.map_or(0, |entry| station.lan.copies(entry));
+    TapResult {
+        id: domain::wire::hex(&waiting.id),
+        ok: true,
+        code: station.lan.are_too_few(copies).then(|| "till.one_copy".into()),
+        entry: entry.map(|entry| entry.to_string()).unwrap_or_default(),
+        copies,
+        ..TapResult::default()
+    }
 }
 
 /// A band that was only looked at; `on_chip` where the money is there.
@@ -211,13 +221,10 @@ fn owed(station: &Station, waiting: &Waiting, wallet: WalletId, priced: &Priced,
         Err(refusal) => return refuse(station, waiting, refusal.code(), refusal.arguments()),
     };
     let result = TapResult {
-        id: domain::wire::hex(&waiting.id),
-        ok: true,
         charged_cents: priced.total(),
         balance_after_cents: Some(on_chip.as_i64()),
-        entry: entry.map(|entry| entry.to_string()).unwrap_or_default(),
         pending_cents: read_band::told(station, wallet).pending_cents,
-        ..TapResult::default()
+        ..written(station, waiting, entry)
     };
     station.desk.answer(waiting.id, Phase::Paid, result);
     station.green_seen(entry);

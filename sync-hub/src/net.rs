@@ -43,7 +43,8 @@ use away::SentAway;
 const SEND_WITHIN: Duration = Duration::from_secs(30);
 /// A box that claims a term further ahead than this is not believed.
 const TERMS_AHEAD: u32 = 1_000;
-const TICK: Duration = Duration::from_secs(1);
+/// What hangs on it has ten seconds and more.
+const TICK: Duration = Duration::from_secs(3);
 
 /// What all sessions share.
 #[derive(Debug)]

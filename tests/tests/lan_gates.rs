@@ -1,17 +1,26 @@
-//! Gates on a LAN with a real Mosquitto and without the hub: they decide together, or alone and say so.
+//! Gates on a LAN with a real Mosquitto and without the hub: they decide together, or alone and say so. Bars beside them:
+//! what they book stands on two disks before it is green, or says so.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stdout,
     reason = "a failed test should panic, and what was measured is told"
 )]
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use evening::world::{
-    lan::{NAMES, ThreeGates, show, standing},
-    wait::until,
+use evening::{
+    chance::Chance,
+    guest::Guest,
+    ticket::Paper,
+    world::{
+        counter::{Request, Tapped},
+        lan::{NAMES, ThreeGates, show, standing},
+        place::Place,
+        wait::until,
+    },
 };
-use screens::view::DecidedBy;
+use screens::view::{DecidedBy, TapResult};
+use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(40);
 const CLAIM_US: u64 = 50_000;
@@ -112,6 +121,53 @@ async fn with_two_copies_asked_for_the_light_waits_a_moment_for_a_neighbours_dis
     let said = show(a, &gates.tickets[4]).await.unwrap();
     assert!(said.admitted && said.copies == 1, "{said:#?}");
     assert!(said.marks.contains(&"gate.one_copy".to_owned()), "{said:#?}");
+}
+
+async fn tap(at: &Place, guest: &mut Guest, request: Request, chance: &mut Chance) -> TapResult {
+    let tapped = at.tap(guest, &request, &chance.request_id(), Vec::new()).await.unwrap();
+    let Tapped::Green(result) = tapped else { panic!("{}: {tapped:?}", at.name()) };
+    result
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_two_copies_asked_for_what_a_bar_books_waits_for_a_neighbours_disk_and_reaches_the_hub_through_it() {
+    let boxes = ThreeGates::that_are(&["top-up", "bar"], 2, 0).await.unwrap();
+    let (a, mut chance) = (boxes.gate("Gate A").unwrap(), Chance::new(7));
+    let band = |number| boxes.world.supplier.purse(number).unwrap();
+    let paper = || Paper { text: String::new(), refused_with: None, id: None };
+    let (mut two, mut taps, mut left) = (0, 0, BTreeMap::new());
+    for number in 0..2 {
+        // with a purse, and with an account
+        let band = if number == 0 { band(number) } else { boxes.world.supplier.uid_only(number) };
+        let mut guest = Guest::new(number as usize, paper(), band);
+        for request in [Request::TopUp(5_000), Request::Sale(vec![(1, 1)], 0)] {
+            let said = tap(a, &mut guest, request, &mut chance).await;
+            let code = said.code.as_deref();
+            assert_eq!(said.copies == 1, code == Some("till.one_copy"), "{said:#?}");
+            assert!(said.copies > 0 && !said.entry.is_empty(), "{said:#?}");
+            (two, taps) = (two + u32::from(said.copies == 2), taps + 1);
+            left.insert(guest.band.wallet_hex(), said.balance_after_cents.unwrap());
+        }
+        if number == 1 {
+            // box A has no line; a neighbour that has one tells the hub what A has sold
+            boxes.gate("Gate B").unwrap().wire.mend();
+            for (wallet, cents) in &left {
+                let known = until("the hub knows what was sold at a box without a line", SOON, async || {
+                    let wallet = boxes.world.hub.api.get(&format!("/api/wallets/{wallet}")).await;
+                    let said: Option<Value> = wallet.ok();
+                    Ok(said.filter(|said| said["balance_cents"].as_i64() == Some(*cents)).map(drop))
+                });
+                known.await.unwrap();
+            }
+            assert!(!a.view().await.unwrap().hub.connected);
+            boxes.broker.kill();
+            boxes.wait_until_alone().await.unwrap();
+            let said = tap(a, &mut guest, Request::Sale(vec![(1, 1)], 0), &mut chance).await;
+            assert_eq!((said.copies, said.code.as_deref()), (1, Some("till.one_copy")), "{said:#?}");
+        }
+    }
+    println!("{two} of {taps} taps stood on two disks before the light");
+    assert!(two >= 3, "{two}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

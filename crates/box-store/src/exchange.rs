@@ -19,12 +19,13 @@ use crate::{
     error::StoreError,
     journal::{self, At, OpenEpoch, Tail},
     knowledge::{self, DeltaOutcome, NewerSelf},
+    neighbours,
     store::Store,
     writer::Writing,
 };
 
 /// Most bytes of bodies in one segment.
-const SEGMENT_BYTES: usize = 256 << 10;
+pub(crate) const SEGMENT_BYTES: usize = 256 << 10;
 
 impl Store {
     /// What this box holds of its own journal, an entry for each epoch.
@@ -51,9 +52,9 @@ impl Store {
         self.reading(|connection| Ok(journal::hash_at(connection, At { epoch, seq })?.map(|hash| short(&hash))))
     }
 
-    /// Whole commits of an own epoch from `from_seq` on, at most `max_entries` unless the first commit alone is
-    /// longer; `None` where nothing is left or the device is another. A `from_seq` inside a commit is moved back to
-    /// its first entry.
+    /// Whole commits of an epoch from `from_seq` on, at most `max_entries` unless the first commit alone is longer;
+    /// `None` where nothing is left. A `from_seq` inside a commit is moved back to its first entry. Of a neighbour's
+    /// journal what is kept of it, from the first commit that ends there or later.
     pub fn segment(
         &self,
         device: DeviceId,
@@ -61,10 +62,11 @@ impl Store {
         from_seq: u32,
         max_entries: usize,
     ) -> Result<Option<Segment>, StoreError> {
-        if device != self.0.who.device {
-            return Ok(None);
-        }
-        self.reading(|connection| segment(connection, device, At { epoch, seq: from_seq }, max_entries))
+        let from = At { epoch, seq: from_seq };
+        self.reading(|connection| match device == self.0.who.device {
+            true => segment(connection, device, from, max_entries),
+            false => neighbours::segment(connection, device, from, max_entries),
+        })
     }
 
     /// The hub holds entries 0 to `contiguous − 1` of an own epoch, in the database of that term. Counts only if

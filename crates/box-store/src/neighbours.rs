@@ -1,4 +1,5 @@
-//! What neighbours on the venue's LAN told: their commits, kept until the hub's state covers them.
+//! What neighbours on the venue's LAN told: their commits, kept until the hub's state covers them, and forwarded where it
+//! does not.
 //! Invariant: of one place in a journal the first entry is kept; nothing told here ever changes the own journal, nor what
 //! hub and box compare (`agreement`).
 //! Not here: whether a commit is genuine (`domain::lan`), who may write what (`domain::ledger`).
@@ -9,10 +10,11 @@ use domain::{
     ledger::{Standing, TicketEntry},
 };
 use rusqlite::{Connection, OptionalExtension, params};
-use sync::{JournalHeads, Section};
+use sync::{Branch, JournalHeads, Section, Segment, vector::MAX_RANGES};
 
 use crate::{
     error::StoreError,
+    exchange::SEGMENT_BYTES,
     journal::{self, At},
     store::Store,
     writer::Writing,
@@ -76,6 +78,28 @@ impl Store {
         Ok(commits.split_off(from))
     }
 
+    /// What is kept of neighbours' journals: what the hub's state did not cover when this box heard of it last.
+    pub fn neighbours_held(&self) -> Result<Vec<JournalHeads>, StoreError> {
+        self.reading(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT device, epoch, first, last, hash FROM neighbour_commit ORDER BY device, epoch, last",
+            )?;
+            let mut rows = statement.query([])?;
+            let mut held: Vec<JournalHeads> = Vec::new();
+            while let Some(row) = rows.next()? {
+                let (device, epoch) = (DeviceId(row.get(0)?), row.get(1)?);
+                let (first, last, hash): (u32, u32, Vec<u8>) = (row.get(2)?, row.get(3)?, row.get(4)?);
+                if held.last().is_none_or(|heads| (heads.device, heads.epoch) != (device, epoch)) {
+                    held.push(JournalHeads { device, epoch, branches: vec![Branch::default()] });
+                }
+                if let Some(branch) = held.last_mut().and_then(|heads| heads.branches.first_mut()) {
+                    lengthen(branch, (first, last), &hash);
+                }
+            }
+            Ok(held)
+        })
+    }
+
     /// How many entries of neighbours are kept.
     pub fn neighbour_entries(&self) -> Result<u64, StoreError> {
         self.reading(|connection| {
@@ -96,6 +120,55 @@ pub fn told_of(segment: sync::Segment) -> Told {
         signature: segment.signature,
         bodies: segment.bodies,
     }
+}
+
+/// Takes a commit into what is held of its journal; what does not fit into a vector is told of later.
+fn lengthen(branch: &mut Branch, (first, last): (u32, u32), hash: &[u8]) {
+    if first == branch.contiguous && branch.ranges.is_empty() {
+        let hash = hash.first_chunk().copied().unwrap_or_default();
+        (branch.contiguous, branch.hash) = (last.saturating_add(1), hash);
+        return;
+    }
+    let has_room = branch.ranges.len() < MAX_RANGES;
+    match branch.ranges.last_mut() {
+        Some(range) if range.1.saturating_add(1) == first => range.1 = last,
+        Some(_) | None if has_room => branch.ranges.push((first, last)),
+        Some(_) | None => {}
+    }
+}
+
+/// Commits of a neighbour that follow on each other, as one segment: the last one's signature stands for all.
+pub(crate) fn segment(
+    connection: &Connection,
+    device: DeviceId,
+    from: At,
+    most: usize,
+) -> Result<Option<Segment>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT told, hash FROM neighbour_commit WHERE device = ?1 AND epoch = ?2 AND last >= ?3 ORDER BY last",
+    )?;
+    let mut rows = statement.query(params![&device.0[..], from.epoch, from.seq])?;
+    let mut joined: Option<(Segment, Vec<u8>)> = None;
+    while let Some(row) = rows.next()? {
+        let told =
+            Told::from_bytes(&row.get::<_, Vec<u8>>(0)?).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let Told { device, epoch, first, prev, signature, bodies } = told;
+        let hash = row.get(1)?;
+        let next = Segment { device, epoch, first, prev, bodies, signature };
+        let Some((segment, end)) = &mut joined else {
+            joined = Some((next, hash));
+            continue;
+        };
+        let follows = next.first == segment.last().saturating_add(1) && *end == next.prev;
+        let entries = segment.bodies.len().saturating_add(next.bodies.len());
+        let bytes = segment.body_bytes().saturating_add(next.body_bytes());
+        if !follows || entries > most || bytes > SEGMENT_BYTES {
+            break;
+        }
+        segment.bodies.extend(next.bodies);
+        (segment.signature, *end) = (next.signature, hash);
+    }
+    Ok(joined.map(|(segment, _)| segment))
 }
 
 fn held(connection: &Connection, told: &Told, head: &Head) -> Result<Option<Heard>, StoreError> {

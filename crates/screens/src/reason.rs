@@ -26,6 +26,7 @@ pub const REASON_CODES: &[&str] = &[
     "gate.not_a_gate",
     "gate.island",
     "gate.one_copy",
+    "till.one_copy",
     "gate.claimed_elsewhere",
     "lan.two_histories",
     "band.random_uid",

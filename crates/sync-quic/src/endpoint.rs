@@ -38,7 +38,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             idle: Duration::from_secs(15),
-            keep_alive: Duration::from_secs(4),
+            keep_alive: Duration::from_secs(5),
             connect_within: Duration::from_secs(5),
             stream_window: 256 * 1024,
             receive_window: 384 * 1024,

@@ -4,6 +4,7 @@
 //! Not here: the rules (`domain::lan`), the rows (`box-store`), what a gate makes of a claim (`gate::claim`).
 mod bus;
 mod desk;
+pub(crate) mod forwarding;
 mod neighbours;
 mod status;
 
@@ -123,6 +124,11 @@ impl Lan {
         let copied = sent && answered.recv_timeout(COPIED_WITHIN.saturating_mul(2)).unwrap_or(false);
         self.numbers.copied(copied);
         if copied { 2 } else { 1 }
+    }
+
+    /// Whether that is fewer than the group asks for.
+    pub(crate) fn are_too_few(&self, copies: u8) -> bool {
+        copies == 1 && lock(&self.status).copies > 1
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Lan {
     pub copied: Counter,
     /// Commits that stood on one disk when the light went green, although two were asked for.
     pub one_copy: Counter,
+    /// Pieces of neighbours' journals that were sent to the hub.
+    pub forwarded: Counter,
     /// Messages that are not what they claim to be.
     pub suspicious: Counter,
     /// Messages dropped unread, for want of room.

@@ -58,6 +58,8 @@ pub struct Stage {
     pub known_s: f64,
     /// Most memory that the hub held so far in this process, MB.
     pub hub_mb: f64,
+    /// Processor time that the hub used, in seconds; where it was killed, that of the process that finished.
+    pub hub_cpu_s: f64,
     /// Sessions of honest boxes.
     pub sessions: u64,
     /// Entries sent although they were acknowledged.
@@ -91,8 +93,11 @@ pub struct Report {
     pub stages: Vec<Stage>,
     /// What the lying boxes did in the third.
     pub lies: Lies,
-    /// How much longer the third took than the second, until everything honest was acknowledged.
+    /// How much longer the third took than the second, until everything honest was acknowledged. The liars and the crowd
+    /// share the processors with the hub: what they use is in it.
     pub slowed_by_lies: f64,
+    /// How much more of its processor the hub used in the third than in the second.
+    pub costs_of_lies: f64,
     /// Seconds that it took to write the journals, outside of every stage.
     pub written_s: f64,
 }
@@ -149,10 +154,11 @@ pub async fn run(plan: Plan, say: &(dyn Fn(&str) + Sync)) -> Result<Report> {
             anyhow::bail!("a box went away");
         }
     };
+    let costs_of_lies = stages[2].hub_cpu_s / stages[1].hub_cpu_s.max(0.001);
     let slowed_by_lies = stages[2].acknowledged_s / stages[1].acknowledged_s.max(0.001);
     tasks.shutdown().await;
     tokio::task::block_in_place(|| run.world.stop())?;
-    Ok(Report { boxes: plan.boxes, stages, lies, slowed_by_lies, written_s })
+    Ok(Report { boxes: plan.boxes, stages, lies, slowed_by_lies, costs_of_lies, written_s })
 }
 
 /// Tells what a stage came to.
@@ -166,6 +172,7 @@ impl Run {
     async fn stage(&self, name: &'static str, segments: usize, kill: bool) -> Result<Stage> {
         let (crowd, tally) = (&self.crowd, &self.crowd.tally);
         let before = self.counts();
+        let used_before = if kill { 0.0 } else { self.hub_cpu_s()? };
         let hub = self.world.hub.quic().context("where the hub is")?;
         let began = Instant::now();
         crowd.tell(|told| {
@@ -195,7 +202,7 @@ impl Run {
             patience.before_next_look().await?;
         }
         let known_s = began.elapsed().as_secs_f64();
-        let hub_mb = self.hub_mb()?;
+        let (hub_mb, hub_cpu_s) = (self.hub_mb()?, self.hub_cpu_s()? - used_before);
         let believed = self.world.hub.agreement().await?;
         for (n, belief) in crowd.beliefs().into_iter().enumerate() {
             ensure!(belief == believed.digest, "{name}: box {n} believes {belief}, the hub {}", believed.digest);
@@ -207,6 +214,7 @@ impl Run {
             acknowledged_s,
             known_s,
             hub_mb,
+            hub_cpu_s,
             sessions: after[1] - before[1],
             resent: after[2] - before[2],
             down_mb: (after[3] - before[3]) >> 20,
@@ -257,11 +265,25 @@ impl Run {
         Ok(())
     }
 
-    /// Most that the hub's process ever held.
-    fn hub_mb(&self) -> Result<f64> {
+    /// What the system says of the hub's process.
+    fn proc(&self, name: &str) -> Result<String> {
         let running: serde_json::Value = serde_json::from_slice(&fs::read(self.world.hub.dir.join("run.json"))?)?;
         let pid = running.get("pid").and_then(serde_json::Value::as_u64).context("the hub's process")?;
-        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        Ok(fs::read_to_string(format!("/proc/{pid}/{name}"))?)
+    }
+
+    /// Processor time that the hub's process has used so far, in seconds.
+    fn hub_cpu_s(&self) -> Result<f64> {
+        let stat = self.proc("stat")?;
+        let after_name = stat.rsplit(") ").next().context("stat")?;
+        // user and system time in hundredths: the 14th and 15th field
+        let ticks = after_name.split(' ').skip(11).take(2).map(str::parse::<f64>);
+        Ok(ticks.sum::<Result<f64, _>>()? / 100.0)
+    }
+
+    /// Most that the hub's process ever held.
+    fn hub_mb(&self) -> Result<f64> {
+        let status = self.proc("status")?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("VmHWM")?;
         let kb: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
         Ok(kb as f64 / 1024.0)

@@ -44,7 +44,12 @@ pub async fn show(gate: &Place, text: &str) -> Result<GateVerdict> {
 impl ThreeGates {
     /// One group, so many tickets, and then no hub any more.
     pub async fn apart_from_the_hub(copies: u8, tickets: usize) -> Result<Self> {
-        let posts = NAMES.map(|name| Post { name, roles: &["gate"], pairing: false });
+        Self::that_are(&["gate"], copies, tickets).await
+    }
+
+    /// The same of boxes with these roles.
+    pub async fn that_are(roles: &'static [&'static str], copies: u8, tickets: usize) -> Result<Self> {
+        let posts = NAMES.map(|name| Post { name, roles, pairing: false });
         let world = World::of(&posts).await?;
         let broker = Broker::start(&world.dir().join("broker"))?;
         let mut texts = Vec::new();

@@ -74,6 +74,57 @@ fn a_neighbours_admission_is_refused_at_once_survives_a_restart_and_counts_once_
     assert_eq!(uses(&store), 1);
 }
 
+/// A neighbour's journal of single admissions, each a commit of its own.
+fn told_one_by_one(count: u32) -> Vec<Told> {
+    let mut cursor = ChainCursor::start(FESTIVAL, neighbours_id(), 0);
+    let (mut all, mut prev) = (Vec::new(), ZERO_HASH);
+    for first in 0..count {
+        let mut entry = admission(TICKET);
+        entry.hlc = Hlc((NOON + u64::from(first)) << 16);
+        entry.flags = Flags::END_OF_COMMIT;
+        let body = entry.to_bytes();
+        cursor.append(&body);
+        let signature = cursor.sign(&neighbour()).unwrap().signature;
+        all.push(Told { device: neighbours_id(), epoch: 0, first, prev, signature, bodies: vec![body] });
+        prev = all.last().unwrap().head().hash;
+    }
+    all
+}
+
+#[test]
+fn what_a_neighbour_told_is_given_on_as_it_was_signed_until_the_hub_has_taken_it_into_account() {
+    let world = World::new();
+    let (store, _) = world.open();
+    let all = told_one_by_one(9);
+    for at in [3, 4, 5, 7] {
+        assert_eq!(hear(&store, &all[at]), Heard::New);
+    }
+    let branch = Branch { ranges: vec![(3, 5), (7, 7)], ..Branch::default() };
+    let held = JournalHeads { device: neighbours_id(), epoch: 0, branches: vec![branch] };
+    assert_eq!(store.neighbours_held().unwrap(), [held]);
+    assert!(store.vector().unwrap().iter().all(|heads| heads.device == own_device()), "its own is its own");
+    let public = neighbour().verifying_key().to_bytes();
+    let given = |from, most| {
+        let segment = store.segment(neighbours_id(), 0, from, most).unwrap()?;
+        segment.verify(FESTIVAL, &public).unwrap();
+        Some((segment.first, segment.last()))
+    };
+    assert_eq!(given(0, 500), Some((3, 5)), "three commits under the last one's signature");
+    assert_eq!((given(4, 500), given(3, 2), given(6, 500)), (Some((4, 5)), Some((3, 4)), Some((7, 7))));
+    assert_eq!(given(8, 500), None);
+    // what stood in between comes late
+    assert_eq!(hear(&store, &all[6]), Heard::New);
+    assert_eq!(given(3, 500), Some((3, 7)));
+    (0..3).for_each(|at| assert_eq!(hear(&store, &all[at]), Heard::New));
+    let whole = store.neighbours_held().unwrap();
+    let short: [u8; 16] = *all[7].head().hash.first_chunk().unwrap();
+    assert_eq!(whole[0].branches, [Branch::up_to(8, short)]);
+    let heads = vec![JournalHeads { device: neighbours_id(), epoch: 0, branches: vec![Branch::up_to(6, [0; 16])] }];
+    apply(&store, &batch(Section::Tickets, (0, 1), heads.clone(), Vec::new()));
+    apply(&store, &batch(Section::Wallets, (0, 1), heads, Vec::new()));
+    assert_eq!((given(0, 500), store.neighbours_held().unwrap()[0].branches[0].end()), (Some((6, 7)), 8));
+}
+
 #[test]
 fn a_neighbour_with_two_histories_is_not_believed_a_second_time() {
     let world = World::new();

@@ -199,4 +199,6 @@ pub struct TapResult {
     pub movements: Vec<Movement>,
     /// Name of the entry; empty if there is none.
     pub entry: String,
+    /// On how many disks it stood when this was shown; 0 where nothing was written.
+    pub copies: u8,
 }

@@ -26,6 +26,7 @@ gate-time_uncertain = The box is not sure of the time, so the ticket's dates wer
 gate-stale_knowledge = What this box knows of tickets is { $age } minutes old: tickets revoked since then are not known here. A supervisor decides; bring the network back or load a newer bundle.
 gate-not_a_gate = This box is not a gate. Nobody was admitted: use a gate's screen.
 gate-island = This gate decided alone, without its neighbours. The ticket stays valid; a double entry would show later.
+till-one_copy = Done, with one copy on this box only. Go on working and keep the box safe.
 gate-one_copy = Admitted, with one copy on this box only. Go on working and keep the box safe.
 gate-claimed_elsewhere = Another gate is deciding on this ticket at this moment. Nobody was admitted: scan it again, or call a supervisor.
 lan-two_histories = Box { $number } has signed two different histories. Its entries are doubted: have it checked, and tell the hub.

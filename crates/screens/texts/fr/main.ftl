@@ -26,6 +26,7 @@ gate-time_uncertain = Le boîtier n'est pas sûr de l'heure : les dates du bill
 gate-stale_knowledge = Ce que ce boîtier sait des billets date de { $age } minutes : les billets annulés depuis ne sont pas connus ici. Un responsable décide ; rétablissez le réseau ou chargez un paquet plus récent.
 gate-not_a_gate = Ce boîtier n'est pas une porte. Personne n'est entré : utilisez l'écran d'une porte.
 gate-island = Cette porte a décidé seule, sans ses voisines. Le billet reste bon ; une double entrée se verrait plus tard.
+till-one_copy = C’est fait, enregistré sur ce boîtier seulement. Continuez et gardez le boîtier en sûreté.
 gate-one_copy = Entrée enregistrée sur ce boîtier seulement. Continuez et gardez le boîtier en sûreté.
 gate-claimed_elsewhere = Une autre entrée décide de ce billet à l'instant. Personne n'est entré : scannez-le de nouveau, ou appelez un responsable.
 lan-two_histories = Le boîtier { $number } a signé deux historiques différents. Ses écritures sont douteuses : faites-le vérifier et prévenez le central.

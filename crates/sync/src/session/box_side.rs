@@ -502,7 +502,12 @@ impl BoxSide {
         let Some(branch) = heads.branches.iter().max_by_key(|branch| branch.end()) else { return false };
         let key = (heads.device, heads.epoch);
         let is_new = !self.uploads.contains_key(&key);
-        self.uploads.entry(key).or_default().held = branch.clone();
+        let upload = self.uploads.entry(key).or_default();
+        let before = upload.held.end();
+        upload.held = branch.clone();
+        if key.0 != self.own {
+            upload.grew(before);
+        }
         is_new
     }
 

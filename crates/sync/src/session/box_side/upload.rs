@@ -48,6 +48,13 @@ impl Upload {
         (self.sent_before, self.was_before) = (0, false);
     }
 
+    /// More is held of a neighbour's journal: it is sent, also where the hub lacks something before it.
+    pub(super) fn grew(&mut self, before: u32) {
+        if matches!(self.hub, Hub::Over) && self.held.end() > before {
+            (self.hub, self.cursor) = (Hub::Known, before);
+        }
+    }
+
     /// The store has nothing there.
     pub(super) fn give_up(&mut self) {
         self.hub = Hub::Over;
