@@ -624,11 +624,14 @@ fn a_neighbours_journal_needs_its_genesis_first() {
 fn what_is_held_of_a_neighbours_journal_goes_up_also_beyond_a_gap_and_once() {
     let neighbour = journal(21, 0, 20);
     let device = neighbour.device;
+    let own = journal(BOX, 0, 1);
     let (mut a, mut hub) = (BoxShell::new(vec![journal(BOX, 0, 1)]), HubShell::new(1));
-    run(&mut a, &mut hub, usize::MAX);
+    hub.side.connected(public(BOX), 0);
+    a.side.connected(public(HUB), 0);
     // the hub has heard the neighbour itself, up to entry 2
-    hub.side.frame(Frame::Segment(neighbour.segment(0, 3).unwrap()), 0);
-    hub.work();
+    let heard = neighbour.segment(0, 3).unwrap();
+    let heads = heard.verify(sample::founding().festival(), &public(21)).unwrap();
+    hub.store(&heard, &heads);
     // this box was told entry 5 and what follows
     let mut goes_up = |hub: &mut HubShell, last: u32| {
         let branch = Branch { ranges: vec![(5, last)], ..Branch::default() };
@@ -638,23 +641,27 @@ fn what_is_held_of_a_neighbours_journal_goes_up_also_beyond_a_gap_and_once() {
             while let Some(action) = a.side.next_action() {
                 match action {
                     BoxAction::Send(frame) => {
-                        if let Frame::Segment(segment) = &frame {
+                        if let Frame::Segment(segment) = &frame
+                            && segment.device == device
+                        {
                             sent.push((segment.first, segment.last()));
                         }
                         hub.side.frame(frame, 0);
+                    }
+                    BoxAction::ReadSegment { device: of, from, max, .. } if of != device => {
+                        a.side.segment_read(own.segment(from, max));
                     }
                     BoxAction::ReadSegment { from, .. } => {
                         let from = from.max(5);
                         let count = usize::try_from((last + 1).saturating_sub(from)).unwrap();
                         a.side.segment_read((count > 0).then(|| neighbour.segment(from, count).unwrap()));
                     }
-                    BoxAction::MarkAcked(_) | BoxAction::HubTime { .. } => {}
+                    BoxAction::MarkAcked(_) | BoxAction::HubTime { .. } | BoxAction::Online { .. } => {}
                     other @ (BoxAction::ApplyDelta(_)
                     | BoxAction::StoreBundle { .. }
                     | BoxAction::StoreBlobPart { .. }
                     | BoxAction::StoreChain(_)
                     | BoxAction::NewerSelf { .. }
-                    | BoxAction::Online { .. }
                     | BoxAction::EditAnswered(_)
                     | BoxAction::Refused { .. }
                     | BoxAction::Close(_)) => panic!("{other:?}"),
