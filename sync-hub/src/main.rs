@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use domain::wire::hex;
+use mimalloc::MiMalloc;
 use sync_hub::{
     Hub, HubError, Identity,
     csv::{self, CsvError, Table},
@@ -12,6 +13,11 @@ use sync_hub::{
     wall_clock,
 };
 use tracing_subscriber::EnvFilter;
+
+/// A thousand sessions allocate on a few threads what another frees: the system's allocator keeps more of that, and takes
+/// a tenth more of the processor.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// The hub of a festival: takes in the boxes' journals, tells every box what it must know, sells tickets, shows the books.
 #[derive(Debug, Parser)]

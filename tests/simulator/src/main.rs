@@ -24,10 +24,6 @@ mod world;
 use std::process::ExitCode;
 
 use clap::Parser;
-use mimalloc::MiMalloc;
-
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Simulates festivals until so many taps were made, and checks every promise.
 #[derive(Debug, Parser)]

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use domain::bundle::Bundle;
 use provisioning::Festival;
 use serde::Serialize;
@@ -21,6 +21,9 @@ use self::{
     journals::{Amount, Journal},
 };
 use crate::world::{World, wait::Patience};
+
+/// With everything acknowledged, boxes and hub believe the same within this time.
+const AGREED: Duration = Duration::from_secs(120);
 
 /// Stages of a run.
 const STAGES: u32 = 4;
@@ -203,9 +206,17 @@ impl Run {
         }
         let known_s = began.elapsed().as_secs_f64();
         let (hub_mb, hub_cpu_s) = (self.hub_mb()?, self.hub_cpu_s()? - used_before);
-        let believed = self.world.hub.agreement().await?;
-        for (n, belief) in crowd.beliefs().into_iter().enumerate() {
-            ensure!(belief == believed.digest, "{name}: box {n} believes {belief}, the hub {}", believed.digest);
+        // a box that floods is let in again now and then: what it adds is on its way for a moment
+        let mut patience = Patience::new("every box that keeps what it is told believes what the hub does", AGREED);
+        loop {
+            let (believed, beliefs) = (self.world.hub.agreement().await?.digest, crowd.beliefs());
+            if beliefs.iter().all(|belief| *belief == believed) {
+                break;
+            }
+            patience
+                .before_next_look()
+                .await
+                .with_context(|| format!("{name}: the hub {believed}, boxes {beliefs:?}"))?;
         }
         let after = self.counts();
         Ok(Stage {
