@@ -14,8 +14,7 @@ use sync_hub::{
 };
 use tracing_subscriber::EnvFilter;
 
-/// A thousand sessions allocate on a few threads what another frees: the system's allocator keeps more of that, and takes
-/// a tenth more of the processor.
+/// A thousand sessions allocate on a few threads what another frees (`docs/decisions/0029-the-hubs-allocator.md`).
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -221,7 +221,7 @@ fn items(writing: &Writing<'_>, part: &Delta) -> Result<(), StoreError> {
         Section::Tickets => {
             let mut insert = connection.prepare_cached(
                 "INSERT INTO hub_ticket (ticket, state, wallet) VALUES (?1, ?2, ?3)
-                     ON CONFLICT (ticket) DO UPDATE SET state = excluded.state, wallet = excluded.wallet",
+                 ON CONFLICT (ticket) DO UPDATE SET state = excluded.state, wallet = excluded.wallet",
             )?;
             while !input.rest().is_empty() {
                 let bytes = input.take(TicketState::LEN).map_err(|_| StoreError::Knowledge("a ticket"))?;

@@ -22,8 +22,9 @@ use self::{
 };
 use crate::world::{World, wait::Patience};
 
-/// With everything acknowledged, boxes and hub believe the same within this time.
-const AGREED: Duration = Duration::from_secs(120);
+/// A box that floods is let in again now and then: what it adds is on its way for a moment. Where nobody floods, boxes and
+/// hub believe the same at once.
+const AGREED_BESIDE_A_FLOOD: Duration = Duration::from_secs(120);
 
 /// Stages of a run.
 const STAGES: u32 = 4;
@@ -105,6 +106,14 @@ pub struct Report {
     pub written_s: f64,
 }
 
+/// What goes on beside a stage.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    Nobody,
+    Liars,
+    AKill,
+}
+
 struct Run {
     world: World,
     crowd: Arc<Crowd>,
@@ -130,14 +139,14 @@ pub async fn run(plan: Plan, say: &(dyn Fn(&str) + Sync)) -> Result<Report> {
     let work = async {
         let mut stages = Vec::new();
         say("all boxes at once");
-        stages.push(said(say, run.stage("the first evening", per_stage, false).await?));
+        stages.push(said(say, run.stage("the first evening", per_stage, Beside::Nobody).await?));
         run.everybody_leaves().await?;
         say("72 hours later, all boxes again");
-        stages.push(said(say, run.stage("undisturbed", 2 * per_stage, false).await?));
+        stages.push(said(say, run.stage("undisturbed", 2 * per_stage, Beside::Nobody).await?));
         run.everybody_leaves().await?;
         say("72 hours later, all boxes again, beside a flood, chatter and poison");
         let (liars, harm) = liars::start(&festival, plan.boxes, plan.guests, &run.crowd.listen())?;
-        stages.push(said(say, run.stage("beside liars", 3 * per_stage, false).await?));
+        stages.push(said(say, run.stage("beside liars", 3 * per_stage, Beside::Liars).await?));
         drop(liars);
         let lies = Lies {
             entries: harm.entries.load(Ordering::Relaxed),
@@ -147,7 +156,7 @@ pub async fn run(plan: Plan, say: &(dyn Fn(&str) + Sync)) -> Result<Report> {
         };
         run.everybody_leaves().await?;
         say("72 hours later, all boxes again; the hub is killed in the middle");
-        stages.push(said(say, run.stage("hub killed in the middle", 4 * per_stage, true).await?));
+        stages.push(said(say, run.stage("hub killed in the middle", 4 * per_stage, Beside::AKill).await?));
         anyhow::Ok((stages, lies))
     };
     let (stages, lies) = tokio::select! {
@@ -172,7 +181,8 @@ fn said(say: &(dyn Fn(&str) + Sync), stage: Stage) -> Stage {
 
 impl Run {
     /// Everybody is told where the hub is and that so many segments are written; until every box knows everything.
-    async fn stage(&self, name: &'static str, segments: usize, kill: bool) -> Result<Stage> {
+    async fn stage(&self, name: &'static str, segments: usize, beside: Beside) -> Result<Stage> {
+        let kill = beside == Beside::AKill;
         let (crowd, tally) = (&self.crowd, &self.crowd.tally);
         let before = self.counts();
         let used_before = if kill { 0.0 } else { self.hub_cpu_s()? };
@@ -206,8 +216,8 @@ impl Run {
         }
         let known_s = began.elapsed().as_secs_f64();
         let (hub_mb, hub_cpu_s) = (self.hub_mb()?, self.hub_cpu_s()? - used_before);
-        // a box that floods is let in again now and then: what it adds is on its way for a moment
-        let mut patience = Patience::new("every box that keeps what it is told believes what the hub does", AGREED);
+        let agreed = if beside == Beside::Liars { AGREED_BESIDE_A_FLOOD } else { Duration::ZERO };
+        let mut patience = Patience::new("every box that keeps what it is told believes what the hub does", agreed);
         loop {
             let (believed, beliefs) = (self.world.hub.agreement().await?.digest, crowd.beliefs());
             if beliefs.iter().all(|belief| *belief == believed) {

@@ -1,0 +1,99 @@
+//! Journals of neighbours: what a box may bring to the hub in another's name, and what not.
+use super::*;
+
+#[test]
+fn a_neighbours_journal_needs_its_genesis_first() {
+    let neighbour = journal(21, 0, 7);
+    let mut hub = HubShell::new(1);
+    hub.side.connected(public(BOX), 0);
+    let mut a = BoxShell::new(vec![journal(BOX, 0, 1)]);
+    a.side.connected(public(HUB), 0);
+    a.work().into_iter().for_each(|frame| hub.side.frame(frame, 0));
+    hub.work();
+    hub.side.frame(Frame::Segment(neighbour.segment(3, 2).unwrap()), 0);
+    let answer = hub.work();
+    assert!(
+        matches!(answer.as_slice(), [Frame::Ack(ack), Frame::WantFrom(want)] if ack.contiguous == 0 && want.seq == 0)
+    );
+    hub.side.frame(Frame::Segment(neighbour.segment(0, 3).unwrap()), 0);
+    hub.side.frame(Frame::Segment(neighbour.segment(3, 5).unwrap()), 0);
+    hub.work();
+    assert_eq!(hub.entries.len(), 8);
+}
+
+#[test]
+fn what_is_held_of_a_neighbours_journal_goes_up_also_beyond_a_gap_and_once() {
+    let neighbour = journal(21, 0, 20);
+    let device = neighbour.device;
+    let own = journal(BOX, 0, 1);
+    let (mut a, mut hub) = (BoxShell::new(vec![journal(BOX, 0, 1)]), HubShell::new(1));
+    hub.side.connected(public(BOX), 0);
+    a.side.connected(public(HUB), 0);
+    // the hub has heard the neighbour itself, up to entry 2
+    let heard = neighbour.segment(0, 3).unwrap();
+    let heads = heard.verify(sample::founding().festival(), &public(21)).unwrap();
+    hub.store(&heard, &heads);
+    // this box was told entry 5 and what follows
+    let mut goes_up = |hub: &mut HubShell, last: u32| {
+        let branch = Branch { ranges: vec![(5, last)], ..Branch::default() };
+        a.side.held(JournalHeads { device, epoch: 0, branches: vec![branch] });
+        let mut sent = Vec::new();
+        for _ in 0..20 {
+            while let Some(action) = a.side.next_action() {
+                match action {
+                    BoxAction::Send(frame) => {
+                        if let Frame::Segment(segment) = &frame
+                            && segment.device == device
+                        {
+                            sent.push((segment.first, segment.last()));
+                        }
+                        hub.side.frame(frame, 0);
+                    }
+                    BoxAction::ReadSegment { device: of, from, max, .. } if of != device => {
+                        a.side.segment_read(own.segment(from, max));
+                    }
+                    BoxAction::ReadSegment { from, .. } => {
+                        let from = from.max(5);
+                        let count = usize::try_from((last + 1).saturating_sub(from)).unwrap();
+                        a.side.segment_read((count > 0).then(|| neighbour.segment(from, count).unwrap()));
+                    }
+                    BoxAction::MarkAcked(_) | BoxAction::HubTime { .. } | BoxAction::Online { .. } => {}
+                    other @ (BoxAction::ApplyDelta(_)
+                    | BoxAction::StoreBundle { .. }
+                    | BoxAction::StoreBlobPart { .. }
+                    | BoxAction::StoreChain(_)
+                    | BoxAction::NewerSelf { .. }
+                    | BoxAction::EditAnswered(_)
+                    | BoxAction::Refused { .. }
+                    | BoxAction::Close(_)) => panic!("{other:?}"),
+                }
+            }
+            hub.work().into_iter().for_each(|frame| a.side.frame(frame, 0));
+        }
+        let stored: Vec<u32> = hub.entries.keys().filter(|key| key.0 == device).map(|key| key.2).collect();
+        (sent, stored)
+    };
+    let (sent, stored) = goes_up(&mut hub, 9);
+    assert_eq!(stored, [0, 1, 2, 5, 6, 7, 8, 9]);
+    assert!(sent.len() <= 2, "asked for what is missing, it says once more what it has: {sent:?}");
+    assert_eq!(goes_up(&mut hub, 9).0, [], "nothing more is held");
+    let (sent, stored) = goes_up(&mut hub, 14);
+    assert_eq!((sent, stored.len()), (vec![(10, 14)], 13));
+    assert_eq!(hub.closed, None);
+}
+
+#[test]
+fn a_box_cannot_forge_a_neighbours_entry() {
+    let mut forged = journal(21, 0, 7).segment(0, 8).unwrap();
+    forged.bodies[3][30] ^= 1;
+    let mut hub = HubShell::new(1);
+    hub.side.connected(public(BOX), 0);
+    let mut a = BoxShell::new(vec![journal(BOX, 0, 1)]);
+    a.side.connected(public(HUB), 0);
+    a.work().into_iter().for_each(|frame| hub.side.frame(frame, 0));
+    hub.work();
+    hub.side.frame(Frame::Segment(forged), 0);
+    hub.work();
+    assert_eq!(hub.closed, Some(CloseReason::Refusing(RefuseCode::Poison)));
+    assert!(hub.entries.is_empty());
+}
