@@ -14,7 +14,7 @@ use sync::{
     BoxAction, BoxSide, BoxStart, Frame, Section, SignedDelta, VersionVector,
     frame::{HaveDelta, SectionHeld},
 };
-use sync_quic::{Backoff, Link};
+use sync_quic::{Backoff, Dialer, Link, Settings};
 
 use crate::{lan::forwarding::Forwarding, loaded::Taken, station::Station};
 
@@ -38,11 +38,15 @@ pub(crate) async fn keep(station: Arc<Station>) {
         Ok(side) => side,
         Err(error) => return tracing::error!("no sync: {error:#}"),
     };
+    let dialer = match Dialer::new(&station.enrolled().identity, &Settings::default()) {
+        Ok(dialer) => dialer,
+        Err(error) => return tracing::error!("no sync: {error}"),
+    };
     let (mut backoff, mut forwarding) = (Backoff::default(), Forwarding::default());
     let started = Instant::now();
     let hubs = station.enrolled().config.hubs.clone();
     for hub in hubs.iter().cycle() {
-        match session(&station, &mut side, &mut forwarding, hub, started).await {
+        match session(&station, &dialer, &mut side, &mut forwarding, hub, started).await {
             Ok(lasted) if lasted > Duration::from_secs(10) => backoff = Backoff::default(),
             Ok(_) => {}
             Err(error) => tracing::debug!(hub, "no session: {error:#}"),
@@ -85,6 +89,7 @@ fn side(station: &Station) -> Result<BoxSide> {
 
 async fn session(
     station: &Station,
+    dialer: &Dialer,
     side: &mut BoxSide,
     forwarding: &mut Forwarding,
     hub: &str,
@@ -93,7 +98,7 @@ async fn session(
     let now = || u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let address = resolve(hub.to_owned()).await?;
     let mut link = tokio::select! {
-        link = sync_quic::connect(address, &station.enrolled().identity) => link.context("connecting")?,
+        link = dialer.connect(address) => link.context("connecting")?,
         () = station.stopping() => return Ok(Duration::ZERO),
     };
     let began = Instant::now();

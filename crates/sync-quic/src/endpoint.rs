@@ -7,7 +7,8 @@ use std::{
 
 use ed25519_dalek::SigningKey;
 use quinn::{
-    ClientConfig, ConnectionId, ConnectionIdGenerator, Endpoint, EndpointConfig, TransportConfig, VarInt,
+    AckFrequencyConfig, ClientConfig, ConnectionId, ConnectionIdGenerator, Endpoint, EndpointConfig, TransportConfig,
+    VarInt,
     crypto::{CryptoError, HmacKey, rustls::QuicClientConfig},
 };
 
@@ -17,12 +18,16 @@ use crate::{
     link::{Link, LinkError},
 };
 
+/// So many packets may come before one is acknowledged at once: a batch of the hub's state is a burst of dozens, and
+/// each acknowledgement costs a packet on a shared radio.
+const ACKNOWLEDGED_LATER: u32 = 9;
+
 /// Bounds of one connection; much lower than quinn's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Nothing heard for so long ends the connection.
     pub idle: Duration,
-    /// A sign of life is sent so often.
+    /// After so long without a packet a sign of life is sent; QUIC repeats one that is lost within a second or two.
     pub keep_alive: Duration,
     /// A connection must stand within this time.
     pub connect_within: Duration,
@@ -38,7 +43,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             idle: Duration::from_secs(15),
-            keep_alive: Duration::from_secs(5),
+            keep_alive: Duration::from_secs(8),
             connect_within: Duration::from_secs(5),
             stream_window: 256 * 1024,
             receive_window: 384 * 1024,
@@ -52,7 +57,10 @@ impl Settings {
     pub(crate) fn transport(&self, control: u32) -> Result<Arc<TransportConfig>, LinkError> {
         let mut transport = TransportConfig::default();
         let idle = self.idle.try_into().map_err(|_| LinkError::Settings)?;
+        let mut acknowledged = AckFrequencyConfig::default();
+        acknowledged.ack_eliciting_threshold(VarInt::from_u32(ACKNOWLEDGED_LATER));
         transport
+            .ack_frequency_config(Some(acknowledged))
             .max_idle_timeout(Some(idle))
             .keep_alive_interval(Some(self.keep_alive))
             .max_concurrent_bidi_streams(VarInt::from_u32(control))
@@ -65,49 +73,55 @@ impl Settings {
     }
 }
 
-/// Connects to a hub node with the default limits.
+/// A box's way to the hub's nodes: its key is made ready for handshakes once, for every attempt.
+#[derive(Clone)]
+pub struct Dialer {
+    client: ClientConfig,
+    connect_within: Duration,
+}
+
+impl std::fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Dialer")
+    }
+}
+
+impl Dialer {
+    /// With this key and these limits.
+    pub fn new(identity: &SigningKey, settings: &Settings) -> Result<Self, LinkError> {
+        Self::showing(key::client(identity)?, settings)
+    }
+
+    pub(crate) fn showing(tls: rustls::ClientConfig, settings: &Settings) -> Result<Self, LinkError> {
+        let crypto = QuicClientConfig::try_from(tls).map_err(|_| LinkError::Settings)?;
+        let mut client = ClientConfig::new(Arc::new(crypto));
+        client.transport_config(settings.transport(0)?);
+        Ok(Self { client, connect_within: settings.connect_within })
+    }
+
+    /// Connects to a hub node from a socket of its own. The peer's key is proven, its name is not: that is in its first
+    /// frame.
+    pub async fn connect(&self, address: SocketAddr) -> Result<Link, LinkError> {
+        let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        self.connect_from(Endpoint::client(SocketAddr::new(any, 0))?, address).await
+    }
+
+    /// As [`Self::connect`], over what the caller brings.
+    pub async fn connect_over(&self, carrier: Carrier, address: SocketAddr) -> Result<Link, LinkError> {
+        self.connect_from(carrier.endpoint(EndpointConfig::default(), None)?, address).await
+    }
+
+    async fn connect_from(&self, endpoint: Endpoint, address: SocketAddr) -> Result<Link, LinkError> {
+        let connecting = endpoint.connect_with(self.client.clone(), address, "hub")?;
+        let connection =
+            tokio::time::timeout(self.connect_within, connecting).await.map_err(|_| LinkError::NoAnswer(address))??;
+        Link::opened(connection, endpoint).await
+    }
+}
+
+/// Connects to a hub node once, with the default limits.
 pub async fn connect(address: SocketAddr, identity: &SigningKey) -> Result<Link, LinkError> {
-    connect_with(address, identity, &Settings::default()).await
-}
-
-/// Connects to a hub node. The peer's key is proven, its name is not: that is in its first frame.
-pub async fn connect_with(address: SocketAddr, identity: &SigningKey, settings: &Settings) -> Result<Link, LinkError> {
-    connect_showing(address, key::client(identity)?, settings).await
-}
-
-/// As [`connect_with`], over what the caller brings.
-pub async fn connect_over(
-    carrier: Carrier,
-    address: SocketAddr,
-    identity: &SigningKey,
-    settings: &Settings,
-) -> Result<Link, LinkError> {
-    let endpoint = carrier.endpoint(EndpointConfig::default(), None)?;
-    connect_from(endpoint, address, key::client(identity)?, settings).await
-}
-
-pub(crate) async fn connect_showing(
-    address: SocketAddr,
-    tls: rustls::ClientConfig,
-    settings: &Settings,
-) -> Result<Link, LinkError> {
-    let any: IpAddr = if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    connect_from(Endpoint::client(SocketAddr::new(any, 0))?, address, tls, settings).await
-}
-
-async fn connect_from(
-    endpoint: Endpoint,
-    address: SocketAddr,
-    tls: rustls::ClientConfig,
-    settings: &Settings,
-) -> Result<Link, LinkError> {
-    let crypto = QuicClientConfig::try_from(tls).map_err(|_| LinkError::Settings)?;
-    let mut config = ClientConfig::new(Arc::new(crypto));
-    config.transport_config(settings.transport(0)?);
-    let connecting = endpoint.connect_with(config, address, "hub")?;
-    let connection =
-        tokio::time::timeout(settings.connect_within, connecting).await.map_err(|_| LinkError::NoAnswer(address))??;
-    Link::opened(connection, endpoint).await
+    Dialer::new(identity, &Settings::default())?.connect(address).await
 }
 
 /// Configuration of an endpoint whose peers notice at once when it was started anew.

@@ -13,7 +13,7 @@ mod listener;
 
 pub use backoff::Backoff;
 pub use carrier::Carrier;
-pub use endpoint::{Settings, connect, connect_over, connect_with};
+pub use endpoint::{Dialer, Settings, connect};
 pub use link::{Link, LinkError, LinkReceiver, LinkSender};
 pub use listener::{HubListener, ListenerConfig, ListenerLimits};
 

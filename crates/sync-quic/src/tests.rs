@@ -17,9 +17,7 @@ use sync::{
 };
 use tokio::runtime::Runtime;
 
-use crate::{
-    HubListener, Link, LinkError, ListenerConfig, ListenerLimits, Settings, connect, connect_with, endpoint, key,
-};
+use crate::{Dialer, HubListener, Link, LinkError, ListenerConfig, ListenerLimits, Settings, connect, key};
 
 const BOUND: Duration = Duration::from_secs(20);
 
@@ -55,7 +53,7 @@ fn part(number: u64, bytes: usize) -> Frame {
 /// A box and the hub's end of its connection. The first frame makes the connection known to the hub.
 async fn pair(hub: &mut HubListener, n: u8, settings: &Settings) -> (Link, Link) {
     let address = hub.local_address().unwrap();
-    let mut a = connect_with(address, &identity(n), settings).await.unwrap();
+    let mut a = Dialer::new(&identity(n), settings).unwrap().connect(address).await.unwrap();
     a.send(&ping(0)).await.unwrap();
     let mut b = hub.accept().await.unwrap();
     assert_eq!(b.next().await.unwrap(), Some(ping(0)));
@@ -90,7 +88,7 @@ async fn both_ends_know_the_others_key_and_frames_go_both_ways() {
 /// What a box with this TLS configuration comes to: an error, or the connection that the hub closes.
 async fn attempt(tls: rustls::ClientConfig) -> Result<Option<Frame>, LinkError> {
     let hub = hub(quick(), anywhere());
-    let mut link = endpoint::connect_showing(hub.local_address().unwrap(), tls, &quick()).await?;
+    let mut link = Dialer::showing(tls, &quick()).unwrap().connect(hub.local_address().unwrap()).await?;
     let _ = link.send(&ping(1)).await;
     link.next().await
 }
@@ -149,7 +147,7 @@ impl rustls::client::ResolvesClientCert for NoKey {
 
 async fn attempt_is_taken(tls: rustls::ClientConfig) -> bool {
     let mut hub = hub(quick(), anywhere());
-    let mut link = endpoint::connect_showing(hub.local_address().unwrap(), tls, &quick()).await.unwrap();
+    let mut link = Dialer::showing(tls, &quick()).unwrap().connect(hub.local_address().unwrap()).await.unwrap();
     link.send(&ping(1)).await.unwrap();
     hub.accept().await.unwrap().next().await.unwrap() == Some(ping(1))
 }
@@ -211,7 +209,7 @@ fn start_hub_to_kill(settings: Settings, address: SocketAddr) -> (Runtime, Socke
 #[tokio::test]
 async fn a_killed_peer_is_noticed_within_the_idle_time() {
     let (runtime, address) = hub_to_kill(quick(), anywhere()).await;
-    let mut a = connect_with(address, &identity(2), &quick()).await.unwrap();
+    let mut a = Dialer::new(&identity(2), &quick()).unwrap().connect(address).await.unwrap();
     a.send(&ping(1)).await.unwrap();
     assert_eq!(a.next().await.unwrap(), Some(ping(1)));
     let killed = Instant::now();
@@ -225,7 +223,7 @@ async fn a_killed_peer_is_noticed_within_the_idle_time() {
 async fn a_restarted_hub_is_noticed_long_before_the_idle_time() {
     let settings = Settings { keep_alive: Duration::from_millis(200), idle: BOUND, ..Settings::default() };
     let (runtime, address) = hub_to_kill(settings, anywhere()).await;
-    let mut a = connect_with(address, &identity(2), &settings).await.unwrap();
+    let mut a = Dialer::new(&identity(2), &settings).unwrap().connect(address).await.unwrap();
     a.send(&ping(1)).await.unwrap();
     assert_eq!(a.next().await.unwrap(), Some(ping(1)));
     let killed = Instant::now();
@@ -242,7 +240,7 @@ async fn a_restarted_hub_is_noticed_long_before_the_idle_time() {
 async fn a_hub_that_is_not_there_is_given_up() {
     let socket = std::net::UdpSocket::bind(anywhere()).unwrap();
     let settings = Settings { connect_within: Duration::from_millis(300), ..quick() };
-    let error = connect_with(socket.local_addr().unwrap(), &identity(2), &settings).await.unwrap_err();
+    let error = Dialer::new(&identity(2), &settings).unwrap().connect(socket.local_addr().unwrap()).await.unwrap_err();
     assert!(matches!(error, LinkError::NoAnswer(_)), "{error}");
 }
 
@@ -268,7 +266,7 @@ async fn a_hundred_boxes_at_once_are_all_served_though_most_are_asked_to_come_ag
         .map(|n| {
             tokio::spawn(async move {
                 let settings = Settings { connect_within: BOUND, ..Settings::default() };
-                let mut link = connect_with(address, &identity(100 + n), &settings).await.unwrap();
+                let mut link = Dialer::new(&identity(100 + n), &settings).unwrap().connect(address).await.unwrap();
                 link.send(&ping(n.into())).await.unwrap();
                 link.send(&part(n.into(), 50_000)).await.unwrap();
                 assert_eq!(link.next().await.unwrap(), Some(ping(n.into())));

@@ -48,10 +48,12 @@ pub(crate) struct Publication {
     pub(crate) wallets: BTreeMap<WalletId, WalletState>,
     /// Every ticket known.
     pub(crate) tickets: BTreeMap<TicketUid, TicketState>,
-    /// C′ to carry.
-    pub(crate) offers: BTreeMap<WalletId, [u8; CREDIT_RECORD_LEN]>,
+    /// C′ to carry, and how much each adds.
+    pub(crate) offers: BTreeMap<WalletId, ([u8; CREDIT_RECORD_LEN], Cents)>,
     /// What of each journal is in it: the hashes of its line from the genesis on.
     pub(crate) lines: BTreeMap<(DeviceId, u32), Rc<Vec<EntryHash>>>,
+    /// First and last place of each range beyond a line.
+    pub(crate) beyond: BTreeMap<(DeviceId, u32), Vec<(u32, u32)>>,
     /// Everything of journals with several branches.
     pub(crate) branches: BTreeMap<(DeviceId, u32), BTreeSet<(u32, EntryHash)>>,
 }
@@ -311,13 +313,17 @@ impl<'f> Hub<'f> {
             journal.countersigned = vec![Head { seq: (journal.line.len() as u32).saturating_sub(1), hash }];
         }
         let number = self.published.as_ref().map_or(1, |before| before.number.saturating_add(1));
-        let offers = self.wallets.iter().filter_map(|(wallet, (_, owed))| Some((*wallet, owed.on_offer()?.record)));
+        let offers = self.wallets.iter().filter_map(|(wallet, (_, owed))| {
+            let offer = owed.on_offer()?;
+            Some((*wallet, (offer.record, offer.amount)))
+        });
         let publication = Rc::new(Publication {
             number,
             wallets: self.wallets.iter().map(|(wallet, (fold, _))| (*wallet, fold.state)).collect(),
             tickets: self.tickets.clone(),
             offers: offers.collect(),
             lines: self.journals.iter().map(|(id, journal)| (*id, Rc::clone(&journal.line))).collect(),
+            beyond: self.journals.iter().map(|(id, journal)| (*id, journal.beyond())).collect(),
             branches: self
                 .journals
                 .iter()
@@ -429,6 +435,18 @@ impl Journal {
             let Some((_, hash)) = here.iter().find(|(prev, _)| *prev == before) else { return };
             Rc::make_mut(&mut self.line).push(*hash);
         }
+    }
+
+    /// The ranges beyond the line, of a journal that never forked.
+    fn beyond(&self) -> Vec<(u32, u32)> {
+        let mut ranges: Vec<(u32, u32)> = Vec::new();
+        for seq in self.waiting.range(self.line.len() as u32..).map(|(seq, _)| *seq) {
+            match ranges.last_mut() {
+                Some((_, last)) if last.saturating_add(1) == seq => *last = seq,
+                _ => ranges.push((seq, seq)),
+            }
+        }
+        ranges
     }
 
     fn standing(&mut self, seq: u32, hash: EntryHash, entry: &Entry, of: DeviceId, festival: &Festival) -> Standing {

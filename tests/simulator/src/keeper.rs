@@ -254,7 +254,7 @@ impl Keeper for InMemory {
     fn known(&self, wallet: WalletId, closes: bool) -> KnownWallet {
         let (open, given_up) = (self.intents_of(wallet, State::Open), self.intents_of(wallet, State::GivenUp));
         KnownWallet {
-            offer: self.heard.as_ref().and_then(|heard| heard.offers.get(&wallet).copied()),
+            offer: self.heard.as_ref().and_then(|heard| heard.offers.get(&wallet).map(|(record, _)| *record)),
             unfinished_in_a_row: self.unfinished.get(&wallet).copied().unwrap_or(0),
             ..self.wallet(wallet).for_tap(open, &given_up, closes)
         }

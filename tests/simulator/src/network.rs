@@ -119,9 +119,16 @@ impl World<'_> {
     pub(crate) fn tell(&mut self, at: usize, publication: &Rc<Publication>) {
         let lies = self.places[at].twin.is_some();
         let newer = self.places[at].keeper.learn(publication);
-        self.reference.told[at] = self.places[at].keeper.heard();
+        self.was_told(at);
         if newer && !lies {
             self.next_epoch(at);
+        }
+    }
+
+    /// What a box has on its disk of the hub's word; one without power tells when it has some again.
+    pub(crate) fn was_told(&mut self, at: usize) {
+        if !self.places[at].keeper.is_dead() {
+            self.reference.told[at] = self.places[at].keeper.heard();
         }
     }
 

@@ -238,6 +238,7 @@ impl World<'_> {
             self.tally.broken.extend(damage.into_iter().map(|found| format!("{name}: {found}")));
             return;
         }
+        self.was_told(at);
         let open = self.keeper(at, twin).open_intents();
         for (intent, wallet, handed_over) in open {
             let Some(band) = self.bands.iter().position(|band| band.wallet() == wallet) else { continue };

@@ -384,9 +384,6 @@ impl World<'_> {
 
     /// Boxes that heard everything believe what the hub does.
     fn check_boxes(&mut self) {
-        if !self.hears {
-            return;
-        }
         let publication = self.publish();
         for at in 0..self.places.len() {
             let place = &self.places[at];

@@ -10,14 +10,15 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use box_store::{Decision, Store, StoreConfig, View};
+use box_store::{Decision, DeltaOutcome, NewerSelf, Store, StoreConfig, View};
 use domain::{
-    id::{BoxNumber, DeviceId, EntryRef, TicketUid, WalletId, device_id},
+    id::{BoxNumber, DeviceId, EntryRef, FestivalId, TicketUid, WalletId, device_id},
     journal::{Entry, link},
-    ledger::{TicketState, WalletState},
+    ledger::{CreditItem, TicketState, WalletState},
     wristband::tap::KnownWallet,
 };
 use ed25519_dalek::SigningKey;
+use sync::{Branch, Delta, JournalHeads, Section, SignedDelta, vector::hash16};
 
 use crate::{
     dice::Dice,
@@ -27,6 +28,8 @@ use crate::{
     keeper::{Keeper, NotStored, Started},
 };
 
+/// What the hub's word comes in.
+const SECTIONS: [Section; 3] = [Section::Wallets, Section::Tickets, Section::Credits];
 /// Most entries in one segment that is read back.
 const SEGMENT: usize = 400;
 /// The files of a box that was never switched on.
@@ -39,6 +42,8 @@ pub(crate) struct OnDisk {
     disk: Arc<Disk>,
     store: Option<Store>,
     dice: Dice,
+    /// What the hub knows of this box and it does not, since it was told.
+    newer: Option<NewerSelf>,
     /// Operations between two cuts, at most.
     cut_every: u64,
     wall_ms: u64,
@@ -83,7 +88,7 @@ impl OnDisk {
             chain: Vec::new(),
             software: "simulated".into(),
         };
-        let mut keeper = Self { folder, config, disk, store: None, dice, cut_every, wall_ms: 0 };
+        let mut keeper = Self { folder, config, disk, store: None, dice, newer: None, cut_every, wall_ms: 0 };
         keeper.provision(n)?;
         keeper.start()?;
         keeper.fails_again();
@@ -123,6 +128,44 @@ impl OnDisk {
         let found = self.store.as_ref().map(|store| store.read(look));
         found.and_then(Result::ok).unwrap_or_default()
     }
+}
+
+/// One section of the hub's word; the session, which checks who signed it, is not here.
+fn part(section: Section, said: &Publication, festival: FestivalId, prev: u64) -> SignedDelta {
+    let covers = matches!(section, Section::Wallets | Section::Tickets);
+    let items = match section {
+        Section::Wallets => said.wallets.values().flat_map(|state| state.to_bytes()).collect(),
+        Section::Tickets => said.tickets.values().flat_map(|state| state.to_bytes()).collect(),
+        _ => {
+            let offer = |wallet: &WalletId| said.offers.get(wallet).copied();
+            let items = said.wallets.keys().map(|wallet| CreditItem { wallet: *wallet, offer: offer(wallet) });
+            items.flat_map(|item| item.to_bytes()).collect()
+        }
+    };
+    let known = said.lines.iter().filter(|(_, line)| !line.is_empty());
+    let heads = known.map(|(of, line)| JournalHeads {
+        device: of.0,
+        epoch: of.1,
+        branches: vec![Branch {
+            contiguous: line.len() as u32,
+            hash: line.last().map(hash16).unwrap_or_default(),
+            ranges: said.beyond.get(of).cloned().unwrap_or_default(),
+        }],
+    });
+    let delta = Delta {
+        festival,
+        section,
+        term: 1,
+        prev,
+        number: said.number,
+        part: 0,
+        parts: 1,
+        snapshot: prev == 0,
+        vector: if covers { heads.collect() } else { Vec::new() },
+        hub_time_ms: 0,
+        items,
+    };
+    SignedDelta { body: delta.to_bytes(), signature: [0; 64], key: [0; 32] }
 }
 
 /// The key of box `n`, which a test may know.
@@ -180,15 +223,35 @@ impl Keeper for OnDisk {
         }
     }
 
-    fn learn(&mut self, _: &Rc<Publication>) -> bool {
-        false
+    /// Everything in one transaction: as a snapshot, or on what is held.
+    fn learn(&mut self, publication: &Rc<Publication>) -> bool {
+        let held = self.heard();
+        if publication.number <= held {
+            return false;
+        }
+        let prev = if self.dice.one_in(3) { 0 } else { held };
+        let parts = SECTIONS.into_iter().map(|section| part(section, publication, self.config.festival, prev));
+        let Some(store) = &self.store else { return false };
+        match store.apply_delta(parts.collect()) {
+            Ok(DeltaOutcome::Applied { newer_self, .. }) => self.newer = newer_self,
+            Ok(other) => panic!("a box does not take the hub's word: {other:?}"),
+            // the power failed: it is told again
+            Err(_) => {}
+        }
+        self.newer.is_some()
     }
 
     fn heard(&self) -> u64 {
-        0
+        let held = self.store.as_ref().and_then(|store| store.sections_held(&SECTIONS).ok());
+        held.and_then(|held| held.iter().map(|held| held.number).min()).unwrap_or(0)
     }
 
-    fn new_epoch(&mut self, _: BoxNumber) {}
+    fn new_epoch(&mut self, box_number: BoxNumber) {
+        if let Some(store) = &self.store {
+            // a failure is a power cut; it is told again
+            drop(store.open_next_epoch(box_number, self.newer.take()));
+        }
+    }
 
     fn epoch(&self) -> (u32, BoxNumber) {
         let head = self.read(|view| view.head());

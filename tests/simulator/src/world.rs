@@ -144,8 +144,6 @@ pub(crate) struct World<'f> {
     pub(crate) weather: Weather,
     /// The step it is at.
     pub(crate) step: usize,
-    /// Whether the boxes hear the hub: those on disks only speak.
-    pub(crate) hears: bool,
     /// A line for each thing that happens, on a replay.
     pub(crate) story: Option<Vec<String>>,
     trace: blake3::Hasher,
@@ -239,7 +237,6 @@ impl<'f> World<'f> {
             frauds: Vec::new(),
             weather,
             step: 0,
-            hears: shelf == Shelf::Memory,
             story: tells.then(Vec::new),
             trace: blake3::Hasher::new(),
         };

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use box_store::{DeltaOutcome, Store};
 use domain::{bundle::Bundle, journal::Head};
 use sync::{BoxAction, BoxSide, BoxStart, Frame, Section, SignedDelta, VersionVector};
-use sync_quic::{Backoff, Link, Settings};
+use sync_quic::{Backoff, Dialer, Link, Settings};
 use tokio::{sync::watch, time::Instant};
 
 use super::{air::HUB, evening::Evening, place::Place};
@@ -24,11 +24,11 @@ pub(crate) const SECTIONS: [Section; 7] = [
     Section::Shares,
 ];
 /// The daemon looks twice a second; what hangs on it are signs of life every fifteen seconds.
-const TICK: Duration = Duration::from_secs(5);
-/// So long a box takes to verify a batch of the hub's state.
-const VERIFIES_FOR: Duration = Duration::from_millis(5);
-/// So long it takes to write it.
-const WRITES_FOR: Duration = Duration::from_millis(30);
+const TICK: Duration = Duration::from_secs(8);
+/// So long a box takes to verify a batch of the hub's state, when it is busy.
+const VERIFIES_FOR: Duration = Duration::from_millis(50);
+/// So long it takes to write it, on a slow card.
+const WRITES_FOR: Duration = Duration::from_millis(450);
 /// A session that lasted so long makes the next wait short again, as in the daemon.
 const WORKED: Duration = Duration::from_secs(10);
 
@@ -36,6 +36,7 @@ struct Session<'a> {
     evening: &'a Evening,
     place: &'a Place,
     store: &'a Store,
+    dialer: Dialer,
     side: BoxSide,
 }
 
@@ -51,7 +52,11 @@ pub(crate) async fn keep(
         Ok(start) => BoxSide::new(start),
         Err(error) => return error,
     };
-    let mut session = Session { evening, place, store, side };
+    let dialer = match Dialer::new(&place.enrolled.key, &Settings::default()) {
+        Ok(dialer) => dialer,
+        Err(error) => return error.into(),
+    };
+    let mut session = Session { evening, place, store, dialer, side };
     let mut backoff = Backoff::default();
     loop {
         evening.attempts(place.n);
@@ -116,9 +121,8 @@ impl From<anyhow::Error> for Failed {
 
 impl Session<'_> {
     async fn run(&mut self, commits: &mut watch::Receiver<()>) -> Result<Ended, Failed> {
-        let (evening, identity) = (self.evening, &self.place.enrolled.key);
-        let carrier = evening.air.of_box(self.place.n);
-        let mut link = sync_quic::connect_over(carrier, HUB, identity, &Settings::default()).await?;
+        let evening = self.evening;
+        let mut link = self.dialer.connect_over(evening.air.of_box(self.place.n), HUB).await?;
         self.tell_commits()?;
         self.side.connected(link.peer_public_key(), evening.now_ms());
         let mut tick = tokio::time::interval(TICK);
@@ -187,19 +191,19 @@ impl Session<'_> {
             return Ok(());
         }
         let mut side = self.side.clone();
-        let verifying = self.evening.hands.begin(move || {
+        let verifying = self.evening.hands.begin(VERIFIES_FOR, move || {
             side.frame(frame, now);
             side
         });
-        self.side = verifying.takes(VERIFIES_FOR).await?;
+        self.side = verifying.done().await?;
         Ok(())
     }
 
     async fn apply(&mut self, part: SignedDelta) -> Result<()> {
         let store = self.store.clone();
-        let writing = self.evening.hands.begin(move || store.apply_delta(vec![part]));
+        let writing = self.evening.hands.begin(WRITES_FOR, move || store.apply_delta(vec![part]));
         self.place.is_busy(writing.end());
-        match writing.takes(WRITES_FOR).await?? {
+        match writing.done().await?? {
             DeltaOutcome::Staged(have) | DeltaOutcome::NeedSnapshot(have) => self.side.delta_stored(have),
             DeltaOutcome::Applied { have, newer_self } => {
                 have.into_iter().for_each(|have| self.side.delta_stored(have));

@@ -101,7 +101,7 @@ async fn with_power(evening: &Arc<Evening>, place: &Arc<Place>, gap: Option<Gap>
         let now = evening.unix_ms();
         move || open(&evening, &place, now)
     };
-    let store = match evening.hands.begin(opening).takes(STARTS_FOR).await.and_then(|opened| opened) {
+    let store = match evening.hands.begin(STARTS_FOR, opening).done().await.and_then(|opened| opened) {
         Ok(store) => store,
         Err(error) => return End::Failed(error),
     };
@@ -125,7 +125,7 @@ async fn with_power(evening: &Arc<Evening>, place: &Arc<Place>, gap: Option<Gap>
         error = line::keep(evening, place, &store, commits, &mut chance) => End::Failed(error),
     };
     place.is_free();
-    place.is_busy(evening.hands.begin(move || drop(store)).end());
+    place.is_busy(evening.hands.begin(STARTS_FOR, move || drop(store)).end());
     ended
 }
 

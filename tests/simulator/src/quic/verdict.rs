@@ -117,7 +117,7 @@ pub(crate) fn boxes_agree(
             let store = look_into(&within, &place, now)?;
             anyhow::Ok(store.read(|view| (view.digest(), view.unsent()))?)
         };
-        (n, evening.hands.begin(ask))
+        (n, evening.hands.begin(Duration::ZERO, ask))
     };
     let asked: Vec<_> = present(evening, places).into_iter().map(asked).collect();
     for (n, answer) in asked {
