@@ -13,7 +13,7 @@ use quinn::{
 };
 
 use crate::{
-    carrier::Carrier,
+    carrier::{self, Carrier},
     key,
     link::{Link, LinkError},
 };
@@ -112,10 +112,14 @@ impl Dialer {
     }
 
     async fn connect_from(&self, endpoint: Endpoint, address: SocketAddr) -> Result<Link, LinkError> {
-        let connecting = endpoint.connect_with(self.client.clone(), address, "hub")?;
-        let connection =
-            tokio::time::timeout(self.connect_within, connecting).await.map_err(|_| LinkError::NoAnswer(address))??;
-        Link::opened(connection, endpoint).await
+        let mut connecting = endpoint.connect_with(self.client.clone(), address, "hub")?;
+        let Ok(connection) = tokio::time::timeout(self.connect_within, &mut connecting).await else {
+            // A goodbye would be the first that a hub hears of an attempt whose packets were lost: one that is busy asks
+            // for its address, to which a goodbye is the answer, and so on for seconds.
+            endpoint.rebind_abstract(carrier::mute(endpoint.local_addr()?))?;
+            return Err(LinkError::NoAnswer(address));
+        };
+        Link::opened(connection?, endpoint).await
     }
 }
 

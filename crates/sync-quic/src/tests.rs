@@ -245,6 +245,20 @@ async fn a_hub_that_is_not_there_is_given_up() {
 }
 
 #[tokio::test]
+async fn an_attempt_that_was_given_up_says_nothing_more() {
+    let nobody = tokio::net::UdpSocket::bind(anywhere()).await.unwrap();
+    let settings = Settings { connect_within: Duration::from_millis(300), ..quick() };
+    let dialer = Dialer::new(&identity(2), &settings).unwrap();
+    let mut bytes = [0; 2_000];
+    tokio::select! {
+        given_up = dialer.connect(nobody.local_addr().unwrap()) => assert!(given_up.is_err()),
+        () = async { loop { nobody.recv_from(&mut bytes).await.unwrap(); } } => {}
+    }
+    let more = tokio::time::timeout(Duration::from_millis(500), nobody.recv_from(&mut bytes)).await;
+    assert!(more.is_err(), "it still sends: {more:?}");
+}
+
+#[tokio::test]
 async fn a_peer_that_takes_nothing_makes_the_sender_wait() {
     let mut hub = hub(Settings::default(), anywhere());
     let (mut a, _idle) = pair(&mut hub, 2, &Settings::default()).await;

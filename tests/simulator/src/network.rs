@@ -138,13 +138,24 @@ impl World<'_> {
         let number = domain::id::BoxNumber(place.next_number);
         place.next_number += 1;
         place.keeper.new_epoch(number);
-        place.context = self.festival.tap_context(place.device, number);
         let (epoch, _) = place.keeper.epoch();
-        let (device, role) = (place.device, place.role);
-        self.hub.enrol(device, epoch, number, crate::festival::rights(Some(role)));
+        self.enrols(at);
         self.tally.epochs += 1;
         let name = self.name(at);
         self.note(|| format!("{name} found that its disk was set back, and goes on in epoch {epoch}"));
+    }
+
+    /// The hub knows a box's epoch by its genesis, and the box by its number, also where the power failed in between.
+    pub(crate) fn enrols(&mut self, at: usize) {
+        let place = &mut self.places[at];
+        if place.keeper.is_dead() {
+            return;
+        }
+        let (epoch, number) = place.keeper.epoch();
+        if place.context.box_number != number {
+            place.context = self.festival.tap_context(place.device, number);
+        }
+        self.hub.enrol(place.device, epoch, number, crate::festival::rights(Some(place.role)));
     }
 
     /// Everybody is connected and nothing is under way any more.

@@ -239,6 +239,7 @@ impl World<'_> {
             return;
         }
         self.was_told(at);
+        self.enrols(at);
         let open = self.keeper(at, twin).open_intents();
         for (intent, wallet, handed_over) in open {
             let Some(band) = self.bands.iter().position(|band| band.wallet() == wallet) else { continue };

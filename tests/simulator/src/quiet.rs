@@ -25,7 +25,15 @@ const ROUNDS: usize = 5;
 impl World<'_> {
     /// Settles what can be settled and checks every promise.
     pub(crate) fn end(&mut self) {
-        self.places.iter_mut().for_each(|place| place.keeper.calm());
+        for place in &mut self.places {
+            place.keeper.calm();
+            if let Some(twin) = &mut place.twin {
+                twin.calm();
+                if twin.is_dead() {
+                    twin.restart();
+                }
+            }
+        }
         self.power_comes_back();
         self.heal();
         self.settle_doubts();

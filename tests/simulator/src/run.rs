@@ -50,9 +50,9 @@ impl How {
     fn of(arguments: &Arguments) -> Self {
         let control = arguments.control.unwrap_or_default();
         let shelf = match control {
-            Control::LyingDisk => Shelf::Disk(Medium::Lies),
-            Control::SynchronousNormal => Shelf::Disk(Medium::FlushesLate),
-            _ if arguments.disks => Shelf::Disk(Medium::Honest),
+            Control::LyingDisk => Shelf::Disk(Medium::Lies, arguments.cut_every),
+            Control::SynchronousNormal => Shelf::Disk(Medium::FlushesLate, arguments.cut_every),
+            _ if arguments.disks => Shelf::Disk(Medium::Honest, arguments.cut_every),
             Control::None | Control::ConfirmedOnly | Control::LastWriter | Control::HubForgets => Shelf::Memory,
         };
         Self { shelf, control }
@@ -166,7 +166,10 @@ fn tell(festival: &Festival, number: u64, seed: u64, broken: &[String], how: How
     }
     eprintln!("world {number} breaks a promise:");
     broken.iter().take(4).for_each(|line| eprintln!("  {line}"));
-    let mut also = if how.shelf == Shelf::Memory { String::new() } else { " --disks".to_owned() };
+    let mut also = match how.shelf {
+        Shelf::Memory => String::new(),
+        Shelf::Disk(_, cut_every) => format!(" --disks --cut-every {cut_every}"),
+    };
     if how.control != Control::None {
         also.push_str(&format!(" --control {}", name(how.control)));
     }

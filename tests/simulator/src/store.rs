@@ -6,7 +6,10 @@ use std::{
     fs, io,
     path::PathBuf,
     rc::Rc,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use anyhow::{Context, Result, ensure};
@@ -53,7 +56,7 @@ impl Drop for OnDisk {
     fn drop(&mut self) {
         self.store = None;
         self.disk.forget();
-        if let Err(error) = std::fs::remove_dir_all(&self.folder) {
+        if let Err(error) = fs::remove_dir_all(&self.folder) {
             eprintln!("simulate: a box's folder stays: {error}");
         }
     }
@@ -63,6 +66,15 @@ impl Drop for OnDisk {
 pub(crate) fn place() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
     if memory.is_dir() { memory } else { std::env::temp_dir() }
+}
+
+/// A folder for one box.
+fn folder() -> Result<PathBuf> {
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    let number = MADE.fetch_add(1, Ordering::Relaxed);
+    let folder = place().join(format!("simulate-{}-{number}", std::process::id()));
+    fs::create_dir(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    Ok(folder)
 }
 
 impl OnDisk {
@@ -75,10 +87,7 @@ impl OnDisk {
         dice: Dice,
         cut_every: u64,
     ) -> Result<Self> {
-        let mut dice = dice;
-        let name = format!("simulate-{}-{:016x}", std::process::id(), dice.draw());
-        let folder = place().join(name);
-        std::fs::create_dir(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        let folder = folder()?;
         let disk = Disk::watch(&folder, medium);
         let config = StoreConfig {
             path: folder.join("box.db"),
@@ -93,6 +102,27 @@ impl OnDisk {
         keeper.start()?;
         keeper.fails_again();
         Ok(keeper)
+    }
+
+    /// Another box with all that stands on this one's disk now.
+    fn copied(&self) -> Result<Self> {
+        let folder = folder()?;
+        for name in FRESH {
+            fs::copy(self.folder.join(name), folder.join(name))?;
+        }
+        let mut copy = Self {
+            disk: Disk::watch(&folder, self.disk.medium()),
+            config: StoreConfig { path: folder.join("box.db"), ..self.config.clone() },
+            folder,
+            store: None,
+            dice: Dice::part(self.dice.clone().draw(), 1),
+            newer: self.newer,
+            cut_every: self.cut_every,
+            wall_ms: self.wall_ms,
+        };
+        copy.start()?;
+        copy.fails_again();
+        Ok(copy)
     }
 
     /// Gives it the disk that box `n` has in every world when it is new; the first one is made.
@@ -226,8 +256,8 @@ impl Keeper for OnDisk {
     /// Everything in one transaction: as a snapshot, or on what is held.
     fn learn(&mut self, publication: &Rc<Publication>) -> bool {
         let held = self.heard();
-        if publication.number <= held {
-            return false;
+        if publication.number <= held || self.is_dead() {
+            return self.newer.is_some();
         }
         let prev = if self.dice.one_in(3) { 0 } else { held };
         let parts = SECTIONS.into_iter().map(|section| part(section, publication, self.config.festival, prev));
@@ -247,9 +277,11 @@ impl Keeper for OnDisk {
     }
 
     fn new_epoch(&mut self, box_number: BoxNumber) {
-        if let Some(store) = &self.store {
-            // a failure is a power cut; it is told again
-            drop(store.open_next_epoch(box_number, self.newer.take()));
+        // a failure is a power cut, after which it is told again
+        if let Some(store) = &self.store
+            && store.open_next_epoch(box_number, self.newer).is_ok()
+        {
+            self.newer = None;
         }
     }
 
@@ -293,7 +325,13 @@ impl Keeper for OnDisk {
     }
 
     fn image(&self) -> Option<Box<dyn Keeper>> {
-        None
+        if self.is_dead() {
+            return None;
+        }
+        match self.copied() {
+            Ok(copy) => Some(Box::new(copy)),
+            Err(error) => panic!("no image of a box's disk: {error:#}"),
+        }
     }
 
     fn is_dead(&self) -> bool {

@@ -31,16 +31,13 @@ use crate::{
 /// Steps of a world, unless a replay stops sooner.
 pub(crate) const STEPS: usize = 420;
 
-/// Operations between two power cuts of a disk, at most.
-const CUT_EVERY: u64 = 110;
-
 /// Where boxes keep their journals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shelf {
     /// In memory, folded by the ledger alone.
     Memory,
-    /// In their real store, on a disk that loses power.
-    Disk(Medium),
+    /// In their real store, on a disk that loses power after so many operations at most.
+    Disk(Medium, u64),
 }
 
 /// A box and the people at it.
@@ -181,9 +178,9 @@ impl<'f> World<'f> {
                     let of = device(n as u8 + 1);
                     (of, Box::new(InMemory::new(festival, of, number)))
                 }
-                Shelf::Disk(medium) => {
+                Shelf::Disk(medium, cut_every) => {
                     let (n, dice) = (n as u8 + 1, Dice::part(seed, n as u64));
-                    let keeper = OnDisk::new(festival, n, number, medium, dice, CUT_EVERY)?;
+                    let keeper = OnDisk::new(festival, n, number, medium, dice, cut_every)?;
                     (device_on_disk(n), Box::new(keeper))
                 }
             };

@@ -80,6 +80,11 @@ impl Disk {
         disk
     }
 
+    /// What it is like.
+    pub(crate) fn medium(&self) -> Medium {
+        self.state().medium
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

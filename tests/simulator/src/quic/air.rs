@@ -27,6 +27,8 @@ use crate::dice::Dice;
 
 /// What a path carries in one packet.
 const MTU: usize = 1472;
+/// Radio gives its turns in steps of so many milliseconds: what is under way meanwhile comes together.
+const TURN_MS: u64 = 8;
 /// Where the hub is.
 pub(crate) const HUB: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 255, 0, 1)), 4433);
 
@@ -208,7 +210,7 @@ impl Air {
         let first = state.flying.peek().map(|Reverse((due, ..))| *due);
         let mut sooner = false;
         for copy in 0..copies {
-            let due = now + line.way_ms + state.dice.draw() % (line.jitter_ms + 1);
+            let due = (now + line.way_ms + state.dice.draw() % (line.jitter_ms + 1)).next_multiple_of(TURN_MS);
             let number = state.counts.packets << 1 | copy;
             state.flying.push(Reverse((due, number, to, from, bytes.to_vec())));
             sooner |= first.is_none_or(|first| due < first);
