@@ -1,4 +1,4 @@
-//! Signed batches in memory, for the sessions to send.
+//! Signed batches in memory, for the sessions to send; on disk (`store`) for the time after a restart.
 //! Invariant: bounded; whoever needs a batch that is gone gets a snapshot.
 //! Not here: making batches and snapshots (`deltas`), which need the store.
 use std::{
@@ -14,7 +14,7 @@ const KEPT_BYTES: usize = 16 << 20;
 const KEPT: usize = 4096;
 
 /// One signed batch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     /// Its number.
     pub number: u64,
@@ -60,6 +60,15 @@ impl Batch {
 }
 
 impl Feed {
+    fn keep(&mut self, batch: Batch) {
+        self.bytes = self.bytes.saturating_add(batch.bytes());
+        self.batches.push_back(batch);
+        while self.bytes > KEPT_BYTES || self.batches.len() > KEPT {
+            let Some(gone) = self.batches.pop_front() else { break };
+            self.bytes = self.bytes.saturating_sub(gone.bytes());
+        }
+    }
+
     /// Whether the batches kept lead from `number` to the newest.
     fn leads_from(&self, number: u64) -> bool {
         number == self.number || self.batches.iter().any(|batch| batch.prev == number && number > 0)
@@ -83,16 +92,33 @@ impl Feeds {
         });
     }
 
+    /// What was published before a restart, as far as it leads to the newest without a gap.
+    pub(crate) fn resume(&self, section: Section, batches: Vec<Batch>) {
+        self.write(|_, feeds| {
+            let feed = feeds.entry(section).or_default();
+            for batch in batches {
+                if feed.batches.back().is_some_and(|last| last.number != batch.prev) {
+                    (feed.bytes, feed.batches) = (0, VecDeque::new());
+                }
+                feed.keep(batch);
+            }
+            if feed.batches.back().is_some_and(|last| last.number != feed.number) {
+                (feed.bytes, feed.batches) = (0, VecDeque::new());
+            }
+        });
+    }
+
+    /// The oldest batch of a section that is kept.
+    pub(crate) fn oldest(&self, section: Section) -> Option<u64> {
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
+        inner.1.get(&section)?.batches.front().map(|batch| batch.number)
+    }
+
     pub(crate) fn publish(&self, section: Section, batch: Batch) {
         self.write(|_, feeds| {
             let feed = feeds.entry(section).or_default();
             feed.number = batch.number;
-            feed.bytes = feed.bytes.saturating_add(batch.bytes());
-            feed.batches.push_back(batch);
-            while feed.bytes > KEPT_BYTES || feed.batches.len() > KEPT {
-                let Some(gone) = feed.batches.pop_front() else { break };
-                feed.bytes = feed.bytes.saturating_sub(gone.bytes());
-            }
+            feed.keep(batch);
             let still = feed.snapshot.as_ref().is_some_and(|snapshot| feed.leads_from(snapshot.number));
             if !still {
                 feed.snapshot = None;

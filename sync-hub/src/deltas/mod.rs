@@ -21,6 +21,7 @@ use crate::{
     credits::{Keeper, Payment},
     fold,
     hub::{Hub, HubError},
+    identity::Identity,
     ingest::{batch::Dirty, journals::Journals},
     store::{BarReason, Store, StoreError},
 };
@@ -108,7 +109,8 @@ impl Hub {
         let edits = edits::items(&self.dirty.edits);
         let maximum = self.policy.maximum_balance;
         let (mut offers, mut due) = (Vec::new(), BTreeMap::new());
-        let Self { store, journals, identity, conflicted, dirty, offers: offered, .. } = self;
+        let now_ms = self.now_ms();
+        let Self { store, journals, identity, conflicted, dirty, offers: offered, feeds, .. } = self;
         let currency = identity.founding.currency;
         let published = store.transaction::<_, HubError>(|store| {
             let mut items = Writer::new();
@@ -160,7 +162,7 @@ impl Hub {
                 }
             }
             let tickets = items.finish();
-            let mut pending = Vec::new();
+            let mut published = Vec::new();
             let credits = offers.iter().flat_map(CreditItem::to_bytes).collect();
             for (section, items) in [
                 (Section::Wallets, wallets),
@@ -177,13 +179,18 @@ impl Hub {
                     let number = numbers.get(&section).copied().unwrap_or(0).saturating_add(1);
                     store.put_section(section.byte(), number)?;
                     let vector = if covers { vector.clone() } else { Vec::new() };
-                    pending.push(Pending { section, number, items, vector });
+                    let pending = Pending { section, number, items, vector };
+                    let parts = signed(&pending, false, identity, store.term(), now_ms);
+                    let batch = Batch { number, prev: number.saturating_sub(1), parts };
+                    store.add_batch(section.byte(), &batch)?;
+                    store.forget_batches(section.byte(), feeds.oldest(section).unwrap_or(number))?;
+                    published.push((section, batch));
                 }
             }
-            Ok(pending)
+            Ok(published)
         });
-        let pending = match published {
-            Ok(pending) => pending,
+        let published = match published {
+            Ok(published) => published,
             Err(error) => {
                 self.zones.published.clear();
                 self.tell_shares_again(told);
@@ -202,12 +209,10 @@ impl Hub {
             };
         }
         let mut sections = Vec::new();
-        for batch in pending {
-            self.numbers.insert(batch.section, batch.number);
-            let parts = self.parts(&batch, false);
-            self.feeds
-                .publish(batch.section, Batch { number: batch.number, prev: batch.number.saturating_sub(1), parts });
-            sections.push(batch.section);
+        for (section, batch) in published {
+            self.numbers.insert(section, batch.number);
+            self.feeds.publish(section, batch);
+            sections.push(section);
         }
         self.store.mark_progress()?;
         Ok(sections)
@@ -246,30 +251,7 @@ impl Hub {
     }
 
     fn parts(&self, batch: &Pending, snapshot: bool) -> Vec<SignedDelta> {
-        let record = record_len(batch.section);
-        let mut chunks: Vec<&[u8]> = if batch.section == Section::Documents {
-            edits::chunks(&batch.items, PART_ITEMS)
-        } else {
-            batch.items.chunks((PART_ITEMS / record).max(1).saturating_mul(record)).collect()
-        };
-        if chunks.is_empty() {
-            chunks.push(&[]);
-        }
-        let parts = u16::try_from(chunks.len()).unwrap_or(u16::MAX);
-        let delta = |(items, part): (&&[u8], u16)| Delta {
-            festival: self.identity.festival,
-            section: batch.section,
-            term: self.store.term(),
-            prev: if snapshot { 0 } else { batch.number.saturating_sub(1) },
-            number: batch.number,
-            part,
-            parts,
-            snapshot,
-            vector: if part == 0 { batch.vector.clone() } else { Vec::new() },
-            hub_time_ms: self.now_ms(),
-            items: items.to_vec(),
-        };
-        chunks.iter().zip(0..parts).map(|chunk| delta(chunk).sign(&self.identity.bundle.key)).collect()
+        signed(batch, snapshot, &self.identity, self.store.term(), self.now_ms())
     }
 
     fn revoked_items(&self) -> Result<BTreeSet<RevokedItem>, StoreError> {
@@ -309,11 +291,35 @@ impl Hub {
         // Which journals a batch before the restart took into account is not kept: the next one names them all.
         self.dirty.journals.extend(self.journals.all().iter().map(|journal| (journal.device, journal.epoch)));
         self.feeds.start(self.store.term(), &self.numbers);
+        // Shares are told anew to whoever was away.
+        for section in FED.into_iter().filter(|section| *section != Section::Shares) {
+            let mut batches = self.store.batches(section.byte()).unwrap_or_else(|error| {
+                tracing::warn!(%error, ?section, "earlier batches cannot be read; boxes that were away get a snapshot");
+                Vec::new()
+            });
+            let wrong = batches.iter().rposition(|batch| !self.is_told_so(section, batch));
+            batches.drain(..wrong.map_or(0, |last| last.saturating_add(1)));
+            self.feeds.resume(section, batches);
+        }
         if self.numbers.values().any(|number| *number == 0) {
             self.first_batches()?;
         }
         self.publish()?;
         Ok(())
+    }
+
+    /// Whether boxes of today would take this batch from before a restart: it is whole, and of this term and key.
+    fn is_told_so(&self, section: Section, batch: &Batch) -> bool {
+        let (festival, signer) = (self.identity.festival, self.identity.bundle.key.verifying_key().to_bytes());
+        let count = batch.parts.len();
+        batch.parts.iter().enumerate().all(|(n, part)| {
+            part.open(&festival, &[signer]).is_ok_and(|part| {
+                let place = (usize::from(part.part), usize::from(part.parts)) == (n, count);
+                place
+                    && (part.section, part.term) == (section, self.store.term())
+                    && (part.prev, part.number) == (batch.prev, batch.number)
+            })
+        })
     }
 
     fn forget_offers(&mut self) -> Result<(), HubError> {
@@ -340,6 +346,34 @@ impl Hub {
         }
         Ok(())
     }
+}
+
+/// A batch in parts, each signed.
+fn signed(batch: &Pending, snapshot: bool, identity: &Identity, term: u32, now_ms: u64) -> Vec<SignedDelta> {
+    let record = record_len(batch.section);
+    let mut chunks: Vec<&[u8]> = if batch.section == Section::Documents {
+        edits::chunks(&batch.items, PART_ITEMS)
+    } else {
+        batch.items.chunks((PART_ITEMS / record).max(1).saturating_mul(record)).collect()
+    };
+    if chunks.is_empty() {
+        chunks.push(&[]);
+    }
+    let parts = u16::try_from(chunks.len()).unwrap_or(u16::MAX);
+    let delta = |(items, part): (&&[u8], u16)| Delta {
+        festival: identity.festival,
+        section: batch.section,
+        term,
+        prev: if snapshot { 0 } else { batch.number.saturating_sub(1) },
+        number: batch.number,
+        part,
+        parts,
+        snapshot,
+        vector: if part == 0 { batch.vector.clone() } else { Vec::new() },
+        hub_time_ms: now_ms,
+        items: items.to_vec(),
+    };
+    chunks.iter().zip(0..parts).map(|chunk| delta(chunk).sign(&identity.bundle.key)).collect()
 }
 
 /// A C′ and how much it brings.

@@ -66,6 +66,53 @@ fn batches_are_numbered_without_a_gap_and_a_box_that_lacks_one_gets_a_snapshot()
 }
 
 #[test]
+fn a_box_that_was_away_while_the_hub_started_anew_goes_on_from_where_it_was() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let mut desk = SampleBox::new(20, Roles(7));
+    (1..=3).for_each(|n| desk.top_up(wallet(n), 100));
+    hub.snapshot(Section::Wallets).unwrap();
+    let mut away = DeltaProgress::default();
+    assert_eq!(away.take(&part(&hub, Section::Wallets, away).unwrap()), Ok(true));
+    for n in 1..=3 {
+        hub.ingest(&[desk.segment(if n == 1 { 0 } else { n }, n + 1)]).unwrap();
+        hub.publish().unwrap();
+    }
+    drop(hub);
+    let mut hub = sample::open(dir.path());
+    let mut told = Vec::new();
+    while let Some(delta) = part(&hub, Section::Wallets, away) {
+        assert!(!delta.snapshot && delta.prev == away.number, "{delta:?}");
+        told.extend(delta.items.chunks(WalletState::LEN).map(|item| WalletState::from_bytes(item).unwrap().wallet));
+        assert_eq!(away.take(&delta), Ok(true));
+    }
+    assert_eq!(told, [wallet(1), wallet(2), wallet(3)]);
+    assert_eq!(away.number, hub.numbers[&Section::Wallets]);
+
+    // of a term that is over nothing is kept
+    hub.raise_term(away.term + 1).unwrap();
+    assert!(FED.iter().all(|section| hub.store.batches(section.byte()).unwrap().iter().all(|batch| batch.number == 1)));
+}
+
+#[test]
+fn of_batches_before_a_restart_only_those_that_lead_to_the_newest_are_told() {
+    let batch = |number, prev| Batch {
+        number,
+        prev,
+        parts: vec![SignedDelta { body: vec![0; 8], signature: [0; 64], key: [0; 32] }],
+    };
+    let resumed = |newest, kept: &[(u64, u64)]| {
+        let feeds = feed::Feeds::default();
+        feeds.start(1, &[(Section::Wallets, newest)].into());
+        feeds.resume(Section::Wallets, kept.iter().map(|(number, prev)| batch(*number, *prev)).collect());
+        feeds.oldest(Section::Wallets)
+    };
+    assert_eq!(resumed(4, &[(2, 1), (3, 2), (4, 3)]), Some(2));
+    assert_eq!(resumed(5, &[(2, 1), (4, 3), (5, 4)]), Some(4), "one is missing");
+    assert_eq!(resumed(5, &[(2, 1), (3, 2), (4, 3)]), None, "the newest is missing");
+}
+
+#[test]
 fn a_restart_goes_on_with_the_numbers_and_publishes_what_was_left() {
     let dir = sample::hub_dir();
     let mut hub = sample::open(dir.path());

@@ -15,6 +15,7 @@ use thiserror::Error;
 
 mod account_shares;
 mod barred;
+mod batches;
 mod blobs;
 mod boxes;
 mod bundles;

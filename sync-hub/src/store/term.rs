@@ -80,6 +80,14 @@ impl SideFile {
     }
 }
 
+/// What was told in a term that is over.
+fn no_batches(conn: &Connection, festival: i64) -> Result<(), StoreError> {
+    for table in ["sections", "batches"] {
+        conn.execute(&super::text(&format!("DELETE FROM {table} WHERE festival = $1")), params![festival])?;
+    }
+    Ok(())
+}
+
 impl Store {
     pub(super) fn start(conn: Connection, side: SideFile, festival: FestivalId) -> Result<Self, StoreError> {
         let mut run = [0; 16];
@@ -108,7 +116,7 @@ impl Store {
                     params![number, term, run],
                 )?;
                 if before.term != term {
-                    conn.execute(&super::text("DELETE FROM sections WHERE festival = $1"), params![number])?;
+                    no_batches(&conn, number)?;
                 }
                 number
             }
@@ -158,8 +166,7 @@ impl Store {
                 &super::text("UPDATE festivals SET term = $2 WHERE festival = $1"),
                 params![store.festival, term],
             )?;
-            store.conn.execute(&super::text("DELETE FROM sections WHERE festival = $1"), params![store.festival])?;
-            Ok(())
+            no_batches(&store.conn, store.festival)
         })?;
         self.term = term;
         Ok(())
