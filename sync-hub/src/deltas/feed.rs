@@ -69,6 +69,15 @@ impl Feed {
         }
     }
 
+    /// Whether the snapshot that is there is shorter than the batches from `number` up to it.
+    fn is_shorter_by_snapshot(&self, number: u64) -> bool {
+        self.snapshot.as_ref().is_some_and(|snapshot| {
+            let missed = self.batches.iter().rev().take_while(|batch| batch.number > number);
+            let up_to_it = missed.filter(|batch| batch.number <= snapshot.number);
+            snapshot.bytes() < up_to_it.map(Batch::bytes).sum()
+        })
+    }
+
     /// Whether the batches kept lead from `number` to the newest.
     fn leads_from(&self, number: u64) -> bool {
         number == self.number || self.batches.iter().any(|batch| batch.prev == number && number > 0)
@@ -160,7 +169,7 @@ impl Feeds {
             return Next::Nothing;
         }
         let step = feed.batches.iter().find(|batch| same_term && number > 0 && batch.prev == number);
-        if let Some(part) = step.and_then(|batch| batch.part(0)) {
+        if let Some(part) = step.filter(|_| !feed.is_shorter_by_snapshot(number)).and_then(|batch| batch.part(0)) {
             return Next::Part(part);
         }
         let newer = |snapshot: &&Batch| !same_term || snapshot.number > number;

@@ -70,7 +70,9 @@ fn a_box_that_was_away_while_the_hub_started_anew_goes_on_from_where_it_was() {
     let dir = sample::hub_dir();
     let mut hub = sample::open(dir.path());
     let mut desk = SampleBox::new(20, Roles(7));
-    (1..=3).for_each(|n| desk.top_up(wallet(n), 100));
+    (1..=3).for_each(|n| {
+        desk.top_up(wallet(n), 100);
+    });
     hub.snapshot(Section::Wallets).unwrap();
     let mut away = DeltaProgress::default();
     assert_eq!(away.take(&part(&hub, Section::Wallets, away).unwrap()), Ok(true));
@@ -110,6 +112,26 @@ fn of_batches_before_a_restart_only_those_that_lead_to_the_newest_are_told() {
     assert_eq!(resumed(4, &[(2, 1), (3, 2), (4, 3)]), Some(2));
     assert_eq!(resumed(5, &[(2, 1), (4, 3), (5, 4)]), Some(4), "one is missing");
     assert_eq!(resumed(5, &[(2, 1), (3, 2), (4, 3)]), None, "the newest is missing");
+}
+
+#[test]
+fn a_box_that_was_away_for_long_gets_the_snapshot_that_is_there_if_it_is_shorter() {
+    let batch = |number, prev, bytes| Batch {
+        number,
+        prev,
+        parts: vec![SignedDelta { body: vec![7; bytes], signature: [0; 64], key: [0; 32] }],
+    };
+    let feeds = feed::Feeds::default();
+    feeds.start(1, &[(Section::Wallets, 1)].into());
+    (2..=6).for_each(|number| feeds.publish(Section::Wallets, batch(number, number - 1, 100)));
+    let next = |number| match feeds.next(Section::Wallets, 1, number, None) {
+        Next::Part(part) => part.body.len(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(next(1), 100);
+    feeds.set_snapshot(Section::Wallets, batch(5, 0, 250));
+    assert_eq!((next(1), next(2)), (250, 250), "of 2 to 5 and of 3 to 5");
+    assert_eq!((next(3), next(5)), (100, 100), "of 4 and 5, and of 6 which it lacks");
 }
 
 #[test]

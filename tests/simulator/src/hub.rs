@@ -21,6 +21,7 @@ use domain::{
     time::Hlc,
     wristband::{CREDIT_RECORD_LEN, CreditRecord},
 };
+use sync::{Branch, JournalHeads, vector::hash16};
 
 use crate::festival::{Festival, device, rights};
 
@@ -52,8 +53,8 @@ pub(crate) struct Publication {
     pub(crate) offers: BTreeMap<WalletId, ([u8; CREDIT_RECORD_LEN], Cents)>,
     /// What of each journal is in it: the hashes of its line from the genesis on.
     pub(crate) lines: BTreeMap<(DeviceId, u32), Rc<Vec<EntryHash>>>,
-    /// First and last place of each range beyond a line.
-    pub(crate) beyond: BTreeMap<(DeviceId, u32), Vec<(u32, u32)>>,
+    /// The same as a hub tells it: every branch, and what lies beyond a gap.
+    pub(crate) heads: Vec<JournalHeads>,
     /// Everything of journals with several branches.
     pub(crate) branches: BTreeMap<(DeviceId, u32), BTreeSet<(u32, EntryHash)>>,
 }
@@ -323,7 +324,7 @@ impl<'f> Hub<'f> {
             tickets: self.tickets.clone(),
             offers: offers.collect(),
             lines: self.journals.iter().map(|(id, journal)| (*id, Rc::clone(&journal.line))).collect(),
-            beyond: self.journals.iter().map(|(id, journal)| (*id, journal.beyond())).collect(),
+            heads: self.journals.iter().filter_map(|(id, journal)| journal.heads(*id)).collect(),
             branches: self
                 .journals
                 .iter()
@@ -435,6 +436,23 @@ impl Journal {
             let Some((_, hash)) = here.iter().find(|(prev, _)| *prev == before) else { return };
             Rc::make_mut(&mut self.line).push(*hash);
         }
+    }
+
+    fn heads(&self, id: JournalId) -> Option<JournalHeads> {
+        let last = self.line.last()?;
+        let line = Branch { contiguous: self.line.len() as u32, hash: hash16(last), ranges: self.beyond() };
+        let mut branches = if self.forked { Vec::new() } else { vec![line] };
+        let mut from = if self.forked { vec![(0, ZERO_HASH)] } else { Vec::new() };
+        while let Some((seq, before)) = from.pop() {
+            let here = self.waiting.get(&seq).into_iter().flatten().filter(|(prev, _)| *prev == before);
+            let next: Vec<(u32, EntryHash)> = here.map(|(_, hash)| (seq.saturating_add(1), *hash)).collect();
+            if next.is_empty() {
+                branches.push(Branch::up_to(seq, hash16(&before)));
+            }
+            from.extend(next);
+        }
+        branches.sort();
+        Some(JournalHeads { device: id.0, epoch: id.1, branches })
     }
 
     /// The ranges beyond the line, of a journal that never forked.

@@ -63,6 +63,9 @@ pub(crate) struct Arguments {
     /// Plays this one world and tells its story.
     #[arg(long)]
     pub(crate) world: Option<u64>,
+    /// With `--world`: which clocks; they must change nothing.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) clocks: u64,
     /// With `--world`: stops after so many steps.
     #[arg(long)]
     pub(crate) steps: Option<usize>,

@@ -253,16 +253,12 @@ impl World<'_> {
     }
 
     fn check_gates(&mut self) {
+        // A gate that was set back and admits somebody anew writes the very same entry at the same place where its clock
+        // stands: of these people, what the hub can know hangs on a clock.
+        let forgot = self.reference.passed.iter().filter(|passed| passed.gate == usize::MAX);
+        let forgotten: BTreeSet<_> = forgot.map(|passed| passed.ticket).collect();
         let hub = &self.hub;
         self.reference.passed.retain(|passed| hub.has(passed.at, passed.hash));
-        // a gate that was set back and admits somebody anew may write the very same entry at the same place
-        let forgotten: BTreeSet<_> = self
-            .reference
-            .passed
-            .iter()
-            .filter(|passed| passed.gate == usize::MAX)
-            .map(|passed| passed.ticket)
-            .collect();
         for (ticket, _) in self.reference.doubles(ONCE_ZONE) {
             if forgotten.contains(&ticket) {
                 continue;

@@ -22,6 +22,8 @@ use crate::{
     world::{STEPS, Shelf, World},
 };
 
+/// A money rule read a clock.
+const OTHER_EVENING: &str = "other clocks, another evening";
 /// Worlds that failed and are shown.
 const SHOWN: usize = 3;
 
@@ -99,7 +101,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
         crate::disk::install()?;
     }
     if let Some(world) = arguments.world {
-        let played = play(&festival, world, 1, how, arguments.steps.unwrap_or(STEPS), true);
+        let played = play(&festival, world, arguments.clocks, how, arguments.steps.unwrap_or(STEPS), true);
         played.story.iter().for_each(|line| println!("{line}"));
         played.tally.broken.iter().for_each(|line| println!("BROKEN  {line}"));
         println!("{} taps, trace {}", played.tally.taps, short(&played.trace));
@@ -120,7 +122,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
                         // no money rule reads a clock: other clocks, the same evening
                         let other = play(&festival, seed, 2, how, STEPS, false);
                         if other.trace != played.trace {
-                            played.tally.broken.push("other clocks, another evening".into());
+                            played.tally.broken.push(OTHER_EVENING.into());
                         }
                     }
                     let so_far = made.fetch_add(played.tally.taps, Ordering::Relaxed) + played.tally.taps;
@@ -154,7 +156,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
 
 /// The fewest steps after which the world still fails, and how to see it.
 fn tell(festival: &Festival, number: u64, seed: u64, broken: &[String], how: How) {
-    let fails = |steps| !play(festival, seed, 1, how, steps, false).tally.holds();
+    let clocks = broken.iter().any(|line| line == OTHER_EVENING);
+    let fails = |steps| {
+        let played = play(festival, seed, 1, how, steps, false);
+        !played.tally.holds() || clocks && play(festival, seed, 2, how, steps, false).trace != played.trace
+    };
     let (mut holds, mut steps) = (0, STEPS);
     while holds + 1 < steps {
         let middle = holds.midpoint(steps);
@@ -174,6 +180,9 @@ fn tell(festival: &Festival, number: u64, seed: u64, broken: &[String], how: How
         also.push_str(&format!(" --control {}", name(how.control)));
     }
     eprintln!("  its story: cargo simulate -- --world {seed} --steps {steps}{also}");
+    if clocks {
+        eprintln!("  the other: cargo simulate -- --world {seed} --steps {steps}{also} --clocks 2");
+    }
 }
 
 fn name(control: Control) -> &'static str {

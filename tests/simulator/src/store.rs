@@ -21,7 +21,7 @@ use domain::{
     wristband::tap::KnownWallet,
 };
 use ed25519_dalek::SigningKey;
-use sync::{Branch, Delta, JournalHeads, Section, SignedDelta, vector::hash16};
+use sync::{Delta, Section, SignedDelta};
 
 use crate::{
     dice::Dice,
@@ -172,16 +172,6 @@ fn part(section: Section, said: &Publication, festival: FestivalId, prev: u64) -
             items.flat_map(|item| item.to_bytes()).collect()
         }
     };
-    let known = said.lines.iter().filter(|(_, line)| !line.is_empty());
-    let heads = known.map(|(of, line)| JournalHeads {
-        device: of.0,
-        epoch: of.1,
-        branches: vec![Branch {
-            contiguous: line.len() as u32,
-            hash: line.last().map(hash16).unwrap_or_default(),
-            ranges: said.beyond.get(of).cloned().unwrap_or_default(),
-        }],
-    });
     let delta = Delta {
         festival,
         section,
@@ -191,7 +181,7 @@ fn part(section: Section, said: &Publication, festival: FestivalId, prev: u64) -
         part: 0,
         parts: 1,
         snapshot: prev == 0,
-        vector: if covers { heads.collect() } else { Vec::new() },
+        vector: if covers { said.heads.clone() } else { Vec::new() },
         hub_time_ms: 0,
         items,
     };
