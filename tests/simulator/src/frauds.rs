@@ -60,6 +60,7 @@ impl World<'_> {
     fn doubles_disk(&mut self, at: usize) {
         if self.places[at].role == Role::Bar && self.may_misbehave(at) {
             self.places[at].twin = self.places[at].keeper.image();
+            self.places[at].keeper.lies();
             let name = self.name(at);
             self.note(|| format!("{name} writes two histories from now on"));
         }

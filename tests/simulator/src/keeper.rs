@@ -69,6 +69,8 @@ pub(crate) trait Keeper {
     fn set_clock(&mut self, unix_ms: u64);
     /// A copy of its disk as it is now, for a restored or a forged box.
     fn image(&self) -> Option<Box<dyn Keeper>>;
+    /// From now on it lies, and does not heed the hub's word that its journal was written elsewhere.
+    fn lies(&mut self) {}
     /// Whether its power has failed.
     fn is_dead(&self) -> bool {
         false

@@ -47,6 +47,8 @@ pub(crate) struct OnDisk {
     dice: Dice,
     /// What the hub knows of this box and it does not, since it was told.
     newer: Option<NewerSelf>,
+    /// It does not listen: the store would close a journal that was written elsewhere, too.
+    deaf: bool,
     /// Operations between two cuts, at most.
     cut_every: u64,
     wall_ms: u64,
@@ -97,7 +99,8 @@ impl OnDisk {
             chain: Vec::new(),
             software: "simulated".into(),
         };
-        let mut keeper = Self { folder, config, disk, store: None, dice, newer: None, cut_every, wall_ms: 0 };
+        let mut keeper =
+            Self { folder, config, disk, store: None, dice, newer: None, deaf: false, cut_every, wall_ms: 0 };
         keeper.provision(n)?;
         keeper.start()?;
         keeper.fails_again();
@@ -117,6 +120,7 @@ impl OnDisk {
             store: None,
             dice: Dice::part(self.dice.clone().draw(), 1),
             newer: self.newer,
+            deaf: self.deaf,
             cut_every: self.cut_every,
             wall_ms: self.wall_ms,
         };
@@ -246,7 +250,7 @@ impl Keeper for OnDisk {
     /// Everything in one transaction: as a snapshot, or on what is held.
     fn learn(&mut self, publication: &Rc<Publication>) -> bool {
         let held = self.heard();
-        if publication.number <= held || self.is_dead() {
+        if publication.number <= held || self.is_dead() || self.deaf {
             return self.newer.is_some();
         }
         let prev = if self.dice.one_in(3) { 0 } else { held };
@@ -322,6 +326,10 @@ impl Keeper for OnDisk {
             Ok(copy) => Some(Box::new(copy)),
             Err(error) => panic!("no image of a box's disk: {error:#}"),
         }
+    }
+
+    fn lies(&mut self) {
+        self.deaf = true;
     }
 
     fn is_dead(&self) -> bool {
