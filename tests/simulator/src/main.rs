@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     pub(crate) disks: bool,
     /// With `--disks`: operations of a disk between two power cuts, at most.
-    #[arg(long, default_value_t = 240, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 360, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) cut_every: u64,
     /// Boxes and hub over real QUIC and a paused clock, instead of taps in worlds of their own.
     #[arg(long)]
