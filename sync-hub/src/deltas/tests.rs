@@ -76,6 +76,7 @@ fn a_box_that_was_away_while_the_hub_started_anew_goes_on_from_where_it_was() {
     hub.snapshot(Section::Wallets).unwrap();
     let mut away = DeltaProgress::default();
     assert_eq!(away.take(&part(&hub, Section::Wallets, away).unwrap()), Ok(true));
+    let first = away.number;
     for n in 1..=3 {
         hub.ingest(&[desk.segment(if n == 1 { 0 } else { n }, n + 1)]).unwrap();
         hub.publish().unwrap();
@@ -90,6 +91,20 @@ fn a_box_that_was_away_while_the_hub_started_anew_goes_on_from_where_it_was() {
     }
     assert_eq!(told, [wallet(1), wallet(2), wallet(3)]);
     assert_eq!(away.number, hub.numbers[&Section::Wallets]);
+
+    // what a disk changed is left out: a snapshot takes its place
+    drop(hub);
+    let database = rusqlite::Connection::open(dir.path().join("hub.db")).unwrap();
+    let damaged = database.execute(
+        "UPDATE batches SET body = zeroblob(length(body)) WHERE section = ?1 AND number = ?2",
+        rusqlite::params![Section::Wallets.byte(), (first + 1).cast_signed()],
+    );
+    assert_eq!(damaged, Ok(1));
+    drop(database);
+    let mut hub = sample::open(dir.path());
+    let next = |held| hub.feeds().next(Section::Wallets, away.term, held, None);
+    assert_eq!(next(first), Next::MakeSnapshot);
+    assert!(matches!(next(first + 1), Next::Part(_)), "what follows it is told");
 
     // of a term that is over nothing is kept
     hub.raise_term(away.term + 1).unwrap();
