@@ -82,7 +82,7 @@ fn a_box_that_was_away_while_the_hub_started_anew_goes_on_from_where_it_was() {
         hub.publish().unwrap();
     }
     drop(hub);
-    let mut hub = sample::open(dir.path());
+    let hub = sample::open(dir.path());
     let mut told = Vec::new();
     while let Some(delta) = part(&hub, Section::Wallets, away) {
         assert!(!delta.snapshot && delta.prev == away.number, "{delta:?}");
