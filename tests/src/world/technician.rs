@@ -2,6 +2,7 @@
 //! Not here: the rules of enrolment (`provisioning`).
 use std::{
     fs,
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Stdio},
     time::{Duration, Instant},
@@ -131,7 +132,8 @@ impl Blank {
         let process = command.stdout(Stdio::null()).stderr(log).spawn().context("starting a blank box")?;
         let mut blank = Self { line, socket, process };
         let end = Instant::now() + OFFERS_WITHIN;
-        while !blank.socket.exists() {
+        // its file is there a moment before anybody listens
+        while UnixStream::connect(&blank.socket).is_err() {
             ensure!(
                 matches!(blank.process.try_wait(), Ok(None)) && Instant::now() < end,
                 "the blank box offers no line"
