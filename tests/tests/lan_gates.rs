@@ -15,7 +15,7 @@ use evening::{
     world::{
         counter::{Request, Tapped},
         lan::{NAMES, ThreeGates, show, standing},
-        place::Place,
+        place::{Place, Post},
         wait::until,
     },
 };
@@ -168,6 +168,27 @@ async fn with_two_copies_asked_for_what_a_bar_books_waits_for_a_neighbours_disk_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_box_did_that_never_reached_the_hub_is_known_there_through_its_neighbours() {
+    let mut gates = ThreeGates::apart_from_the_hub(2, 1).await.unwrap();
+    gates.world.mend().await.unwrap();
+    let post = Post { name: "Gate D", roles: &["gate"], pairing: false };
+    gates.world.enrol(post, "box-4").await.unwrap().wire.cut();
+    gates.group(2, &[&NAMES[..], &["Gate D"]].concat()).await.unwrap();
+    let d = gates.gate("Gate D").unwrap();
+    // as it is brought to a box without a line
+    std::fs::write(d.dir.join("bundle.fbun"), gates.world.hub.bundle().await.unwrap()).unwrap();
+    d.start().unwrap();
+    gates.wait_for_group(&[&NAMES[..], &["Gate D"]].concat(), 2).await.unwrap();
+    let said = show(d, &gates.tickets[0]).await.unwrap();
+    assert!(said.admitted, "{said:#?}");
+    let known = until("the hub knows who came in at a box that it never heard", SOON, async || {
+        gates.world.hub.api.find::<Value>(&format!("/api/entries/{}", said.entry)).await
+    });
+    known.await.unwrap();
+    assert!(!d.view().await.unwrap().hub.connected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_list_starts_once_the_old_one_has_handed_over_and_not_before() {
     let gates = ThreeGates::apart_from_the_hub(1, 4).await.unwrap();
     let (a, b, c) = (gates.gate("Gate A").unwrap(), gates.gate("Gate B").unwrap(), gates.gate("Gate C").unwrap());
@@ -178,18 +199,7 @@ async fn a_new_list_starts_once_the_old_one_has_handed_over_and_not_before() {
     b.wire.mend();
     b.wait_for_link(true, SOON).await.unwrap();
     gates.world.places.iter().for_each(|place| place.wire.mend());
-    let number = |name: &str| {
-        std::fs::read_dir(gates.world.technician.dir().join("boxes"))
-            .unwrap()
-            .filter_map(|file| {
-                let text = std::fs::read_to_string(file.unwrap().path()).ok()?;
-                let first = text.split("numbers = [").nth(1)?.split(',').next()?.trim().parse::<u16>().ok()?;
-                text.contains(name).then_some(first)
-            })
-            .next()
-            .unwrap()
-            .to_string()
-    };
+    let number = |name: &str| gates.world.technician.number_of(name).unwrap().to_string();
     let out = gates.world.hub.dir.join("lan/1.cbor").display().to_string();
     let festival = gates.world.technician.dir().display().to_string();
     let broker = gates.broker.address().to_string();

@@ -473,10 +473,12 @@ impl Desk {
             return Ok(());
         }
         let Some(head) = self.station.store.read(|view| view.head())? else { return Ok(()) };
-        let (mut epoch, mut from) = self.next.unwrap_or((head.at.epoch, head.at.seq.saturating_sub(TELL_AGAIN).max(1)));
-        if epoch != head.at.epoch {
-            (epoch, from) = (head.at.epoch, 0);
-        }
+        let epoch = head.at.epoch;
+        let mut from = match self.next {
+            Some((told, next)) if told == epoch => next,
+            Some(_) => 0,
+            None => self.tell_first(head.at)?,
+        };
         while from <= head.at.seq {
             let Some(segment) = self.station.store.segment(head.at.device, epoch, from, TELL)? else { break };
             let told = box_store::told_of(segment);
@@ -490,6 +492,20 @@ impl Desk {
         }
         self.next = Some((epoch, from));
         Ok(())
+    }
+
+    /// Where telling begins after a connection. Without a journal's start the hub takes nothing of it from others, so
+    /// that is told first for as long as the hub has confirmed nothing.
+    fn tell_first(&self, head: EntryRef) -> Result<u32, StoreError> {
+        let from = head.seq.saturating_sub(TELL_AGAIN).max(1);
+        let is_known = self.station.store.acked()?.iter().any(|acked| acked.epoch == head.epoch);
+        if is_known {
+            return Ok(from);
+        }
+        if let Some(start) = self.station.store.segment(head.device, head.epoch, 0, 1)? {
+            self.say(To::All, &Message::Commit(box_store::told_of(start)));
+        }
+        Ok(from)
     }
 
     fn is_copied(&self, entry: EntryRef) -> bool {

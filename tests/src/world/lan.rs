@@ -85,7 +85,7 @@ impl ThreeGates {
             .map(str::to_owned)
             .collect();
         for name in names {
-            let number = self.gate(name)?.view().await?.box_number;
+            let number = self.world.technician.number_of(name)?;
             arguments.extend(["--box".to_owned(), number.to_string()]);
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

@@ -73,6 +73,18 @@ impl Technician {
         self.dir.join("bundle.fbun")
     }
 
+    /// The first number of the box at a place, as its file says.
+    pub fn number_of(&self, place: &str) -> Result<u16> {
+        for file in fs::read_dir(self.dir.join("boxes"))? {
+            let text = fs::read_to_string(file?.path())?;
+            if text.contains(place) {
+                let numbers = text.split("numbers = [").nth(1).and_then(|rest| rest.split(',').next());
+                return Ok(numbers.context("no numbers")?.trim().parse()?);
+            }
+        }
+        anyhow::bail!("no box was enrolled at {place}")
+    }
+
     /// Enrols the blank box in `folder`; it reaches the hub at `hub` and serves its screens at `screens`. Gives its
     /// screen key.
     pub fn enrol_box(&self, folder: &Path, post: &Post, hub: &str, screens: &str) -> Result<String> {
