@@ -38,8 +38,8 @@ pub(crate) struct Zones {
     busy: BTreeMap<Gate, (u32, u64)>,
     /// When boxes were heard.
     heard: BTreeMap<DeviceId, u64>,
-    /// What was last published of each zone.
-    pub(crate) published: BTreeMap<u16, Vec<u8>>,
+    /// What was last published of each zone and of each gate's share.
+    pub(crate) published: BTreeMap<Gate, ZoneRecord>,
     dealt_ms: u64,
 }
 
@@ -191,19 +191,20 @@ impl Hub {
         }
     }
 
-    /// Records of zones that changed since they were last published; with `all` every one.
+    /// Records that changed since they were last published; with `all` every one.
     pub(crate) fn zone_items(&mut self, all: bool) -> Result<Vec<u8>, StoreError> {
         let rows = self.store.passages()?;
-        let mut items = Vec::new();
+        let mut items = Writer::new();
         for (number, capacity) in self.zone_numbers(&rows) {
             let rows: Vec<&Passages> = rows.iter().filter(|row| row.zone == number).collect();
-            let record = self.zone_record(number, capacity, &rows);
-            if all || self.zones.published.get(&number) != Some(&record) {
-                items.extend_from_slice(&record);
-                self.zones.published.insert(number, record);
+            for (of, record) in self.zone_records(number, capacity, &rows) {
+                // a snapshot is told to some, and says nothing of what all were told
+                if all || self.zones.published.insert(of, record) != Some(record) {
+                    record.write(&mut items);
+                }
             }
         }
-        Ok(items)
+        Ok(items.finish())
     }
 
     fn zone_numbers(&self, rows: &[Passages]) -> BTreeMap<u16, Option<u32>> {
@@ -212,14 +213,14 @@ impl Hub {
         numbers
     }
 
-    fn zone_record(&self, zone: u16, capacity: Option<u32>, rows: &[&Passages]) -> Vec<u8> {
-        let mut out = Writer::new();
+    /// The zone's own record, and one for each gate.
+    fn zone_records(&self, zone: u16, capacity: Option<u32>, rows: &[&Passages]) -> Vec<(Gate, ZoneRecord)> {
         let clamped = |n: i64| i32::try_from(n).unwrap_or(if n < 0 { i32::MIN } else { i32::MAX });
         let inside = rows.iter().map(|row| row.sums.inside()).fold(0i64, i64::saturating_add);
-        let state = ZoneState { zone, capacity, dealt: dealt(rows), inside: clamped(inside) };
-        ZoneRecord::Zone(state).write(&mut out);
-        for row in rows {
-            let asked = self.zones.asked.get(&(zone, row.device, row.epoch)).copied().unwrap_or(0);
+        let whole = ZoneState { zone, capacity, dealt: dealt(rows), inside: clamped(inside) };
+        let shares = rows.iter().map(|row| {
+            let gate = (zone, row.device, row.epoch);
+            let asked = self.zones.asked.get(&gate).copied().unwrap_or(0);
             let state = ShareState {
                 zone,
                 device: row.device,
@@ -229,9 +230,10 @@ impl Hub {
                 inside: clamped(row.sums.inside()),
                 grant: row.sums.grant_of(self.identity.device()),
             };
-            ZoneRecord::Share(state).write(&mut out);
-        }
-        out.finish()
+            (gate, ZoneRecord::Share(state))
+        });
+        let of_all = (zone, DeviceId([0; 16]), 0);
+        [(of_all, ZoneRecord::Zone(whole))].into_iter().chain(shares).collect()
     }
 
     /// Zones as the console shows them.

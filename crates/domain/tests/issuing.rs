@@ -5,17 +5,16 @@
     clippy::wildcard_enum_match_arm,
     reason = "a failed test should panic"
 )]
-mod tap_bench;
 
+use crate::tap_bench::{
+    AesChip, Card, FESTIVAL, Fault, Till, UID, aes::answer, aes::issue, band, credit_key, done, sale, top_up, trusted,
+};
 use domain::{
     money::Cents,
     secrets::MasterSecret,
     wristband::{BandKeys, ChipKind, IssueRefusal, IssueStep, Issuing, PursePages, check_pointer, layout},
 };
 use hardware::chip::{AES_SIGNATURE_BYTES, Chip, INCR_CNT, Ntag21x, NtagType, Reply, UltralightAes, WRITE};
-use tap_bench::{
-    AesChip, Card, FESTIVAL, Fault, Till, UID, aes::answer, aes::issue, band, credit_key, done, sale, top_up, trusted,
-};
 
 const KINDS: [ChipKind; 4] = [ChipKind::Ntag213, ChipKind::Ntag215, ChipKind::Ntag216, ChipKind::UltralightAes];
 

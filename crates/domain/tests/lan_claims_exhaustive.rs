@@ -275,7 +275,7 @@ fn two_claimants_are_never_both_confirmed_whatever_happens() {
 
 /// Minutes, and more with `opt-level = 0`.
 #[test]
-#[ignore = "by hand: cargo test -p domain --release --test lan_claims_exhaustive -- --ignored"]
+#[ignore = "by hand: cargo test -p domain --release --test rules lan_claims_exhaustive -- --ignored"]
 fn nor_when_they_come_again_or_are_three() {
     never_both(&[2, 1], &[2, 2], &[1, 1]);
     never_both(&[1, 1, 1], &[2, 1, 0], &[0, 1, 0]);

@@ -5,10 +5,10 @@
     clippy::wildcard_enum_match_arm,
     reason = "a failed test should panic"
 )]
-mod ledger_world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::ledger_world::{BAR_A, BAR_B, DESK, End, WALLET, World, cents, entry};
 use domain::{
     id::EntryRef,
     journal::{BandProfile, Detail, Effect, Entry, IntentPurpose, Kind, OnlineCredit, Pairing, Subject, TopUp},
@@ -19,7 +19,6 @@ use domain::{
     wire::Reader,
     wristband::{CREDIT_RECORD_LEN, CreditId},
 };
-use ledger_world::{BAR_A, BAR_B, DESK, End, WALLET, World, cents, entry};
 use proptest::prelude::*;
 
 type Record = [u8; CREDIT_RECORD_LEN];

@@ -1,7 +1,7 @@
 //! Forked journals, revocations, blocks, tickets used twice, and the stored formats of what is known.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic")]
-mod ledger_world;
 
+use crate::ledger_world::{self, BAR_A, BAR_B, End, WALLET, World, device, entry};
 use domain::{
     id::{BoxNumber, EntryRef, TicketUid, WalletId},
     journal::{
@@ -20,7 +20,6 @@ use domain::{
     wristband::RecordId,
 };
 use ed25519_dalek::SigningKey;
-use ledger_world::{BAR_A, BAR_B, End, WALLET, World, device, entry};
 
 fn fold(world: &World) -> domain::ledger::WalletFold {
     fold_wallet(WALLET, &world.entries)

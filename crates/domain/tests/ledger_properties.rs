@@ -1,9 +1,9 @@
 //! Any history, in any order of arrival and any number of copies: the same states, and no cent missing.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic")]
-mod ledger_world;
 
 use std::collections::BTreeMap;
 
+use crate::ledger_world::{DESK, End, WALLET, World, cents, device, entry, sale_part};
 use domain::{
     id::{BoxNumber, TicketUid, WalletId},
     journal::{BandProfile, Detail, Effect, Entry, IntentPurpose, Kind, Pairing, Subject, TopUp},
@@ -14,7 +14,6 @@ use domain::{
     money::Cents,
     time::Hlc,
 };
-use ledger_world::{DESK, End, WALLET, World, cents, device, entry, sale_part};
 use proptest::prelude::*;
 
 const OTHER: WalletId = WalletId([0xbb; 16]);

@@ -1,7 +1,7 @@
 //! What becomes of intents: every rule of the purse model, and what each verdict does to the money.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic")]
-mod ledger_world;
 
+use crate::ledger_world::{self, BAR_A, BAR_B, DESK, End, WALLET, World, entry, top_up};
 use domain::{
     id::EntryRef,
     journal::{Closure, Detail, Effect, Entry, Flags, IntentPurpose, Kind, TillTotals},
@@ -11,7 +11,6 @@ use domain::{
     },
     wristband::RecordId,
 };
-use ledger_world::{BAR_A, BAR_B, DESK, End, WALLET, World, entry, top_up};
 
 fn verdict(world: &World, intent: EntryRef) -> Verdict {
     verdicts(&world.entries).into_iter().find(|s| s.intent == intent).unwrap().verdict

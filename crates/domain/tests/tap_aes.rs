@@ -5,8 +5,11 @@
     clippy::wildcard_enum_match_arm,
     reason = "a failed test should panic"
 )]
-mod tap_bench;
 
+use crate::tap_bench::{
+    AesChip, Card, End, Fault, MOMENTS, Moment, Ran, Till, UID, band, cents, credit_key, done, sale, top_up, trusted,
+    used,
+};
 use domain::{
     id::key_id,
     journal::{Detail, Effect, Kind},
@@ -19,10 +22,6 @@ use domain::{
 };
 use ed25519_dalek::SigningKey;
 use hardware::chip::{Chip as AnyChip, UltralightAes};
-use tap_bench::{
-    AesChip, Card, End, Fault, MOMENTS, Moment, Ran, Till, UID, band, cents, credit_key, done, sale, top_up, trusted,
-    used,
-};
 
 fn refused(ran: &Ran) -> TapRefusal {
     match &ran.end {

@@ -5,8 +5,10 @@
     clippy::wildcard_enum_match_arm,
     reason = "a failed test should panic"
 )]
-mod tap_bench;
 
+use crate::tap_bench::{
+    self, Card, Chip, End, Fault, MOMENTS, Till, band, cents, credit_key, done, sale, top_up, used_band,
+};
 use domain::{
     journal::{Effect, Kind},
     wristband::{
@@ -14,7 +16,6 @@ use domain::{
         tap::{Carried, KnownWallet, TapOutcome, TapRefusal, TapRequest},
     },
 };
-use tap_bench::{Card, Chip, End, Fault, MOMENTS, Till, band, cents, credit_key, done, sale, top_up, used_band};
 
 /// C′ over 20.00 for exactly the C on the chip.
 fn offer(chip: &Chip) -> [u8; CREDIT_RECORD_LEN] {

@@ -6,10 +6,13 @@
     clippy::wildcard_enum_match_arm,
     reason = "a failed test should panic"
 )]
-mod tap_bench;
 
 use std::sync::Arc;
 
+use crate::tap_bench::{
+    AesChip, Card, Chip, End, FESTIVAL, Fault, MOMENTS, Ran, Till, UID, aes::issue_as, band, cents, credit_key, done,
+    sale, secrets, top_up, trusted,
+};
 use domain::{
     money::Cents,
     secrets::{BandSecrets, MasterSecret, epoch::EpochSecrets},
@@ -19,10 +22,6 @@ use domain::{
     },
 };
 use hardware::chip::Chip as Model;
-use tap_bench::{
-    AesChip, Card, Chip, End, FESTIVAL, Fault, MOMENTS, Ran, Till, UID, aes::issue_as, band, cents, credit_key, done,
-    sale, secrets, top_up, trusted,
-};
 
 fn epoch(number: u8) -> EpochSecrets {
     MasterSecret([100 + number; 32]).epoch_secrets(number, &FESTIVAL).unwrap()

@@ -5,10 +5,9 @@
     clippy::wildcard_enum_match_arm,
     reason = "a failed test should panic"
 )]
-mod tap_bench;
 
+use crate::tap_bench::{Card, Chip, Fault, Till, band, credit_key, done, sale, top_up};
 use domain::wristband::{ChipKind, initial_pages};
-use tap_bench::{Card, Chip, Fault, Till, band, credit_key, done, sale, top_up};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

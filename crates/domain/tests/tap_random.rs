@@ -5,8 +5,8 @@
     clippy::wildcard_enum_match_arm,
     reason = "a failed test should panic"
 )]
-mod tap_bench;
 
+use crate::tap_bench::{self, AesChip, Card, Chip, End, Fault, MOMENTS, Till, Truth, done, sale, top_up};
 use domain::{
     id::DeviceId,
     journal::{Detail, Effect, Entry, IntentPurpose, Kind},
@@ -14,7 +14,6 @@ use domain::{
     time::Hlc,
     wristband::tap::{KnownWallet, TapOutcome, TapRequest},
 };
-use tap_bench::{AesChip, Card, Chip, End, Fault, MOMENTS, Till, Truth, done, sale, top_up};
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 struct Dice(u64);

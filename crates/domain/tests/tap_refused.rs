@@ -5,10 +5,13 @@
     clippy::wildcard_enum_match_arm,
     reason = "a failed test should panic"
 )]
-mod tap_bench;
 
 use std::sync::Arc;
 
+use crate::tap_bench::{
+    Card, Chip, End, FESTIVAL, Fault, Ran, Till, band, cents, credit_key, done, sale, secrets, top_up, trusted,
+    used_band,
+};
 use domain::{
     id::BoxNumber,
     journal::{Effect, Kind},
@@ -20,10 +23,6 @@ use domain::{
     },
 };
 use ed25519_dalek::SigningKey;
-use tap_bench::{
-    Card, Chip, End, FESTIVAL, Fault, Ran, Till, band, cents, credit_key, done, sale, secrets, top_up, trusted,
-    used_band,
-};
 
 fn refused(ran: &Ran) -> TapRefusal {
     match &ran.end {

@@ -5,15 +5,14 @@
     clippy::wildcard_enum_match_arm,
     reason = "a failed test should panic"
 )]
-mod tap_bench;
 
+use crate::tap_bench::{
+    self, AesChip, Card, Chip, End, Fault, MOMENTS, Moment, Ran, Till, Truth, cents, done, sale, top_up, used_band,
+};
 use domain::{
     journal::{Effect, Kind},
     money::Cents,
     wristband::tap::{TapOutcome, TapRefusal, TapRequest},
-};
-use tap_bench::{
-    AesChip, Card, Chip, End, Fault, MOMENTS, Moment, Ran, Till, Truth, cents, done, sale, top_up, used_band,
 };
 
 type Request = fn(Option<domain::id::EntryRef>) -> TapRequest;

@@ -5,10 +5,13 @@
     clippy::wildcard_enum_match_arm,
     reason = "a failed test should panic"
 )]
-mod tap_bench;
 
 use std::sync::Arc;
 
+use crate::tap_bench::{
+    Card, Chip, End, Fault, Memory, Moment, Ran, Till, UID, band, cents, credit_key, done, sale, secrets, top_up,
+    trusted, used_band,
+};
 use domain::{
     journal::{ChipSeen, Detail, Effect, Entry, Kind, Means, Sale, SaleLine, SaleMarks, TopUp},
     money::Currency,
@@ -22,10 +25,6 @@ use domain::{
     },
 };
 use ed25519_dalek::SigningKey;
-use tap_bench::{
-    Card, Chip, End, Fault, Memory, Moment, Ran, Till, UID, band, cents, credit_key, done, sale, secrets, top_up,
-    trusted, used_band,
-};
 
 fn refused(ran: &Ran) -> TapRefusal {
     match &ran.end {

@@ -27,7 +27,8 @@ const ACKNOWLEDGED_LATER: u32 = 9;
 pub struct Settings {
     /// Nothing heard for so long ends the connection.
     pub idle: Duration,
-    /// After so long without a packet a sign of life is sent; QUIC repeats one that is lost within a second or two.
+    /// After so long without a packet the end that connected sends a sign of life, to which the other answers; QUIC
+    /// repeats one that is lost within a second or two.
     pub keep_alive: Duration,
     /// A connection must stand within this time.
     pub connect_within: Duration,
@@ -53,7 +54,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// `control` streams may be opened by the peer: one at the hub, none at the box. Each end opens one for bulk data.
+    /// `control` streams may be opened by the peer: one at the hub, none at the box, which alone sends signs of life. Each
+    /// end opens one for bulk data.
     pub(crate) fn transport(&self, control: u32) -> Result<Arc<TransportConfig>, LinkError> {
         let mut transport = TransportConfig::default();
         let idle = self.idle.try_into().map_err(|_| LinkError::Settings)?;
@@ -62,7 +64,7 @@ impl Settings {
         transport
             .ack_frequency_config(Some(acknowledged))
             .max_idle_timeout(Some(idle))
-            .keep_alive_interval(Some(self.keep_alive))
+            .keep_alive_interval((control == 0).then_some(self.keep_alive))
             .max_concurrent_bidi_streams(VarInt::from_u32(control))
             .max_concurrent_uni_streams(VarInt::from_u32(1))
             .stream_receive_window(VarInt::from_u32(self.stream_window))

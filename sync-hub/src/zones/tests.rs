@@ -231,3 +231,21 @@ fn who_was_found_by_name_is_listed_beside_the_overrides_and_takes_a_place_like_e
     let zone = hub.zone_views().unwrap().remove(0);
     assert_eq!((zone.inside, zone.gates[0].overrides), (1, 0));
 }
+
+#[test]
+fn a_batch_names_the_zone_and_the_gates_that_changed_and_a_snapshot_names_all() {
+    let dir = sample::hub_dir();
+    let mut hub = hub(dir.path());
+    let (mut a, mut b) = (Gate::new(20), Gate::new(30));
+    a.say(0);
+    b.say(0);
+    settle(&mut hub, &mut [&mut a, &mut b]);
+    assert!(a.admits());
+    a.tell(&mut hub);
+    hub.project().unwrap();
+    assert_eq!(records(&hub.zone_items(true).unwrap()).len(), 3);
+    let told = records(&hub.zone_items(false).unwrap());
+    let [ZoneRecord::Zone(zone), ZoneRecord::Share(share)] = told[..] else { panic!("{told:?}") };
+    assert_eq!((zone.inside, share.inside, share.device), (1, 1, a.journal.device));
+    assert_eq!(hub.zone_items(false).unwrap(), []);
+}

@@ -1,5 +1,5 @@
 //! How full a zone is and who holds its places, as the hub sends it down.
-//! Invariant: reads back byte for byte; a batch names a zone and all gates that hold places in it.
+//! Invariant: reads back byte for byte; a gate's share and the zone that it counts into change in one batch.
 //! Not here: who may enter (`access`), how places are dealt (`access::deal`).
 use crate::{
     id::{DeviceId, EntryRef},

@@ -1,5 +1,4 @@
 //! A wristband, its chip and the boxes that write about it, for tests of the ledger.
-#![allow(dead_code, reason = "each test binary uses its own part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic")]
 
 use std::collections::BTreeMap;

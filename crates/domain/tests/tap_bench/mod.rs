@@ -1,11 +1,6 @@
 //! Chips, boxes and faults for the tap tests: an NTAG215's pages, an Ultralight AES, journals in memory, and one fault at
 //! a chosen moment.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    unused_imports,
-    reason = "each test file includes the bench and uses a part of it"
-)]
+#![allow(unreachable_pub, reason = "a test program has no outside")]
 pub mod aes;
 
 use std::{cell::RefCell, collections::HashMap, sync::Arc};

@@ -284,7 +284,7 @@ impl BoxSide {
                 self.refuse(RefuseCode::Silence, "no welcome");
             }
             State::Online { .. } if now.saturating_sub(self.heard) > SILENCE_MS => self.close(CloseReason::Silence),
-            State::Online { .. } if now.saturating_sub(self.pinged) > PING_EVERY_MS => {
+            State::Online { .. } if now.saturating_sub(self.heard.max(self.pinged)) > PING_EVERY_MS => {
                 self.pinged = now;
                 self.send(Frame::Ping(Ping { token: now, time_ms: now }));
             }

@@ -22,6 +22,7 @@ use crate::{
 
 mod blobs;
 mod forwarding;
+mod silence;
 
 const BOX: u8 = 20;
 const HUB: u8 = 30;
@@ -610,16 +611,4 @@ fn a_delta_of_an_unknown_key_waits_for_the_bundle_that_brings_it() {
     run(&mut a, &mut hub, usize::MAX);
     assert_eq!(a.applied, [(Section::Wallets, 5, 0)]);
     assert_eq!(a.closed, None);
-}
-
-#[test]
-fn a_hub_that_says_nothing_is_left() {
-    let mut a = BoxShell::new(vec![journal(BOX, 0, 1)]);
-    a.side.connected(public(HUB), 1_000);
-    a.side.tick(5_000);
-    a.work();
-    assert_eq!(a.closed, None);
-    a.side.tick(12_000);
-    a.work();
-    assert_eq!(a.closed, Some(CloseReason::Refusing(RefuseCode::Silence)));
 }

@@ -1,0 +1,24 @@
+//! The rules from outside: tickets, taps, the ledger, claims, escrow. One program, built and linked once.
+mod escrow_cost;
+mod issuing;
+mod lan_claims_exhaustive;
+mod lan_claims_random;
+mod ledger_accounts;
+mod ledger_carry;
+mod ledger_disputes;
+mod ledger_properties;
+mod ledger_rulings;
+mod ledger_settling;
+mod ledger_world;
+mod tap_aes;
+mod tap_bench;
+mod tap_carry;
+mod tap_epochs;
+mod tap_golden;
+mod tap_random;
+mod tap_refused;
+mod tap_torn;
+mod tap_written;
+mod ticket_hostile;
+mod ticket_own;
+mod ticket_pretix;
