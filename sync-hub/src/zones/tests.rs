@@ -247,5 +247,5 @@ fn a_batch_names_the_zone_and_the_gates_that_changed_and_a_snapshot_names_all() 
     let told = records(&hub.zone_items(false).unwrap());
     let [ZoneRecord::Zone(zone), ZoneRecord::Share(share)] = told[..] else { panic!("{told:?}") };
     assert_eq!((zone.inside, share.inside, share.device), (1, 1, a.journal.device));
-    assert_eq!(hub.zone_items(false).unwrap(), []);
+    assert!(hub.zone_items(false).unwrap().is_empty());
 }

@@ -1,13 +1,19 @@
 //! Chips, boxes and faults for the tap tests: an NTAG215's pages, an Ultralight AES, journals in memory, and one fault at
 //! a chosen moment.
-#![allow(unreachable_pub, reason = "a test program has no outside")]
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test program has no outside, and a failed test should panic"
+)]
 pub mod aes;
 
 use std::{cell::RefCell, collections::HashMap, sync::Arc};
 
 use domain::{
     id::{BoxNumber, DeviceId, EntryRef, FestivalId, key_id},
-    journal::{Detail, Effect, Entry, Kind, Sale, SaleLine},
+    journal::{Effect, Entry, Kind, Sale, SaleLine},
     money::{Cents, Currency},
     secrets::{BandSecrets, MasterSecret},
     wristband::{
@@ -187,7 +193,6 @@ impl Card for Chip {
 pub struct Till {
     pub ctx: Arc<TapContext>,
     pub journal: Vec<Entry>,
-    pub unfinished: u8,
     /// The epoch of the band's keys, where an earlier tap has read it.
     pub read_before: Option<u8>,
 }
@@ -218,7 +223,7 @@ impl Till {
             operator: 7,
             own_device: DeviceId([number as u8; 16]),
         };
-        Self { ctx: Arc::new(ctx), journal: Vec::new(), unfinished: 0, read_before: None }
+        Self { ctx: Arc::new(ctx), journal: Vec::new(), read_before: None }
     }
 
     pub fn entry_ref(&self, seq: usize) -> EntryRef {

@@ -150,13 +150,12 @@ impl Disk {
     }
 
     /// Keeps what stands where something is about to be written.
-    fn before_write(&self, path: &Path, at: u64, length: u64) -> io::Result<()> {
+    fn before_write(&self, path: &Path, file: &File, at: u64, length: u64) -> io::Result<()> {
         let mut state = self.state();
         if state.medium == Medium::FlushesLate && !Self::is_wal(path) {
             // the WAL is flushed before it is copied into the database
             state.files.retain(|path, _| !Self::is_wal(path));
         }
-        let file = File::open(path)?;
         let unflushed = state.files.entry(path.to_owned()).or_default();
         let end = *unflushed.length.get_or_insert(file.metadata()?.len());
         for sector in at / SECTOR..=(at.saturating_add(length).saturating_sub(1)) / SECTOR {
@@ -170,9 +169,9 @@ impl Disk {
         Ok(())
     }
 
-    fn before_truncate(&self, path: &Path, to: u64) -> io::Result<()> {
-        let end = fs::metadata(path)?.len();
-        if end > to { self.before_write(path, to, end - to) } else { self.before_write(path, to, 1) }
+    fn before_truncate(&self, path: &Path, file: &File, to: u64) -> io::Result<()> {
+        let end = file.metadata()?.len();
+        if end > to { self.before_write(path, file, to, end - to) } else { self.before_write(path, file, to, 1) }
     }
 
     fn flushed(&self, path: &Path) {

@@ -3,6 +3,7 @@
 //! Not here: what a cut does (`super`).
 use std::{
     ffi::{CStr, OsStr, c_char, c_int, c_void},
+    fs::File,
     mem,
     os::unix::ffi::OsStrExt,
     path::PathBuf,
@@ -19,7 +20,13 @@ use super::Disk;
 struct Watched {
     base: ffi::sqlite3_file,
     disk: *const Disk,
-    path: *mut PathBuf,
+    place: *mut Place,
+}
+
+/// Where it is, and a way to what stands there.
+struct Place {
+    path: PathBuf,
+    stands: File,
 }
 
 struct Behind {
@@ -94,10 +101,10 @@ macro_rules! forward {
     }};
 }
 
-unsafe fn watched<'a>(file: *mut ffi::sqlite3_file) -> Option<(&'a Disk, &'a PathBuf)> {
+unsafe fn watched<'a>(file: *mut ffi::sqlite3_file) -> Option<(&'a Disk, &'a Place)> {
     unsafe {
         let file = file.cast::<Watched>();
-        Some(((*file).disk.as_ref()?, (*file).path.as_ref()?))
+        Some(((*file).disk.as_ref()?, (*file).place.as_ref()?))
     }
 }
 
@@ -120,7 +127,7 @@ unsafe extern "C" fn open(
         let ours = file.cast::<Watched>();
         (*ours).base.pMethods = ptr::null();
         (*ours).disk = ptr::null();
-        (*ours).path = ptr::null_mut();
+        (*ours).place = ptr::null_mut();
         let real = behind();
         let Some(opener) = (*real).xOpen else { return ffi::SQLITE_CANTOPEN };
         let found = opener(real, name, own(file), flags, out);
@@ -130,8 +137,14 @@ unsafe extern "C" fn open(
         if let Some(path) = path_of(name)
             && let Some(disk) = super::of(&path)
         {
+            let Ok(stands) = File::open(&path) else {
+                if let Some(close) = (*own(file)).pMethods.as_ref().and_then(|methods| methods.xClose) {
+                    close(own(file));
+                }
+                return ffi::SQLITE_CANTOPEN;
+            };
             (*ours).disk = Arc::into_raw(disk);
-            (*ours).path = Box::into_raw(Box::new(path));
+            (*ours).place = Box::into_raw(Box::new(Place { path, stands }));
         }
         (*ours).base.pMethods = BEHIND.get().map_or(ptr::null(), |behind| &raw const behind.methods);
         ffi::SQLITE_OK
@@ -161,9 +174,9 @@ unsafe extern "C" fn close(file: *mut ffi::sqlite3_file) -> c_int {
             drop(Arc::from_raw((*ours).disk));
             (*ours).disk = ptr::null();
         }
-        if !(*ours).path.is_null() {
-            drop(Box::from_raw((*ours).path));
-            (*ours).path = ptr::null_mut();
+        if !(*ours).place.is_null() {
+            drop(Box::from_raw((*ours).place));
+            (*ours).place = ptr::null_mut();
         }
     }
     result
@@ -174,9 +187,11 @@ unsafe extern "C" fn read(file: *mut ffi::sqlite3_file, to: *mut c_void, length:
 }
 
 unsafe extern "C" fn write(file: *mut ffi::sqlite3_file, from: *const c_void, length: c_int, at: i64) -> c_int {
-    let Some((disk, path)) = (unsafe { watched(file) }) else { return forward!(file, xWrite, from, length, at) };
+    let Some((disk, Place { path, stands })) = (unsafe { watched(file) }) else {
+        return forward!(file, xWrite, from, length, at);
+    };
     let (before, after) = disk.operate();
-    if !before || disk.before_write(path, at.unsigned_abs(), u64::from(length.unsigned_abs())).is_err() {
+    if !before || disk.before_write(path, stands, at.unsigned_abs(), u64::from(length.unsigned_abs())).is_err() {
         return ffi::SQLITE_IOERR_WRITE;
     }
     let written = forward!(file, xWrite, from, length, at);
@@ -184,9 +199,9 @@ unsafe extern "C" fn write(file: *mut ffi::sqlite3_file, from: *const c_void, le
 }
 
 unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, to: i64) -> c_int {
-    let Some((disk, path)) = (unsafe { watched(file) }) else { return forward!(file, xTruncate, to) };
+    let Some((disk, Place { path, stands })) = (unsafe { watched(file) }) else { return forward!(file, xTruncate, to) };
     let (before, after) = disk.operate();
-    if !before || disk.before_truncate(path, to.unsigned_abs()).is_err() {
+    if !before || disk.before_truncate(path, stands, to.unsigned_abs()).is_err() {
         return ffi::SQLITE_IOERR_TRUNCATE;
     }
     let done = forward!(file, xTruncate, to);
@@ -194,7 +209,7 @@ unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, to: i64) -> c_int {
 }
 
 unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
-    let Some((disk, path)) = (unsafe { watched(file) }) else { return forward!(file, xSync, flags) };
+    let Some((disk, Place { path, .. })) = (unsafe { watched(file) }) else { return forward!(file, xSync, flags) };
     let (before, after) = disk.operate();
     if !before {
         return ffi::SQLITE_IOERR_FSYNC;
