@@ -24,6 +24,8 @@ use tally::Tally;
 const START: &str = "start";
 /// It ends in order.
 const STOP: &str = "stop";
+/// So long a process that was killed takes at most to be gone.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a daemon is put through, step by step.
 trait Script {
@@ -86,6 +88,11 @@ async fn step<S: Script>(script: &mut S, step: &'static str, point: Option<&Poin
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
             let told = block_in_place(|| tracer.ended(script.pid().is_none(), &script.folder()))?;
+            // killed behind its answer, it may be there for a moment still
+            let end = Instant::now() + GONE_WITHIN;
+            while told.killed && script.pid().is_some() && Instant::now() < end {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
             acted.or_else(|error| if told.killed { Ok(()) } else { Err(error) })?;
             told
         }

@@ -188,11 +188,23 @@ async fn what_a_box_did_that_never_reached_the_hub_is_known_there_through_its_ne
     assert!(!d.view().await.unwrap().hub.connected);
 }
 
+/// The first of these tickets that a majority granted in time: on a loaded machine one may not.
+async fn admitted_by_group<'a>(at: &Place, tickets: &'a [String]) -> &'a str {
+    for text in tickets {
+        let said = show(at, text).await.unwrap();
+        assert!(said.admitted, "{said:#?}");
+        if said.decided == DecidedBy::Group {
+            return text;
+        }
+    }
+    panic!("the group was never asked in time");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_list_starts_once_the_old_one_has_handed_over_and_not_before() {
-    let gates = ThreeGates::apart_from_the_hub(1, 4).await.unwrap();
+    let gates = ThreeGates::apart_from_the_hub(1, 9).await.unwrap();
     let (a, b, c) = (gates.gate("Gate A").unwrap(), gates.gate("Gate B").unwrap(), gates.gate("Gate C").unwrap());
-    assert_eq!(show(a, &gates.tickets[0]).await.unwrap().decided, DecidedBy::Group);
+    let by_group = admitted_by_group(a, &gates.tickets[4..]).await;
     // two of three are switched off: the list of three cannot be closed
     a.kill().unwrap();
     c.kill().unwrap();
@@ -218,7 +230,7 @@ async fn a_new_list_starts_once_the_old_one_has_handed_over_and_not_before() {
     gates.wait_for_group(&["Gate B", "Gate C"], 2).await.unwrap();
     let said = show(c, &gates.tickets[2]).await.unwrap();
     assert_eq!((said.admitted, said.decided), (true, DecidedBy::Group), "{said:#?}");
-    let said = show(b, &gates.tickets[0]).await.unwrap();
+    let said = show(b, by_group).await.unwrap();
     assert!(!said.admitted, "admitted by a majority of the old list: {said:#?}");
     // who is on the list no more decides alone, and says so
     a.start().unwrap();

@@ -35,7 +35,7 @@ const PRESENCE: Duration = Duration::from_secs(8);
 const ASK: Duration = Duration::from_secs(1);
 /// Entries told in one message.
 const TELL: usize = 16;
-/// Entries told again after a connection.
+/// Entries told again after a connection, and to a neighbour that comes.
 const TELL_AGAIN: u32 = 64;
 /// Told commits whose copies are waited for or shown.
 const COPIES: usize = 256;
@@ -61,6 +61,9 @@ pub(super) struct Desk {
     chunks: VecDeque<Chunk>,
     /// Epoch and position of the next own entry to tell.
     next: Option<(u32, u32)>,
+    /// A neighbour came that may lack what was told before it.
+    asked_again: bool,
+    told_again: Option<Instant>,
     neighbours: Neighbours,
     connected: bool,
     started: Instant,
@@ -88,6 +91,8 @@ impl Desk {
             copies_wanted: Vec::new(),
             chunks: VecDeque::new(),
             next: None,
+            asked_again: false,
+            told_again: None,
             neighbours: Neighbours::default(),
             connected: false,
             started: Instant::now(),
@@ -110,6 +115,9 @@ impl Desk {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => self.housekeeping(),
+            }
+            if let Err(error) = self.tell_again() {
+                tracing::warn!(%error, "the LAN was not told again");
             }
             self.claims.tick(self.now_us());
             self.carry_out();
@@ -317,6 +325,7 @@ impl Desk {
             }
             self.neighbours.put(device, neighbour);
             if presence.asks {
+                self.asked_again = true;
                 self.say_presence(false);
             }
             self.show();
@@ -492,6 +501,15 @@ impl Desk {
         }
         self.next = Some((epoch, from));
         Ok(())
+    }
+
+    /// Tells a neighbour that came what it may have missed; all hear it, so not at every word.
+    fn tell_again(&mut self) -> Result<(), StoreError> {
+        if !self.asked_again || self.told_again.is_some_and(|at| at.elapsed() < ASK) {
+            return Ok(());
+        }
+        (self.asked_again, self.told_again, self.next) = (false, Some(Instant::now()), None);
+        self.tell()
     }
 
     /// Where telling begins after a connection. Without a journal's start the hub takes nothing of it from others, so

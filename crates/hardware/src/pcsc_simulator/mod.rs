@@ -175,8 +175,13 @@ impl Shared {
         let is_heard = line.set_read_timeout(Some(Duration::from_secs(1))).and_then(|()| line.read_exact(&mut hello));
         let (Ok(()), Ok(kept)) = (is_heard, line.try_clone()) else { return };
         match hello {
-            // whatever came before this connection is told at once
-            [b'E'] if line.write_all(b"x").is_ok() => self.lock().events.push(kept),
+            // whatever came before this connection is told at once, and what comes then finds it in its place
+            [b'E'] => {
+                let mut reader = self.lock();
+                if line.write_all(b"x").is_ok() {
+                    reader.events.push(kept);
+                }
+            }
             [b'Q'] => {
                 self.lock().lines.push(kept);
                 let answering = Arc::clone(self);

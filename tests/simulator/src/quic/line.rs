@@ -101,15 +101,15 @@ enum Ended {
 }
 
 enum Failed {
-    /// The line: it is tried again.
-    Line(#[allow(dead_code, reason = "told by whoever looks with a debugger")] sync_quic::LinkError),
+    /// The line, whatever was wrong with it: it is tried again.
+    Line,
     /// The box itself.
     Box(anyhow::Error),
 }
 
 impl From<sync_quic::LinkError> for Failed {
-    fn from(error: sync_quic::LinkError) -> Self {
-        Self::Line(error)
+    fn from(_: sync_quic::LinkError) -> Self {
+        Self::Line
     }
 }
 
