@@ -2,6 +2,9 @@
 //! Invariant: nothing is believed before its sender's certificate and signature were checked, and nothing is answered before
 //! it is on disk.
 //! Not here: the bus itself (`bus`), the rules (`domain::lan`).
+mod group;
+mod telling;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
@@ -15,12 +18,13 @@ use box_store::{Heard, OwnClaim, StoreError};
 use domain::{
     id::{DeviceId, EntryRef},
     lan::{
-        Answer, COMMITS_IN_ANSWER, ClaimKey, Claims, Envelope, GRANTS_IN_PART, HANDOVER_PARTS_MAX, Holder, LanGroup,
-        MESSAGE_MAX, Message, Order, Outcome, Part, Presence, Ruling, Succession, Told, Verdict,
+        Answer, COMMITS_IN_ANSWER, ClaimKey, Claims, Envelope, Holder, LanGroup, MESSAGE_MAX, Message, Order, Outcome,
+        Presence, Ruling, Succession, Told, Verdict,
     },
 };
 use tokio::sync::{mpsc, watch};
 
+use self::telling::Chunk;
 use super::{
     COPIED_WITHIN, Decided, ToDesk,
     bus::{Target, To},
@@ -33,20 +37,6 @@ const LOOK: Duration = Duration::from_millis(500);
 const PRESENCE: Duration = Duration::from_secs(8);
 /// Strangers are asked who they are at most so often.
 const ASK: Duration = Duration::from_secs(1);
-/// Entries told in one message.
-const TELL: usize = 16;
-/// Entries told again after a connection, and to a neighbour that comes.
-const TELL_AGAIN: u32 = 64;
-/// Told commits whose copies are waited for or shown.
-const COPIES: usize = 256;
-
-/// Entries that were told together.
-struct Chunk {
-    epoch: u32,
-    first: u32,
-    last: u32,
-    copied: bool,
-}
 
 pub(super) struct Desk {
     station: Arc<Station>,
@@ -158,8 +148,6 @@ impl Desk {
         Ok(())
     }
 
-    // --- the group ----------------------------------------------------------------------------------------------
-
     fn housekeeping(&mut self) {
         self.look_at_bundle();
         if let Err(error) = self.wait_for_handover() {
@@ -169,70 +157,6 @@ impl Desk {
             self.say_presence(false);
         }
         self.show();
-    }
-
-    /// Takes up the group of a newer bundle.
-    fn look_at_bundle(&mut self) {
-        let loaded = self.station.bundle();
-        let number = loaded.bundle.body.number;
-        if self.bundle == Some(number) {
-            return;
-        }
-        let group = LanGroup::of(&loaded.bundle.lan_groups(), &self.station.device());
-        if let Err(error) = group.as_ref().map_or(Ok(()), |group| self.learn(group)) {
-            return tracing::warn!(%error, "the LAN's group was not taken up; trying again");
-        }
-        self.bundle = Some(number);
-        self.target.send_replace(group.as_ref().map(|group| Target {
-            broker: group.broker.clone(),
-            group: group.number,
-            festival: loaded.bundle.festival,
-            device: self.station.device(),
-        }));
-        self.group = group;
-        self.show();
-    }
-
-    fn learn(&mut self, group: &LanGroup) -> Result<(), StoreError> {
-        let held = self.station.store.succession()?.filter(|(number, _)| *number == group.number);
-        let mut state = held.map(|(_, state)| state).unwrap_or_default();
-        let learned = state.learn(group);
-        let started = state.hand_over_to_itself(self.station.device());
-        if learned || started {
-            self.station.store.set_succession(group.number, &state, Vec::new())?;
-        }
-        self.succession = state;
-        Ok(())
-    }
-
-    /// Asks the members of the closed list for what they granted.
-    fn wait_for_handover(&mut self) -> Result<(), StoreError> {
-        let Some(version) = self.succession.waits_for().map(|(_, from)| from.version) else { return Ok(()) };
-        if self.connected && self.wanted_handover.is_none_or(|at| at.elapsed() > ASK) {
-            self.wanted_handover = Some(Instant::now());
-            self.say(To::All, &Message::WantsHandover(version));
-        }
-        Ok(())
-    }
-
-    fn hand_over(&mut self, to: DeviceId, list: u32) -> Result<(), StoreError> {
-        let again = self.handed_over.get(&to).is_some_and(|at| at.elapsed() < ASK);
-        if again || !self.succession.hands_over(list) {
-            return Ok(());
-        }
-        self.handed_over.insert(to, Instant::now());
-        let grants = self.station.store.grants()?;
-        let chunks: Vec<&[_]> = if grants.is_empty() { vec![&[]] } else { grants.chunks(GRANTS_IN_PART).collect() };
-        let Some(parts) = u16::try_from(chunks.len()).ok().filter(|parts| *parts <= HANDOVER_PARTS_MAX) else {
-            tracing::error!(grants = grants.len(), "too many grants to hand over");
-            return Ok(());
-        };
-        let whole = whole(&grants);
-        for (part, grants) in (0..).zip(chunks) {
-            let part = Part { whole, part, parts };
-            self.say(To::One(to), &Message::Handover { list, part, grants: grants.to_vec() });
-        }
-        Ok(())
     }
 
     // --- own claims ---------------------------------------------------------------------------------------------
@@ -476,73 +400,6 @@ impl Desk {
         Ok(())
     }
 
-    /// Tells the own commits that were not told yet.
-    fn tell(&mut self) -> Result<(), StoreError> {
-        if !self.connected {
-            return Ok(());
-        }
-        let Some(head) = self.station.store.read(|view| view.head())? else { return Ok(()) };
-        let epoch = head.at.epoch;
-        let mut from = match self.next {
-            Some((told, next)) if told == epoch => next,
-            Some(_) => 0,
-            None => self.tell_first(head.at)?,
-        };
-        while from <= head.at.seq {
-            let Some(segment) = self.station.store.segment(head.at.device, epoch, from, TELL)? else { break };
-            let told = box_store::told_of(segment);
-            let last = told.head().seq;
-            self.chunks.push_back(Chunk { epoch, first: told.first, last, copied: false });
-            if self.chunks.len() > COPIES {
-                self.chunks.pop_front();
-            }
-            self.say(To::All, &Message::Commit(told));
-            from = last.saturating_add(1);
-        }
-        self.next = Some((epoch, from));
-        Ok(())
-    }
-
-    /// Tells a neighbour that came what it may have missed; all hear it, so not at every word.
-    fn tell_again(&mut self) -> Result<(), StoreError> {
-        if !self.asked_again || self.told_again.is_some_and(|at| at.elapsed() < ASK) {
-            return Ok(());
-        }
-        (self.asked_again, self.told_again, self.next) = (false, Some(Instant::now()), None);
-        self.tell()
-    }
-
-    /// Where telling begins after a connection. Without a journal's start the hub takes nothing of it from others, so
-    /// that is told first for as long as the hub has confirmed nothing.
-    fn tell_first(&self, head: EntryRef) -> Result<u32, StoreError> {
-        let from = head.seq.saturating_sub(TELL_AGAIN).max(1);
-        let is_known = self.station.store.acked()?.iter().any(|acked| acked.epoch == head.epoch);
-        if is_known {
-            return Ok(from);
-        }
-        if let Some(start) = self.station.store.segment(head.device, head.epoch, 0, 1)? {
-            self.say(To::All, &Message::Commit(box_store::told_of(start)));
-        }
-        Ok(from)
-    }
-
-    fn is_copied(&self, entry: EntryRef) -> bool {
-        let here = |chunk: &&Chunk| chunk.epoch == entry.epoch && (chunk.first..=chunk.last).contains(&entry.seq);
-        self.chunks.iter().filter(here).any(|chunk| chunk.copied)
-    }
-
-    fn answer_copies(&mut self) {
-        for (entry, since, answer) in std::mem::take(&mut self.copies_wanted) {
-            let copied = self.is_copied(entry);
-            let can = self.connected && since.elapsed() < COPIED_WITHIN;
-            if copied || !can {
-                let _ = answer.try_send(copied);
-            } else {
-                self.copies_wanted.push((entry, since, answer));
-            }
-        }
-    }
-
     fn say_presence(&mut self, asks: bool) {
         let head = self.station.store.read(|view| view.head()).ok().flatten();
         let Some(head) = head else { return };
@@ -589,14 +446,4 @@ impl Desk {
             self.station.changed();
         }
     }
-}
-
-/// Names a handover by what it holds.
-fn whole(grants: &[(ClaimKey, Holder)]) -> u64 {
-    let mut out = domain::wire::Writer::new();
-    for (key, holder) in grants {
-        key.write(&mut out);
-        holder.write(&mut out);
-    }
-    domain::lan::name_of(&out.finish())
 }

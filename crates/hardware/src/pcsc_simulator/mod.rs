@@ -186,7 +186,10 @@ impl Shared {
                 self.lock().lines.push(kept);
                 let answering = Arc::clone(self);
                 // ends with its connection, which the drop of the simulator closes
-                thread::spawn(move || answering.answer_all(line));
+                thread::spawn(move || {
+                    answering.answer_all(&line);
+                    line.shutdown(Shutdown::Both).ok();
+                });
             }
             _ => {}
         }
@@ -209,7 +212,7 @@ impl Shared {
         }
     }
 
-    fn answer_all(&self, mut line: UnixStream) {
+    fn answer_all(&self, mut line: &UnixStream) {
         if line.set_read_timeout(None).is_err() {
             return;
         }
