@@ -1,3 +1,4 @@
+//! What happens when nothing is heard.
 use super::*;
 use crate::frame::Ping;
 
