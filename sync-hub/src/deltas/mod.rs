@@ -70,6 +70,15 @@ impl Hub {
     /// Folds and publishes what changed since the last time, and signs what guests turn out to be owed. Gives the
     /// sections that have a new batch.
     pub fn publish(&mut self) -> Result<Vec<Section>, HubError> {
+        let published = self.publish_all();
+        if published.is_err() {
+            // what was taken for told may not have been
+            self.zones.published.clear();
+        }
+        published
+    }
+
+    fn publish_all(&mut self) -> Result<Vec<Section>, HubError> {
         let mut sections = self.publish_changes()?;
         if self.pay_due()? > 0 {
             for section in self.publish_changes()? {
@@ -192,7 +201,6 @@ impl Hub {
         let published = match published {
             Ok(published) => published,
             Err(error) => {
-                self.zones.published.clear();
                 self.tell_shares_again(told);
                 return Err(error);
             }

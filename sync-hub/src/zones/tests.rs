@@ -91,6 +91,16 @@ fn hub(dir: &std::path::Path) -> Hub {
     sample::open(dir)
 }
 
+/// Two gates that take part and were dealt their places.
+fn two_gates(dir: &std::path::Path) -> (Hub, Gate, Gate) {
+    let mut hub = hub(dir);
+    let (mut a, mut b) = (Gate::new(20), Gate::new(30));
+    a.say(0);
+    b.say(0);
+    settle(&mut hub, &mut [&mut a, &mut b]);
+    (hub, a, b)
+}
+
 fn set_capacity(hub: &mut Hub, capacity: u32) {
     let zone = hub.zone_rules().zone(0).cloned().unwrap();
     let settings = documents::zone(&Zone { capacity: Some(capacity), ..zone }, 0);
@@ -111,11 +121,7 @@ fn settle(hub: &mut Hub, gates: &mut [&mut Gate]) {
 #[test]
 fn two_gates_apart_each_keep_to_their_share_and_the_hub_knows_exactly_who_is_inside() {
     let dir = sample::hub_dir();
-    let mut hub = hub(dir.path());
-    let (mut a, mut b) = (Gate::new(20), Gate::new(30));
-    a.say(0);
-    b.say(0);
-    settle(&mut hub, &mut [&mut a, &mut b]);
+    let (mut hub, mut a, mut b) = two_gates(dir.path());
     assert_eq!((a.share.held(), b.share.held()), (5, 5));
     // apart: nobody tells the hub anything
     assert_eq!((0..9).filter(|_| a.admits()).count(), 5);
@@ -130,11 +136,7 @@ fn two_gates_apart_each_keep_to_their_share_and_the_hub_knows_exactly_who_is_ins
 #[test]
 fn places_move_to_the_gate_where_people_are_and_exits_make_new_ones() {
     let dir = sample::hub_dir();
-    let mut hub = hub(dir.path());
-    let (mut a, mut b) = (Gate::new(20), Gate::new(30));
-    a.say(0);
-    b.say(0);
-    settle(&mut hub, &mut [&mut a, &mut b]);
+    let (mut hub, mut a, mut b) = two_gates(dir.path());
     let mut admitted = 0;
     for _ in 0..12 {
         admitted += usize::from(a.admits());
@@ -179,11 +181,7 @@ fn who_never_took_part_is_dealt_nothing() {
 #[test]
 fn after_a_restart_and_after_a_revocation_the_counts_are_those_of_the_entries() {
     let dir = sample::hub_dir();
-    let mut hub = hub(dir.path());
-    let (mut a, mut b) = (Gate::new(20), Gate::new(30));
-    a.say(0);
-    b.say(0);
-    settle(&mut hub, &mut [&mut a, &mut b]);
+    let (mut hub, mut a, mut b) = two_gates(dir.path());
     assert!(a.admits() && b.admits() && b.admits());
     settle(&mut hub, &mut [&mut a, &mut b]);
     let before = hub.store.passages().unwrap();
@@ -235,11 +233,7 @@ fn who_was_found_by_name_is_listed_beside_the_overrides_and_takes_a_place_like_e
 #[test]
 fn a_batch_names_the_zone_and_the_gates_that_changed_and_a_snapshot_names_all() {
     let dir = sample::hub_dir();
-    let mut hub = hub(dir.path());
-    let (mut a, mut b) = (Gate::new(20), Gate::new(30));
-    a.say(0);
-    b.say(0);
-    settle(&mut hub, &mut [&mut a, &mut b]);
+    let (mut hub, mut a, _) = two_gates(dir.path());
     assert!(a.admits());
     a.tell(&mut hub);
     hub.project().unwrap();
