@@ -46,13 +46,20 @@ pub(super) fn kind(reader: &mut impl RawReader, found: &Found) -> Result<Option<
     if !found.is_type2 {
         return Ok(Some(TagKind::UidOnly));
     }
-    match reader.exchange(&GET_VERSION) {
-        Ok(version) => return Ok(Some(TagKind::from_version(&version))),
-        Err(error) => or_reader_failed(error)?,
-    }
-    // a tag that does not know a command falls asleep
-    if reader.select()? != Some(*found) {
-        return Ok(None);
+    // one that is silent may have been put to sleep by somebody else, and is asked once more
+    for _ in 0..2 {
+        let is_refused = match reader.exchange(&GET_VERSION) {
+            Ok(version) => return Ok(Some(TagKind::from_version(&version))),
+            Err(ReaderError::Nak(_)) => true,
+            Err(error) => or_reader_failed(error).map(|()| false)?,
+        };
+        // a tag that does not know a command falls asleep
+        if reader.select()? != Some(*found) {
+            return Ok(None);
+        }
+        if is_refused {
+            break;
+        }
     }
     let kind = match reader.exchange(&AUTHENTICATE) {
         Ok(answer) if answer.first() == Some(&AUTHENTICATE_ANSWER) => TagKind::UltralightC,
@@ -124,11 +131,14 @@ mod tests {
     #[test]
     fn a_tag_says_what_it_is() {
         let version = Ok(vec![0, 4, 4, 2, 1, 0, 0x13, 3]);
-        assert_eq!(asked(true, vec![version]), (Ok(Some(TagKind::Ntag216)), 0));
+        assert_eq!(asked(true, vec![version.clone()]), (Ok(Some(TagKind::Ntag216)), 0));
         assert_eq!(asked(false, Vec::new()), (Ok(Some(TagKind::UidOnly)), 0));
         let nak = || Err(ReaderError::Nak(0));
         assert_eq!(asked(true, vec![nak(), Ok(vec![0xAF; 9])]), (Ok(Some(TagKind::UltralightC)), 2));
         assert_eq!(asked(true, vec![nak(), nak()]), (Ok(Some(TagKind::Other)), 2));
+        let silent = || Err(ReaderError::TagGone);
+        assert_eq!(asked(true, vec![silent(), version]), (Ok(Some(TagKind::Ntag216)), 1), "it slept");
+        assert_eq!(asked(true, vec![silent(), silent(), silent()]), (Ok(Some(TagKind::Other)), 3));
         assert_eq!(asked(true, vec![Err(ReaderError::Unplugged)]), (Err(ReaderError::Unplugged), 0));
     }
 }

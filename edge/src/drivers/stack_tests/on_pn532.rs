@@ -1,4 +1,6 @@
 //! Through libnfc to a simulated PN532 behind a pseudo-terminal.
+use std::os::unix::fs::symlink;
+
 use hardware::pn532_simulator::{LineFault, Pn532Simulator};
 
 use super::{super::config::ReaderDriver, scenarios::*, *};
@@ -13,7 +15,8 @@ fn stack() -> Stack {
     let (field, folder) = (SimulatedField::new(), tempfile::tempdir().unwrap());
     let simulator = Pn532Simulator::behind_pty(&folder.path().join("tty"), &field).unwrap();
     let wanted = ReaderConfig { driver: ReaderDriver::Pn532, port: simulator.connection_string(), name: None };
-    let program = Program { path: edge(), environment: Vec::new() };
+    let program = Program { path: folder.path().join("driver"), environment: Vec::new() };
+    symlink(edge(), &program.path).unwrap();
     Stack { field, wanted, program, keep: Box::new(Pn532 { simulator, _folder: folder }) }
 }
 
@@ -87,20 +90,34 @@ fn driver(stack: &Stack) -> Option<u32> {
     })
 }
 
+/// Strikes the driver's process; none is started in its place until [`let_start`]. Gives which it was.
+fn strike(stack: &Stack, strike: rustix::process::Signal) -> u32 {
+    let struck = driver(stack).unwrap();
+    std::fs::remove_file(&stack.program.path).unwrap();
+    signal(struck, strike);
+    struck
+}
+
+fn let_start(stack: &Stack) {
+    symlink(edge(), &stack.program.path).unwrap();
+}
+
 #[test]
 fn a_driver_that_is_killed_is_told_and_started_again() {
-    let away = |stack: &Stack| kill(driver(stack).unwrap());
-    the_box_tells_and_recovers(stack(), away, |_| {}, "reader.failed");
+    let away = |stack: &Stack| {
+        strike(stack, rustix::process::Signal::KILL);
+    };
+    the_box_tells_and_recovers(stack(), away, let_start, "reader.failed");
 }
 
 #[test]
 fn a_driver_that_hangs_is_told_ended_and_started_again() {
     let stopped = std::cell::Cell::new(0);
-    let away = |stack: &Stack| {
-        stopped.set(driver(stack).unwrap());
-        signal(stopped.get(), rustix::process::Signal::STOP);
+    let away = |stack: &Stack| stopped.set(strike(stack, rustix::process::Signal::STOP));
+    let back = |stack: &Stack| {
+        assert!(!std::path::Path::new(&format!("/proc/{}", stopped.get())).exists());
+        let_start(stack);
     };
-    let back = |_: &Stack| assert!(!std::path::Path::new(&format!("/proc/{}", stopped.get())).exists());
     the_box_tells_and_recovers(stack(), away, back, "reader.failed");
 }
 
