@@ -112,13 +112,13 @@ async fn session(
             return Ok(began.elapsed());
         }
         tokio::select! {
-            frame = link.next() => match frame.context("the link broke")? {
-                Some(frame) => {
-                    station.hub_heard();
+            frame = link.next() => {
+                let Some(frame) = frame.context("the link broke")? else { return Ok(began.elapsed()) };
+                station.hub_heard();
+                for frame in link.with_its_like(frame).await {
                     side.frame(frame, now());
                 }
-                None => return Ok(began.elapsed()),
-            },
+            }
             changed = changes.changed() => {
                 changed?;
                 tokio::task::block_in_place(|| tell_commits(station, side))?;
@@ -212,7 +212,7 @@ fn store(station: &Station, side: &mut BoxSide, action: BoxAction) -> Result<()>
                 station.changed();
             }
         }
-        BoxAction::ApplyDelta(signed) => apply(station, side, signed)?,
+        BoxAction::ApplyDelta(parts) => apply(station, side, parts)?,
         BoxAction::StoreBundle { number, bytes } => match station.take_bundle(&bytes) {
             Ok(Taken::Needs(blobs)) => {
                 tracing::info!(number, blobs = blobs.len(), "a newer bundle; fetching its blobs");
@@ -253,34 +253,45 @@ fn store(station: &Station, side: &mut BoxSide, action: BoxAction) -> Result<()>
     Ok(())
 }
 
-fn apply(station: &Station, side: &mut BoxSide, signed: SignedDelta) -> Result<()> {
-    match station.store.apply_delta(vec![signed])? {
-        DeltaOutcome::Staged(have) => side.delta_stored(have),
-        DeltaOutcome::Applied { have, newer_self, .. } => {
-            if have.iter().any(|have| have.section == Section::Documents) {
-                station.read_confirmed_edits()?;
-                side.edits_waiting(station.edits_waiting()?);
+fn apply(station: &Station, side: &mut BoxSide, parts: Vec<SignedDelta>) -> Result<()> {
+    for outcome in station.store.apply_delta(parts)? {
+        match outcome {
+            DeltaOutcome::Staged(have) => side.delta_stored(have),
+            DeltaOutcome::Applied { have, newer_self } => {
+                applied(station, side, have.section)?;
+                side.delta_stored(have);
+                if let Some(newer) = newer_self {
+                    next_epoch(station, side, newer)?;
+                }
             }
-            if have.iter().any(|have| have.section == Section::Zones) {
-                crate::share::answer(station)?;
-                tell_commits(station, side)?;
+            DeltaOutcome::NeedSnapshot(have) => {
+                tracing::warn!(section = ?have.section, "a batch is missing: asking for a snapshot");
+                side.delta_stored(have);
             }
-            if have.iter().any(|have| have.section == Section::Shares) {
-                crate::escrow::answer(station)?;
-                tell_commits(station, side)?;
-            }
-            have.into_iter().for_each(|have| side.delta_stored(have));
-            if let Some(newer) = newer_self {
-                next_epoch(station, side, newer)?;
-            }
+            DeltaOutcome::Refused(error) => anyhow::bail!("the hub's batch cannot be read: {error}"),
         }
-        DeltaOutcome::NeedSnapshot(have) => {
-            tracing::warn!(section = ?have.section, "a batch is missing: asking for a snapshot");
-            side.delta_stored(have);
-        }
-        DeltaOutcome::Refused(error) => anyhow::bail!("the hub's batch cannot be read: {error}"),
     }
     station.changed();
+    Ok(())
+}
+
+/// More is known of a section: what was asked may be answered by it.
+fn applied(station: &Station, side: &mut BoxSide, section: Section) -> Result<()> {
+    match section {
+        Section::Documents => {
+            station.read_confirmed_edits()?;
+            side.edits_waiting(station.edits_waiting()?);
+        }
+        Section::Zones => {
+            crate::share::answer(station)?;
+            tell_commits(station, side)?;
+        }
+        Section::Shares => {
+            crate::escrow::answer(station)?;
+            tell_commits(station, side)?;
+        }
+        Section::Wallets | Section::Tickets | Section::Revocations | Section::Bundle | Section::Credits => {}
+    }
     Ok(())
 }
 

@@ -76,38 +76,42 @@ impl Store {
     }
 
     /// Takes parts of batches of hub state whose signatures the caller has verified (`SignedDelta::open`), in their
-    /// order. They wait in memory until their batch is whole; whole batches are applied in one transaction. A part 0
-    /// throws away what was waiting of its section.
-    pub fn apply_delta(&self, parts: Vec<SignedDelta>) -> Result<DeltaOutcome, StoreError> {
-        let (mut whole, mut staged) = (Vec::new(), None);
+    /// order. They wait in memory until their batch is whole; whole batches are applied in one transaction, each that
+    /// follows on what is held. A part 0 throws away what was waiting of its section.
+    pub fn apply_delta(&self, parts: Vec<SignedDelta>) -> Result<Vec<DeltaOutcome>, StoreError> {
+        let (mut outcomes, mut whole) = (Vec::new(), Vec::new());
         for part in parts {
-            match self.stage(part) {
-                Ok(Ok(batch)) => whole.extend(batch),
-                Ok(Err(have)) => staged = Some(have),
-                Err(error) => return Ok(DeltaOutcome::Refused(error)),
+            match self.stage(&part) {
+                Ok(batch) => whole.push(batch),
+                Err(outcome) => outcomes.push(outcome),
             }
         }
-        match staged {
-            Some(have) if whole.is_empty() => Ok(DeltaOutcome::Staged(have)),
-            _ => self.work(move |writing| knowledge::apply(writing, &whole)),
+        if !whole.is_empty() {
+            outcomes.extend(self.work(move |writing| knowledge::apply(writing, &whole))?);
         }
+        Ok(outcomes)
     }
 
     /// Puts a part aside; gives the batch when it is whole, or can never be, with this part.
-    fn stage(&self, part: SignedDelta) -> Result<Result<Vec<SignedDelta>, HaveDelta>, DeltaError> {
-        let delta = Delta::from_bytes(&part.body)?;
+    fn stage(&self, part: &SignedDelta) -> Result<Vec<Delta>, DeltaOutcome> {
+        let delta = Delta::from_bytes(&part.body).map_err(DeltaOutcome::Refused)?;
+        if delta.festival != self.0.who.festival {
+            return Err(DeltaOutcome::Refused(DeltaError::Festival));
+        }
+        let (section, term, number) = (delta.section, delta.term, delta.number);
+        let (part, of) = (delta.part, delta.parts);
         let mut staged = self.0.staged.lock().unwrap_or_else(PoisonError::into_inner);
-        let parts = staged.entry(delta.section).or_default();
-        if delta.part == 0 {
+        let parts = staged.entry(section).or_default();
+        if part == 0 {
             parts.clear();
         }
-        parts.push(part);
-        let is_due = parts.len() == usize::from(delta.part).saturating_add(1);
-        if is_due && parts.len() < usize::from(delta.parts) {
-            let next_part = Some(delta.part.saturating_add(1));
-            Ok(Err(HaveDelta { section: delta.section, term: delta.term, number: delta.number, next_part, own: None }))
+        parts.push(delta);
+        let is_due = parts.len() == usize::from(part).saturating_add(1);
+        if is_due && parts.len() < usize::from(of) {
+            let next_part = Some(part.saturating_add(1));
+            Err(DeltaOutcome::Staged(HaveDelta { section, term, number, next_part, own: None }))
         } else {
-            Ok(Ok(std::mem::take(parts)))
+            Ok(std::mem::take(parts))
         }
     }
 

@@ -7,7 +7,7 @@ use domain::{
     wire::{Malformed, Reader, Writer},
 };
 use rusqlite::{Connection, OptionalExtension, params};
-use sync::{Delta, DeltaError, DeltaProgress, Section, SignedDelta, frame::HaveDelta};
+use sync::{Delta, DeltaError, DeltaProgress, Section, frame::HaveDelta};
 
 use crate::{
     accounts,
@@ -43,15 +43,15 @@ pub struct NewerSelf {
     pub hash: [u8; 16],
 }
 
-/// What became of a batch.
+/// What became of a batch, or of a part of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeltaOutcome {
     /// A part of a batch was put aside until the rest is there (for `BoxSide::delta_stored`).
     Staged(HaveDelta),
     /// It holds now.
     Applied {
-        /// How far each section is known now (for `BoxSide::delta_stored`).
-        have: Vec<HaveDelta>,
+        /// How far its section is known now (for `BoxSide::delta_stored`).
+        have: HaveDelta,
         /// The hub holds more of this box's journal than this box: the epoch was closed for writing.
         newer_self: Option<NewerSelf>,
     },
@@ -83,34 +83,19 @@ pub(crate) fn held(connection: &Connection, section: Section) -> Result<HaveDelt
     Ok(HaveDelta { section, term, number, next_part: None, own: None })
 }
 
-/// Applies the batches in `parts`, in their order, in one transaction.
-pub(crate) fn apply(writing: &mut Writing<'_>, parts: &[SignedDelta]) -> Result<DeltaOutcome, StoreError> {
-    let mut deltas = Vec::with_capacity(parts.len());
-    for part in parts {
-        match Delta::from_bytes(&part.body) {
-            Ok(delta) if delta.festival == writing.who.festival => deltas.push(delta),
-            Ok(_) => return Ok(DeltaOutcome::Refused(DeltaError::Festival)),
-            Err(error) => return Ok(DeltaOutcome::Refused(error)),
-        }
+/// Applies these batches, in their order, in one transaction.
+pub(crate) fn apply(writing: &mut Writing<'_>, batches: &[Vec<Delta>]) -> Result<Vec<DeltaOutcome>, StoreError> {
+    writing.whole(|writing| batches.iter().map(|batch| applied_in_order(writing, batch)).collect())
+}
+
+fn applied_in_order(writing: &mut Writing<'_>, batch: &[Delta]) -> Result<DeltaOutcome, StoreError> {
+    let Some(first) = batch.first() else { return Err(StoreError::Knowledge("a batch without parts")) };
+    if let Some(refusal) = order(writing.connection, batch)? {
+        return Ok(refusal);
     }
-    let mut outcome = None;
-    let done = writing.whole(|writing| {
-        let (mut have, mut newer_self) = (Vec::new(), None);
-        let mut rest = &deltas[..];
-        while let Some(first) = rest.first() {
-            let (batch, after) = rest.split_at_checked(usize::from(first.parts)).unwrap_or((rest, &[]));
-            rest = after;
-            if let Some(refusal) = order(writing.connection, batch)? {
-                outcome = Some(refusal);
-                return Err(StoreError::Knowledge("order"));
-            }
-            newer_self = batch_applied(writing, batch)?.or(newer_self);
-            let own = Some((writing.tail.cursor.epoch, writing.tail.cursor.next_seq));
-            have.push(HaveDelta { own, ..held(writing.connection, first.section)? });
-        }
-        Ok(DeltaOutcome::Applied { have, newer_self })
-    });
-    outcome.map_or(done, Ok)
+    let newer_self = batch_applied(writing, batch)?;
+    let own = Some((writing.tail.cursor.epoch, writing.tail.cursor.next_seq));
+    Ok(DeltaOutcome::Applied { have: HaveDelta { own, ..held(writing.connection, first.section)? }, newer_self })
 }
 
 /// Whether the parts make one whole batch that follows on what is held.

@@ -8,7 +8,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use ::sync::{Section, SignedDelta};
+use ::sync::{Delta, Section};
 use domain::{
     id::{DeviceId, EntryRef, FestivalId},
     journal::Entry,
@@ -106,7 +106,7 @@ pub(crate) struct Shared {
     pub(crate) line: Option<Arc<Line>>,
     pub(crate) thread: Option<JoinHandle<()>>,
     pub(crate) readers: Mutex<Vec<Connection>>,
-    pub(crate) staged: Mutex<BTreeMap<Section, Vec<SignedDelta>>>,
+    pub(crate) staged: Mutex<BTreeMap<Section, Vec<Delta>>>,
     pub(crate) _lock: std::fs::File,
 }
 

@@ -19,6 +19,12 @@ const WRITE_AHEAD: usize = 64;
 /// Frames that wait to be taken.
 const READ_AHEAD: usize = 4;
 const CHUNK: usize = 64 * 1024;
+/// The hub tells a box of several sections at once, in batches that come within so long of each other,
+const TOGETHER_WITHIN: Duration = Duration::from_millis(20);
+/// this many at most,
+const TOGETHER: usize = 8;
+/// and shorter than this: a longer one is a part of many, and the next comes only when this one is confirmed.
+const SHORT: usize = 16 * 1024;
 /// What was sent last is given so long to arrive.
 const GOODBYE_WITHIN: Duration = Duration::from_secs(2);
 const CODE_DONE: VarInt = VarInt::from_u32(0);
@@ -161,6 +167,20 @@ impl Link {
     /// As [`LinkReceiver::next`].
     pub async fn next(&mut self) -> Result<Option<Frame>, LinkError> {
         self.receiver.next().await
+    }
+
+    /// A frame that was taken, and where it is a batch of the hub's state the frames that come with it: written
+    /// together they cost a box one flush, and are confirmed in one packet. Where the link breaks, what was taken is
+    /// given out first.
+    pub async fn with_its_like(&mut self, first: Frame) -> Vec<Frame> {
+        let mut frames = vec![first];
+        while frames.len() < TOGETHER
+            && matches!(frames.last(), Some(Frame::Delta(batch)) if batch.body.len() < SHORT)
+            && let Ok(Ok(Some(frame))) = tokio::time::timeout(TOGETHER_WITHIN, self.next()).await
+        {
+            frames.push(frame);
+        }
+        frames
     }
 
     /// As [`LinkSender::close`].

@@ -12,7 +12,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 use sync::{
-    Frame, FrameError,
+    Frame, FrameError, SignedDelta,
     frame::{BundlePart, FRAME_MAX, Ping},
 };
 use tokio::runtime::Runtime;
@@ -58,6 +58,33 @@ async fn pair(hub: &mut HubListener, n: u8, settings: &Settings) -> (Link, Link)
     let mut b = hub.accept().await.unwrap();
     assert_eq!(b.next().await.unwrap(), Some(ping(0)));
     (a, b)
+}
+
+fn batch(bytes: usize) -> Frame {
+    Frame::Delta(SignedDelta { body: vec![7; bytes], signature: [0; 64], key: [0; 32] })
+}
+
+#[tokio::test]
+async fn batches_that_come_together_are_taken_together() {
+    let mut hub = hub(Settings::default(), anywhere());
+    let (mut a, mut b) = pair(&mut hub, 2, &Settings::default()).await;
+    let sent = [batch(1_000), batch(2_000), part(1, 10), batch(3), batch(30_000), batch(4)];
+    b.send(&ping(1)).await.unwrap();
+    assert_eq!(a.next().await.unwrap(), Some(ping(1)));
+    for frame in &sent {
+        b.send(frame).await.unwrap();
+    }
+    let mut taken = Vec::new();
+    while taken.iter().map(Vec::len).sum::<usize>() < sent.len() {
+        let first = tokio::time::timeout(BOUND, a.next()).await.unwrap().unwrap().unwrap();
+        taken.push(a.with_its_like(first).await);
+    }
+    let [short, long, last] = taken.try_into().unwrap();
+    assert_eq!((&short[..], &long[..], &last[..]), (&sent[..3], &sent[3..5], &sent[5..]));
+    b.send(&batch(5)).await.unwrap();
+    let first = tokio::time::timeout(BOUND, a.next()).await.unwrap().unwrap().unwrap();
+    b.close().await;
+    assert_eq!(a.with_its_like(first).await, [batch(5)], "what was taken outlives its link");
 }
 
 #[tokio::test]

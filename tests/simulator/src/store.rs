@@ -259,8 +259,13 @@ impl Keeper for OnDisk {
         let parts = SECTIONS.into_iter().map(|section| part(section, publication, self.config.festival, prev));
         let Some(store) = &self.store else { return false };
         match store.apply_delta(parts.collect()) {
-            Ok(DeltaOutcome::Applied { newer_self, .. }) => self.newer = newer_self,
-            Ok(other) => panic!("a box does not take the hub's word: {other:?}"),
+            Ok(outcomes) => {
+                let newer = outcomes.into_iter().map(|outcome| match outcome {
+                    DeltaOutcome::Applied { newer_self, .. } => newer_self,
+                    other => panic!("a box does not take the hub's word: {other:?}"),
+                });
+                self.newer = newer.fold(None, |newer, also| also.or(newer));
+            }
             // the power failed: it is told again
             Err(_) => {}
         }

@@ -213,10 +213,12 @@ impl Crowd {
                 return Ok(());
             }
             tokio::select! {
-                frame = link.next() => match frame? {
-                    Some(frame) => side.frame(frame, now()),
-                    None => return Ok(()),
-                },
+                frame = link.next() => {
+                    let Some(frame) = frame? else { return Ok(()) };
+                    for frame in link.with_its_like(frame).await {
+                        side.frame(frame, now());
+                    }
+                }
                 changed = told.changed() => {
                     changed.context("the crowd is gone")?;
                     self.commits(member, side);
@@ -256,7 +258,11 @@ impl Crowd {
                     let more = acked.contiguous.saturating_sub(before);
                     self.tally.acked.fetch_add(more.into(), Ordering::Relaxed);
                 }
-                BoxAction::ApplyDelta(signed) => side.delta_stored(self.heard(member, &signed)?),
+                BoxAction::ApplyDelta(parts) => {
+                    for signed in parts {
+                        side.delta_stored(self.heard(member, &signed)?);
+                    }
+                }
                 BoxAction::StoreBundle { number, bytes: _ } => {
                     side.bundle_stored(Some((number, vec![self.bundle.signer])));
                 }

@@ -45,8 +45,14 @@ fn number(store: &Store, section: Section) -> u64 {
     store.read(move |view| view.knowledge(section)).unwrap().map_or(0, |known| known.number)
 }
 
+/// What becomes of one part.
+fn outcome(store: &Store, part: SignedDelta) -> DeltaOutcome {
+    let [outcome] = store.apply_delta(vec![part]).unwrap().try_into().unwrap();
+    outcome
+}
+
 pub(super) fn apply(store: &Store, delta: &Delta) -> DeltaOutcome {
-    store.apply_delta(vec![signed(delta)]).unwrap()
+    outcome(store, signed(delta))
 }
 
 pub(super) fn tell(store: &Store, section: Section, contiguous: u32, items: Vec<u8>) {
@@ -54,7 +60,7 @@ pub(super) fn tell(store: &Store, section: Section, contiguous: u32, items: Vec<
     let delta = batch(section, (held, held + 1), heads(store, 0, contiguous), items);
     let outcome = apply(store, &delta);
     let have = HaveDelta { section, term: 1, number: held + 1, next_part: None, own: Some(own_end(store)) };
-    assert_eq!(outcome, DeltaOutcome::Applied { have: vec![have], newer_self: None });
+    assert_eq!(outcome, DeltaOutcome::Applied { have, newer_self: None });
 }
 
 /// The hub covers entries 0 to `contiguous − 1`, without a word about any wallet.
@@ -171,20 +177,51 @@ fn a_batch_in_parts_holds_when_the_last_is_there() {
         let have = HaveDelta { section: Section::Wallets, term: 1, number: 4, next_part: Some(part), own: None };
         DeltaOutcome::Staged(have)
     };
-    assert_eq!(store.apply_delta(vec![part(0)]).unwrap(), next(1));
-    assert_eq!(store.apply_delta(vec![part(0)]).unwrap(), next(1), "part 0 starts anew");
-    assert_eq!(store.apply_delta(vec![part(1)]).unwrap(), next(2));
+    assert_eq!(outcome(&store, part(0)), next(1));
+    assert_eq!(outcome(&store, part(0)), next(1), "part 0 starts anew");
+    assert_eq!(outcome(&store, part(1)), next(2));
     assert_eq!(store.read(|view| view.wallet(&WalletId([1; 16])).balance).unwrap(), 0);
-    assert!(matches!(store.apply_delta(vec![part(2)]).unwrap(), DeltaOutcome::Applied { .. }));
+    assert!(matches!(outcome(&store, part(2)), DeltaOutcome::Applied { .. }));
     assert_eq!(store.read(|view| view.wallet(&WalletId([1; 16])).balance).unwrap(), 5);
     // Not whole: nothing of it.
     let halves = [part(0), part(2)].map(|part| {
         let delta = Delta { number: 8, ..Delta::from_bytes(&part.body).unwrap() };
         signed(&delta)
     });
-    assert!(
-        matches!(store.apply_delta(halves.to_vec()).unwrap(), DeltaOutcome::NeedSnapshot(have) if have.number == 4)
-    );
+    let [staged, missing] = store.apply_delta(halves.to_vec()).unwrap().try_into().unwrap();
+    assert!(matches!(staged, DeltaOutcome::Staged(have) if have.next_part == Some(1)), "{staged:?}");
+    assert!(matches!(missing, DeltaOutcome::NeedSnapshot(have) if have.number == 4), "{missing:?}");
+}
+
+#[test]
+fn of_batches_that_come_together_each_holds_that_follows() {
+    let world = World::new();
+    let (store, _) = world.open();
+    tell(&store, Section::Wallets, 1, wallet_state(900).to_bytes().to_vec());
+    let wallets = |prev, balance| {
+        batch(Section::Wallets, (prev, prev + 1), Vec::new(), wallet_state(balance).to_bytes().to_vec())
+    };
+    let tickets = batch(Section::Tickets, (0, 1), Vec::new(), Vec::new());
+    let begun = Delta { parts: 2, ..batch(Section::Credits, (0, 1), Vec::new(), Vec::new()) };
+    let together = [begun, wallets(1, 800), wallets(3, 1), tickets].map(|delta| signed(&delta));
+    let outcomes = store.apply_delta(together.to_vec()).unwrap();
+    let told: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| match outcome {
+            DeltaOutcome::Staged(have) => ("staged", have.section, have.number),
+            DeltaOutcome::Applied { have, .. } => ("applied", have.section, have.number),
+            DeltaOutcome::NeedSnapshot(have) => ("missing", have.section, have.number),
+            DeltaOutcome::Refused(why) => panic!("{why}"),
+        })
+        .collect();
+    let expected = [
+        ("staged", Section::Credits, 1),
+        ("applied", Section::Wallets, 2),
+        ("missing", Section::Wallets, 2),
+        ("applied", Section::Tickets, 1),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(store.read(|view| view.wallet(&WALLET).balance).unwrap(), 800);
 }
 
 #[test]
@@ -198,10 +235,8 @@ fn a_batch_that_cannot_be_read_changes_nothing() {
     assert_eq!(store.apply_delta(vec![signed(&bad)]).unwrap_err().code(), "box.knowledge_unreadable");
     let foreign = Delta { festival: FestivalId([2; 16]), ..batch(Section::Wallets, (1, 2), Vec::new(), Vec::new()) };
     assert!(matches!(apply(&store, &foreign), DeltaOutcome::Refused(_)));
-    assert!(matches!(
-        store.apply_delta(vec![SignedDelta { body: vec![1, 2], signature: [0; 64], key: [0; 32] }]).unwrap(),
-        DeltaOutcome::Refused(_)
-    ));
+    let unreadable = SignedDelta { body: vec![1, 2], signature: [0; 64], key: [0; 32] };
+    assert!(matches!(outcome(&store, unreadable), DeltaOutcome::Refused(_)));
     assert_eq!((number(&store, Section::Wallets), store.read(|view| view.wallet(&WALLET).balance).unwrap()), (1, 900));
 }
 

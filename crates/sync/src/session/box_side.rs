@@ -246,7 +246,7 @@ impl BoxSide {
         self.pump();
     }
 
-    /// The part of [`BoxAction::ApplyDelta`] is on disk (staged, or applied with its batch).
+    /// A part of [`BoxAction::ApplyDelta`] is on disk (staged, or applied with its batch).
     pub fn delta_stored(&mut self, have: HaveDelta) {
         if let (None, Some((stored, _))) = (have.next_part, self.sections.get_mut(&have.section)) {
             *stored = DeltaProgress::at(have.term, have.number);
@@ -481,8 +481,12 @@ impl BoxSide {
         };
         match progress.take(&delta) {
             Ok(_) => {
+                // those that came together are applied together; the first has told the time
+                if let Some(BoxAction::ApplyDelta(parts)) = self.actions.back_mut() {
+                    return parts.push(signed);
+                }
                 self.actions.push_back(BoxAction::HubTime { unix_ms: delta.hub_time_ms });
-                self.actions.push_back(BoxAction::ApplyDelta(signed));
+                self.actions.push_back(BoxAction::ApplyDelta(vec![signed]));
             }
             Err(_) => self.tell_section(delta.section),
         }

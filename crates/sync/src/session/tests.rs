@@ -97,12 +97,14 @@ impl BoxShell {
                     // Few entries a segment, so that there are many of them.
                     self.side.segment_read(journal.and_then(|journal| journal.segment(from, max.min(3))));
                 }
-                BoxAction::ApplyDelta(signed) => {
-                    let delta = Delta::from_bytes(&signed.body).unwrap();
-                    self.applied.push((delta.section, delta.number, delta.part));
-                    let next_part = (delta.part + 1 < delta.parts).then_some(delta.part + 1);
-                    let (section, term, number) = (delta.section, delta.term, delta.number);
-                    self.side.delta_stored(HaveDelta { section, term, number, next_part, own: None });
+                BoxAction::ApplyDelta(parts) => {
+                    for signed in parts {
+                        let delta = Delta::from_bytes(&signed.body).unwrap();
+                        self.applied.push((delta.section, delta.number, delta.part));
+                        let next_part = (delta.part + 1 < delta.parts).then_some(delta.part + 1);
+                        let (section, term, number) = (delta.section, delta.term, delta.number);
+                        self.side.delta_stored(HaveDelta { section, term, number, next_part, own: None });
+                    }
                 }
                 BoxAction::StoreBundle { number, bytes } => {
                     let held = |blob: &BlobRef| self.blobs.get(&blob.hash).map_or(0, |held| held.len() as u64);
@@ -390,6 +392,26 @@ fn everything_is_delivered_in_one_connection() {
     assert_eq!((a.closed, hub.closed, hub.stored_twice), (None, None, 0));
     let wallets = Section::Wallets;
     assert_eq!(a.applied, [(wallets, 4, 0), (wallets, 4, 1), (wallets, 4, 2), (wallets, 5, 0)]);
+}
+
+#[test]
+fn batches_that_came_together_are_applied_together_and_answered_each() {
+    let (mut a, mut hub) = (BoxShell::new(vec![]), whole_hub());
+    run(&mut a, &mut hub, usize::MAX);
+    hub.side.connected(public(BOX), 0);
+    a.side.connected(public(HUB), 0);
+    a.work().into_iter().for_each(|frame| hub.side.frame(frame, 0));
+    hub.work().into_iter().for_each(|frame| a.side.frame(frame, 0));
+    a.work();
+    for signed in [delta(5, 6, 0, 1), delta(6, 7, 0, 1), delta(7, 8, 0, 1)] {
+        a.side.frame(Frame::Delta(signed), 0);
+    }
+    assert!(matches!(a.side.next_action(), Some(BoxAction::HubTime { unix_ms: 7 })));
+    let Some(BoxAction::ApplyDelta(parts)) = a.side.next_action() else { panic!("nothing to apply") };
+    assert_eq!((parts.len(), a.side.next_action().is_none()), (3, true));
+    a.side.frame(Frame::Delta(delta(8, 9, 0, 1)), 0);
+    let answers = a.work();
+    assert!(matches!(answers[..], [Frame::HaveDelta(HaveDelta { number: 9, .. })]), "{answers:?}");
 }
 
 #[test]

@@ -25,9 +25,9 @@ pub(crate) const SECTIONS: [Section; 7] = [
 ];
 /// The daemon looks twice a second; what hangs on it are signs of life every fifteen seconds.
 const TICK: Duration = Duration::from_secs(8);
-/// So long a box takes to verify a batch of the hub's state, when it is busy.
+/// So long a box takes to verify batches of the hub's state, when it is busy.
 const VERIFIES_FOR: Duration = Duration::from_millis(50);
-/// So long it takes to write it, on a slow card.
+/// So long it takes to write them, on a slow card.
 const WRITES_FOR: Duration = Duration::from_millis(450);
 /// A session that lasted so long makes the next wait short again, as in the daemon.
 const WORKED: Duration = Duration::from_secs(10);
@@ -137,10 +137,11 @@ impl Session<'_> {
                     changed.context("the till is gone")?;
                     self.tell_commits()?;
                 }
-                frame = link.next() => match frame? {
-                    Some(frame) => self.takes(frame).await?,
-                    None => return Ok(Ended::Lost),
-                },
+                frame = link.next() => {
+                    let Some(frame) = frame? else { return Ok(Ended::Lost) };
+                    let frames = link.with_its_like(frame).await;
+                    self.takes(frames).await?;
+                }
                 _ = tick.tick() => self.side.tick(evening.now_ms()),
             }
         }
@@ -168,7 +169,7 @@ impl Session<'_> {
                     let n = self.place.n;
                     self.evening.breaks(format!("the hub refused box {n}: {code} {text}"));
                 }
-                BoxAction::ApplyDelta(signed) => self.apply(signed).await?,
+                BoxAction::ApplyDelta(parts) => self.apply(parts).await?,
                 other => self.store(other)?,
             }
         }
@@ -184,34 +185,35 @@ impl Session<'_> {
         notes.resent_acknowledged += u64::from(acked.saturating_sub(segment.first).min(segment.bodies.len() as u32));
     }
 
-    async fn takes(&mut self, frame: Frame) -> Result<()> {
+    async fn takes(&mut self, frames: Vec<Frame>) -> Result<()> {
         let now = self.evening.now_ms();
-        if !matches!(frame, Frame::Delta(_)) {
-            self.side.frame(frame, now);
+        if !matches!(frames[..], [Frame::Delta(_), ..]) {
+            frames.into_iter().for_each(|frame| self.side.frame(frame, now));
             return Ok(());
         }
         let mut side = self.side.clone();
         let verifying = self.evening.hands.begin(VERIFIES_FOR, move || {
-            side.frame(frame, now);
+            frames.into_iter().for_each(|frame| side.frame(frame, now));
             side
         });
         self.side = verifying.done().await?;
         Ok(())
     }
 
-    async fn apply(&mut self, part: SignedDelta) -> Result<()> {
+    async fn apply(&mut self, parts: Vec<SignedDelta>) -> Result<()> {
         let store = self.store.clone();
-        let writing = self.evening.hands.begin(WRITES_FOR, move || store.apply_delta(vec![part]));
+        let writing = self.evening.hands.begin(WRITES_FOR, move || store.apply_delta(parts));
         self.place.is_busy(writing.end());
-        match writing.done().await?? {
-            DeltaOutcome::Staged(have) | DeltaOutcome::NeedSnapshot(have) => self.side.delta_stored(have),
-            DeltaOutcome::Applied { have, newer_self } => {
-                have.into_iter().for_each(|have| self.side.delta_stored(have));
-                if newer_self.is_some() {
-                    bail!("the hub knows entries of this box that it never wrote");
+        for outcome in writing.done().await?? {
+            match outcome {
+                DeltaOutcome::Staged(have)
+                | DeltaOutcome::NeedSnapshot(have)
+                | DeltaOutcome::Applied { have, newer_self: None } => self.side.delta_stored(have),
+                DeltaOutcome::Applied { newer_self: Some(_), .. } => {
+                    bail!("the hub knows entries of this box that it never wrote")
                 }
+                DeltaOutcome::Refused(error) => bail!("the hub's batch cannot be read: {error}"),
             }
-            DeltaOutcome::Refused(error) => bail!("the hub's batch cannot be read: {error}"),
         }
         Ok(())
     }

@@ -82,9 +82,10 @@ pub enum BoxAction {
     },
     /// Store what the hub confirmed.
     MarkAcked(Acked),
-    /// Store this part; parts come in order, from 0, and a part 0 throws away what was staged of that section. When
-    /// its part is the last, apply all in one transaction. Answer with [`crate::BoxSide::delta_stored`].
-    ApplyDelta(SignedDelta),
+    /// Store these parts; those of a section come in order, from 0, and a part 0 throws away what was staged of it. Apply
+    /// all batches whose last part is there in one transaction. Answer for each part with
+    /// [`crate::BoxSide::delta_stored`].
+    ApplyDelta(Vec<SignedDelta>),
     /// Verify it. Where it names blobs that this box needs and lacks, answer with [`crate::BoxSide::needs_blobs`]:
     /// the same action comes again once they are there. Otherwise store it and answer with
     /// [`crate::BoxSide::bundle_stored`].
