@@ -9,7 +9,10 @@ use domain::{
 use sync::Section;
 
 use super::*;
-use crate::sample::{self, SampleBox};
+use crate::{
+    deltas::feed::Next,
+    sample::{self, SampleBox},
+};
 
 const CAPACITY: u32 = 10;
 
@@ -242,4 +245,24 @@ fn a_batch_names_the_zone_and_the_gates_that_changed_and_a_snapshot_names_all() 
     let [ZoneRecord::Zone(zone), ZoneRecord::Share(share)] = told[..] else { panic!("{told:?}") };
     assert_eq!((zone.inside, share.inside, share.device), (1, 1, a.journal.device));
     assert!(hub.zone_items(false).unwrap().is_empty());
+}
+
+#[test]
+fn what_a_publication_that_failed_had_taken_is_told_by_the_next() {
+    let dir = sample::hub_dir();
+    let (mut hub, mut a, _) = two_gates(dir.path());
+    let held = hub.numbers[&Section::Zones];
+    assert!(a.admits());
+    a.tell(&mut hub);
+    let database = rusqlite::Connection::open(dir.path().join("hub.db")).unwrap();
+    let fails = "CREATE TRIGGER fails BEFORE INSERT ON batches BEGIN SELECT RAISE(ABORT, 'no batch today'); END";
+    database.execute_batch(fails).unwrap();
+    hub.publish().unwrap_err();
+    database.execute_batch("DROP TRIGGER fails").unwrap();
+    let published = hub.publish().unwrap();
+    assert!([Section::Tickets, Section::Zones].iter().all(|section| published.contains(section)), "{published:?}");
+    let Next::Part(batch) = hub.feeds().next(Section::Zones, hub.term(), held, None) else { panic!("no batch") };
+    let told = records(&sync::Delta::from_bytes(&batch.body).unwrap().items);
+    let [ZoneRecord::Zone(zone), ZoneRecord::Share(share)] = told[..] else { panic!("{told:?}") };
+    assert_eq!((zone.inside, share.inside, share.device), (1, 1, a.journal.device));
 }

@@ -258,16 +258,13 @@ impl Keeper for OnDisk {
         let prev = if self.dice.one_in(3) { 0 } else { held };
         let parts = SECTIONS.into_iter().map(|section| part(section, publication, self.config.festival, prev));
         let Some(store) = &self.store else { return false };
-        match store.apply_delta(parts.collect()) {
-            Ok(outcomes) => {
-                let newer = outcomes.into_iter().map(|outcome| match outcome {
-                    DeltaOutcome::Applied { newer_self, .. } => newer_self,
-                    other => panic!("a box does not take the hub's word: {other:?}"),
-                });
-                self.newer = newer.fold(None, |newer, also| also.or(newer));
-            }
-            // the power failed: it is told again
-            Err(_) => {}
+        // where the power failed it is told again
+        if let Ok(outcomes) = store.apply_delta(parts.collect()) {
+            let newer = outcomes.into_iter().map(|outcome| match outcome {
+                DeltaOutcome::Applied { newer_self, .. } => newer_self,
+                other => panic!("a box does not take the hub's word: {other:?}"),
+            });
+            self.newer = newer.fold(None, |newer, also| also.or(newer));
         }
         self.newer.is_some()
     }
