@@ -254,15 +254,15 @@ fn store(station: &Station, side: &mut BoxSide, action: BoxAction) -> Result<()>
 }
 
 fn apply(station: &Station, side: &mut BoxSide, parts: Vec<SignedDelta>) -> Result<()> {
+    // several sections may say that the box has written further; that closes one epoch, and opens one
+    let mut newer: Option<NewerSelf> = None;
     for outcome in station.store.apply_delta(parts)? {
         match outcome {
             DeltaOutcome::Staged(have) => side.delta_stored(have),
             DeltaOutcome::Applied { have, newer_self } => {
                 applied(station, side, have.section)?;
                 side.delta_stored(have);
-                if let Some(newer) = newer_self {
-                    next_epoch(station, side, newer)?;
-                }
+                newer = newer.into_iter().chain(newer_self).max_by_key(|newer| (newer.epoch, newer.contiguous));
             }
             DeltaOutcome::NeedSnapshot(have) => {
                 tracing::warn!(section = ?have.section, "a batch is missing: asking for a snapshot");
@@ -270,6 +270,9 @@ fn apply(station: &Station, side: &mut BoxSide, parts: Vec<SignedDelta>) -> Resu
             }
             DeltaOutcome::Refused(error) => anyhow::bail!("the hub's batch cannot be read: {error}"),
         }
+    }
+    if let Some(newer) = newer {
+        next_epoch(station, side, newer)?;
     }
     station.changed();
     Ok(())
