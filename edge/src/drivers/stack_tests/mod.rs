@@ -33,6 +33,8 @@ use crate::{
 
 /// Longer than anything here takes.
 const BOUND: Duration = Duration::from_secs(10);
+/// What the box promises for a reader that is back.
+const RECOVERED: Duration = Duration::from_secs(2);
 /// Price of [`Hand::chips`].
 const PRICE: i64 = 400;
 /// What a band holds at first.
@@ -88,9 +90,9 @@ impl Hand {
         band
     }
 
-    /// The open reader, opened again until it answers.
+    /// The open reader, opened again for as long as the box promises.
     fn reader(&mut self) -> &mut ReaderProcess {
-        let deadline = Instant::now() + BOUND;
+        let deadline = Instant::now() + RECOVERED;
         while self.reader.is_none() {
             match self.stack.program.start(&self.stack.wanted) {
                 Ok(reader) => self.reader = Some(reader),

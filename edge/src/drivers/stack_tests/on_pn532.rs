@@ -91,10 +91,10 @@ fn driver(stack: &Stack) -> Option<u32> {
 }
 
 /// Strikes the driver's process; none is started in its place until [`let_start`]. Gives which it was.
-fn strike(stack: &Stack, strike: rustix::process::Signal) -> u32 {
+fn strike(stack: &Stack, with: rustix::process::Signal) -> u32 {
     let struck = driver(stack).unwrap();
     std::fs::remove_file(&stack.program.path).unwrap();
-    signal(struck, strike);
+    signal(struck, with);
     struck
 }
 

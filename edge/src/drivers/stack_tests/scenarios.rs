@@ -217,8 +217,8 @@ pub(super) fn a_killed_driver_is_started_again(stack: Stack) {
     assert_eq!(hand.bench.balances(&band), (LOADED - PRICE, LOADED - PRICE));
 }
 
-/// The box's own loop: a reader that goes away is told on screen for as long and counted, and in use again once it is
-/// back; so is one whose process is killed or hangs.
+/// The box's own loop: a reader that goes away is told on screen for as long and counted, and in use again within 2 s
+/// of its return; so is one whose process is killed or hangs.
 pub(super) fn the_box_tells_and_recovers(
     stack: Stack,
     go_away: impl Fn(&Stack),
@@ -234,8 +234,8 @@ pub(super) fn the_box_tells_and_recovers(
     std::fs::write(folder.join(super::super::config::FILE), lines.into_iter().flatten().collect::<String>()).unwrap();
     let (station, program) = (Arc::clone(&bench.station), stack.program.clone());
     let reading = thread::spawn(move || devices::read_tags(&station, &folder, &program));
-    let shown = |troubles: &[&str], ready: bool| {
-        let deadline = Instant::now() + BOUND;
+    let shown = |troubles: &[&str], ready: bool, within: Duration| {
+        let deadline = Instant::now() + within;
         loop {
             let alerts = bench.station.alerts.shown();
             let codes: Vec<_> = alerts.iter().map(|alert| alert.code.as_str()).collect();
@@ -246,12 +246,12 @@ pub(super) fn the_box_tells_and_recovers(
             thread::sleep(Duration::from_millis(5));
         }
     };
-    shown(&[], true);
+    shown(&[], true, BOUND);
     for round in 1..=2 {
         go_away(&stack);
-        shown(&[code], false);
+        shown(&[code], false, RECOVERED);
         come_back(&stack);
-        shown(&[], true);
+        shown(&[], true, RECOVERED);
         assert!(bench.station.device_failures.get() >= round);
     }
     bench.station.stop();
