@@ -262,7 +262,7 @@ fn apply(station: &Station, side: &mut BoxSide, parts: Vec<SignedDelta>) -> Resu
             DeltaOutcome::Applied { have, newer_self } => {
                 applied(station, side, have.section)?;
                 side.delta_stored(have);
-                newer = newer.into_iter().chain(newer_self).max_by_key(|newer| (newer.epoch, newer.contiguous));
+                newer = newer.max(newer_self);
             }
             DeltaOutcome::NeedSnapshot(have) => {
                 tracing::warn!(section = ?have.section, "a batch is missing: asking for a snapshot");

@@ -33,7 +33,8 @@ pub struct Knowledge {
 }
 
 /// A head of this box's own journal which this box lacks: another image of it has written further.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Of two the later one says more: the epoch first, then how far it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NewerSelf {
     /// In which epoch.
     pub epoch: u32,

@@ -1,32 +1,25 @@
-//! Forked journals, revocations, blocks, tickets used twice, and the stored formats of what is known.
+//! Forked journals, revocations, blocks, and the stored formats of what is known.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic")]
 
-use crate::ledger_world::{self, BAR_A, BAR_B, End, WALLET, World, device, entry};
+use crate::ledger_world::{self, BAR_A, BAR_B, End, WALLET, World, block, codes, device, entry, lift};
 use domain::{
     id::{BoxNumber, EntryRef, TicketUid, WalletId},
     journal::{
-        Admission, BandProfile, Block, BlockedKind, ChainCursor, Detail, Effect, Entry, EntryHash, Flags, Kind, Marks,
-        MatterKind, Pairing, Revocation, Ruling, RulingAction, Subject, Terms, ZERO_HASH, link,
+        BandProfile, Block, BlockedKind, Detail, Effect, Entry, Flags, Kind, MatterKind, Pairing, Revocation, Ruling,
+        RulingAction, Subject, Terms, ZERO_HASH, link,
     },
     ledger::{
-        Accounts, Body, Branches, Conflict, ConflictKind, Cutoff, EvidenceFile, Forbidden, ForkBranch, ForkProof,
-        ForkProofError, Gap, Reason, Standing, TicketEntry, TicketFlags, TicketState, Totals, WalletEntry, WalletFlags,
-        WalletState, WalletSum, fold_ticket, fold_wallet, ticket_conflicts, wallet_conflicts,
+        Accounts, Branches, Conflict, ConflictKind, Cutoff, Forbidden, Gap, Reason, Standing, TicketEntry, TicketFlags,
+        TicketState, Totals, WalletEntry, WalletFlags, WalletState, WalletSum, fold_ticket, fold_wallet,
+        ticket_conflicts, wallet_conflicts,
     },
-    money::Currency,
     time::Hlc,
-    trust::{Certificate, CertificateChain, Founding, Purpose, Scope, SignedCertificate},
-    wire::{Malformed, hex, unhex},
+    wire::{hex, unhex},
     wristband::RecordId,
 };
-use ed25519_dalek::SigningKey;
 
 fn fold(world: &World) -> domain::ledger::WalletFold {
     fold_wallet(WALLET, &world.entries)
-}
-
-fn codes(conflicts: &[Conflict]) -> Vec<&'static str> {
-    conflicts.iter().map(Conflict::code).collect()
 }
 
 #[test]
@@ -124,16 +117,6 @@ fn training_moves_nothing() {
     let mut sums = Accounts::default();
     world.entries.iter().for_each(|e| sums.add(&e.entry));
     assert_eq!(sums, Accounts::default());
-}
-
-fn block(of: BlockedKind) -> Entry {
-    let part = Detail::Block(Block { of, reason: "code".into() }).to_bytes();
-    Entry { part, ..entry(Kind::BLOCK, Effect::Block, 0) }
-}
-
-fn lift(of: BlockedKind, block: EntryRef) -> Entry {
-    let part = Detail::Block(Block { of, reason: "".into() }).to_bytes();
-    Entry { part, refers_to: Some(block), ..entry(Kind::UNBLOCK, Effect::Unblock, 0) }
 }
 
 #[test]
@@ -331,202 +314,6 @@ fn a_cloned_band_spent_at_two_bars_is_an_overspend_with_both_places() {
     assert_eq!(places, [(second, 2, 900), (first, 1, 800)]);
 }
 
-const TICKET: TicketUid = TicketUid([7; 16]);
-
-fn passage(by: u8, seq: u32, effect: Effect, hlc: u64) -> TicketEntry {
-    let kind = if effect == Effect::In { Kind::ADMISSION } else { Kind::EXIT };
-    let entry = Entry { subject: TICKET.into(), zone: 3, hlc: Hlc(hlc), ..entry(kind, effect, 0) };
-    let at = EntryRef { device: device(by), epoch: 0, seq };
-    TicketEntry { at, entry, box_number: BoxNumber(u16::from(by)), standing: Standing::InForce }
-}
-
-#[test]
-fn one_ticket_at_two_gates_is_a_double_admission_with_both_places_and_times() {
-    let set = [passage(2, 1, Effect::In, 90), passage(1, 1, Effect::In, 40)];
-    let fold = fold_ticket(TICKET, &set);
-    assert_eq!(fold.doubles.len(), 1);
-    assert_eq!(fold.doubles[0].excess, 1);
-    let places: Vec<_> = fold.doubles[0].places.iter().map(|p| (p.box_number.0, p.hlc.0, p.zone)).collect();
-    assert_eq!(places, [(1, 40, 3), (2, 90, 3)]);
-    assert_eq!((fold.state.uses, fold.state.first_use, fold.state.first_box), (2, Hlc(40), BoxNumber(1)));
-    assert_eq!(codes(&ticket_conflicts(&fold, &set)), ["double-admission"]);
-}
-
-#[test]
-fn a_guest_who_left_in_between_is_no_double_admission() {
-    let set = [passage(1, 1, Effect::In, 10), passage(2, 1, Effect::Out, 20), passage(2, 2, Effect::In, 30)];
-    let fold = fold_ticket(TICKET, &set);
-    assert_eq!((fold.doubles.len(), fold.state.uses), (0, 2));
-    assert!(fold.state.flags.has(TicketFlags::INSIDE));
-    assert!(!fold_ticket(TICKET, &set[..2]).state.flags.has(TicketFlags::INSIDE));
-}
-
-fn marked(passage: TicketEntry, marks: Marks) -> TicketEntry {
-    let reason = if marks.has(Marks::OVERRIDE) { "guest_list" } else { "" }.into();
-    let part = Detail::Admission(Admission { scheme: 1, marks, product: [1, 0, 0, 0], reason }).to_bytes();
-    TicketEntry { entry: Entry { part, ..passage.entry }, ..passage }
-}
-
-#[test]
-fn where_a_ticket_counts_once_for_ever_leaving_gives_no_second_admission() {
-    let once = |passage| marked(passage, Marks::ONCE);
-    let set = [
-        once(passage(1, 1, Effect::In, 10)),
-        once(passage(2, 1, Effect::Out, 20)),
-        once(passage(2, 2, Effect::In, 30)),
-    ];
-    assert_eq!(fold_ticket(TICKET, &set).doubles[0].excess, 1);
-}
-
-#[test]
-fn what_a_supervisor_decided_or_only_counted_is_no_double_admission() {
-    for marks in [Marks::OVERRIDE, Marks::COUNTED] {
-        let set = [passage(1, 1, Effect::In, 10), marked(passage(2, 1, Effect::In, 20), marks)];
-        let fold = fold_ticket(TICKET, &set);
-        assert_eq!((fold.doubles.len(), fold.state.uses), (0, 2), "{marks:?}");
-    }
-}
-
-#[test]
-fn a_guest_found_by_name_whose_ticket_entered_elsewhere_is_a_double_admission() {
-    let found = marked(passage(2, 1, Effect::In, 20), Marks::BY_NAME);
-    let fold = fold_ticket(TICKET, &[passage(1, 1, Effect::In, 10), found]);
-    assert_eq!((fold.doubles.len(), fold.doubles[0].excess), (1, 1));
-}
-
-#[test]
-fn each_zone_knows_for_itself_whether_the_ticket_is_inside() {
-    let in_zone = |passage: TicketEntry, zone| TicketEntry { entry: Entry { zone, ..passage.entry }, ..passage };
-    let set = [
-        in_zone(passage(1, 1, Effect::In, 10), 0),
-        in_zone(passage(2, 1, Effect::In, 20), 4),
-        in_zone(passage(2, 2, Effect::Out, 30), 4),
-        in_zone(passage(3, 1, Effect::In, 40), 2),
-    ];
-    let fold = fold_ticket(TICKET, &set);
-    assert!(fold.doubles.is_empty(), "{:?}", fold.doubles);
-    assert_eq!((fold.state.used, fold.state.inside), (0b10101, 0b101));
-    assert!(fold.state.is_inside(0) && !fold.state.is_inside(4) && fold.state.was_in(4));
-    assert_eq!((fold.state.first_zone, fold.state.last_zone, fold.state.last_use), (0, 2, Hlc(40)));
-}
-
-#[test]
-fn a_replaced_band_no_longer_stands_for_the_ticket() {
-    let pair = |by, wallet: WalletId, replaces: Option<WalletId>| {
-        let mut pairing = passage(by, 1, Effect::None, u64::from(by));
-        let pairing_part = Pairing { replaces: replaces.map(|wallet| wallet.0), ..Pairing::of(BandProfile::Uid) };
-        let part = Detail::Pairing(pairing_part).to_bytes();
-        pairing.entry =
-            Entry { subject: wallet.into(), other: TICKET.into(), part, ..entry(Kind::PAIRING, Effect::None, 0) };
-        pairing
-    };
-    let (low, high) = (WalletId([1; 16]), WalletId([9; 16]));
-    let of = |set: &[TicketEntry]| fold_ticket(TICKET, set).state.wallet;
-    assert_eq!(of(&[pair(2, high, Some(low)), pair(1, low, None)]), Some(high));
-    assert_eq!(of(&[pair(2, high, None), pair(1, low, None)]), Some(low));
-    assert!(of(&[pair(1, low, Some(high)), pair(2, high, Some(low))]).is_some(), "there is always one");
-}
-
-#[test]
-fn a_ticket_that_entered_with_a_band_stands_for_it() {
-    let mut entered = passage(1, 1, Effect::In, 10);
-    assert_eq!(fold_ticket(TICKET, std::slice::from_ref(&entered)).state.wallet, None);
-    entered.entry.other = WALLET.into();
-    assert_eq!(fold_ticket(TICKET, &[entered]).state.wallet, Some(WALLET));
-}
-
-#[test]
-fn what_a_ticket_did_is_told_apart_from_what_it_only_appears_in() {
-    let exit = fold_ticket(TICKET, &[passage(1, 1, Effect::Out, 10)]).state;
-    assert_eq!((exit.used, exit.inside, exit.uses), (0, 0, 0), "nobody came in");
-    let mut band = passage(1, 1, Effect::In, 10);
-    (band.entry.kind, band.entry.effect) = (Kind(900), Effect::Unknown(90));
-    (band.entry.subject, band.entry.other) = (Subject([1; 16]), TICKET.into());
-    let fold = fold_ticket(TICKET, std::slice::from_ref(&band));
-    assert_eq!((fold.admissions.len(), fold.state.flags), (0, TicketFlags::FROZEN));
-    assert_eq!(codes(&ticket_conflicts(&fold, std::slice::from_ref(&band))), ["frozen-subject"]);
-    for (flags, standing) in [(Flags::TRAINING, Standing::InForce), (Flags::default(), Standing::BeyondRevocation)] {
-        let entry = Entry { flags, ..band.entry.clone() };
-        let unseen = [TicketEntry { entry, standing, ..band.clone() }];
-        let found = codes(&ticket_conflicts(&fold_ticket(TICKET, &unseen), &unseen));
-        assert!(!found.contains(&"frozen-subject"), "{standing:?}");
-    }
-}
-
-#[test]
-fn an_admission_on_both_branches_of_a_journal_counts_once() {
-    let (one, mut again) = (passage(1, 1, Effect::In, 10), passage(1, 2, Effect::In, 10));
-    let disputed = |e: &TicketEntry| TicketEntry { standing: Standing::Disputed, ..e.clone() };
-    let uses = |set: &[TicketEntry]| fold_ticket(TICKET, set).state.uses;
-    assert_eq!(uses(&[disputed(&one), disputed(&again)]), 1);
-    assert_eq!(uses(&[one.clone(), disputed(&again)]), 1);
-    assert_eq!(uses(&[disputed(&one), again.clone()]), 1, "where it is in force");
-    assert_eq!(uses(&[one.clone(), again.clone()]), 2, "a journal that is whole says what it says");
-    assert_eq!(uses(&[one.clone(), one.clone(), disputed(&one)]), 1, "copies");
-    again.entry.zone = 4;
-    assert_eq!(uses(&[disputed(&one), disputed(&again)]), 2);
-    again.at = one.at;
-    assert_eq!(uses(&[disputed(&one), disputed(&again)]), 2, "two entries at one place");
-}
-
-#[test]
-fn an_exit_that_a_supervisor_booked_ends_a_stay() {
-    let decided = |passage| marked(passage, Marks::OVERRIDE);
-    let doubles = |set: &[TicketEntry]| fold_ticket(TICKET, set).doubles.first().map_or(0, |double| double.excess);
-    let (first, second) = (passage(1, 1, Effect::In, 10), passage(2, 2, Effect::In, 30));
-    assert_eq!(doubles(&[first.clone(), decided(passage(2, 1, Effect::In, 20)), second.clone()]), 1);
-    let once = |passage| marked(passage, Marks::ONCE);
-    let out = passage(2, 1, Effect::Out, 20);
-    let mixed = [once(first.clone()), out.clone(), decided(passage(2, 2, Effect::In, 30))];
-    assert_eq!(doubles(&mixed), 0, "what a supervisor decided is left out");
-    let twice = [once(first.clone()), out.clone(), once(second.clone())];
-    assert_eq!(doubles(&twice), 1);
-    let decided_too = [&twice[..], &[decided(passage(2, 3, Effect::In, 40))]].concat();
-    assert_eq!(doubles(&decided_too), 1, "the others were judged by once for ever all the same");
-    let mut blocked = passage(9, 1, Effect::Block, 20);
-    blocked.entry = Entry { subject: TICKET.into(), zone: 3, hlc: Hlc(20), ..block(BlockedKind::Ticket) };
-    assert_eq!(doubles(&[first, blocked, second]), 1, "a block is no exit");
-}
-
-#[test]
-fn an_exit_after_two_entries_does_not_hide_the_double() {
-    let set = [passage(1, 1, Effect::In, 10), passage(2, 1, Effect::In, 20), passage(2, 2, Effect::Out, 30)];
-    assert_eq!(fold_ticket(TICKET, &set).doubles.len(), 1);
-}
-
-#[test]
-fn a_disputed_admission_counts_and_asks_for_a_supervisor_and_a_revoked_one_does_not_count() {
-    let mut set = [passage(1, 1, Effect::In, 10)];
-    set[0].standing = Standing::Disputed;
-    let fold = fold_ticket(TICKET, &set);
-    assert!(fold.state.flags.has(TicketFlags::DISPUTED) && fold.state.flags.has(TicketFlags::INSIDE));
-    set[0].standing = Standing::BeyondRevocation;
-    let fold = fold_ticket(TICKET, &set);
-    assert_eq!(fold.state, TicketState::empty(TICKET));
-    assert_eq!(codes(&ticket_conflicts(&fold, &set)), ["revoked-entries"]);
-}
-
-#[test]
-fn a_ticket_is_paired_blocked_revoked_and_frozen_by_its_entries() {
-    let mut pairing = passage(1, 1, Effect::None, 10);
-    pairing.entry = Entry { subject: WALLET.into(), other: TICKET.into(), ..entry(Kind::PAIRING, Effect::None, 0) };
-    let mut blocked = passage(9, 1, Effect::Block, 10);
-    blocked.entry = Entry { subject: TICKET.into(), ..block(BlockedKind::Ticket) };
-    let mut revoke = passage(9, 2, Effect::Block, 10);
-    revoke.entry.kind = Kind::REVOCATION;
-    let revocation = Revocation { heads: Vec::new(), reason: "ticket.revoked".into() };
-    revoke.entry.part = Detail::Revocation(BlockedKind::Ticket, revocation).to_bytes();
-    let newer = passage(9, 3, Effect::Unknown(88), 10);
-    let state = fold_ticket(TICKET, &[pairing.clone(), blocked.clone(), revoke, newer]).state;
-    assert_eq!(state.wallet, Some(WALLET));
-    for flag in [TicketFlags::BLOCKED, TicketFlags::REVOKED, TicketFlags::FROZEN] {
-        assert!(state.flags.has(flag), "{flag:?}");
-    }
-    let mut lifted = passage(9, 4, Effect::Unblock, 10);
-    lifted.entry = Entry { subject: TICKET.into(), ..lift(BlockedKind::Ticket, blocked.at) };
-    assert_eq!(fold_ticket(TICKET, &[lifted, blocked, pairing]).state.flags, TicketFlags::default());
-}
-
 #[test]
 fn the_golden_states_are_still_written_and_read_byte_for_byte() {
     let wallet = WalletState {
@@ -569,140 +356,6 @@ fn the_golden_states_are_still_written_and_read_byte_for_byte() {
     assert_eq!(hex(&ticket.to_bytes()), golden);
     assert_eq!(TicketState::from_bytes(&unhex(golden).unwrap()), Ok(ticket));
     assert_eq!(hex(&domain::ledger::digest([&wallet], [&ticket])), include_str!("golden/agree_digest.txt").trim());
-}
-
-fn key(n: u8) -> SigningKey {
-    SigningKey::from_bytes(&[n; 32])
-}
-
-fn founding() -> Founding {
-    let root = key(1).verifying_key().to_bytes();
-    Founding { version: 1, root, spare_root_hash: [0; 32], name: "Test".into(), currency: Currency::EUR, founded: 0 }
-}
-
-fn chain(purpose: Purpose, subject: &SigningKey) -> CertificateChain {
-    let certificate = Certificate {
-        version: 1,
-        festival: founding().festival(),
-        purpose,
-        subject: subject.verifying_key().to_bytes(),
-        issuer: [0; 32],
-        serial: [0; 16],
-        valid_from: 0,
-        valid_until: 0,
-        scope: Scope::nothing("Bar 1"),
-    };
-    CertificateChain(vec![SignedCertificate::issue(certificate, &key(1))])
-}
-
-fn branch(start: ChainCursor, by: &SigningKey, bodies: &[&[u8]]) -> (ForkBranch, EntryHash) {
-    let mut cursor = start;
-    bodies.iter().for_each(|body| {
-        cursor.append(body);
-    });
-    let mark = cursor.sign(by).unwrap();
-    (
-        ForkBranch { bodies: bodies.iter().map(|b| Body(b.to_vec())).collect(), signature: mark.signature },
-        mark.head.hash,
-    )
-}
-
-fn proof() -> ForkProof {
-    let chain = chain(Purpose::Device, &key(5));
-    let device = chain.verify(&founding()).unwrap().device();
-    let mut start = ChainCursor::start(founding().festival(), device, 2);
-    start.append(b"genesis");
-    let (a, b) = (branch(start, &key(5), &[b"sale 1", b"sale 2"]).0, branch(start, &key(5), &[b"sale 9"]).0);
-    ForkProof { chain, epoch: 2, seq: start.next_seq, prev: start.prev, a, b }
-}
-
-#[test]
-fn anybody_with_the_founding_record_can_check_a_fork_proof() {
-    let proof = ForkProof::from_bytes(&proof().to_bytes()).unwrap();
-    let shown = proof.verify(&founding()).unwrap();
-    assert_eq!((shown.epoch, shown.seq, shown.a.seq, shown.b.seq), (2, 1, 2, 1));
-    assert_eq!(shown.device, proof.chain.verify(&founding()).unwrap().device());
-    let other = Founding { name: "Other".into(), ..founding() };
-    assert!(matches!(proof.verify(&other), Err(ForkProofError::Chain(_))));
-}
-
-#[test]
-fn a_fork_proof_as_a_file_needs_nothing_else() {
-    let file = EvidenceFile { founding: founding(), proof: proof() };
-    let bytes = file.to_bytes();
-    assert!(EvidenceFile::is(&bytes) && !EvidenceFile::is(&bytes[1..]));
-    let read = EvidenceFile::from_bytes(&bytes).unwrap();
-    assert_eq!((read.verify(), &read), (proof().verify(&founding()), &file));
-    for (at, what) in [(0, "magic"), (4, "version")] {
-        let mut other = bytes.clone();
-        other[at] ^= 1;
-        assert_eq!(EvidenceFile::from_bytes(&other), Err(Malformed::Value(what)));
-    }
-    let mut long = vec![0; EvidenceFile::MAX];
-    assert_eq!(EvidenceFile::from_bytes(&long), Err(Malformed::Value("magic")));
-    long.push(0);
-    assert_eq!(EvidenceFile::from_bytes(&long), Err(Malformed::Value("length")));
-}
-
-#[test]
-fn a_proof_is_as_long_as_a_segment_and_its_entries_as_long_as_an_entry() {
-    let with = |bodies: &[&[u8]]| {
-        let mut proof = proof();
-        let device = proof.chain.verify(&founding()).unwrap().device();
-        let start = ChainCursor {
-            festival: founding().festival(),
-            device,
-            epoch: proof.epoch,
-            next_seq: proof.seq,
-            prev: proof.prev,
-        };
-        proof.a = branch(start, &key(5), bodies).0;
-        proof.verify(&founding()).map(|shown| shown.a.seq)
-    };
-    assert_eq!(with(&[&b"sale"[..]; 500]), Ok(500));
-    assert_eq!(with(&[&b"sale"[..]; 501]), Err(ForkProofError::Length(501)));
-    let longest = vec![7; domain::journal::BODY_MAX + 1];
-    assert_eq!(with(&[&longest[1..]]), Ok(1));
-    assert_eq!(with(&[&longest]), Err(ForkProofError::Body(longest.len())));
-}
-
-#[test]
-fn a_fork_proof_cannot_be_made_without_the_device_s_key() {
-    let good = proof();
-    let mut same = good.clone();
-    same.b = same.a.clone();
-    assert_eq!(same.verify(&founding()), Err(ForkProofError::Same));
-    let mut altered = good.clone();
-    altered.b.bodies[0].0.push(0);
-    assert_eq!(altered.verify(&founding()), Err(ForkProofError::Signature));
-    let mut moved = good.clone();
-    moved.seq += 1;
-    assert_eq!(moved.verify(&founding()), Err(ForkProofError::Signature));
-    let mut relabelled = good.clone();
-    relabelled.epoch = 3;
-    assert_eq!(relabelled.verify(&founding()), Err(ForkProofError::Signature));
-    let mut empty = good.clone();
-    empty.a.bodies.clear();
-    assert_eq!(empty.verify(&founding()), Err(ForkProofError::Length(0)));
-    let mut long = good.clone();
-    long.a.bodies[0].0 = vec![0; 5000];
-    assert_eq!(long.verify(&founding()), Err(ForkProofError::Body(5000)));
-    let mut foreign = good.clone();
-    foreign.chain = chain(Purpose::Device, &key(6));
-    assert_eq!(foreign.verify(&founding()), Err(ForkProofError::Signature));
-    let mut purpose = good;
-    purpose.chain = chain(Purpose::Bundle, &key(5));
-    assert_eq!(purpose.verify(&founding()), Err(ForkProofError::Purpose(Purpose::Bundle)));
-}
-
-#[test]
-fn a_genesis_that_chains_to_something_proves_nothing() {
-    let chain = chain(Purpose::Device, &key(5));
-    let device = chain.verify(&founding()).unwrap().device();
-    let start = ChainCursor { prev: [9; 32], ..ChainCursor::start(founding().festival(), device, 0) };
-    let (a, b) = (branch(start, &key(5), &[b"a"]).0, branch(start, &key(5), &[b"b"]).0);
-    let forged = ForkProof { chain, epoch: 0, seq: 0, prev: [9; 32], a, b };
-    assert_eq!(forged.verify(&founding()), Err(ForkProofError::Prev));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use purse_model::{
         Config,
         rules::Rules,
         state::Chip,
+        steps::Step,
         worlds::{Named, controls, products},
     },
     replay::play,
@@ -12,25 +13,26 @@ use purse_model::{
 };
 
 /// The shortest story to every 61st of a world's first states, and some at random.
-fn stories(world: &Named) -> Vec<Vec<purse_model::purse::steps::Step>> {
+fn stories(world: &Named) -> Vec<Vec<Step>> {
     let mut stories = sample(&world.config, 2_000, 151);
     stories.extend((1..=3).map(|seed| wander(&world.config, seed, 50)));
     stories
 }
 
 fn all(chip: Chip) {
-    let (mut played, mut steps) = (0, 0);
+    let (mut played, mut steps, mut written_off) = (0, 0, 0);
     for world in products(chip).iter().filter(|world| world.quick && world.can_be_played()) {
         for story in stories(world) {
             steps += story.len();
+            written_off += story.iter().filter(|step| matches!(step, Step::WriteOff { .. })).count();
             played += 1;
             if let Err(error) = play(&world.config, &story) {
                 panic!("{}: {error:#}", world.name);
             }
         }
     }
-    println!("{chip:?}: {played} stories, {steps} steps");
-    assert!(played > 60 && steps > 1_000);
+    println!("{chip:?}: {played} stories, {steps} steps, {written_off} intents written off");
+    assert!(played > 60 && steps > 1_000 && written_off > 10);
 }
 
 #[test]

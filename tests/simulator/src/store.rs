@@ -264,7 +264,7 @@ impl Keeper for OnDisk {
                 DeltaOutcome::Applied { newer_self, .. } => newer_self,
                 other => panic!("a box does not take the hub's word: {other:?}"),
             });
-            self.newer = newer.fold(None, |newer, also| also.or(newer));
+            self.newer = newer.max().flatten();
         }
         self.newer.is_some()
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use domain::{
     id::{DeviceId, EntryRef, WalletId},
-    journal::{ChipSeen, Detail, Effect, Entry, Intent, IntentPurpose, Kind, Sale, TopUp},
-    ledger::{Standing, WalletEntry, credit_id},
+    journal::{Block, BlockedKind, ChipSeen, Detail, Effect, Entry, Intent, IntentPurpose, Kind, Sale, TopUp},
+    ledger::{Conflict, Standing, Verdict, WalletEntry, credit_id, verdicts},
     money::{Cents, Currency},
     time::Hlc,
     wristband::{CREDIT_RECORD_LEN, CreditId, RecordId},
@@ -244,4 +244,33 @@ impl World {
 
 pub(crate) fn top_up(c_only: bool) -> Vec<u8> {
     Detail::TopUp(TopUp { c_only, fee: Cents::ZERO, means: domain::journal::Means::Cash }).to_bytes()
+}
+
+/// What became of an intent.
+pub(crate) fn verdict(world: &World, intent: EntryRef) -> Verdict {
+    verdicts(&world.entries).into_iter().find(|s| s.intent == intent).unwrap().verdict
+}
+
+/// A band with 10.00 on it.
+pub(crate) fn funded() -> World {
+    let mut world = World::new();
+    world.top_up(1000);
+    world
+}
+
+/// A block of the band or ticket that it is put on.
+pub(crate) fn block(of: BlockedKind) -> Entry {
+    let part = Detail::Block(Block { of, reason: "code".into() }).to_bytes();
+    Entry { part, ..entry(Kind::BLOCK, Effect::Block, 0) }
+}
+
+/// What lifts it.
+pub(crate) fn lift(of: BlockedKind, block: EntryRef) -> Entry {
+    let part = Detail::Block(Block { of, reason: "".into() }).to_bytes();
+    Entry { part, refers_to: Some(block), ..entry(Kind::UNBLOCK, Effect::Unblock, 0) }
+}
+
+/// What conflicts are called.
+pub(crate) fn codes(conflicts: &[Conflict]) -> Vec<&'static str> {
+    conflicts.iter().map(Conflict::code).collect()
 }

@@ -3,7 +3,7 @@
 //! Not here: signing as a step (`steps`).
 use super::{
     Config,
-    state::{BOXES, Book, CREDITS, Chip, GENESIS, HUB, INTENTS, Intent, Kind, Look, NONE, State, Status},
+    state::{BOXES, Book, CREDITS, Chip, GENESIS, HUB, INTENTS, Intent, Kind, Look, NONE, State, Status, TOP_UP},
 };
 
 /// How the hub sees an intent.
@@ -126,7 +126,9 @@ impl<'a> Hub<'a> {
             Status::Draft | Status::Forgotten => Verdict::Unknown,
             Status::Void => Verdict::Void,
             Status::Commit => Verdict::Committed,
-            Status::Open if self.config.rules.own_box_gives_up_first => Verdict::Doubt,
+            Status::Open if self.config.rules.own_box_gives_up_first && !self.state.written_off[by][k] => {
+                Verdict::Doubt
+            }
             Status::Open | Status::GaveUp if intent.new_c != NONE => {
                 let others = self.readers().filter(|other| (other.by, other.k) != (by, k) || other.intent.is_none());
                 let seen = others.into_iter().any(|other| self.shows(&other, intent.new_c));
@@ -174,10 +176,34 @@ impl<'a> Hub<'a> {
         })
     }
 
+    /// Whether it may write this intent off: in doubt, and nobody will write it any more.
+    pub fn may_write_off(&self, by: usize, k: usize) -> bool {
+        let stays = match self.status(by, k) {
+            Status::GaveUp => true,
+            Status::Open => !self.config.rules.writes_off_what_nobody_writes || self.state.is_gone(self.config, by),
+            Status::Draft | Status::Forgotten | Status::Void | Status::Commit => false,
+        };
+        let moves = matches!(self.state.intents[by][k].kind, Kind::Sale | Kind::TopUp | Kind::Refund);
+        stays && moves && !self.state.written_off[by][k] && self.verdict(by, k) == Verdict::Doubt
+    }
+
+    /// Whether it has heard that goods or cash of this intent were handed over.
+    pub fn is_handed_over(&self, by: usize, k: usize) -> bool {
+        self.heard[by].handed[k]
+    }
+
+    /// Whether it is settled by being written off: nobody saw it on the chip.
+    pub fn is_written_off(&self, by: usize, k: usize) -> bool {
+        self.state.written_off[by][k] && self.verdict(by, k) == Verdict::Doubt
+    }
+
     /// What the band is owed, less what was paid or carried.
     pub fn pending(&self) -> i16 {
         let mut owed = 0;
         for (b, k, intent) in self.intents() {
+            if intent.kind == Kind::TopUp && self.is_written_off(b, k) {
+                owed += i16::from(TOP_UP);
+            }
             let charges = matches!(intent.kind, Kind::Sale | Kind::Refund);
             let unserved = charges && !self.heard[b].handed[k] && self.verdict(b, k) == Verdict::Applied;
             if unserved && !self.is_counted_before(b, k) {
@@ -243,7 +269,8 @@ impl<'a> Hub<'a> {
         let Some(mut at) = self.newest() else { return false };
         while usize::from(at) >= self.config.bands {
             let ended = |(b, k, intent): (usize, usize, &Intent)| {
-                intent.new_c == at && matches!(self.status(b, k), Status::Commit | Status::GaveUp)
+                let ended = matches!(self.status(b, k), Status::Commit | Status::GaveUp);
+                intent.new_c == at && (ended || self.state.written_off[b][k])
             };
             let is_own = self.state.credit_of(at).signer == HUB;
             // two desks may have given the same C up; its bytes come from one of them

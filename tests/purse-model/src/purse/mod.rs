@@ -50,6 +50,10 @@ pub struct Config {
     pub stolen: bool,
     /// Desks refund.
     pub refund: bool,
+    /// The hub writes off what stays in doubt.
+    pub writes_off: bool,
+    /// This box may be gone for good at any moment, and is revoked: the hub keeps what it heard until then.
+    pub revoked: Option<usize>,
 }
 
 impl Config {
@@ -72,6 +76,8 @@ impl Config {
             attacker: false,
             stolen: false,
             refund: false,
+            writes_off: false,
+            revoked: None,
         }
     }
 }

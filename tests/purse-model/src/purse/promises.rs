@@ -4,7 +4,7 @@
 use super::{
     Config,
     hub::{Hub, Verdict},
-    state::{At, BOXES, Chip, GENESIS, HUB, Kind, State, Status, TORN},
+    state::{At, BOXES, Chip, GENESIS, HUB, Intent, Kind, State, Status, TOP_UP, TORN},
 };
 
 /// In every state: an honest band can be used, and nobody is given twice what he is owed.
@@ -37,17 +37,33 @@ pub fn always(state: &State, config: &Config) -> Result<(), String> {
             }
         }
     }
-    not_given_twice(state)
+    not_given_twice(state, config)
 }
 
-/// C′ on the first chip and cash, against what can be owed at most.
-fn not_given_twice(state: &State) -> Result<(), String> {
+/// C′ on the first chip and cash, against what can be owed at most. Whether a box that is gone served what it had not
+/// reported, nobody can know.
+fn not_given_twice(state: &State, config: &Config) -> Result<(), String> {
     let given = on_chip(state, 0) + cash(state);
-    let can_be_owed = |(b, k, intent): (usize, usize, &super::state::Intent)| {
+    let newest = state.credit(0).map_or(state.chips[0].old, |(_, credit)| credit);
+    let can_be_owed = |(b, k, intent): (usize, usize, &Intent)| {
+        let unknown = state.is_gone(config, b) && state.books[b] != state.heard[b];
         let unserved = !matches!(state.books[b].status[k], Status::Void | Status::Forgotten) && !intent.served;
-        if unserved && intent.band == 0 && matches!(intent.kind, Kind::Sale | Kind::Refund) { intent.price } else { 0 }
+        match intent.kind {
+            Kind::Sale | Kind::Refund if unserved || unknown => intent.price,
+            Kind::TopUp if state.written_off[b][k] && !state.includes(newest, intent.new_c) => TOP_UP,
+            Kind::None
+            | Kind::Sale
+            | Kind::TopUp
+            | Kind::Carry
+            | Kind::Refund
+            | Kind::Supersede
+            | Kind::Close
+            | Kind::Between
+            | Kind::Forged => 0,
+        }
     };
-    let owed = i16::from(state.made().map(can_be_owed).sum::<u8>()) + booked(state);
+    let of_band = state.made().filter(|(.., intent)| intent.band == 0);
+    let owed = i16::from(of_band.map(can_be_owed).sum::<u8>()) + booked(state);
     if given > owed {
         return Err(format!("given twice: {given} in C′ and cash, at most {owed} owed"));
     }
@@ -103,16 +119,29 @@ struct Sums {
     lost_spent: i16,
     paid: i16,
     not_on_chip: i16,
+    /// Top-ups that were written off and are not on the chip: owed.
+    not_put_on: i16,
+    /// What a box that is gone served, which it did not report and the chip does not show as paid, or the hub owes.
+    unknown: i16,
+    /// What it charged and did not serve, and nobody ever heard of.
+    unheard: i16,
 }
 
 /// After the closing reads: "No cent created or lost".
 pub fn at_the_close(state: &State, config: &Config) -> Result<(), String> {
     let mut heard = state.heard;
-    for by in (0..BOXES).filter(|by| config.lost != Some(*by) && !(config.stolen && *by == 1)) {
+    let is_lost = |by: usize| config.lost == Some(by) || state.is_gone(config, by);
+    for by in (0..BOXES).filter(|by| !is_lost(*by) && !(config.stolen && *by == 1)) {
         heard[by] = state.books[by];
     }
+    // then what is still in doubt is written off
+    let mut settled = state.clone();
+    for (by, k, intent) in state.made().filter(|_| config.writes_off) {
+        let hub = Hub::new(state, config, &heard, usize::from(intent.band));
+        settled.written_off[by][k] |= hub.may_write_off(by, k);
+    }
     for band in 0..config.bands {
-        of_band(state, config, &heard, band)?;
+        of_band(&settled, config, &heard, band)?;
     }
     Ok(())
 }
@@ -123,7 +152,7 @@ fn of_band(state: &State, config: &Config, heard: &[super::state::Book; BOXES], 
     let base = state.slot(band, slot);
     let Some((_, credit)) = state.credit(band) else { return Err("a closing read without C".into()) };
     let (spent_chip, credits_chip) = (i16::from(state.spent(base)), i16::from(state.credit_of(credit).credits));
-    let sums = sums(state, config, &hub, band, base, credit)?;
+    let sums = Close { state, config, hub: &hub, base, credit }.sums(band)?;
     if config.attacker || config.stolen {
         return attacked(config, &hub, &sums, spent_chip);
     }
@@ -135,11 +164,12 @@ fn of_band(state: &State, config: &Config, heard: &[super::state::Book; BOXES], 
         return Err(format!("spent: {spent_chip} on the chip, {spent} in the ledger, {lost_spent} at the lost box"));
     }
     let signed = on_chip(state, band);
-    if credits_chip != sums.paid - sums.not_on_chip + signed {
-        return Err(format!("credits: {credits_chip} on the chip, {} paid in", sums.paid - sums.not_on_chip + signed));
+    let put_on = sums.paid - sums.not_on_chip - sums.not_put_on + signed;
+    if credits_chip != put_on {
+        return Err(format!("credits: {credits_chip} on the chip, {put_on} paid in"));
     }
     let (booked, cash) = if band == 0 { (booked(state), cash(state)) } else { (0, 0) };
-    let (owed, given) = (sums.unserved + booked, signed + cash);
+    let (owed, given) = (sums.unserved + sums.not_put_on + booked, signed + cash);
     if given > owed {
         return Err(format!("paid back and served: {given} given, {owed} owed"));
     }
@@ -152,55 +182,113 @@ fn of_band(state: &State, config: &Config, heard: &[super::state::Book; BOXES], 
     // goods, what is on the chip and what is still owed: money in, and what staff gave by themselves
     let had = sums.served + green + (credits_chip - spent_chip) + cash + (owed - given) + sums.not_on_chip;
     let gave = sums.paid + sums.loss + booked;
-    if had != gave { Err(format!("the guest has had {had} for {gave}")) } else { Ok(()) }
+    let fits = (gave - sums.unheard..=gave + sums.unknown).contains(&had);
+    if fits { Ok(()) } else { Err(format!("the guest has had {had} for {gave}")) }
 }
 
-fn sums(state: &State, config: &Config, hub: &Hub<'_>, band: usize, base: u8, credit: u8) -> Result<Sums, String> {
-    let mut sums = Sums { paid: i16::from(config.first_credit), ..Sums::default() };
-    for (b, k, intent) in state.made().filter(|(.., intent)| usize::from(intent.band) == band) {
-        let (price, status) = (i16::from(intent.price), state.books[b].status[k]);
-        if intent.served && matches!(intent.kind, Kind::Sale | Kind::Refund) {
-            sums.served += price;
-        }
-        if config.lost == Some(b) {
-            let mut record = base;
-            while record != GENESIS {
-                if record == intent.own && status != Status::Void {
-                    sums.lost_spent += price;
-                }
-                record = state.link(record);
+/// One band at the close, and what the hub knows of it.
+struct Close<'a> {
+    state: &'a State,
+    config: &'a Config,
+    hub: &'a Hub<'a>,
+    /// S in force on the chip.
+    base: u8,
+    /// C in force on the chip.
+    credit: u8,
+}
+
+impl Close<'_> {
+    fn sums(&self, band: usize) -> Result<Sums, String> {
+        let Self { state, config, hub, .. } = self;
+        let mut sums = Sums { paid: i16::from(config.first_credit), ..Sums::default() };
+        for (b, k, intent) in state.made().filter(|(.., intent)| usize::from(intent.band) == band) {
+            let charges = matches!(intent.kind, Kind::Sale | Kind::Refund);
+            sums.served += if charges && intent.served { i16::from(intent.price) } else { 0 };
+            if config.lost == Some(b) || state.is_gone(config, b) && hub.verdict(b, k) == Verdict::Unknown {
+                self.unheard(b, k, &mut sums);
+            } else if charges {
+                self.charged(b, k, &mut sums)?;
+            } else if intent.kind == Kind::TopUp {
+                self.topped_up(b, k, &mut sums);
             }
-            continue;
         }
-        if intent.kind == Kind::TopUp && !matches!(status, Status::Void | Status::Draft | Status::Forgotten) {
-            sums.paid += 2;
-            if !state.includes(credit, intent.new_c) {
-                sums.not_on_chip += 2;
-            }
+        Ok(sums)
+    }
+
+    /// An intent that the hub never hears of.
+    fn unheard(&self, b: usize, k: usize, sums: &mut Sums) {
+        let intent = &self.state.intents[b][k];
+        if self.state.books[b].status[k] == Status::Void {
+            sums.unknown += if intent.served { i16::from(intent.price) } else { 0 };
+            return;
         }
-        if matches!(intent.kind, Kind::Sale | Kind::Refund) {
-            match hub.verdict(b, k) {
-                Verdict::Committed => {
-                    sums.spent += price;
-                    if !intent.served && state.tills[b].at != At::Green {
-                        return Err("charged, not served, not booked: a commit without its green light".into());
-                    }
-                }
-                Verdict::Applied if hub.is_counted_before(b, k) => {}
-                Verdict::Applied => {
-                    sums.spent += price;
-                    sums.unserved += if state.books[b].handed[k] { 0 } else { price };
-                }
-                Verdict::Void | Verdict::NotApplied if state.books[b].handed[k] => sums.loss += price,
-                Verdict::Void | Verdict::NotApplied if intent.served => {
-                    return Err("served without being paid, and nobody said so".into());
-                }
-                Verdict::Void | Verdict::NotApplied | Verdict::Unknown => {}
-                Verdict::Doubt => sums.doubt += price,
-            }
+        let (mut record, mut stands) = (self.base, 0);
+        while record != GENESIS {
+            stands += if record == intent.own { i16::from(intent.price) } else { 0 };
+            record = self.state.link(record);
+        }
+        if self.hub.is_counted_before(b, k) {
+            stands = 0; // the same record, for an intent that was heard of
+        }
+        sums.lost_spent += stands;
+        match intent.served {
+            true => sums.unknown += i16::from(intent.price) - stands,
+            false => sums.unheard += stands,
+        }
+        if intent.kind == Kind::TopUp && self.state.includes(self.credit, intent.new_c) {
+            sums.paid += i16::from(TOP_UP);
         }
     }
-    Ok(sums)
+
+    fn topped_up(&self, b: usize, k: usize, sums: &mut Sums) {
+        let (state, intent, top_up) = (self.state, &self.state.intents[b][k], i16::from(TOP_UP));
+        let status = state.books[b].status[k];
+        // what a box that is gone did about one that was heard of is not known
+        let is_known = !state.is_gone(self.config, b);
+        let is_void = if is_known { status == Status::Void } else { self.hub.verdict(b, k) == Verdict::Void };
+        if is_void || status <= Status::Forgotten {
+            return;
+        }
+        sums.paid += top_up;
+        match (state.includes(self.credit, intent.new_c), state.written_off[b][k]) {
+            (true, _) => {}
+            (false, true) => sums.not_put_on += top_up,
+            (false, false) => sums.not_on_chip += top_up,
+        }
+    }
+
+    fn charged(&self, b: usize, k: usize, sums: &mut Sums) -> Result<(), String> {
+        let (hub, intent) = (self.hub, &self.state.intents[b][k]);
+        let (price, handed_over) = (i16::from(intent.price), hub.is_handed_over(b, k));
+        // of a box that is gone nobody can know what it served
+        let unknown = if self.state.is_gone(self.config, b) && intent.served && !handed_over { price } else { 0 };
+        match hub.verdict(b, k) {
+            Verdict::Committed => {
+                sums.spent += price;
+                if !intent.served && self.state.tills[b].at != At::Green {
+                    return Err("charged, not served, not booked: a commit without its green light".into());
+                }
+            }
+            Verdict::Applied if hub.is_counted_before(b, k) => {}
+            Verdict::Applied => {
+                sums.spent += price;
+                sums.unserved += if handed_over { 0 } else { price };
+                sums.unknown += unknown;
+            }
+            Verdict::Void | Verdict::NotApplied if handed_over => sums.loss += price,
+            Verdict::Void | Verdict::NotApplied if intent.served && unknown == 0 => {
+                return Err("served without being paid, and nobody said so".into());
+            }
+            Verdict::Void | Verdict::NotApplied => sums.unknown += unknown,
+            Verdict::Unknown => {}
+            Verdict::Doubt if hub.is_written_off(b, k) => {
+                sums.spent += if handed_over { price } else { 0 };
+                sums.unknown += unknown;
+            }
+            Verdict::Doubt => sums.doubt += price,
+        }
+        Ok(())
+    }
 }
 
 /// "Overspending is bounded and named"; on an authenticated chip there is none.

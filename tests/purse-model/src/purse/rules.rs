@@ -41,6 +41,8 @@ pub struct Rules {
     /// 0018, 3: the hub signs, and says what may be paid out, only when each C below the newest is accounted for by the
     /// box that signed it: off, as long as no C′ of its own is unclear.
     pub every_c_is_accounted_for: bool,
+    /// 0028: written off is what its box gave up, or what a box left that is revoked: off, whatever is in doubt.
+    pub writes_off_what_nobody_writes: bool,
 }
 
 impl Rules {
@@ -64,6 +66,7 @@ impl Rules {
             payout_knows_every_record: true,
             payout_is_in_the_commit: true,
             every_c_is_accounted_for: true,
+            writes_off_what_nobody_writes: true,
         }
     }
 }

@@ -19,6 +19,8 @@ pub const CREDITS: usize = 6;
 pub const HUB: u8 = BOXES as u8;
 /// A slot whose MAC or signature does not verify.
 pub const TORN: u8 = 255;
+/// Amount of every top-up.
+pub const TOP_UP: u8 = 2;
 /// "No band here", "not known", "nothing".
 pub const NONE: u8 = 254;
 /// The S record that is in force when a world begins.
@@ -279,6 +281,10 @@ pub struct State {
     pub done: [bool; BANDS],
     /// What a desk is about to hand out in cash, and has not booked yet.
     pub cash: [u8; 2],
+    /// The hub wrote this intent off.
+    pub written_off: [[bool; INTENTS]; BOXES],
+    /// The box that `Config::revoked` names is gone.
+    pub revoked: bool,
 }
 
 /// Name of the S record of this intent.
@@ -318,7 +324,14 @@ impl State {
             closed: false,
             done: [false, config.bands < 2],
             cash: [0; 2],
+            written_off: Default::default(),
+            revoked: false,
         }
+    }
+
+    /// Whether this box is gone for good.
+    pub fn is_gone(&self, config: &Config, by: usize) -> bool {
+        self.revoked && config.revoked == Some(by)
     }
 
     /// Every intent that was made, with its box and index.

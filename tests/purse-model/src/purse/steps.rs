@@ -98,6 +98,10 @@ pub enum Step {
     Overheard { slot: usize },
     /// The stolen bar writes a record.
     Forge { spent: u8 },
+    /// A box is gone for good; the hub keeps what it has of it.
+    Revoke { by: usize },
+    /// The hub writes off what stays in doubt.
+    WriteOff { by: usize, k: usize },
 }
 
 /// What can happen, in the same order every time.
@@ -130,6 +134,7 @@ pub fn all(state: &State, config: &Config, out: &mut Next) {
         }
     }
     guest(state, config, out);
+    gone(state, config, out);
     if config.stolen {
         forge(state, config, out);
     }
@@ -141,7 +146,7 @@ pub fn all(state: &State, config: &Config, out: &mut Next) {
     if !state.closed {
         let mut next = state.clone();
         next.closed = true;
-        for book in &mut next.books {
+        for (_, book) in next.books.iter_mut().enumerate().filter(|(by, _)| !state.is_gone(config, *by)) {
             book.status
                 .iter_mut()
                 .filter(|status| **status == Status::Open)
@@ -153,7 +158,7 @@ pub fn all(state: &State, config: &Config, out: &mut Next) {
 
 /// The journal reaches the hub: what is durable, always a prefix.
 fn sync(state: &State, config: &Config, by: usize, out: &mut Next) {
-    if config.lost == Some(by) || state.heard[by] == state.books[by] {
+    if config.lost == Some(by) || state.is_gone(config, by) || state.heard[by] == state.books[by] {
         return;
     }
     let mut next = state.clone();
@@ -161,7 +166,26 @@ fn sync(state: &State, config: &Config, by: usize, out: &mut Next) {
     out.push((Step::Sync { by }, next));
 }
 
+/// A box that is lost, and what the hub does about what stays in doubt.
+fn gone(state: &State, config: &Config, out: &mut Next) {
+    if let Some(by) = config.revoked.filter(|_| !state.revoked && !state.closed) {
+        let mut next = state.clone();
+        next.revoked = true;
+        out.push((Step::Revoke { by }, next));
+    }
+    for (by, k, intent) in state.made().filter(|_| config.writes_off) {
+        if Hub::new(state, config, &state.heard, usize::from(intent.band)).may_write_off(by, k) {
+            let mut next = state.clone();
+            next.written_off[by][k] = true;
+            out.push((Step::WriteOff { by, k }, next));
+        }
+    }
+}
+
 fn staff(state: &State, config: &Config, by: usize, out: &mut Next) {
+    if state.is_gone(config, by) {
+        return;
+    }
     if state.books[by].owed < config.owes[by] && !state.closed {
         let mut next = state.clone();
         next.books[by].owed += 1;
@@ -184,7 +208,7 @@ fn staff(state: &State, config: &Config, by: usize, out: &mut Next) {
 }
 
 fn at_desk(state: &State, config: &Config, desk: usize, out: &mut Next) {
-    if config.limit[desk] == 0 {
+    if config.limit[desk] == 0 || state.is_gone(config, desk) {
         return;
     }
     let hub = Hub::new(state, config, &state.heard, 0);

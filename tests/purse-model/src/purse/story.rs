@@ -83,6 +83,8 @@ impl fmt::Display for Step {
             Self::Dump => f.write_str("the guest dumps the chip"),
             Self::Swap => f.write_str("the guest swaps chip and dump"),
             Self::Overheard { slot } => write!(f, "the guest writes the C he overheard into slot {slot}"),
+            Self::Revoke { by } => write!(f, "{} is gone for good, and revoked", BOXES[*by]),
+            Self::WriteOff { by, k } => write!(f, "the hub writes off intent {} of {}", k + 1, BOXES[*by]),
             Self::Forge { spent } => write!(f, "the stolen bar writes a record of {spent} spent"),
         }
     }

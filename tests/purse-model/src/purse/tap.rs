@@ -5,14 +5,14 @@ use super::{
     Config, desk,
     state::{
         At, BOXES, C_PAGES, Chip, Credit, DESK, DESK2, GENESIS, INTENTS, Intent, Kind, Look, NONE, S_PAGES, State,
-        Status, TORN, name,
+        Status, TOP_UP, TORN, name,
     },
     steps::{Found, Next, Step, Written, has_room, issue},
 };
 
 /// The band comes to an idle box: what is in doubt there first, otherwise something new.
 pub(super) fn begins(state: &State, config: &Config, by: usize, band: usize, out: &mut Next) {
-    if config.stolen && by == 1 {
+    if config.stolen && by == 1 || state.is_gone(config, by) {
         return;
     }
     let Ok(slot) = state.in_force(band, config) else { return };
@@ -101,7 +101,7 @@ impl Begin<'_> {
         }
         let new_c = match kind {
             Kind::TopUp | Kind::Supersede => {
-                let Some(credit) = self.sign(&mut next, if kind == Kind::TopUp { 2 } else { 0 }) else { return };
+                let Some(credit) = self.sign(&mut next, if kind == Kind::TopUp { TOP_UP } else { 0 }) else { return };
                 credit
             }
             Kind::Sale | Kind::Carry | Kind::Refund | Kind::Close | Kind::Between | Kind::None | Kind::Forged => {

@@ -33,6 +33,8 @@ pub fn products(chip: Chip) -> Vec<Named> {
     let base = Config::new(chip);
     let ntag = chip == Chip::Ntag;
     let pays = Config { pays_out: true, hub_credits: true, tears: 0, first_credit: 1, ..base };
+    let carries = Config { hub_credits: true, ..base };
+    let gone = Config { first_credit: 4, hand_over: true, writes_off: true, ..carries };
     let mut worlds = vec![
         holds("sales", true, base),
         holds("sales-2-1", true, Config { limit: [2, 1, 0, 0], ..base }),
@@ -73,6 +75,31 @@ pub fn products(chip: Chip) -> Vec<Named> {
         holds("payout-two-desks-two-taps", false, Config { limit: [1, 0, 2, 2], owes: [0, 0, 1, 0], ..pays }),
         holds("payout-two-desks-torn", false, Config { limit: [1, 0, 2, 1], owes: [0, 0, 1, 0], tears: 1, ..pays }),
         holds("payout-of-a-lost-sale", false, Config { limit: [2, 0, 1, 1], tears: 1, ..pays }),
+        holds(
+            "written-off-sales",
+            true,
+            Config { limit: [2, 1, 0, 0], tears: 1, hub_credits: true, hand_over: true, writes_off: true, ..base },
+        ),
+        holds("written-off-top-up", true, Config { limit: [1, 0, 2, 0], tears: 1, writes_off: true, ..carries }),
+        holds("written-off-paid-out", true, Config { limit: [1, 0, 1, 1], tears: 1, writes_off: true, ..pays }),
+        holds(
+            "written-off-paid-out-two-taps",
+            false,
+            Config { limit: [1, 0, 2, 1], tears: 1, writes_off: true, ..pays },
+        ),
+        holds("revoked-bar", true, Config { limit: [1, 2, 0, 0], tears: 1, revoked: Some(1), ..gone }),
+        holds("revoked-bar-two-tears", false, Config { limit: [1, 2, 0, 0], revoked: Some(1), ..gone }),
+        holds("revoked-desk", true, Config { limit: [1, 0, 1, 1], tears: 1, revoked: Some(3), ..gone }),
+        holds(
+            "revoked-desk-paid-out",
+            true,
+            Config { limit: [1, 0, 1, 1], tears: 1, revoked: Some(3), writes_off: true, ..pays },
+        ),
+        holds(
+            "revoked-desk-paid-out-two-taps",
+            false,
+            Config { limit: [1, 0, 2, 2], tears: 1, revoked: Some(3), writes_off: true, ..pays },
+        ),
         holds("stolen-bar", true, Config { limit: [2, 2, 0, 0], stolen: true, tears: 1, first_credit: 2, ..base }),
     ];
     if ntag {
@@ -153,6 +180,11 @@ pub fn controls(chip: Chip) -> Vec<Named> {
             "signing-over-a-c-not-accounted-for",
             Rules { every_c_is_accounted_for: false, ..on },
             Config { limit: [1, 0, 1, 1], owes: [0, 0, 1, 0], ..pays },
+        ),
+        without(
+            "writing-off-what-its-box-may-still-write",
+            Rules { writes_off_what_nobody_writes: false, ..on },
+            Config { limit: [1, 2, 0, 0], tears: 1, hub_credits: true, writes_off: true, ..base },
         ),
         without(
             "one-lost-box-three-records",

@@ -14,7 +14,7 @@ use domain::{
 use crate::{
     purse::{
         Config,
-        state::{At, BOXES, DESK, Kind, State, Status},
+        state::{At, BOXES, DESK, Kind, State, Status, TOP_UP},
         steps::{Found, Step, Written},
     },
     search::World,
@@ -40,9 +40,11 @@ pub fn play(config: &Config, story: &[Step]) -> Result<()> {
         state = next;
         compare::all(&festival, &state, config).with_context(told)?;
     }
-    // in the end all journals meet
-    (0..BOXES).for_each(|by| festival.sync(by));
-    state.heard = state.books;
+    // in the end all journals meet, but for that of a box that is gone
+    for by in (0..BOXES).filter(|by| !state.is_gone(config, *by)).collect::<Vec<_>>() {
+        festival.sync(by);
+        state.heard[by] = state.books[by];
+    }
     compare::all(&festival, &state, config).with_context(|| {
         let story: Vec<String> = story.iter().map(|step| format!("  {step}")).collect();
         format!("when all journals have met:\n{}", story.join("\n"))
@@ -79,9 +81,14 @@ fn act(festival: &mut Festival, config: &Config, before: &State, after: &State, 
         Step::Sync { by } => festival.sync(by),
         Step::Hear { desk } => festival.hear(desk),
         Step::Owe { by } => festival.owe(by),
+        // what is known of it is what was heard of it
+        Step::Revoke { .. } => {}
+        Step::WriteOff { by, k } => festival.write_off(by, k)?,
         Step::Sign { band, credit, amount } => festival.sign(band, credit, amount)?,
         Step::Close => {
-            for (by, k, _) in before.made().filter(|(b, k, _)| before.books[*b].status[*k] == Status::Open) {
+            let open = |(by, k): (usize, usize)| before.books[by].status[k] == Status::Open;
+            let there = before.made().filter(|(by, k, _)| open((*by, *k)) && !before.is_gone(config, *by));
+            for (by, k, _) in there {
                 festival.give_up(by, k)?;
             }
         }
@@ -195,9 +202,6 @@ fn broke(festival: &mut Festival, by: usize, at: At, written: Written, power: bo
     }
     Ok(())
 }
-
-/// Amount of every top-up of the model, in its units.
-const TOP_UP: u8 = 2;
 
 impl Festival {
     fn top_up(&self, by: usize, retry_of: Option<domain::id::EntryRef>) -> TapRequest {

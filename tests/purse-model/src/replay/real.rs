@@ -484,6 +484,13 @@ impl Festival {
         Ok(Entry { subject: asked.subject, amount: asked.amount, refers_to: Some(at), ..new })
     }
 
+    /// As the hub does it, at the close or one by one.
+    pub(super) fn write_off(&mut self, by: usize, k: usize) -> Result<()> {
+        let reply = self.reply(by, k, Kind::WRITTEN_OFF)?;
+        self.hub.push(reply);
+        Ok(())
+    }
+
     pub(super) fn owe(&mut self, by: usize) {
         self.boxes[by].journal.push(entry(Kind::PENDING_CREDIT, Effect::Owe, cents(1)));
     }
