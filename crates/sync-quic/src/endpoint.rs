@@ -45,7 +45,7 @@ impl Default for Settings {
         Self {
             idle: Duration::from_secs(15),
             keep_alive: Duration::from_secs(8),
-            connect_within: Duration::from_secs(5),
+            connect_within: Duration::from_secs(10),
             stream_window: 256 * 1024,
             receive_window: 384 * 1024,
             send_window: 512 * 1024,

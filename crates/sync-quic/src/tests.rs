@@ -286,6 +286,32 @@ async fn an_attempt_that_was_given_up_says_nothing_more() {
 }
 
 #[tokio::test]
+async fn an_attempt_outlives_a_line_that_loses_everything_for_six_seconds() {
+    let hub = hub(Settings::default(), anywhere());
+    let line = tokio::net::UdpSocket::bind(anywhere()).await.unwrap();
+    let (here, there) = (line.local_addr().unwrap(), hub.local_address().unwrap());
+    let began = Instant::now();
+    let carries = async {
+        let (mut bytes, mut caller) = ([0; 2_000], here);
+        loop {
+            let (length, from) = line.recv_from(&mut bytes).await.unwrap();
+            let to = if from == there { caller } else { there };
+            if from != there {
+                caller = from;
+            }
+            if began.elapsed() > Duration::from_secs(6) {
+                line.send_to(&bytes[..length], to).await.unwrap();
+            }
+        }
+    };
+    let key = identity(2);
+    tokio::select! {
+        link = connect(here, &key) => assert!(link.is_ok(), "{:?} after {:?}", link.err(), began.elapsed()),
+        () = carries => {}
+    }
+}
+
+#[tokio::test]
 async fn a_peer_that_takes_nothing_makes_the_sender_wait() {
     let mut hub = hub(Settings::default(), anywhere());
     let (mut a, _idle) = pair(&mut hub, 2, &Settings::default()).await;
