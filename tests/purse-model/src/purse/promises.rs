@@ -130,8 +130,11 @@ struct Sums {
 /// After the closing reads: "No cent created or lost".
 pub fn at_the_close(state: &State, config: &Config) -> Result<(), String> {
     let mut heard = state.heard;
-    let is_lost = |by: usize| config.lost == Some(by) || state.is_gone(config, by);
-    for by in (0..BOXES).filter(|by| !is_lost(*by) && !(config.stolen && *by == 1)) {
+    let comes = |by: &usize| {
+        let is_stolen = config.stolen && *by == 1;
+        !is_stolen && config.lost != Some(*by) && !state.is_gone(config, *by)
+    };
+    for by in (0..BOXES).filter(comes) {
         heard[by] = state.books[by];
     }
     // then what is still in doubt is written off
