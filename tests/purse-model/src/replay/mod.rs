@@ -83,7 +83,10 @@ fn act(festival: &mut Festival, config: &Config, before: &State, after: &State, 
         Step::Owe { by } => festival.owe(by),
         // what is known of it is what was heard of it
         Step::Revoke { .. } => {}
-        Step::WriteOff { by, k } => festival.write_off(by, k)?,
+        Step::WriteOff { by, k } => {
+            let band = usize::from(before.intents[by][k].band);
+            festival.write_off(by, k, band, before.is_gone(config, by))?;
+        }
         Step::Sign { band, credit, amount } => festival.sign(band, credit, amount)?,
         Step::Close => {
             let open = |(by, k): (usize, usize)| before.books[by].status[k] == Status::Open;

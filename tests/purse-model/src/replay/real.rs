@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use domain::{
     id::{BoxNumber, DeviceId, EntryRef, FestivalId, WalletId, key_id},
     journal::{Correction, Detail, Effect, Entry, IntentPurpose, Kind, OnlineCredit, Sale, SaleLine},
-    ledger::{Standing, WalletEntry, WalletState, closes, fold_wallet, owed},
+    ledger::{Standing, Verdict, WalletEntry, WalletState, closes, fold_wallet, owed},
     money::{Cents, Currency},
     secrets::{BandSecrets, MasterSecret},
     till::Pending,
@@ -484,8 +484,13 @@ impl Festival {
         Ok(Entry { subject: asked.subject, amount: asked.amount, refers_to: Some(at), ..new })
     }
 
-    /// As the hub does it, at the close or one by one.
-    pub(super) fn write_off(&mut self, by: usize, k: usize) -> Result<()> {
+    /// As the hub does it, at the close or one by one (`sync_hub::closing`).
+    pub(super) fn write_off(&mut self, by: usize, k: usize, band: usize, is_revoked: bool) -> Result<()> {
+        let (fold, at) = (fold_wallet(wallet(band), &self.merged(band)), self.boxes[by].intent_ref(k)?);
+        let settled =
+            fold.settled.iter().find(|settled| settled.intent == at).context("the hub knows no such intent")?;
+        let stays = settled.verdict == Verdict::Doubt && settled.consequence().in_doubt != 0;
+        ensure!(stays && (settled.given_up || is_revoked), "the hub writes it off no more, or not yet: {settled:?}");
         let reply = self.reply(by, k, Kind::WRITTEN_OFF)?;
         self.hub.push(reply);
         Ok(())
