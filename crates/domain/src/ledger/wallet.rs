@@ -9,7 +9,7 @@ use super::{
     journals::{Standing, unlifted},
     pending, ruling,
     settle::{self, Evidence, Settled, Verdict, WalletEntry},
-    wallet_state::{WalletFlags, WalletState},
+    wallet_state::{WalletFlags, WalletState, to_u32},
 };
 use crate::{
     id::{EntryRef, WalletId},
@@ -135,6 +135,8 @@ struct Folding<'a> {
     bodies: BTreeSet<Vec<u8>>,
     /// C′ records that were counted: each once, though two boxes may have finished carrying it.
     carried: BTreeSet<CreditId>,
+    /// Of what is owed, what a later read of the band may still show to be on it.
+    unproven: i64,
 }
 
 impl<'a> Folding<'a> {
@@ -149,6 +151,7 @@ impl<'a> Folding<'a> {
             counted: BTreeSet::new(),
             bodies: BTreeSet::new(),
             carried: BTreeSet::new(),
+            unproven: 0,
         }
     }
 
@@ -296,6 +299,7 @@ impl<'a> Folding<'a> {
             IntentPurpose::TopUp => {
                 book(&mut self.sums.top_ups, settled.amount);
                 book(&mut self.sums.pending, settled.amount);
+                book(&mut self.unproven, settled.amount);
             }
             IntentPurpose::Sale | IntentPurpose::Refund | IntentPurpose::Carry | IntentPurpose::ClosingRead => {}
         }
@@ -351,7 +355,9 @@ impl<'a> Folding<'a> {
         let state = state.with_sums(&self.sums);
         // a desk whose journal is missing may have paid it out already
         let payable = state.pending == 0 || pending::is_accounted_for(evidence);
-        WalletState { pending: if payable { state.pending } else { 0 }, ..state }
+        // a desk may have read it on the band and not said so yet: a C′ then finds another C there, cash is gone
+        let proven = self.sums.pending.saturating_sub(self.unproven);
+        WalletState { pending: if payable { to_u32(proven) } else { 0 }, ..state }
     }
 }
 

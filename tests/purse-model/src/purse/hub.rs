@@ -192,18 +192,29 @@ impl<'a> Hub<'a> {
         self.heard[by].handed[k]
     }
 
+    /// Whether an intent of this box to write this C is among what it has heard, and was not void.
+    pub fn has_heard_of(&self, by: usize, credit: u8) -> bool {
+        let is_it = |(b, k, intent): (usize, usize, &Intent)| {
+            b == by && intent.new_c == credit && self.status(b, k) != Status::Void
+        };
+        self.intents().any(is_it)
+    }
+
     /// Whether it is settled by being written off: nobody saw it on the chip.
     pub fn is_written_off(&self, by: usize, k: usize) -> bool {
         self.state.written_off[by][k] && self.verdict(by, k) == Verdict::Doubt
     }
 
+    /// Top-ups that were written off: each is owed as long as nobody saw its C.
+    fn unproven(&self) -> i16 {
+        let top_ups = self.intents().filter(|(.., intent)| intent.kind == Kind::TopUp);
+        top_ups.map(|(b, k, _)| if self.is_written_off(b, k) { i16::from(TOP_UP) } else { 0 }).sum()
+    }
+
     /// What the band is owed, less what was paid or carried.
     pub fn pending(&self) -> i16 {
-        let mut owed = 0;
+        let mut owed = self.unproven();
         for (b, k, intent) in self.intents() {
-            if intent.kind == Kind::TopUp && self.is_written_off(b, k) {
-                owed += i16::from(TOP_UP);
-            }
             let charges = matches!(intent.kind, Kind::Sale | Kind::Refund);
             let unserved = charges && !self.heard[b].handed[k] && self.verdict(b, k) == Verdict::Applied;
             if unserved && !self.is_counted_before(b, k) {
@@ -354,7 +365,8 @@ impl<'a> Hub<'a> {
         if self.config.rules.every_c_is_accounted_for && !self.accounts_for_every_c() {
             return 0;
         }
-        u8::try_from(self.pending().max(0)).unwrap_or(u8::MAX)
+        let unproven = if self.config.rules.written_off_is_paid_in_credit { self.unproven() } else { 0 };
+        u8::try_from((self.pending() - unproven).max(0)).unwrap_or(u8::MAX)
     }
 }
 

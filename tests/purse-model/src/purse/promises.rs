@@ -238,7 +238,8 @@ impl Close<'_> {
             true => sums.unknown += i16::from(intent.price) - stands,
             false => sums.unheard += stands,
         }
-        if intent.kind == Kind::TopUp && self.state.includes(self.credit, intent.new_c) {
+        let is_new = intent.kind == Kind::TopUp && !self.hub.has_heard_of(b, intent.new_c);
+        if is_new && self.state.includes(self.credit, intent.new_c) {
             sums.paid += i16::from(TOP_UP);
         }
     }

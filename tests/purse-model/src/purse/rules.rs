@@ -43,6 +43,8 @@ pub struct Rules {
     pub every_c_is_accounted_for: bool,
     /// 0028: written off is what its box gave up, or what a box left that is revoked: off, whatever is in doubt.
     pub writes_off_what_nobody_writes: bool,
+    /// 0028: what a written-off top-up left owed is given back in C′ only: off, in cash, too.
+    pub written_off_is_paid_in_credit: bool,
 }
 
 impl Rules {
@@ -67,6 +69,7 @@ impl Rules {
             payout_is_in_the_commit: true,
             every_c_is_accounted_for: true,
             writes_off_what_nobody_writes: true,
+            written_off_is_paid_in_credit: true,
         }
     }
 }

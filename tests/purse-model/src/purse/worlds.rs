@@ -187,6 +187,11 @@ pub fn controls(chip: Chip) -> Vec<Named> {
             Config { limit: [1, 2, 0, 0], tears: 1, hub_credits: true, writes_off: true, ..base },
         ),
         without(
+            "cash-for-a-written-off-top-up",
+            Rules { written_off_is_paid_in_credit: false, ..on },
+            Config { limit: [0, 0, 2, 1], tears: 1, writes_off: true, ..pays },
+        ),
+        without(
             "one-lost-box-three-records",
             on,
             Config { limit: [1, 3, 0, 0], lost: Some(1), first_credit: 4, tears: 1, ..base },
