@@ -558,14 +558,18 @@ fn what_a_revoked_box_left_in_doubt_is_written_off_without_its_word_and_a_read_c
 }
 
 #[test]
-fn a_top_up_in_doubt_that_is_written_off_is_owed_to_the_guest() {
+fn a_top_up_in_doubt_that_is_written_off_is_owed_to_the_guest_and_no_desk_pays_it_out_in_cash() {
     let mut world = World::new();
     world.top_up(100);
+    world.push(HUB, entry(Kind::PENDING_CREDIT, Effect::Owe, 70));
     let torn = world.tap(DESK, IntentPurpose::TopUp, 500, 0, End::Lost);
     world.give_up(DESK, torn);
     world.push(HUB, Entry { refers_to: Some(torn), ..entry(Kind::WRITTEN_OFF, Effect::None, 0) });
     let fold = fold_wallet(WALLET, &world.entries);
-    assert_eq!((fold.state.balance, fold.accounts.pending, fold.accounts.top_ups), (100, 500, 600));
+    assert_eq!((fold.state.balance, fold.accounts.pending, fold.accounts.top_ups), (100, 570, 600));
+    assert_eq!(fold.state.pending, 70, "a desk may have read it on the band and not said so yet");
+    let due = owed(&fold, &world.entries, cents(MAXIMUM)).due;
+    assert_eq!(due.map(|due| due.amount), Ok(cents(570)), "a C′ is written only where the top-up is not on the band");
     let seen: BTreeSet<_> = fold.settled.iter().map(|s| s.consequence().in_doubt).collect();
     assert_eq!(seen, [0].into());
 }
