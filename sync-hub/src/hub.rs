@@ -195,7 +195,7 @@ impl Hub {
         let mut store = Store::open(dir, identity.festival)?;
         store.seed(&seed)?;
         let rule = config.policy.account_rule();
-        if store.counts_shares() != (rule == AccountRule::Escrow) {
+        if !store.is_folded(rule == AccountRule::Escrow) {
             store.count_shares(rule == AccountRule::Escrow)?;
         }
         let journals = Journals::load(&store, &identity.founding)?;

@@ -403,3 +403,27 @@ fn a_festival_that_changes_its_rule_counts_what_went_before() {
     let hub = open(&dir, &now);
     assert!(hub.store.account_shares(band()).unwrap().is_empty());
 }
+
+#[test]
+fn projections_of_another_version_of_the_folding_are_folded_again() {
+    let dir = sample::hub_dir();
+    let now = Arc::new(AtomicU64::new(1_800_000_000_000));
+    let mut hub = open(&dir, &now);
+    let mut bar = SampleBox::new(20, BAR.and(DESK));
+    bar.top_up(band(), 900);
+    bar.sale(band(), 300);
+    hub.ingest(&bar.segments(10)).unwrap();
+    hub.publish().unwrap();
+    let stored = hub.store.wallet(band()).unwrap().unwrap().state;
+    drop(hub);
+    let database = rusqlite::Connection::open(dir.path().join("hub.db")).unwrap();
+    database.execute("UPDATE wallets SET state = zeroblob(length(state))", []).unwrap();
+    database.execute("UPDATE festivals SET projection = projection - 1", []).unwrap();
+    drop(database);
+    let mut hub = open(&dir, &now);
+    hub.publish().unwrap();
+    assert_eq!(hub.store.wallet(band()).unwrap().unwrap().state, stored);
+    assert_eq!(hub.wallet_view(band()).unwrap().balance_cents, 600);
+    drop(hub);
+    assert!(open(&dir, &now).store.is_folded(false), "once");
+}

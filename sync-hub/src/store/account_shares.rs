@@ -7,7 +7,7 @@ use domain::{
 };
 use rusqlite::{Connection, Row, params};
 
-use super::{Reading, Store, StoreError, row, rows, statement};
+use super::{Reading, Store, StoreError, row, rows, statement, term::PROJECTION};
 
 /// About which account, whose, in which run of its journal. Wallet zeros: the box itself.
 pub type ShareKey = (WalletId, DeviceId, u32);
@@ -186,7 +186,13 @@ impl Store {
         self.shares
     }
 
-    /// The festival changed its rule for accounts: the projections are folded from every entry again.
+    /// Whether the projections are what this software makes of the entries, accounts counted box by box or not.
+    pub fn is_folded(&self, box_by_box: bool) -> bool {
+        self.shares == box_by_box && self.projection == PROJECTION
+    }
+
+    /// The festival changed its rule for accounts, or the folding did: the projections are folded from every entry
+    /// again.
     pub fn count_shares(&mut self, on: bool) -> Result<(), StoreError> {
         self.transaction(|store| {
             for sql in [
@@ -202,11 +208,11 @@ impl Store {
             ] {
                 statement(&store.conn, sql)?.execute(params![store.festival])?;
             }
-            let sql = "UPDATE festivals SET accounts = $2 WHERE festival = $1";
-            statement(&store.conn, sql)?.execute(params![store.festival, on])?;
+            let sql = "UPDATE festivals SET accounts = $2, projection = $3 WHERE festival = $1";
+            statement(&store.conn, sql)?.execute(params![store.festival, on, PROJECTION])?;
             Ok::<_, StoreError>(())
         })?;
-        self.shares = on;
+        (self.shares, self.projection) = (on, PROJECTION);
         Ok(())
     }
 }

@@ -126,6 +126,8 @@ pub struct Store {
     run: [u8; 16],
     /// Whether the projections count accounts box by box.
     shares: bool,
+    /// Which version of the folding they come from.
+    projection: i64,
 }
 
 /// A connection that only reads, beside the writer.

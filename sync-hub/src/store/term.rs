@@ -12,7 +12,7 @@ use rusqlite::{Connection, params};
 use super::{Store, StoreError, row};
 
 /// Projections of another version are rebuilt at start.
-pub(crate) const PROJECTION: i64 = 1;
+pub(crate) const PROJECTION: i64 = 2;
 
 /// `HUB/term`: term, run and how many changes were committed; while a start is under way also the run and changes that
 /// the database was found with (`-1` changes: it had no row yet).
@@ -133,11 +133,14 @@ impl Store {
                 number
             }
         };
-        let shares = row(&conn, "SELECT accounts FROM festivals WHERE festival = $1", params![number], |r| r.get(0))?;
+        let folded =
+            row(&conn, "SELECT accounts, projection FROM festivals WHERE festival = $1", params![number], |r| {
+                Ok((r.get(0)?, r.get(1)?))
+            })?;
         // Before anything is committed: from here on an older image of the database is told by its run.
         side.write(&Mark { term, run, changes, before: None }, true)?;
-        let shares = shares.unwrap_or(false);
-        Ok(Self { conn, trouble: None, damaged: false, side, festival: number, term, changes, run, shares })
+        let (shares, projection) = folded.unwrap_or_default();
+        Ok(Self { conn, trouble: None, damaged: false, side, festival: number, term, changes, run, shares, projection })
     }
 
     pub(super) fn count_change(&mut self) -> Result<(), StoreError> {
