@@ -195,8 +195,9 @@ impl Hub {
         let mut store = Store::open(dir, identity.festival)?;
         store.seed(&seed)?;
         let rule = config.policy.account_rule();
-        if !store.is_folded(rule == AccountRule::Escrow) {
-            store.count_shares(rule == AccountRule::Escrow)?;
+        let box_by_box = rule == AccountRule::Escrow;
+        if !store.is_folded(box_by_box) {
+            store.fold_again(box_by_box)?;
         }
         let journals = Journals::load(&store, &identity.founding)?;
         let mut hub = Self {

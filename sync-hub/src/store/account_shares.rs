@@ -7,7 +7,7 @@ use domain::{
 };
 use rusqlite::{Connection, Row, params};
 
-use super::{Reading, Store, StoreError, row, rows, statement, term::PROJECTION};
+use super::{Reading, Store, StoreError, row, rows, statement};
 
 /// About which account, whose, in which run of its journal. Wallet zeros: the box itself.
 pub type ShareKey = (WalletId, DeviceId, u32);
@@ -184,36 +184,6 @@ impl Store {
     /// Whether the projections count accounts box by box.
     pub fn counts_shares(&self) -> bool {
         self.shares
-    }
-
-    /// Whether the projections are what this software makes of the entries, accounts counted box by box or not.
-    pub fn is_folded(&self, box_by_box: bool) -> bool {
-        self.shares == box_by_box && self.projection == PROJECTION
-    }
-
-    /// The festival changed its rule for accounts, or the folding did: the projections are folded from every entry
-    /// again.
-    pub fn count_shares(&mut self, on: bool) -> Result<(), StoreError> {
-        self.transaction(|store| {
-            for sql in [
-                "DELETE FROM account_shares WHERE festival = $1",
-                "UPDATE runs SET folded = NULL WHERE festival = $1",
-                "DELETE FROM touches WHERE festival = $1",
-                "DELETE FROM wallets WHERE festival = $1",
-                "DELETE FROM tickets WHERE festival = $1",
-                "DELETE FROM conflicts WHERE festival = $1",
-                "DELETE FROM set_aside WHERE festival = $1",
-                "DELETE FROM passages WHERE festival = $1",
-                "DELETE FROM product_sales WHERE festival = $1",
-            ] {
-                statement(&store.conn, sql)?.execute(params![store.festival])?;
-            }
-            let sql = "UPDATE festivals SET accounts = $2, projection = $3 WHERE festival = $1";
-            statement(&store.conn, sql)?.execute(params![store.festival, on, PROJECTION])?;
-            Ok::<_, StoreError>(())
-        })?;
-        (self.shares, self.projection) = (on, PROJECTION);
-        Ok(())
     }
 }
 

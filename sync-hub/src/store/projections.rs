@@ -8,6 +8,10 @@ use rusqlite::{Row, params};
 
 use super::{Reading, Store, StoreError, row, rows, statement};
 
+/// Version of the folding; projections of another one are folded again at the start. Raise it where the ledger makes
+/// something else of the same entries.
+pub(super) const PROJECTION: i64 = 2;
+
 /// A wallet as it is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoredWallet {
@@ -53,6 +57,36 @@ fn wallet((accounts, tip, unusual, state, folded): RawWallet) -> Result<StoredWa
 const WALLET: &str = "SELECT accounts, tip, unusual, state, folded FROM wallets WHERE festival = $1 AND wallet = $2";
 
 impl Store {
+    /// Whether the projections are what this software makes of the entries, accounts counted box by box or not.
+    pub fn is_folded(&self, box_by_box: bool) -> bool {
+        self.shares == box_by_box && self.projection == PROJECTION
+    }
+
+    /// Forgets the projections, so that they are folded from every entry again: the festival changed its rule for
+    /// accounts, or the folding is another.
+    pub fn fold_again(&mut self, box_by_box: bool) -> Result<(), StoreError> {
+        self.transaction(|store| {
+            for sql in [
+                "DELETE FROM account_shares WHERE festival = $1",
+                "UPDATE runs SET folded = NULL WHERE festival = $1",
+                "DELETE FROM touches WHERE festival = $1",
+                "DELETE FROM wallets WHERE festival = $1",
+                "DELETE FROM tickets WHERE festival = $1",
+                "DELETE FROM conflicts WHERE festival = $1",
+                "DELETE FROM set_aside WHERE festival = $1",
+                "DELETE FROM passages WHERE festival = $1",
+                "DELETE FROM product_sales WHERE festival = $1",
+            ] {
+                statement(&store.conn, sql)?.execute(params![store.festival])?;
+            }
+            let sql = "UPDATE festivals SET accounts = $2, projection = $3 WHERE festival = $1";
+            statement(&store.conn, sql)?.execute(params![store.festival, box_by_box, PROJECTION])?;
+            Ok::<_, StoreError>(())
+        })?;
+        (self.shares, self.projection) = (box_by_box, PROJECTION);
+        Ok(())
+    }
+
     /// A wallet.
     pub fn wallet(&self, id: WalletId) -> Result<Option<StoredWallet>, StoreError> {
         row(&self.conn, WALLET, params![self.festival, id.0], raw)?.map(wallet).transpose()

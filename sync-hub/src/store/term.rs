@@ -9,10 +9,7 @@ use domain::{
 };
 use rusqlite::{Connection, params};
 
-use super::{Store, StoreError, row};
-
-/// Projections of another version are rebuilt at start.
-pub(crate) const PROJECTION: i64 = 2;
+use super::{Store, StoreError, projections::PROJECTION, row};
 
 /// `HUB/term`: term, run and how many changes were committed; while a start is under way also the run and changes that
 /// the database was found with (`-1` changes: it had no row yet).

@@ -355,7 +355,7 @@ impl<'a> Folding<'a> {
         let state = state.with_sums(&self.sums);
         // a desk whose journal is missing may have paid it out already
         let payable = state.pending == 0 || pending::is_accounted_for(evidence);
-        // a desk may have read it on the band and not said so yet: a C′ then finds another C there, cash is gone
+        // a desk that is not heard may have read a written-off top-up on the band: there no C′ fits, but cash is gone
         let proven = self.sums.pending.saturating_sub(self.unproven);
         WalletState { pending: if payable { to_u32(proven) } else { 0 }, ..state }
     }

@@ -64,7 +64,7 @@ pub struct WalletState {
     /// Highest *spent* of a chip record that was committed or settled as applied; 0 without a purse.
     pub spent: u32,
     /// Owed to the guest, and known not to be on the chip or paid out yet. 0 while a desk whose journal is missing may
-    /// have paid it out.
+    /// have paid it out; without what written-off top-ups left owed, which is given back in C′ only.
     pub pending: u32,
     /// May have been taken or credited.
     pub in_doubt: u32,

@@ -48,18 +48,11 @@ fn not_given_twice(state: &State, config: &Config) -> Result<(), String> {
     let can_be_owed = |(b, k, intent): (usize, usize, &Intent)| {
         let unknown = state.is_gone(config, b) && state.books[b] != state.heard[b];
         let unserved = !matches!(state.books[b].status[k], Status::Void | Status::Forgotten) && !intent.served;
-        match intent.kind {
-            Kind::Sale | Kind::Refund if unserved || unknown => intent.price,
-            Kind::TopUp if state.written_off[b][k] && !state.includes(newest, intent.new_c) => TOP_UP,
-            Kind::None
-            | Kind::Sale
-            | Kind::TopUp
-            | Kind::Carry
-            | Kind::Refund
-            | Kind::Supersede
-            | Kind::Close
-            | Kind::Between
-            | Kind::Forged => 0,
+        if matches!(intent.kind, Kind::Sale | Kind::Refund) {
+            if unserved || unknown { intent.price } else { 0 }
+        } else {
+            let is_top_up = intent.kind == Kind::TopUp && state.written_off[b][k];
+            if is_top_up && !state.includes(newest, intent.new_c) { TOP_UP } else { 0 }
         }
     };
     let of_band = state.made().filter(|(.., intent)| intent.band == 0);
