@@ -33,6 +33,17 @@ pub(crate) struct Machine {
     commands: u32,
 }
 
+/// The registers of one moment.
+struct Pins([u32; LEVELS + 1]);
+
+impl Pins {
+    /// An output, and high. A released pin drives nothing, whatever level is left on it.
+    fn is_driven(&self, pin: u8) -> bool {
+        let function = self.0[usize::from(pin / 10)] >> (3 * (pin % 10)) & 0b111;
+        function == OUTPUT && self.0[LEVELS] >> pin & 1 == 1
+    }
+}
+
 fn text(path: &Path) -> Result<&str> {
     path.to_str().context("a path that is text")
 }
@@ -159,29 +170,38 @@ impl Machine {
         Ok(said)
     }
 
-    /// Whether a pin is driven high: an output, and high. A released pin drives nothing, whatever level is left on it.
-    pub(crate) fn is_driven(&mut self, pin: u8) -> Result<bool> {
+    /// What every pin does at this moment.
+    fn pins(&mut self) -> Result<Pins> {
         let said = self.monitor(REGISTERS)?;
         let words: Vec<u32> =
             said.split_whitespace().filter_map(|word| u32::from_str_radix(word.strip_prefix("0x")?, 16).ok()).collect();
         // the command itself has an address, the answer 14 words
-        let words = words.get(words.len().saturating_sub(LEVELS + 1)..).unwrap_or_default();
-        let (Some(function), Some(levels)) = (words.get(usize::from(pin / 10)), words.get(LEVELS)) else {
-            bail!("no registers in {said:?}");
-        };
-        Ok(function >> (3 * (pin % 10)) & 0b111 == OUTPUT && levels >> pin & 1 == 1)
+        let answer = words.get(words.len().saturating_sub(LEVELS + 1)..).unwrap_or_default();
+        answer.try_into().map(Pins).with_context(|| format!("no registers in {said:?}"))
+    }
+
+    /// Whether a pin is driven high.
+    pub(crate) fn is_driven(&mut self, pin: u8) -> Result<bool> {
+        Ok(self.pins()?.is_driven(pin))
     }
 
     /// Waits until a pin is driven high, or no longer is.
     pub(crate) fn wait_for_pin(&mut self, pin: u8, driven: bool, within: Duration) -> Result<()> {
+        self.wait_for_pins(&[(pin, driven)], within)
+    }
+
+    /// Waits for a moment at which each of these pins is driven high, or is not.
+    pub(crate) fn wait_for_pins(&mut self, wanted: &[(u8, bool)], within: Duration) -> Result<()> {
         let end = Instant::now() + within;
-        while self.is_driven(pin)? != driven {
+        loop {
+            let pins = self.pins()?;
+            if wanted.iter().all(|(pin, driven)| pins.is_driven(*pin) == *driven) {
+                return Ok(());
+            }
             if Instant::now() >= end {
-                let level = if driven { "driven" } else { "released" };
-                bail!("pin {pin} is not {level}; the box said: {}", self.run("tail -n 30 /tmp/log")?);
+                bail!("pins are not {wanted:?}; the box said: {}", self.run("tail -n 30 /tmp/log")?);
             }
         }
-        Ok(())
     }
 
     /// The scanner on the USB port types a code and Enter, as on a keyboard of the United States.
