@@ -11,7 +11,7 @@ use rusqlite::{
 };
 use sync::Section;
 
-use crate::{error::StoreError, journal::Identity, projection};
+use crate::{error::StoreError, journal::Identity, neighbours, projection};
 
 /// Length of a sum: four lanes of 64 bits.
 const SUM: usize = 32;
@@ -172,7 +172,7 @@ pub(crate) fn forget(connection: &Connection, who: &Identity, changed: &[&'stati
         let byte = section.byte();
         connection.execute("DELETE FROM knowledge WHERE section = ?1", [byte])?;
         connection.execute("DELETE FROM covered WHERE section = ?1", [byte])?;
-        connection.execute("DELETE FROM neighbour_covered WHERE section = ?1", [byte])?;
+        neighbours::uncover(connection, section)?;
         // signed edits of documents prove themselves: those that still do hold until the snapshot is there
         if let Some(sql) = crate::knowledge::clear(section) {
             connection.execute(sql, [])?;

@@ -127,9 +127,7 @@ fn batch_applied(writing: &mut Writing<'_>, batch: &[Delta]) -> Result<Option<Ne
     }
     if first.snapshot {
         connection.prepare_cached("DELETE FROM covered WHERE section = ?1")?.execute([first.section.byte()])?;
-        connection
-            .prepare_cached("DELETE FROM neighbour_covered WHERE section = ?1")?
-            .execute([first.section.byte()])?;
+        neighbours::uncover(connection, first.section)?;
         if let Some(sql) = clear(first.section) {
             connection.prepare_cached(sql)?.execute([])?;
         }

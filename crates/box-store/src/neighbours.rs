@@ -189,17 +189,45 @@ fn held(connection: &Connection, told: &Told, head: &Head) -> Result<Option<Hear
         }
     }
     // what the hub's state covers was held, and is at the hub
-    let covered = [Section::Wallets, Section::Tickets].into_iter().map(|section| before(connection, section, told));
+    let covered =
+        [Section::Wallets, Section::Tickets].into_iter().map(|section| covers(connection, section, told, head));
     let covered = covered.collect::<Result<Vec<_>, _>>()?;
-    Ok(covered.iter().all(|before| head.seq < *before).then_some(Heard::Known))
+    Ok(covered.iter().all(|covers| *covers).then_some(Heard::Known))
 }
 
-fn before(connection: &Connection, section: Section, told: &Told) -> Result<u32, StoreError> {
-    let before = connection
-        .prepare_cached("SELECT before FROM neighbour_covered WHERE section = ?1 AND device = ?2 AND epoch = ?3")?
-        .query_row(params![section.byte(), &told.device.0[..], told.epoch], |row| row.get(0))
-        .optional()?;
-    Ok(before.unwrap_or(0))
+/// That a section covers the entries `$first` to `$last` of a neighbour's journal.
+macro_rules! section_covers {
+    ($section:literal, $device:literal, $epoch:literal, $first:literal, $last:literal) => {
+        concat!(
+            "(EXISTS (SELECT 1 FROM neighbour_covered c WHERE c.section = ",
+            $section,
+            " AND c.device = ",
+            $device,
+            " AND c.epoch = ",
+            $epoch,
+            " AND ",
+            $last,
+            " < c.before)
+            OR EXISTS (SELECT 1 FROM neighbour_beyond b WHERE b.section = ",
+            $section,
+            " AND b.device = ",
+            $device,
+            " AND b.epoch = ",
+            $epoch,
+            " AND ",
+            $first,
+            " >= b.first AND ",
+            $last,
+            " <= b.last))"
+        )
+    };
+}
+
+fn covers(connection: &Connection, section: Section, told: &Told, head: &Head) -> Result<bool, StoreError> {
+    let covers = connection
+        .prepare_cached(concat!("SELECT ", section_covers!("?1", "?2", "?3", "?4", "?5")))?
+        .query_row(params![section.byte(), &told.device.0[..], told.epoch, told.first, head.seq], |row| row.get(0))?;
+    Ok(covers)
 }
 
 fn hear(writing: &Writing<'_>, told: &Told, head: &Head, box_number: BoxNumber) -> Result<Heard, StoreError> {
@@ -236,13 +264,11 @@ pub(crate) fn about(
     subject: &[u8; 16],
     section: Section,
 ) -> Result<Vec<TicketEntry>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT n.device, n.epoch, n.seq, n.box_number, n.body FROM neighbour_entry n
-         WHERE n.subject = ?1 AND NOT EXISTS
-             (SELECT 1 FROM neighbour_covered c WHERE c.section = ?2 AND c.device = n.device AND c.epoch = n.epoch
-                 AND n.seq < c.before)
-         ORDER BY n.device, n.epoch, n.seq",
-    )?;
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT n.device, n.epoch, n.seq, n.box_number, n.body FROM neighbour_entry n WHERE n.subject = ?1 AND NOT ",
+        section_covers!("?2", "n.device", "n.epoch", "n.seq", "n.seq"),
+        " ORDER BY n.device, n.epoch, n.seq"
+    ))?;
     let mut rows = statement.query(params![&subject[..], section.byte()])?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
@@ -255,10 +281,23 @@ pub(crate) fn about(
 }
 
 /// The hub's state of a section takes so much of another's journal into account. Noted of everybody: what is told later
-/// must not count twice.
+/// must not count twice. What lies beyond a gap is noted where there is one history: of two, nobody here can say on which
+/// one it stands.
 pub(crate) fn cover(writing: &Writing<'_>, section: Section, heads: &JournalHeads) -> Result<(), StoreError> {
     let connection = writing.connection;
     let device = &heads.device.0[..];
+    connection
+        .prepare_cached("DELETE FROM neighbour_beyond WHERE section = ?1 AND device = ?2 AND epoch = ?3")?
+        .execute(params![section.byte(), device, heads.epoch])?;
+    if let [Branch { ranges, .. }] = heads.branches.as_slice() {
+        for (first, last) in ranges {
+            connection
+                .prepare_cached(
+                    "INSERT INTO neighbour_beyond (section, device, epoch, first, last) VALUES (?1, ?2, ?3, ?4, ?5)",
+                )?
+                .execute(params![section.byte(), device, heads.epoch, first, last])?;
+        }
+    }
     let covered = heads.branches.iter().map(|branch| branch.contiguous).min().unwrap_or(0);
     if covered == 0 {
         return Ok(());
@@ -272,18 +311,34 @@ pub(crate) fn cover(writing: &Writing<'_>, section: Section, heads: &JournalHead
     Ok(())
 }
 
+/// What a section covers is not known any more: a snapshot says it anew.
+pub(crate) fn uncover(connection: &Connection, section: Section) -> Result<(), StoreError> {
+    for table in ["neighbour_covered", "neighbour_beyond"] {
+        connection.prepare_cached(&format!("DELETE FROM {table} WHERE section = ?1"))?.execute([section.byte()])?;
+    }
+    Ok(())
+}
+
 /// Throws away what both sections cover.
 pub(crate) fn forget_covered(connection: &Connection) -> Result<(), StoreError> {
-    const BOTH: &str = "(SELECT min(before) FROM neighbour_covered c
-        WHERE c.device = n.device AND c.epoch = n.epoch AND c.section IN (?1, ?2) HAVING count(*) = 2)";
     let sections = params![Section::Wallets.byte(), Section::Tickets.byte()];
     let some: bool = connection.prepare_cached("SELECT 1 FROM neighbour_commit LIMIT 1")?.exists([])?;
     if some {
         connection
-            .prepare_cached(&format!("DELETE FROM neighbour_entry AS n WHERE n.seq < {BOTH}"))?
+            .prepare_cached(concat!(
+                "DELETE FROM neighbour_entry AS n WHERE ",
+                section_covers!("?1", "n.device", "n.epoch", "n.seq", "n.seq"),
+                " AND ",
+                section_covers!("?2", "n.device", "n.epoch", "n.seq", "n.seq")
+            ))?
             .execute(sections)?;
         connection
-            .prepare_cached(&format!("DELETE FROM neighbour_commit AS n WHERE n.last < {BOTH}"))?
+            .prepare_cached(concat!(
+                "DELETE FROM neighbour_commit AS n WHERE ",
+                section_covers!("?1", "n.device", "n.epoch", "n.first", "n.last"),
+                " AND ",
+                section_covers!("?2", "n.device", "n.epoch", "n.first", "n.last")
+            ))?
             .execute(sections)?;
     }
     Ok(())

@@ -126,6 +126,35 @@ fn what_a_neighbour_told_is_given_on_as_it_was_signed_until_the_hub_has_taken_it
 }
 
 #[test]
+fn what_the_hub_has_of_a_neighbour_beyond_a_gap_counts_once() {
+    let world = World::new();
+    let (store, _) = world.open();
+    let all = told_one_by_one(9);
+    (2..=6).for_each(|at| assert_eq!(hear(&store, &all[at]), Heard::New));
+    assert_eq!(uses(&store), 5);
+    // the hub lacks entries 1, 2 and 6, and has 3 to 5
+    let heads = |ranges: &[(u32, u32)]| {
+        let branch = Branch { ranges: ranges.to_vec(), ..Branch::up_to(1, [0; 16]) };
+        vec![JournalHeads { device: neighbours_id(), epoch: 0, branches: vec![branch] }]
+    };
+    let mut state = TicketState::empty(TICKET);
+    state.uses = 4;
+    apply(&store, &batch(Section::Tickets, (0, 1), heads(&[(3, 5)]), state.to_bytes().to_vec()));
+    assert_eq!(uses(&store), 6, "with entries 2 and 6, of which the hub has not heard");
+    apply(&store, &batch(Section::Wallets, (0, 1), heads(&[(3, 5)]), Vec::new()));
+    assert_eq!(uses(&store), 6);
+    let held = Branch { ranges: vec![(2, 2), (6, 6)], ..Branch::default() };
+    assert_eq!(store.neighbours_held().unwrap()[0].branches, [held], "the rest need not be brought to it");
+    assert_eq!(hear(&store, &all[4]), Heard::Known, "told late, it does not count again");
+    assert_eq!(uses(&store), 6);
+    // of two histories nobody can say on which one a range stands
+    let mut forked = heads(&[(6, 6)]);
+    forked[0].branches.push(Branch::up_to(2, [9; 16]));
+    apply(&store, &batch(Section::Tickets, (1, 2), forked, Vec::new()));
+    assert_eq!(uses(&store), 6);
+}
+
+#[test]
 fn a_neighbour_with_two_histories_is_not_believed_a_second_time() {
     let world = World::new();
     let (store, _) = world.open();

@@ -93,8 +93,14 @@ impl Upload {
         let below = branches.iter().filter(|branch| branch.contiguous > 0 && branch.contiguous < mine.0);
         let mut candidates: Vec<(u32, Hash16)> = below.map(|branch| (branch.contiguous, branch.hash)).collect();
         candidates.sort_unstable();
-        (self.hub, self.cursor) =
-            if candidates.is_empty() { (Hub::Known, self.common(term)) } else { (Hub::Candidates(candidates), 0) };
+        (self.hub, self.cursor) = if branches.is_empty() {
+            // whatever it confirmed once: it has nothing of this journal now
+            (Hub::Known, 0)
+        } else if candidates.is_empty() {
+            (Hub::Known, self.common(term))
+        } else {
+            (Hub::Candidates(candidates), 0)
+        };
         ahead
     }
 
@@ -105,10 +111,13 @@ impl Upload {
             .map_or(0, |acked| acked.contiguous)
     }
 
-    /// The hub wants it from here.
+    /// The hub wants it from here. What this box lacks it cannot send: it goes on with what it has behind that.
     pub(super) fn wanted(&mut self, seq: u32) {
+        if !self.held.holds(seq) && seq < self.held.end() {
+            return;
+        }
         if self.wanted == Some(seq) {
-            // Said again of a segment that was on its way: known. Said of one sent since: this box lacks what is missing.
+            // Said again of a segment that was on its way: known. Said of one sent since: the hub does not take it.
             if !self.was_before {
                 self.hub = Hub::Over;
             }

@@ -21,11 +21,53 @@ fn a_neighbours_journal_needs_its_genesis_first() {
     assert_eq!(hub.entries.len(), 8);
 }
 
+/// A box that holds these ranges of a neighbour's journal brings them to the hub; gives what it sends.
+fn goes_up(a: &mut BoxShell, hub: &mut HubShell, neighbour: &Journal, ranges: &[(u32, u32)]) -> Vec<(u32, u32)> {
+    let own = journal(BOX, 0, 1);
+    let branch = Branch { ranges: ranges.to_vec(), ..Branch::default() };
+    a.side.held(JournalHeads { device: neighbour.device, epoch: 0, branches: vec![branch] });
+    let mut sent = Vec::new();
+    for _ in 0..40 {
+        while let Some(action) = a.side.next_action() {
+            match action {
+                BoxAction::Send(frame) => {
+                    if let Frame::Segment(segment) = &frame
+                        && segment.device == neighbour.device
+                    {
+                        sent.push((segment.first, segment.last()));
+                    }
+                    hub.side.frame(frame, 0);
+                }
+                BoxAction::ReadSegment { device, from, max, .. } if device != neighbour.device => {
+                    a.side.segment_read(own.segment(from, max));
+                }
+                BoxAction::ReadSegment { from, max, .. } => {
+                    let held = ranges.iter().find(|(_, last)| from <= *last);
+                    a.side.segment_read(held.and_then(|(first, last)| {
+                        let first = from.max(*first);
+                        neighbour.segment(first, usize::try_from(last + 1 - first).unwrap().min(max))
+                    }));
+                }
+                BoxAction::MarkAcked(_) | BoxAction::HubTime { .. } | BoxAction::Online { .. } => {}
+                other @ (BoxAction::ApplyDelta(_)
+                | BoxAction::StoreBundle { .. }
+                | BoxAction::StoreBlobPart { .. }
+                | BoxAction::StoreChain(_)
+                | BoxAction::NewerSelf { .. }
+                | BoxAction::EditAnswered(_)
+                | BoxAction::Refused { .. }
+                | BoxAction::Close(_)) => panic!("{other:?}"),
+            }
+        }
+        hub.work().into_iter().for_each(|frame| a.side.frame(frame, 0));
+    }
+    sent
+}
+
 #[test]
 fn what_is_held_of_a_neighbours_journal_goes_up_also_beyond_a_gap_and_once() {
     let neighbour = journal(21, 0, 20);
     let device = neighbour.device;
-    let own = journal(BOX, 0, 1);
     let (mut a, mut hub) = (BoxShell::new(vec![journal(BOX, 0, 1)]), HubShell::new(1));
     hub.side.connected(public(BOX), 0);
     a.side.connected(public(HUB), 0);
@@ -35,41 +77,7 @@ fn what_is_held_of_a_neighbours_journal_goes_up_also_beyond_a_gap_and_once() {
     hub.store(&heard, &heads);
     // this box was told entry 5 and what follows
     let mut goes_up = |hub: &mut HubShell, last: u32| {
-        let branch = Branch { ranges: vec![(5, last)], ..Branch::default() };
-        a.side.held(JournalHeads { device, epoch: 0, branches: vec![branch] });
-        let mut sent = Vec::new();
-        for _ in 0..20 {
-            while let Some(action) = a.side.next_action() {
-                match action {
-                    BoxAction::Send(frame) => {
-                        if let Frame::Segment(segment) = &frame
-                            && segment.device == device
-                        {
-                            sent.push((segment.first, segment.last()));
-                        }
-                        hub.side.frame(frame, 0);
-                    }
-                    BoxAction::ReadSegment { device: of, from, max, .. } if of != device => {
-                        a.side.segment_read(own.segment(from, max));
-                    }
-                    BoxAction::ReadSegment { from, .. } => {
-                        let from = from.max(5);
-                        let count = usize::try_from((last + 1).saturating_sub(from)).unwrap();
-                        a.side.segment_read((count > 0).then(|| neighbour.segment(from, count).unwrap()));
-                    }
-                    BoxAction::MarkAcked(_) | BoxAction::HubTime { .. } | BoxAction::Online { .. } => {}
-                    other @ (BoxAction::ApplyDelta(_)
-                    | BoxAction::StoreBundle { .. }
-                    | BoxAction::StoreBlobPart { .. }
-                    | BoxAction::StoreChain(_)
-                    | BoxAction::NewerSelf { .. }
-                    | BoxAction::EditAnswered(_)
-                    | BoxAction::Refused { .. }
-                    | BoxAction::Close(_)) => panic!("{other:?}"),
-                }
-            }
-            hub.work().into_iter().for_each(|frame| a.side.frame(frame, 0));
-        }
+        let sent = goes_up(&mut a, hub, &neighbour, &[(5, last)]);
         let stored: Vec<u32> = hub.entries.keys().filter(|key| key.0 == device).map(|key| key.2).collect();
         (sent, stored)
     };
@@ -80,6 +88,32 @@ fn what_is_held_of_a_neighbours_journal_goes_up_also_beyond_a_gap_and_once() {
     let (sent, stored) = goes_up(&mut hub, 14);
     assert_eq!((sent, stored.len()), (vec![(10, 14)], 13));
     assert_eq!(hub.closed, None);
+}
+
+#[test]
+fn all_that_is_held_of_a_neighbour_beyond_a_gap_goes_up_in_one_session() {
+    let neighbour = journal(21, 0, 1_400);
+    // twelve commits with a gap before each, or one long stretch
+    let runs: Vec<(u32, u32)> = (0..12).map(|n| (10 * n + 5, 10 * n + 9)).collect();
+    for ranges in [runs, vec![(5, 1_399)]] {
+        let mut hub = HubShell::new(1);
+        let heard = neighbour.segment(0, 3).unwrap();
+        let heads = heard.verify(sample::founding().festival(), &public(21)).unwrap();
+        hub.store(&heard, &heads);
+        let mut a = BoxShell::new(vec![journal(BOX, 0, 1)]);
+        hub.side.connected(public(BOX), 0);
+        a.side.connected(public(HUB), 0);
+        let sent = goes_up(&mut a, &mut hub, &neighbour, &ranges);
+        let there = |seq: u32| hub.entries.keys().any(|key| key.0 == neighbour.device && key.2 == seq);
+        let missing: Vec<u32> =
+            ranges.iter().flat_map(|(first, last)| *first..=*last).filter(|seq| !there(*seq)).collect();
+        assert_eq!(missing, [], "{sent:?}");
+        let mut once = sent.clone();
+        once.sort_unstable();
+        once.dedup();
+        assert_eq!(once.len(), sent.len(), "nothing goes up a second time: {sent:?}");
+        assert_eq!(hub.closed, None);
+    }
 }
 
 #[test]
