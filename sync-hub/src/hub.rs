@@ -10,12 +10,12 @@ use std::{
 
 use domain::{
     bundle::{AccountRule, Policy},
-    id::WalletId,
+    id::{DeviceId, WalletId},
     journal::{Effect, Kind},
     ledger::{CreditItem, Rights},
     time::Hlc,
 };
-use sync::Section;
+use sync::{Section, frame::SectionHeld};
 use thiserror::Error;
 
 use crate::{
@@ -36,6 +36,9 @@ use crate::{
     ticket_keys::TicketKey,
     zones::Zones,
 };
+
+/// A box that claims a term further ahead than this is not believed.
+const TERMS_AHEAD: u32 = 1_000;
 
 /// Unix milliseconds.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -125,7 +128,9 @@ pub struct Hub {
     pub(crate) due: BTreeMap<WalletId, Payment>,
     pub(crate) documents: documents::Documents,
     pub(crate) blobs: Blobs,
-    pub(crate) countersigned: BTreeMap<(domain::id::DeviceId, u32), u32>,
+    pub(crate) countersigned: BTreeMap<(DeviceId, u32), u32>,
+    /// Boxes of which it was taken, since the start, that this database was restored.
+    believed: BTreeSet<DeviceId>,
     pub(crate) zones: Zones,
     pub(crate) shares: Shares,
     pub(crate) ticket_keys: Vec<TicketKey>,
@@ -222,6 +227,7 @@ impl Hub {
             offers: BTreeMap::new(),
             due: BTreeMap::new(),
             countersigned: BTreeMap::new(),
+            believed: BTreeSet::new(),
             zones: Zones::default(),
             shares: Shares::default(),
             ticket_keys: Vec::new(),
@@ -243,12 +249,29 @@ impl Hub {
         Ok(hub)
     }
 
+    /// A box says what it holds of each section. Where that is more than this database ever told, the database was
+    /// restored, and a new term starts: `true`. Each box is believed once while the hub runs, a revoked one never: nobody
+    /// can have everybody else come back again and again.
+    pub fn heard_of_later(&mut self, device: DeviceId, held: &[SectionHeld]) -> Result<bool, HubError> {
+        let term = self.term();
+        let claimed = held.iter().map(|held| held.term).max().unwrap_or(0);
+        let is_later = claimed > term && claimed.saturating_sub(term) <= TERMS_AHEAD;
+        let is_beyond = |held: &SectionHeld| self.numbers.get(&held.section).is_some_and(|told| held.number > *told);
+        let is_further = held.iter().any(|held| held.term == term && is_beyond(held));
+        if !is_later && !is_further || self.believed.contains(&device) || self.is_revoked(device)? {
+            return Ok(false);
+        }
+        self.believed.insert(device);
+        self.raise_term(claimed.max(term))?;
+        Ok(true)
+    }
+
     /// Starts a term above `claimed`, which a box has proof of: this database lacks what was written in it.
     pub fn raise_term(&mut self, claimed: u32) -> Result<(), HubError> {
         tracing::error!(
             claimed,
             term = self.term(),
-            "a box knows a later term: this database was restored; a new term starts"
+            "a box knows what was told later: this database was restored; a new term starts"
         );
         self.store.raise_term(claimed.saturating_add(1))?;
         self.numbers.clear();

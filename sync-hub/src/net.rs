@@ -41,8 +41,6 @@ use away::SentAway;
 
 /// A box that does not take a frame for so long is gone.
 const SEND_WITHIN: Duration = Duration::from_secs(30);
-/// A box that claims a term further ahead than this is not believed.
-const TERMS_AHEAD: u32 = 1_000;
 /// What hangs on it has ten seconds and more.
 const TICK: Duration = Duration::from_secs(3);
 
@@ -317,8 +315,7 @@ impl Session {
             return Ok(());
         }
         self.bundle_held = hello.bundle;
-        let claimed = hello.sections.iter().map(|held| held.term).max().unwrap_or(0);
-        let (chain, further) = (hello.chain, hello.further);
+        let (chain, further, sections) = (hello.chain, hello.further, hello.sections);
         let now_s = (self.shared.clock)() / 1000;
         let expired = certificate.valid_until != 0 && certificate.valid_until < now_s;
         let found = self
@@ -331,10 +328,7 @@ impl Session {
                     changed |= hub.adopt_credit_chain(chain).unwrap_or(false);
                 }
                 hub.bundle_due |= changed;
-                let restored = claimed > hub.term() && claimed - hub.term() <= TERMS_AHEAD;
-                if restored {
-                    hub.raise_term(claimed)?;
-                }
+                let restored = hub.heard_of_later(device, &sections)?;
                 Ok((restored, hub.is_revoked(device)?, hub.journals().vector_of(&[device]), hub.bundle_number()))
             })
             .await?;

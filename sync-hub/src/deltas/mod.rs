@@ -13,7 +13,7 @@ use domain::{
     wire::Writer,
     wristband::CREDIT_RECORD_LEN,
 };
-use sync::{Delta, JournalHeads, Section, SignedDelta, vector::MAX_JOURNALS};
+use sync::{Delta, JournalHeads, Section, SignedDelta, VersionVector};
 
 use self::feed::Batch;
 use crate::{
@@ -22,7 +22,10 @@ use crate::{
     fold,
     hub::{Hub, HubError},
     identity::Identity,
-    ingest::{batch::Dirty, journals::Journals},
+    ingest::{
+        batch::Dirty,
+        journals::{Journal, Journals},
+    },
     store::{BarReason, Store, StoreError},
 };
 
@@ -104,14 +107,8 @@ impl Hub {
         let mut tickets: Vec<TicketUid> = self.dirty.tickets.iter().copied().collect();
         wallets.sort_unstable();
         tickets.sort_unstable();
-        let vector: Vec<JournalHeads> = self
-            .dirty
-            .journals
-            .iter()
-            .filter_map(|(device, epoch)| self.journals.get(*device, *epoch))
-            .map(super::ingest::journals::Journal::heads)
-            .take(MAX_JOURNALS)
-            .collect();
+        let changed = self.dirty.journals.iter().filter_map(|(device, epoch)| self.journals.get(*device, *epoch));
+        let vector = VersionVector::new(changed.map(Journal::heads).collect()).within_limits().journals().to_vec();
         let revoked = self.revoked_items()?;
         let numbers = self.numbers.clone();
         let revocations: Vec<u8> = difference(&self.revoked, &revoked);

@@ -1,5 +1,5 @@
 use domain::trust::Roles;
-use sync::{Delta, DeltaProgress};
+use sync::{Delta, DeltaProgress, frame::SectionHeld};
 
 use super::*;
 use crate::{
@@ -242,6 +242,99 @@ fn revocations_go_out_once_and_again_in_a_snapshot() {
     let hub = sample::open(dir.path());
     let told = part(&hub, Section::Revocations, held).unwrap().items;
     assert!(told.chunks(REVOKED_LEN).any(|item| item == [&[2, 1][..], &sample::ticket(9).0].concat()));
+}
+
+/// What a box that knows nothing is told of a section, one part after another; every one of them reads.
+fn told_from_the_start(hub: &mut Hub, section: Section) -> DeltaProgress {
+    hub.snapshot(section).unwrap();
+    let mut fresh = DeltaProgress::default();
+    while let Some(delta) = part(hub, section, fresh) {
+        assert!(fresh.take(&delta).is_ok());
+    }
+    fresh
+}
+
+#[test]
+fn however_a_journal_is_forked_and_full_of_gaps_every_batch_about_it_reads() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let known = told_from_the_start(&mut hub, Section::Wallets);
+    // every second entry of one box, each a segment of its own
+    let mut gaps = SampleBox::new(20, Roles(7));
+    (1..=150).for_each(|cents| {
+        gaps.top_up(wallet(1), cents);
+    });
+    hub.ingest(&[gaps.segment(0, 1)]).unwrap();
+    for at in (2..150).step_by(2) {
+        hub.ingest(&[gaps.segment(at, at + 1)]).unwrap();
+    }
+    // and nine histories of another, which fork twice over beyond a gap as well
+    let mut root = SampleBox::new(21, Roles(7));
+    root.top_up(wallet(2), 100);
+    for cents in 1..=9 {
+        let mut one = root.clone();
+        (0..4).for_each(|_| {
+            one.top_up(wallet(2), cents);
+        });
+        hub.ingest(&[one.segment(0, 3), one.segment(4, 6)]).unwrap();
+    }
+    let reads_all = |hub: &Hub| {
+        let mut slow = known;
+        while let Some(delta) = part(hub, Section::Wallets, slow) {
+            assert_eq!(slow.take(&delta), Ok(true));
+        }
+        assert_eq!(slow.number, hub.numbers[&Section::Wallets]);
+    };
+    hub.publish().unwrap();
+    reads_all(&hub);
+    told_from_the_start(&mut hub, Section::Wallets);
+    drop(hub);
+    let mut hub = sample::open(dir.path());
+    reads_all(&hub);
+    // what was not taken is taken in its turn
+    let at = hub.ingest(&[gaps.segment(100, 140)]).unwrap()[0].branch.contiguous as usize;
+    assert_eq!(at, 1);
+    hub.ingest(&[gaps.segment(at, 151)]).unwrap();
+    hub.publish().unwrap();
+    let held = hub.journals().get(gaps.device, 0).unwrap().heads();
+    assert_eq!((held.branches[0].contiguous, held.branches.len()), (151, 1));
+    let stored = hub.store().wallet(wallet(1)).unwrap().unwrap();
+    assert_eq!(WalletState::from_bytes(&stored.state.unwrap()).unwrap().balance, (1..=150).sum::<i64>());
+}
+
+/// What a box says that it holds.
+fn claim(term: u32, number: u64) -> [SectionHeld; 1] {
+    [SectionHeld { section: Section::Wallets, term, number }]
+}
+
+#[test]
+fn a_copy_of_the_whole_folder_is_found_by_a_box_that_holds_a_later_batch() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let (term, number) = (hub.term(), hub.numbers[&Section::Wallets]);
+    let one = SampleBox::new(20, Roles(7));
+    assert!(!hub.heard_of_later(one.device, &claim(term, number)).unwrap());
+    assert!(hub.heard_of_later(one.device, &claim(term, number + 20)).unwrap());
+    assert_eq!(hub.term(), term + 1);
+}
+
+#[test]
+fn a_box_that_claims_later_terms_again_and_again_or_is_revoked_changes_nothing() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let boxes = [20, 21, 22].map(|n| SampleBox::new(n, Roles(7)));
+    for one in &boxes {
+        let certificate = one.chain.verify(&sample::founding()).unwrap();
+        hub.adopt(&certificate, &one.chain.to_bytes()).unwrap();
+    }
+    let term = hub.term();
+    hub.revoke_device(boxes[0].device, "stolen").unwrap();
+    assert!(!hub.heard_of_later(boxes[0].device, &claim(term + 5, 9)).unwrap());
+    assert!(hub.heard_of_later(boxes[1].device, &claim(term + 5, 9)).unwrap());
+    assert!(!hub.heard_of_later(boxes[1].device, &claim(hub.term() + 5, 9)).unwrap(), "once for each box");
+    assert_eq!(hub.term(), term + 6);
+    assert!(hub.heard_of_later(boxes[2].device, &claim(term + 8, 9)).unwrap(), "another one may know more");
+    assert_eq!(hub.term(), term + 9);
 }
 
 #[test]

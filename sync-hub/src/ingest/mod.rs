@@ -152,13 +152,16 @@ fn take_all(
     let mut stored = Vec::with_capacity(segments.len());
     for (verified, taken) in segments.iter().zip(runs) {
         let Segment { device, epoch, .. } = verified.segment;
-        let journal = taken.map(|(at, run)| (journals.at(at), run));
+        let tree = taken.map(|(at, run)| (&journals.at(at).tree, run));
         stored.push(Stored {
             device,
             epoch,
             last: verified.segment.last(),
-            branch: journal.map_or_else(Branch::default, |(journal, run)| journal.tree.branch_of(run)),
-            branches: journal.map_or(0, |(journal, _)| journal.tree.branches().len()),
+            branch: tree.map_or_else(Branch::default, |(tree, run)| match run {
+                Some(run) => tree.branch_of(run),
+                None => tree.longest(),
+            }),
+            branches: tree.map_or(0, |(tree, _)| tree.branches().len()),
         });
     }
     Ok((stored, pending))
@@ -175,13 +178,18 @@ struct Taking<'a> {
 }
 
 impl Taking<'_> {
-    /// Stores one segment; gives the journal and the run of its last entry.
-    fn take(&mut self, verified: &VerifiedSegment) -> Result<Option<(usize, u32)>, StoreError> {
+    /// Stores one segment; gives the journal and the run of its last entry. One that would be a branch or a range too many
+    /// is not taken and has no run: the box sends again from where the journal has no gap.
+    fn take(&mut self, verified: &VerifiedSegment) -> Result<Option<(usize, Option<u32>)>, StoreError> {
         let VerifiedSegment { segment, heads } = verified;
         let Some(at) = self.journal(segment)? else { return Ok(None) };
         let journal = self.journals.at_mut(at);
         let id = journal.id;
         let hashes = StoredHashes { store: self.store, journal: id };
+        if journal.tree.is_full(segment.first, &segment.prev, &hashes)? {
+            return Ok(Some((at, None)));
+        }
+        let had_entries = !journal.tree.runs().is_empty();
         let (pieces, adopted) = journal.tree.place(segment.first, &segment.prev, heads, &hashes)?;
         for piece in &pieces {
             let bodies = segment.bodies.get(piece.from..piece.to).unwrap_or_default();
@@ -197,6 +205,10 @@ impl Taking<'_> {
             {
                 self.store.set_genesis(id.into(), genesis)?;
                 journal.opened(genesis, &self.identity.founding);
+                if had_entries {
+                    // they were judged by another chain, and under no number
+                    self.again.push((at, 0));
+                }
             }
         }
         let changed = pieces.iter().map(|piece| piece.run).chain(adopted);
@@ -206,7 +218,7 @@ impl Taking<'_> {
         let Some(last) = heads.last() else { return Ok(None) };
         if pieces.is_empty() {
             let run = journal.find(*last, self.store)?;
-            return Ok(run.map(|run| (at, run)));
+            return Ok(run.map(|run| (at, Some(run))));
         }
         self.dirty.journals.insert((segment.device, segment.epoch));
         self.note_fork(at)?;
@@ -218,7 +230,7 @@ impl Taking<'_> {
             Some(run) => Some(run),
             None => self.journals.at(at).find(*last, self.store)?,
         };
-        Ok(run.map(|run| (at, run)))
+        Ok(run.map(|run| (at, Some(run))))
     }
 
     /// The segment's journal, made where it is new; `None` where nobody knows its key.

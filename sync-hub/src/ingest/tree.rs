@@ -3,7 +3,7 @@
 //! position, and a gap is a run whose parent is not known.
 //! Not here: bodies and their hashes on disk (`store`), what a fork means for money (`domain::ledger`).
 use domain::journal::{EntryHash, Head};
-use sync::vector::{Branch, hash16};
+use sync::vector::{Branch, MAX_BRANCHES, MAX_RANGES, hash16};
 
 use crate::store::StoredRun;
 
@@ -59,6 +59,27 @@ impl Tree {
 
     fn open_end(&self, seq_before: u32, hash: &EntryHash) -> Option<usize> {
         self.runs.iter().position(|run| run.last == seq_before && run.hash == *hash && !self.has_child_at_end(run))
+    }
+
+    /// Whether a segment that begins here would begin a branch or a range more than anybody keeps of a journal. What
+    /// continues an end that is held always has its place.
+    pub fn is_full<H: Hashes>(&self, first: u32, prev: &EntryHash, hashes: &H) -> Result<bool, H::Error> {
+        if self.runs.len() <= MAX_BRANCHES {
+            return Ok(false);
+        }
+        let is_rooted = match first.checked_sub(1) {
+            None => true,
+            Some(before) if self.open_end(before, prev).is_some() => return Ok(false),
+            Some(before) => {
+                let on = self.find(before, prev, hashes)?.and_then(|run| self.run(run));
+                on.is_some_and(|run| self.is_rooted(run))
+            }
+        };
+        Ok(if is_rooted {
+            self.branches().len() > MAX_BRANCHES
+        } else {
+            self.runs.iter().filter(|run| !self.is_rooted(run)).count() >= MAX_RANGES
+        })
     }
 
     /// Takes the entries of a verified segment that are not held yet and says where they go.
@@ -224,13 +245,14 @@ impl Tree {
                 }
                 Branch::up_to(tip.last.saturating_add(1), hash16(&tip.hash))
             }
-            _ => self
-                .branches()
-                .into_iter()
-                .max_by_key(|branch| branch.contiguous)
-                .map(|branch| Branch::up_to(branch.contiguous, branch.hash))
-                .unwrap_or_default(),
+            _ => self.longest(),
         }
+    }
+
+    /// The branch that is held furthest from its start, without what lies beyond a gap.
+    pub fn longest(&self) -> Branch {
+        let longest = self.branches().into_iter().max_by_key(|branch| branch.contiguous);
+        longest.map(|branch| Branch::up_to(branch.contiguous, branch.hash)).unwrap_or_default()
     }
 
     /// Gaps: first and last entry that are missing.

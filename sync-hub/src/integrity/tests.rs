@@ -141,3 +141,27 @@ fn a_database_that_was_found_damaged_is_written_to_no_more_and_says_so() {
     assert_eq!(crate::store::Failure::disk_code(&refused), Some("hub.database_damaged"));
     assert!(hub.ingest(&SampleBox::new(20, Roles(6)).segments(7)).is_err());
 }
+
+#[test]
+fn a_genesis_that_comes_behind_other_entries_leaves_nothing_that_looks_like_damage() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let mut gate = SampleBox::new(21, Roles(1));
+    let certificate = gate.chain.verify(&sample::founding()).unwrap();
+    hub.adopt(&certificate, &gate.chain.to_bytes()).unwrap();
+    (1..=3).for_each(|n| {
+        gate.admit(ticket(n));
+    });
+    hub.ingest(&[gate.segment(2, 4)]).unwrap();
+    hub.publish().unwrap();
+    hub.ingest(&[gate.segment(0, 2)]).unwrap();
+    hub.publish().unwrap();
+    let state = |hub: &Hub, n| {
+        let bytes = hub.reading().unwrap().ticket_state(ticket(n)).unwrap().unwrap();
+        domain::ledger::TicketState::from_bytes(&bytes).unwrap()
+    };
+    assert_eq!(state(&hub, 3).first_box, state(&hub, 1).first_box);
+    assert_eq!(found(&mut hub).unwrap(), None);
+    drop(hub);
+    assert_eq!(found(&mut sample::open(dir.path())).unwrap(), None);
+}
