@@ -169,6 +169,8 @@ impl Settled {
 /// What the set says about each intent, found once and asked often.
 pub(super) struct Evidence<'a> {
     entries: Vec<&'a WalletEntry>,
+    /// The same by their tap counters.
+    by_counter: BTreeMap<u16, Vec<&'a WalletEntry>>,
     committed: BTreeMap<EntryRef, bool>, // intent -> only its C stands on the chip
     void: BTreeSet<EntryRef>,
     given_up: BTreeSet<EntryRef>,
@@ -182,6 +184,7 @@ impl<'a> Evidence<'a> {
     pub(super) fn of(entries: impl IntoIterator<Item = &'a WalletEntry>) -> Self {
         let mut found = Self {
             entries: Vec::new(),
+            by_counter: BTreeMap::new(),
             committed: BTreeMap::new(),
             void: BTreeSet::new(),
             given_up: BTreeSet::new(),
@@ -236,6 +239,7 @@ impl<'a> Evidence<'a> {
             }
         }
         self.entries.push(e);
+        self.by_counter.entry(e.entry.tap_counter).or_default().push(e);
     }
 
     pub(super) fn is_committed(&self, intent: &EntryRef) -> bool {
@@ -249,6 +253,13 @@ impl<'a> Evidence<'a> {
 
     pub(super) fn readers(&self) -> impl Iterator<Item = &'a WalletEntry> + '_ {
         self.entries.iter().copied()
+    }
+
+    /// Readers that may say something of the records of this tap counter and the one below: a reader tells of the three
+    /// records before its own.
+    fn around(&self, counter: u16) -> impl Iterator<Item = &'a WalletEntry> + '_ {
+        let near = self.by_counter.range(counter.saturating_sub(1)..=counter.saturating_add(3));
+        near.flat_map(|(_, entries)| entries.iter().copied())
     }
 
     fn is_given_up(&self, intent: &EntryRef) -> bool {
@@ -290,7 +301,7 @@ impl<'a> Evidence<'a> {
         let (mut yes, mut no) = (false, false);
         let (counter, under) = (e.entry.tap_counter, intent.seen.base);
         let built_on_a_record = !is_none(intent.seen.before);
-        for other in self.readers().filter(|other| other.at != e.at) {
+        for other in self.around(counter).filter(|other| other.at != e.at) {
             match stands_in(other, intent.own, counter) {
                 Some(true) => yes = true,
                 Some(false) => no = true,

@@ -127,6 +127,7 @@ impl RecordKey {
 
 struct Folding<'a> {
     wallet: WalletId,
+    /// In the order of their places.
     own: Vec<&'a WalletEntry>,
     intents: Vec<(&'a WalletEntry, Settled)>,
     owed_for: BTreeSet<EntryRef>,
@@ -230,7 +231,9 @@ impl<'a> Folding<'a> {
         let alike = |i: &&WalletEntry| {
             (i.entry.tap_counter == e.entry.tap_counter, i.entry.amount == e.entry.amount, i.standing == e.standing)
         };
-        self.own.iter().copied().filter(|i| i.at == at && accounts::opens(&i.entry)).max_by_key(alike)
+        let from = self.own.partition_point(|i| i.at < at);
+        let there = self.own.iter().skip(from).copied().take_while(|i| i.at == at);
+        there.filter(|i| accounts::opens(&i.entry)).max_by_key(alike)
     }
 
     /// Takes a credit on forked ground out of the balance again.
