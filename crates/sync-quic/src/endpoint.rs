@@ -121,7 +121,9 @@ impl Dialer {
             endpoint.rebind_abstract(carrier::mute(endpoint.local_addr()?))?;
             return Err(LinkError::NoAnswer(address));
         };
-        Link::opened(connection?, endpoint).await
+        // Who lets no stream begin is no hub, and keeps nobody from the next one.
+        let opened = tokio::time::timeout(self.connect_within, Link::opened(connection?, endpoint));
+        opened.await.map_err(|_| LinkError::NoAnswer(address))?
     }
 }
 

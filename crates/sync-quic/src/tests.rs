@@ -5,7 +5,10 @@ use std::{
 };
 
 use ed25519_dalek::SigningKey;
-use quinn::{ConnectionError, Endpoint, crypto::rustls::QuicClientConfig};
+use quinn::{
+    ConnectionError, Endpoint, ServerConfig, TransportConfig,
+    crypto::rustls::{QuicClientConfig, QuicServerConfig},
+};
 use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, PrivatePkcs8KeyDer},
@@ -309,6 +312,25 @@ async fn an_attempt_outlives_a_line_that_loses_everything_for_six_seconds() {
         link = connect(here, &key) => assert!(link.is_ok(), "{:?} after {:?}", link.err(), began.elapsed()),
         () = carries => {}
     }
+}
+
+#[tokio::test]
+async fn a_peer_that_lets_no_stream_begin_is_given_up() {
+    let crypto = QuicServerConfig::try_from(key::server(&identity(1)).unwrap()).unwrap();
+    let mut transport = TransportConfig::default();
+    transport.max_concurrent_bidi_streams(0_u32.into());
+    let mut config = ServerConfig::with_crypto(Arc::new(crypto));
+    config.transport_config(Arc::new(transport));
+    let peer = Endpoint::server(config, anywhere()).unwrap();
+    let address = peer.local_addr().unwrap();
+    let settings = Settings { connect_within: Duration::from_millis(500), ..Settings::default() };
+    let dialer = Dialer::new(&identity(2), &settings).unwrap();
+    let accepted = async {
+        let connection = peer.accept().await.unwrap().await.unwrap();
+        connection.closed().await;
+    };
+    let ((), link) = tokio::join!(accepted, tokio::time::timeout(BOUND, dialer.connect(address)));
+    assert!(matches!(link, Ok(Err(LinkError::NoAnswer(_)))), "{link:?}");
 }
 
 #[tokio::test]
