@@ -1,6 +1,7 @@
 //! Corrections at this box: plus and minus entries that name what they correct, the undo of the last sale, and what is
 //! owed paid out in cash.
-//! Invariant: all corrections of an entry together never exceed its amount; above the quota a supervisor confirms.
+//! Invariant: all corrections of an entry together never exceed its amount; above the quota a supervisor confirms; the
+//! same request books once.
 //! Not here: the rules (`domain::till`), the tap that charges a correction to a purse (`tapping`).
 use std::{
     sync::{Mutex, PoisonError},
@@ -18,7 +19,7 @@ use domain::{
 };
 use screens::{post, view::Corrigible};
 
-use crate::{escrow, refusal::NotDone, station::Station};
+use crate::{escrow, refusal::NotDone, station::Station, tap_desk::RequestId};
 
 /// How long the last sale can be taken back with one touch. A convenience of the screen: no money rule reads it.
 pub(crate) const UNDO: Duration = Duration::from_secs(5 * 60);
@@ -46,13 +47,21 @@ impl LastSale {
         last.filter(|(_, at)| now.saturating_duration_since(*at) < UNDO).map(|(entry, _)| entry)
     }
 
+    /// The sale that just happened cannot be taken back, and the one before is not the last any more.
+    pub(crate) fn is_another(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
     fn forget(&self, entry: EntryRef) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take_if(|(last, _)| *last == entry);
     }
 }
 
 /// What is to be corrected.
+#[derive(Clone)]
 pub(crate) struct Ask {
+    /// Idempotency key.
+    pub request: RequestId,
     /// Which entry of this box.
     pub entry: EntryRef,
     /// By how much; all that is left without it.
@@ -81,7 +90,10 @@ pub(crate) enum Corrected {
 
 enum Judged {
     Booked(Cents, bool),
+    /// By the same request, before.
+    BookedBefore(EntryRef, Cents, bool),
     NeedsBand(Cents),
+    OtherContent,
 }
 
 impl Station {
@@ -110,20 +122,86 @@ impl Station {
 /// Corrects an entry of this box.
 pub(crate) fn correct(station: &Station, ask: &Ask, pin: Option<&post::Pin>) -> Result<Corrected, NotDone> {
     station.may_handle_money()?;
+    if let Some(corrected) = corrected_before(station, ask)? {
+        return Ok(corrected);
+    }
     station.journal_is_open()?;
     station.known_reason(&ask.reason)?;
     book(station, ask, pin)
 }
 
-/// Takes the last sale back, if that is not too long ago.
-pub(crate) fn undo(station: &Station, pin: Option<&post::Pin>, now: Instant) -> Result<Corrected, NotDone> {
+/// Takes the sale `entry` back, if it is the last one still, and not too long ago.
+pub(crate) fn undo(
+    station: &Station,
+    request: RequestId,
+    entry: EntryRef,
+    pin: Option<&post::Pin>,
+    now: Instant,
+) -> Result<Corrected, NotDone> {
     station.may_handle_money()?;
+    let ask = Ask { request, entry, amount: None, favour: Favour::Guest, reason: UNDONE.into() };
+    if let Some(undone) = corrected_before(station, &ask)? {
+        return Ok(undone);
+    }
     station.journal_is_open()?;
-    let entry = station.last_sale.undoable(now).ok_or(TillRefusal::NothingToUndo)?;
-    let ask = Ask { entry, amount: None, favour: Favour::Guest, reason: UNDONE.into() };
+    if station.last_sale.undoable(now) != Some(entry) {
+        return Err(TillRefusal::NothingToUndo.into());
+    }
     let undone = book(station, &ask, pin)?;
     station.last_sale.forget(entry);
     Ok(undone)
+}
+
+/// What of a sale or top-up can still be corrected; `None` for anything else, and where nothing is left.
+pub(crate) fn left(view: &View<'_>, at: EntryRef) -> Option<Cents> {
+    let left = left_to_correct(&view.entry(at)?, view.corrected(at)).ok()?;
+    Some(left).filter(|left| *left > Cents::ZERO)
+}
+
+fn corrected_before(station: &Station, ask: &Ask) -> Result<Option<Corrected>, NotDone> {
+    let again = ask.clone();
+    let judged = station.store.read(move |view| before(view, &again))?;
+    judged.map(|judged| judged.told(station, ask, 0, None)).transpose()
+}
+
+/// What came of the same request before, if it came.
+fn before(view: &View<'_>, ask: &Ask) -> Option<Judged> {
+    let at = view.answer(&ask.request)?;
+    let answer = view.entry(at)?;
+    let booked = match ask.favour {
+        Favour::Guest => Kind::CORRECTION_PLUS,
+        Favour::Festival => Kind::CORRECTION_MINUS,
+    };
+    let is_amount = ask.amount.is_none_or(|amount| amount == answer.amount);
+    Some(match answer.kind {
+        kind if kind == booked && is_amount && answer.refers_to == Some(ask.entry) => {
+            Judged::BookedBefore(at, answer.amount, answer.effect == Effect::Owe)
+        }
+        // the tap that charges the band answers for itself
+        Kind::INTENT | Kind::SALE if ask.favour == Favour::Festival && is_amount => Judged::NeedsBand(answer.amount),
+        _ => Judged::OtherContent,
+    })
+}
+
+impl Judged {
+    /// As it is told; `new`: what was written for it now.
+    fn told(self, station: &Station, ask: &Ask, supervisor: u32, new: Option<EntryRef>) -> Result<Corrected, NotDone> {
+        match self {
+            Self::Booked(amount, owed) => {
+                let entry = new.ok_or(NotDone::Code("till.unknown_entry"))?;
+                Ok(Corrected::Booked { entry, amount, owed })
+            }
+            Self::BookedBefore(entry, amount, owed) => Ok(Corrected::Booked { entry, amount, owed }),
+            Self::NeedsBand(amount) => {
+                let corrects = Some(Corrects { entry: ask.entry, supervisor, reason: ask.reason.clone() });
+                let lines = vec![SaleLine { product: CORRECTION_LINE, quantity: 1, unit_price: amount }];
+                let sale = Sale { lines, marks: SaleMarks { corrects, ..SaleMarks::default() }, ..Sale::default() };
+                let price_revision = station.rules().catalogue.revision;
+                Ok(Corrected::NeedsBand(Box::new(Priced { sale, amount, owed: Cents::ZERO, price_revision })))
+            }
+            Self::OtherContent => Err(NotDone::Code("till.other_content")),
+        }
+    }
 }
 
 fn book(station: &Station, ask: &Ask, pin: Option<&post::Pin>) -> Result<Corrected, NotDone> {
@@ -145,8 +223,11 @@ fn book(station: &Station, ask: &Ask, pin: Option<&post::Pin>) -> Result<Correct
     };
     let (favour, reason, operator) = (ask.favour, ask.reason.clone(), station.operator());
     let rule = escrow::Rule::of(station);
-    let again = reason.clone();
+    let again = ask.clone();
     let committed = station.transact(move |view| {
+        if let Some(judged) = before(view, &again) {
+            return Decision::nothing(Ok(judged));
+        }
         let Some(target) = view.entry(entry) else {
             return Decision::nothing(Err(TillRefusal::NotCorrectable));
         };
@@ -183,21 +264,10 @@ fn book(station: &Station, ask: &Ask, pin: Option<&post::Pin>) -> Result<Correct
             part,
             ..Entry::new(kind, effect, target.currency, Hlc::default())
         };
-        Decision::write(vec![correction], Ok(Judged::Booked(amount, effect == Effect::Owe)))
+        let booked = Judged::Booked(amount, effect == Effect::Owe);
+        Decision::write(vec![correction], Ok(booked)).answers(again.request)
     })?;
-    match committed.result? {
-        Judged::Booked(amount, owed) => {
-            let entry = committed.refs.first().copied().ok_or(NotDone::Code("till.unknown_entry"))?;
-            Ok(Corrected::Booked { entry, amount, owed })
-        }
-        Judged::NeedsBand(amount) => {
-            let corrects = Some(Corrects { entry, supervisor, reason: again });
-            let lines = vec![SaleLine { product: CORRECTION_LINE, quantity: 1, unit_price: amount }];
-            let sale = Sale { lines, marks: SaleMarks { corrects, ..SaleMarks::default() }, ..Sale::default() };
-            let price_revision = station.rules().catalogue.revision;
-            Ok(Corrected::NeedsBand(Box::new(Priced { sale, amount, owed: Cents::ZERO, price_revision })))
-        }
-    }
+    committed.result?.told(station, ask, supervisor, committed.refs.first().copied())
 }
 
 /// Whether the entry's money is on a chip: then it committed an intent.
@@ -235,6 +305,7 @@ mod tests {
     use super::*;
     use crate::{
         bench::{Band, Bench, SUPERVISOR, WAITER, cents},
+        station::fresh_id,
         tap_desk::{Purpose, TopUpOrder},
     };
 
@@ -255,7 +326,7 @@ mod tests {
     }
 
     fn ask(entry: EntryRef, amount: u32, favour: Favour) -> Ask {
-        Ask { entry, amount: Some(cents(amount)), favour, reason: "wrong_price".into() }
+        Ask { request: fresh_id(), entry, amount: Some(cents(amount)), favour, reason: "wrong_price".into() }
     }
 
     fn state(bench: &Bench, band: &Band) -> domain::ledger::WalletState {
@@ -356,12 +427,116 @@ mod tests {
         let bench = Bench::new();
         let band = bench.uid_band(1);
         top_up(&bench, &band, 2_000);
-        sell(&bench, &band, 1);
+        let sale = sell(&bench, &band, 1);
         let now = Instant::now();
-        assert_eq!(undo(&bench.station, None, now + UNDO * 2), Err(TillRefusal::NothingToUndo.into()));
-        undo(&bench.station, None, now).unwrap();
+        let undo = |now| undo(&bench.station, fresh_id(), sale, None, now);
+        assert_eq!(undo(now + UNDO * 2), Err(TillRefusal::NothingToUndo.into()));
+        undo(now).unwrap();
         assert_eq!(state(&bench, &band).balance, 2_000);
-        assert_eq!(undo(&bench.station, None, now), Err(TillRefusal::NothingToUndo.into()));
+        assert_eq!(undo(now), Err(TillRefusal::NothingToUndo.into()));
+    }
+
+    #[test]
+    fn a_sale_that_is_not_the_last_any_more_is_not_taken_back_and_nor_is_the_one_after_it() {
+        let bench = Bench::with_staff();
+        bench.log_in(WAITER);
+        let (first, second) = (bench.uid_band(1), bench.uid_band(2));
+        top_up(&bench, &first, 5_000);
+        top_up(&bench, &second, 5_000);
+        let shown = sell(&bench, &first, 6);
+        let undo = |pin| undo(&bench.station, fresh_id(), shown, pin, Instant::now());
+        assert_eq!(undo(None), Err(TillRefusal::CorrectionQuota(cents(2_000)).into()), "a PIN is asked for");
+        sell(&bench, &second, 1);
+        let wrong = post::Pin { number: SUPERVISOR.0, pin: "0000".into() };
+        assert_eq!(undo(Some(&wrong)), Err(TillRefusal::NothingToUndo.into()), "before any PIN is looked at");
+        assert_eq!((state(&bench, &first).balance, state(&bench, &second).balance), (2_600, 4_600));
+    }
+
+    #[test]
+    fn the_last_sale_is_offered_with_its_name_and_what_is_left_of_it() {
+        let bench = Bench::new();
+        let band = bench.uid_band(1);
+        top_up(&bench, &band, 2_000);
+        let sale = sell(&bench, &band, 1);
+        let offered = || {
+            let shop = crate::view::of(&bench.station).shop.unwrap();
+            shop.undo_entry.zip(shop.undo_cents)
+        };
+        assert_eq!(offered(), Some((sale.to_string(), 400)));
+        correct(&bench.station, &ask(sale, 150, Favour::Guest), None).unwrap();
+        assert_eq!(offered(), Some((sale.to_string(), 250)));
+        correct(&bench.station, &ask(sale, 250, Favour::Guest), None).unwrap();
+        assert_eq!(offered(), None);
+    }
+
+    #[test]
+    fn after_a_sale_that_gave_the_guest_something_the_one_before_is_not_offered_to_be_taken_back() {
+        for purse in [true, false] {
+            let bench = Bench::new();
+            let (band, other) = (bench.uid_band(1), if purse { bench.purse(2) } else { bench.uid_band(2) });
+            top_up(&bench, &band, 2_000);
+            top_up(&bench, &other, 2_000);
+            let sale = sell(&bench, &band, 1);
+            let priced = bench.priced(&Basket { cups_back: 3, ..Basket::default() });
+            assert_eq!(bench.tap(Purpose::Sale(priced), &other).0, Some(Signal::Ok));
+            assert_eq!(crate::view::of(&bench.station).shop.unwrap().undo_entry, None, "purse: {purse}");
+            let undone = undo(&bench.station, fresh_id(), sale, None, Instant::now());
+            assert_eq!(undone, Err(TillRefusal::NothingToUndo.into()));
+        }
+    }
+
+    #[test]
+    fn a_correction_that_is_asked_for_again_is_answered_as_before_and_booked_once() {
+        let bench = Bench::new();
+        let (account, purse) = (bench.uid_band(1), bench.purse(2));
+        for band in [&account, &purse] {
+            top_up(&bench, band, 2_000);
+            let sale = sell(&bench, band, 1);
+            let asked = ask(sale, 150, Favour::Guest);
+            let booked = correct(&bench.station, &asked, None).unwrap();
+            assert_eq!(correct(&bench.station, &asked, None), Ok(booked));
+            let other = Ask { amount: Some(cents(151)), ..asked };
+            assert_eq!(correct(&bench.station, &other, None), Err(NotDone::Code("till.other_content")));
+        }
+        let (account, purse) = (state(&bench, &account), state(&bench, &purse));
+        assert_eq!((account.balance, purse.pending), (1_750, 150));
+    }
+
+    #[test]
+    fn what_an_account_was_charged_too_little_is_charged_once_however_often_it_is_asked_for() {
+        let bench = Bench::new();
+        let band = bench.uid_band(1);
+        let order = top_up(&bench, &band, 2_000);
+        let asked = ask(order, 500, Favour::Festival);
+        let booked = correct(&bench.station, &asked, None).unwrap();
+        assert_eq!(correct(&bench.station, &asked, None), Ok(booked));
+        assert_eq!(state(&bench, &band).balance, 1_500);
+    }
+
+    #[test]
+    fn a_charge_to_a_band_that_is_asked_for_again_is_the_same_tap() {
+        let bench = Bench::new();
+        let band = bench.purse(1);
+        let order = top_up(&bench, &band, 2_000);
+        let asked = Ask { amount: None, ..ask(order, 0, Favour::Festival) };
+        let Ok(Corrected::NeedsBand(priced)) = correct(&bench.station, &asked, None) else {
+            panic!("a purse is charged with the band");
+        };
+        let (light, _) = bench.tap_as(asked.request, Purpose::Sale((*priced).clone()), &band, "");
+        assert_eq!(light, Some(Signal::Ok));
+        assert_eq!(correct(&bench.station, &asked, None), Ok(Corrected::NeedsBand(priced)), "and not too much now");
+    }
+
+    #[test]
+    fn a_sale_that_was_taken_back_is_told_as_such_when_the_answer_was_lost() {
+        let bench = Bench::new();
+        let band = bench.uid_band(1);
+        top_up(&bench, &band, 2_000);
+        let sale = sell(&bench, &band, 1);
+        let again = || undo(&bench.station, [8; 16], sale, None, Instant::now());
+        let undone = again().unwrap();
+        assert_eq!(again(), Ok(undone));
+        assert_eq!(state(&bench, &band).balance, 2_000);
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! What staff answer about a payment whose green light nobody saw, or whose tap is in doubt.
-//! Invariant: "handed over: no" on a paid sale owes the guest its price; on one in doubt it gives the intent up, and
-//! the ledger says later what the guest is owed. Nothing is paid back from here.
-use box_store::Decision;
+//! Invariant: "handed over: no" on a paid sale owes the guest what of its price was not given back yet, and nothing
+//! where the guest gave nothing; on one in doubt it gives the intent up, and the ledger says later what the guest is
+//! owed. Nothing is paid back from here.
+use box_store::{Decision, View};
 use domain::{
     id::EntryRef,
     journal::{Correction, Detail, Effect, Entry, Kind},
     money::Cents,
     staff::{StaffRefusal, StaffRoles},
+    till::left_to_correct,
     time::Hlc,
 };
 use screens::post;
@@ -54,6 +56,10 @@ fn write(station: &Station, entry: EntryRef, handed_over: bool, supervisor: u32)
         return Err("till.unknown_entry");
     }
     let Some(_between_taps) = station.desk.between_taps() else { return Err("till.busy") };
+    // its light was seen: nobody asks
+    if station.seen_green().contains(&entry) {
+        return Err("till.unknown_entry");
+    }
     let committed = station.transact(move |view| {
         let unconfirmed = view.unconfirmed().contains(&entry);
         let open = view.all_open_intents().into_iter().find(|open| open.at == entry);
@@ -76,7 +82,10 @@ fn write(station: &Station, entry: EntryRef, handed_over: bool, supervisor: u32)
             // the guest is gone without the goods: this box never writes or serves it again, the ledger settles it
             (true, false) => vec![reply(Kind::GAVE_UP, Effect::None)],
             (false, true) => Vec::new(),
-            (false, false) => vec![reply(Kind::PENDING_CREDIT, Effect::Owe)],
+            (false, false) => {
+                let owes = |amount| Entry { amount, ..reply(Kind::PENDING_CREDIT, Effect::Owe) };
+                not_given(view, entry, &asked).map(owes).into_iter().collect()
+            }
         };
         let decision = Decision::write(entries, Ok(()));
         if unconfirmed { decision.confirming([entry]) } else { decision }
@@ -92,6 +101,16 @@ fn write(station: &Station, entry: EntryRef, handed_over: bool, supervisor: u32)
     }
 }
 
+/// What a guest is owed who got nothing for it: what is left of a sale's price, or a refund's cash.
+fn not_given(view: &View<'_>, at: EntryRef, asked: &Entry) -> Option<Cents> {
+    let owed = match asked.kind {
+        Kind::SALE | Kind::DEPOSIT_OUT => left_to_correct(asked, view.corrected(at)).ok()?,
+        Kind::REFUND if asked.effect == Effect::Debit => asked.amount,
+        _ => Cents::ZERO,
+    };
+    Some(owed).filter(|owed| *owed > Cents::ZERO)
+}
+
 #[cfg(test)]
 mod tests {
     use domain::{
@@ -102,7 +121,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        bench::{Bench, SUPERVISOR, WAITER, cents},
+        bench::{Band, Bench, SUPERVISOR, WAITER, cents},
+        correction::{self, Ask},
+        station::fresh_id,
         tap_desk::{Purpose, TopUpOrder},
     };
 
@@ -143,5 +164,87 @@ mod tests {
         let part = Correction { supervisor: SUPERVISOR.0, reason: "served".into() };
         let entry = bench.entries(Kind::HANDED_OVER).pop().unwrap();
         assert_eq!((entry.operator, Detail::of(&entry)), (WAITER.0, Ok(Detail::Correction(part))));
+    }
+
+    /// A band with 10.00, and what was sold to it last: chips at 4.00 less so many cups at 1.00.
+    fn sold(bench: &Bench, cups_back: u32) -> (Band, EntryRef) {
+        let band = bench.purse(1);
+        bench.top_up(&band, 1_000);
+        let lines = vec![BasketLine { product: 2, quantity: 1, free: false }];
+        let priced = bench.priced(&Basket { lines, cups_back, ..Basket::default() });
+        let (light, result) = bench.tap(Purpose::Sale(priced), &band);
+        assert_eq!(light, Some(Signal::Ok));
+        (band, crate::station::entry_ref(&result.entry).unwrap())
+    }
+
+    /// What the guest is owed, and whether this box asks about the entry.
+    fn owed(bench: &Bench, band: &Band, entry: EntryRef) -> (i64, bool) {
+        let wallet = band.wallet;
+        let read = bench.station.store.read(move |view| (view.wallet(&wallet).pending, view.unconfirmed()));
+        let (pending, asked) = read.unwrap();
+        (i64::from(pending), asked.contains(&entry))
+    }
+
+    fn correct(bench: &Bench, entry: EntryRef, amount: u32) {
+        let (request, amount, favour) = (fresh_id(), Some(cents(amount)), domain::till::Favour::Guest);
+        let ask = Ask { request, entry, amount, favour, reason: "wrong_price".into() };
+        correction::correct(&bench.station, &ask, None).unwrap();
+    }
+
+    #[test]
+    fn goods_that_were_paid_and_not_handed_over_are_owed_once_whatever_was_given_back_before() {
+        for given_back in [0, 150, 400] {
+            let bench = Bench::new();
+            let (band, sale) = sold(&bench, 0);
+            let bench = bench.restarted();
+            if given_back > 0 {
+                correct(&bench, sale, given_back);
+            }
+            assert_eq!(owed(&bench, &band, sale), (i64::from(given_back), true));
+            answer(&bench.station, sale, false, None).unwrap();
+            assert_eq!(owed(&bench, &band, sale), (400, false), "after {given_back} were given back");
+            assert_eq!(answer(&bench.station, sale, false, None), Err(NotDone::Code("till.unknown_entry")));
+        }
+    }
+
+    #[test]
+    fn a_guest_who_was_given_something_is_owed_no_more_for_goods_that_were_not_handed_over() {
+        let bench = Bench::new();
+        let (band, sale) = sold(&bench, 6);
+        let bench = bench.restarted();
+        assert_eq!(owed(&bench, &band, sale), (200, true));
+        answer(&bench.station, sale, false, None).unwrap();
+        assert_eq!(owed(&bench, &band, sale), (200, false));
+    }
+
+    #[test]
+    fn a_top_up_of_which_nobody_saw_the_light_owes_nothing_beside_what_is_on_the_band() {
+        let bench = Bench::new();
+        let band = bench.purse(1);
+        bench.top_up(&band, 2_000);
+        let bench = bench.restarted();
+        let top_up = bench.station.store.read(|view| view.unconfirmed()).unwrap().pop().unwrap();
+        answer(&bench.station, top_up, false, None).unwrap();
+        assert_eq!(owed(&bench, &band, top_up), (0, false));
+    }
+
+    #[test]
+    fn a_refund_whose_cash_was_not_handed_over_is_owed() {
+        let bench = Bench::new();
+        let (band, _) = sold(&bench, 0);
+        let (light, result) = bench.tap(Purpose::Refund, &band);
+        assert_eq!(light, Some(Signal::Ok));
+        let refund = crate::station::entry_ref(&result.entry).unwrap();
+        let bench = bench.restarted();
+        answer(&bench.station, refund, false, None).unwrap();
+        assert_eq!(owed(&bench, &band, refund), (600, false));
+    }
+
+    #[test]
+    fn a_sale_whose_light_was_seen_is_not_booked_back_by_an_answer_that_nobody_asked_for() {
+        let bench = Bench::new();
+        let (band, sale) = sold(&bench, 0);
+        assert_eq!(answer(&bench.station, sale, false, None), Err(NotDone::Code("till.unknown_entry")));
+        assert_eq!(owed(&bench, &band, sale).0, 0);
     }
 }

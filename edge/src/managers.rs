@@ -1,14 +1,17 @@
 //! Managers at the box: their key is opened with their PIN and held for a few minutes.
 //! Invariant: an opened key is in memory only, for one session, and is gone when that ends.
-//! Not here: what they edit (`edits`), other staff's sessions.
+//! Not here: what they edit (`edits`), whether a PIN is right and what a wrong one costs (`staff_session`).
 use std::{
     collections::VecDeque,
     sync::Mutex,
     time::{Duration, Instant},
 };
 
-use documents::{SignedBy, unseal, verify_pin};
-use domain::{staff::StaffRoles, wire::hex};
+use documents::{SignedBy, unseal};
+use domain::{
+    staff::{StaffRefusal, StaffRoles},
+    wire::hex,
+};
 
 use crate::station::{Station, lock};
 
@@ -16,9 +19,6 @@ use crate::station::{Station, lock};
 const IDLE: Duration = Duration::from_secs(300);
 /// Most sessions at once; the oldest ends.
 const SESSIONS: usize = 4;
-/// Most failed attempts in [`WINDOW`].
-const ATTEMPTS: usize = 5;
-const WINDOW: Duration = Duration::from_secs(60);
 
 /// Who is logged in as a manager.
 #[derive(Default)]
@@ -27,7 +27,6 @@ pub(crate) struct Managers(Mutex<State>);
 #[derive(Default)]
 struct State {
     sessions: VecDeque<Session>,
-    failures: VecDeque<Instant>,
 }
 
 struct Session {
@@ -40,22 +39,12 @@ struct Session {
 impl Managers {
     /// Logs a member in; gives the session's token or the reason code. Takes a fifth of a second.
     pub(crate) fn log_in(&self, station: &Station, number: u32, pin: &str) -> Result<String, &'static str> {
-        {
-            let mut state = lock(&self.0);
-            state.failures.retain(|at| at.elapsed() < WINDOW);
-            if state.failures.len() >= ATTEMPTS {
-                return Err("manager.too_many_attempts");
-            }
-            // Counted before the PIN is looked at, so that many attempts at once are no way around it.
-            state.failures.push_back(Instant::now());
-        }
+        let operator = station.person(number, pin).map_err(|refusal| {
+            let waits = matches!(refusal, StaffRefusal::Wait(_));
+            if waits { "manager.too_many_attempts" } else { "manager.wrong_pin" }
+        })?;
         let rules = station.rules();
-        let member = rules.staff.member(number).ok_or("manager.wrong_pin")?;
-        let hash = member.pin.as_deref().ok_or("manager.wrong_pin")?;
-        if !verify_pin(pin, hash) {
-            return Err("manager.wrong_pin");
-        }
-        lock(&self.0).failures.pop_back();
+        let member = rules.staff.member(operator.number).ok_or("manager.wrong_pin")?;
         if !member.roles.has(StaffRoles::MANAGER) || member.sealed_key.is_empty() {
             return Err("manager.not_a_manager");
         }
@@ -84,5 +73,36 @@ impl Managers {
     /// Ends a session.
     pub(crate) fn log_out(&self, token: &str) {
         lock(&self.0).sessions.retain(|session| session.token != token);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{
+        journal::{Detail, Kind, StaffChange},
+        staff::StaffRefusal,
+    };
+
+    use crate::bench::{Bench, SUPERVISOR, WAITER};
+
+    #[test]
+    fn wrong_pins_at_the_managers_page_cost_the_same_wait_as_anywhere_at_the_box() {
+        let bench = Bench::with_staff();
+        let log_in = |who: (u32, &str)| bench.station.managers.log_in(&bench.station, who.0, who.1);
+        for _ in 0..5 {
+            assert_eq!(log_in((WAITER.0, "0000")), Err("manager.wrong_pin"));
+        }
+        let refusal = bench.station.person(WAITER.0, WAITER.1).unwrap_err();
+        assert!(matches!(refusal, StaffRefusal::Wait(_)), "{refusal}");
+        let last = bench.entries(Kind::STAFF_SESSION).pop().unwrap();
+        assert_eq!((last.operator, Detail::of(&last)), (WAITER.0, Ok(Detail::Staff(StaffChange::WrongPins))));
+        assert_eq!(log_in(WAITER), Err("manager.too_many_attempts"), "the right one tells nothing either");
+        assert_eq!(log_in(SUPERVISOR), Err("manager.not_a_manager"), "a colleague does not wait");
+    }
+
+    #[test]
+    fn without_a_staff_list_nobody_is_a_manager() {
+        let bench = Bench::new();
+        assert_eq!(bench.station.managers.log_in(&bench.station, 7, "1234"), Err("manager.wrong_pin"));
     }
 }

@@ -125,7 +125,7 @@ mod tests {
         let (_, sold) = bench.tap(Purpose::Sale(bench.priced(&Basket { lines, ..Basket::default() })), &band);
         let entry = crate::station::entry_ref(&sold.entry).unwrap();
         let (amount, reason) = (Some(cents(150)), "wrong_price".into());
-        correct(&bench.station, &Ask { entry, amount, favour: Favour::Guest, reason }, None).unwrap();
+        correct(&bench.station, &Ask { request: [9; 16], entry, amount, favour: Favour::Guest, reason }, None).unwrap();
         band
     }
 

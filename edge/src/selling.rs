@@ -162,6 +162,7 @@ pub(crate) fn take_vouchers(station: &Station, request: RequestId, priced: &Pric
         Decision::write(entries, Ok(())).answers(request)
     })?;
     committed.result?;
+    station.last_sale.is_another();
     Ok(committed.refs.first().map(ToString::to_string).unwrap_or_default())
 }
 
@@ -232,6 +233,19 @@ mod tests {
         let part = VoucherTaken { scheme: 1, category: 6, product: 2, quantity: 2 };
         assert_eq!(Detail::of(&taken), Ok(Detail::Voucher(part)));
         assert_eq!(code(take_vouchers(&bench.station, [2; 16], &order.priced)), "till.voucher_used");
+    }
+
+    #[test]
+    fn after_a_sale_that_vouchers_paid_for_the_one_before_is_not_the_last() {
+        let bench = bench();
+        let band = bench.uid_band(1);
+        topped_up(&bench, &band);
+        bench.sell(&band, 2, 1);
+        let last = || bench.station.last_sale.undoable(std::time::Instant::now());
+        assert!(last().is_some());
+        let asked = post::Sale { vouchers: vec![bench.ticket(1, 6)], ..sale(&[]) };
+        take_vouchers(&bench.station, [1; 16], &order(&bench.station, &asked).unwrap().priced).unwrap();
+        assert_eq!(last(), None);
     }
 
     #[test]

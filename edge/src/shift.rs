@@ -13,7 +13,7 @@ use domain::{
 };
 use screens::post;
 
-use crate::{refusal::NotDone, station::Station};
+use crate::{refusal::NotDone, station::Station, tap_desk::RequestId};
 
 /// The drawer at some moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,8 +90,14 @@ pub(crate) fn close(station: &Station, counted: Cents) -> Result<Drawer, NotDone
     Ok(committed.result?)
 }
 
-/// Puts cash into the drawer or takes it out, beside sales.
-pub(crate) fn move_cash(station: &Station, into: bool, amount: Cents, reason: &str) -> Result<EntryRef, NotDone> {
+/// Puts cash into the drawer or takes it out, beside sales; once for each request.
+pub(crate) fn move_cash(
+    station: &Station,
+    request: RequestId,
+    into: bool,
+    amount: Cents,
+    reason: &str,
+) -> Result<EntryRef, NotDone> {
     let operator = station.may_handle_money()?;
     station.journal_is_open()?;
     if amount == Cents::ZERO {
@@ -102,8 +108,19 @@ pub(crate) fn move_cash(station: &Station, into: bool, amount: Cents, reason: &s
     }
     let part = Detail::CashMove(CashMove { into_drawer: into, reason: reason.into() }).to_bytes();
     let entry = Entry { part, ..act(Kind::CASH_MOVE, station.bundle().bundle.currency(), operator, amount) };
-    let committed = station.transact(move |_| Decision::write(vec![entry], ()))?;
-    committed.refs.first().copied().ok_or(NotDone::Code("till.unknown_entry"))
+    let committed = station.transact(move |view| match view.answer(&request) {
+        Some(before) if view.entry(before).is_some_and(|moved| is_same_move(&moved, &entry)) => {
+            Decision::nothing(Ok(Some(before)))
+        }
+        Some(_) => Decision::nothing(Err("till.other_content")),
+        None => Decision::write(vec![entry], Ok(None)).answers(request),
+    })?;
+    let before = committed.result.map_err(NotDone::Code)?;
+    before.or(committed.refs.first().copied()).ok_or(NotDone::Code("till.unknown_entry"))
+}
+
+fn is_same_move(one: &Entry, other: &Entry) -> bool {
+    (one.kind, one.amount, &one.part) == (other.kind, other.amount, &other.part)
 }
 
 /// Closes the period, or the journal for the event. A final closure takes a supervisor's word; it gives up every
@@ -159,6 +176,7 @@ mod tests {
     use super::*;
     use crate::{
         bench::{Bench, SUPERVISOR, WAITER, cents},
+        station::fresh_id,
         tap_desk::{Purpose, TopUpOrder},
     };
 
@@ -173,8 +191,8 @@ mod tests {
         let (band, other) = (bench.purse(1), bench.uid_band(2));
         assert_eq!(bench.tap(top_up(2_000, Means::Cash), &band).0, Some(Signal::Ok));
         assert_eq!(bench.tap(top_up(3_000, Means::Card), &other).0, Some(Signal::Ok));
-        move_cash(&bench.station, false, cents(5_000), "to_office").unwrap();
-        move_cash(&bench.station, true, cents(700), "change").unwrap();
+        move_cash(&bench.station, fresh_id(), false, cents(5_000), "to_office").unwrap();
+        move_cash(&bench.station, fresh_id(), true, cents(700), "change").unwrap();
         assert_eq!(bench.tap(Purpose::Refund, &band).0, Some(Signal::Ok));
         let drawer = close(&bench.station, cents(5_000)).unwrap();
         assert_eq!(drawer.expected, 10_000 + 2_050 - 5_000 + 700 - 2_000);
@@ -206,8 +224,20 @@ mod tests {
     #[test]
     fn a_cash_move_needs_an_amount_and_a_reason() {
         let bench = Bench::new();
-        assert_eq!(move_cash(&bench.station, true, cents(0), "change"), Err(TillRefusal::Amount.into()));
-        assert_eq!(move_cash(&bench.station, true, cents(1), ""), Err(TillRefusal::ReasonMissing.into()));
+        let put_in = |amount, reason| move_cash(&bench.station, fresh_id(), true, cents(amount), reason);
+        assert_eq!(put_in(0, "change"), Err(TillRefusal::Amount.into()));
+        assert_eq!(put_in(1, ""), Err(TillRefusal::ReasonMissing.into()));
+    }
+
+    #[test]
+    fn a_cash_move_that_is_asked_for_again_is_answered_as_before_and_booked_once() {
+        let bench = Bench::new();
+        open(&bench.station, cents(10_000), None).unwrap();
+        let take_out = |amount| move_cash(&bench.station, [3; 16], false, cents(amount), "to_office");
+        let moved = take_out(5_000).unwrap();
+        assert_eq!(take_out(5_000), Ok(moved));
+        assert_eq!(take_out(4_000), Err(NotDone::Code("till.other_content")));
+        assert_eq!(close(&bench.station, cents(5_000)).unwrap().expected, 5_000);
     }
 
     #[test]

@@ -466,12 +466,13 @@ impl Station {
         &self,
         decide: impl FnOnce(&View<'_>) -> Decision<R> + Send + 'static,
     ) -> Result<Committed<R>, StoreError> {
-        let seen = std::mem::take(&mut *lock(&self.seen_green));
-        let again = seen.clone();
+        // on the list until they are on disk: in between nobody is asked about them
+        let seen = self.seen_green();
+        let written = seen.clone();
         self.store.set_wall_ms(self.now_ms());
         let committed = self.store.transact(move |view| decide(view).confirming(seen));
-        if committed.is_err() {
-            lock(&self.seen_green).extend(again);
+        if committed.is_ok() {
+            lock(&self.seen_green).retain(|entry| !written.contains(entry));
         }
         self.disk_answered(committed.as_ref().err());
         self.changed();

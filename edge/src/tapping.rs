@@ -226,6 +226,7 @@ fn owed(station: &Station, waiting: &Waiting, wallet: WalletId, priced: &Priced,
         pending_cents: read_band::told(station, wallet).pending_cents,
         ..written(station, waiting, entry)
     };
+    station.last_sale.is_another();
     station.desk.answer(waiting.id, Phase::Paid, result);
     station.green_seen(entry);
     Signal::Ok

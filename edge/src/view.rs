@@ -10,7 +10,7 @@ use screens::view::{
 };
 
 use crate::{
-    escrow,
+    correction, escrow,
     gate::{self, passage},
     hub_link,
     rules::Rules,
@@ -36,7 +36,7 @@ struct FromStore {
     shift: Option<ShiftView>,
     closed: bool,
     quota_used: i64,
-    undo_cents: Option<i64>,
+    undo: Option<(EntryRef, Cents)>,
     sold: BTreeMap<u32, u64>,
 }
 
@@ -50,9 +50,9 @@ pub(crate) fn of(station: &Station) -> BoxView {
     let (operator, undoable) = (station.operator(), station.last_sale.undoable(Instant::now()));
     let (zone, for_zone) = (station.zone(), station.rules());
     let stored = station.store.read(move |view| {
-        let undo_cents = undoable.and_then(|entry| view.entry(entry)).map(|entry| entry.amount.as_i64());
+        let undo = undoable.and_then(|at| Some((at, correction::left(view, at)?)));
         let stored = from_store(view, (limit, rule), now_ms, zone, &for_zone, &seen);
-        FromStore { quota_used: view.quota_used(operator), undo_cents, ..stored }
+        FromStore { quota_used: view.quota_used(operator), undo, ..stored }
     });
     let stored = stored.unwrap_or_default();
     let (roles, time, progress, waiting) =
@@ -224,7 +224,7 @@ fn from_store(
         }),
         closed: view.is_closed(),
         quota_used: 0,
-        undo_cents: None,
+        undo: None,
         sold: view.pieces_sold(),
     }
 }
@@ -296,7 +296,8 @@ fn shop(station: &Station, stored: &FromStore) -> ShopView {
         shift: stored.shift.clone(),
         closed: stored.closed,
         training: station.is_training(),
-        undo_cents: stored.undo_cents,
+        undo_cents: stored.undo.map(|(_, left)| left.as_i64()),
+        undo_entry: stored.undo.map(|(at, _)| at.to_string()),
         quota_left_cents: policy.correction_quota.as_i64().saturating_sub(stored.quota_used).max(0),
         fee_cents: policy.top_up_fee.as_i64(),
         parked: station.parked.shown(),

@@ -33,8 +33,8 @@
 //! `cancel` is posted while the phase is `waiting_for_band` (nothing is charged), and also from `tap_again` and
 //! `supervisor`: there it means "leave this tap in doubt and serve the next guest"; it never voids anything.
 //!
-//! `id` in a sale or a top-up is the idempotency key: the page sends the same one again when it does not know whether
-//! the first `POST` arrived, so the same id with the same content must not sell twice.
+//! `id` in a sale, a top-up, a correction, an undo or a cash move is the idempotency key: the page sends the same one
+//! again when it does not know whether the first `POST` arrived, so the same id with the same content must not book twice.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic"))]
 
 mod assets;

@@ -133,7 +133,7 @@ pub struct SaleLine {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Correct {
-    /// Idempotency key, 32 hexadecimal digits: of the tap that charges a band, where there is one.
+    /// Idempotency key, 32 hexadecimal digits; of the tap, too, that charges a band, where there is one.
     pub id: String,
     /// What is corrected, as in [`crate::view::Corrigible::entry`].
     pub entry: String,
@@ -173,6 +173,10 @@ pub struct DemoPrices {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Undo {
+    /// Idempotency key, 32 hexadecimal digits.
+    pub id: String,
+    /// The sale that the screen offered, as in [`crate::view::ShopView::undo_entry`].
+    pub entry: String,
     /// A supervisor's word, where one was asked for.
     #[serde(default)]
     pub supervisor: Option<Pin>,
@@ -253,6 +257,8 @@ pub struct CloseShift {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cash {
+    /// Idempotency key, 32 hexadecimal digits.
+    pub id: String,
     /// Put in; else taken out.
     pub into_drawer: bool,
     /// How much.

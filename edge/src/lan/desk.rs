@@ -165,7 +165,8 @@ impl Desk {
         let device = self.station.device();
         let list = self.succession.active().filter(|list| list.votes(&device) > 0).cloned();
         let say = |decided| {
-            let _ = answer.try_send(decided);
+            // nothing was claimed: who gave up waiting misses nothing
+            let _ = answer.send(decided);
         };
         let Some(list) = list.filter(|list| self.connected || list.is_majority(list.votes(&device))) else {
             say(Decided::Alone(None));
@@ -206,14 +207,16 @@ impl Desk {
                     let off_disk = self.station.store.release_claim(key, released);
                     off_disk.map(|()| self.say(To::All, &Message::Release { key, released }))
                 }
-                Order::Ended(_, me, outcome) => {
+                Order::Ended(key, me, outcome) => {
                     let decided = match outcome {
                         Outcome::Confirmed => Decided::Group(me),
                         Outcome::Alone => Decided::Alone(Some(me)),
                         Outcome::Taken => Decided::Taken,
                     };
-                    if let Some(answer) = self.waiting.remove(&me) {
-                        let _ = answer.try_send(decided);
+                    let heard = self.waiting.remove(&me).is_some_and(|answer| answer.send(decided).is_ok());
+                    // whoever gave up waiting let nobody in on it
+                    if !heard && outcome != Outcome::Taken {
+                        self.claims.give_back(key, me);
                     }
                     Ok(())
                 }
@@ -445,5 +448,44 @@ impl Desk {
         if self.station.lan.status() != before {
             self.station.changed();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use domain::lan::{Voter, VoterList};
+
+    use super::*;
+    use crate::bench::Bench;
+
+    /// The desk of a box that is its group's only voter: each claim is confirmed at once.
+    fn alone_in_its_group(bench: &Bench) -> Desk {
+        let mut desk = Desk::new(Arc::clone(&bench.station), mpsc::channel(8).0, watch::channel(None).0);
+        let voters = vec![Voter { device: bench.station.device(), votes: 1 }];
+        let list = VoterList { version: 1, voters };
+        let group = LanGroup { number: 1, broker: String::new(), copies: 1, list, previous: None };
+        assert!(desk.succession.learn(&group));
+        desk
+    }
+
+    #[test]
+    fn a_claim_that_is_decided_after_its_gate_gave_up_waiting_is_given_back() {
+        let bench = Bench::gate(&[], |_, _| {});
+        let mut desk = alone_in_its_group(&bench);
+        let key = ClaimKey::ticket(Bench::uid_of_ticket(1), 0);
+        let (answer, gate) = sync_channel(0);
+        drop(gate);
+        desk.claim(key, Instant::now(), answer).unwrap();
+        desk.carry_out();
+        assert!(!desk.claims.is_busy(&key));
+        assert_eq!(bench.station.store.grants().unwrap(), []);
+        let (answer, gate) = sync_channel(0);
+        let waits = std::thread::spawn(move || gate.recv());
+        desk.claim(key, Instant::now(), answer).unwrap();
+        desk.carry_out();
+        assert!(matches!(waits.join().unwrap(), Ok(Decided::Group(_))));
+        assert!(desk.claims.is_busy(&key), "until what came of it is on disk");
     }
 }

@@ -92,7 +92,8 @@ impl Lan {
 
     /// Claims before deciding. Blocks for some 50 ms at most, the disk aside.
     pub(crate) fn claim(&self, key: ClaimKey) -> Decided {
-        let (answer, answered) = sync_channel(1);
+        // without a buffer: what is said to nobody any more is known to be unsaid, and given back
+        let (answer, answered) = sync_channel(0);
         let since = Instant::now();
         let decided = if self.send(ToDesk::Claim(key, since, answer)) {
             answered.recv_timeout(ANSWERED_WITHIN).unwrap_or(Decided::Taken)

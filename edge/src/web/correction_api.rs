@@ -1,7 +1,8 @@
 //! Corrections. `GET /api/till/recent` lists what can be corrected, newest first.
 //! `POST /api/till/correct {"id", "entry", "amount_cents"?, "favour": "guest" | "festival", "reason", "supervisor"?}`
 //! answers `{"entry", "amount_cents", "owed"}`, or 202 where the band must be held to the reader to be charged: the
-//! outcome then comes as that of a sale with this `id`. `POST /api/till/undo {"supervisor"?}` takes the last sale back.
+//! outcome then comes as that of a sale with this `id`. `POST /api/till/undo {"id", "entry", "supervisor"?}` takes the
+//! last sale back, if that is still `entry`. The same `id` again gets the same answer.
 use std::{sync::Arc, time::Instant};
 
 use axum::{
@@ -9,7 +10,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Json, Response},
 };
-use domain::{money::Cents, till::Favour};
+use domain::{id::EntryRef, money::Cents, till::Favour};
 use screens::post;
 use serde_json::json;
 
@@ -44,8 +45,7 @@ pub(super) async fn correct(State(station): State<Arc<Station>>, asked: Body<pos
 fn book(station: &Station, asked: Body<post::Correct>) -> Result<(RequestId, Corrected), Refused> {
     let asked = body(asked)?;
     let id = request_id(&asked.id)?;
-    let entry =
-        entry_ref(&asked.entry).ok_or_else(|| refusal(StatusCode::BAD_REQUEST, "api.entry", Default::default()))?;
+    let entry = named(&asked.entry)?;
     let amount = match asked.amount_cents {
         Some(cents) => {
             let amount = Cents::new(cents);
@@ -57,7 +57,7 @@ fn book(station: &Station, asked: Body<post::Correct>) -> Result<(RequestId, Cor
         post::Favour::Guest => Favour::Guest,
         post::Favour::Festival => Favour::Festival,
     };
-    let ask = Ask { entry, amount, favour, reason: asked.reason };
+    let ask = Ask { request: id, entry, amount, favour, reason: asked.reason };
     let done = correction::correct(station, &ask, asked.supervisor.as_ref());
     done.map(|corrected| (id, corrected)).map_err(|refusal| not_done(&refusal))
 }
@@ -65,7 +65,8 @@ fn book(station: &Station, asked: Body<post::Correct>) -> Result<(RequestId, Cor
 pub(super) async fn undo(State(station): State<Arc<Station>>, asked: Body<post::Undo>) -> Response {
     blocking(move || {
         let asked = body(asked)?;
-        let undone = correction::undo(&station, asked.supervisor.as_ref(), Instant::now());
+        let (id, entry) = (request_id(&asked.id)?, named(&asked.entry)?);
+        let undone = correction::undo(&station, id, entry, asked.supervisor.as_ref(), Instant::now());
         match undone.map_err(|refusal| not_done(&refusal))? {
             Corrected::Booked { entry, amount, owed } => Ok(told(entry, amount, owed)),
             Corrected::NeedsBand(_) => Err(refusal(StatusCode::CONFLICT, "till.not_correctable", Default::default())),
@@ -74,6 +75,10 @@ pub(super) async fn undo(State(station): State<Arc<Station>>, asked: Body<post::
     .await
 }
 
-fn told(entry: domain::id::EntryRef, amount: Cents, owed: bool) -> Response {
+fn named(entry: &str) -> Result<EntryRef, Refused> {
+    entry_ref(entry).ok_or_else(|| refusal(StatusCode::BAD_REQUEST, "api.entry", Default::default()))
+}
+
+fn told(entry: EntryRef, amount: Cents, owed: bool) -> Response {
     Json(json!({ "entry": entry.to_string(), "amount_cents": amount.as_i64(), "owed": owed })).into_response()
 }

@@ -1,7 +1,7 @@
 //! `/api/shift`: shifts, cash and closures. Amounts are integer minor units; `supervisor` is `{"number", "pin"}`.
 //! `GET` answers what the drawer should hold: `{"float_cents", "expected_cents", "in_doubt_cents"}`.
 //! `open {"float_cents", "supervisor"?}` · `close {"counted_cents"}` answers the same and `counted_cents`,
-//! `difference_cents` · `cash {"into_drawer", "amount_cents", "reason"}` · `closure {"is_final", "supervisor"?}` answers
+//! `difference_cents` · `cash {"id", "into_drawer", "amount_cents", "reason"}` · `closure {"is_final", "supervisor"?}` answers
 //! `{"number", "is_final", "period", "perpetual"}`.
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use domain::{journal::TillTotals, money::Cents};
 use screens::post;
 use serde_json::{Value, json};
 
-use super::api::{Body, Refused, blocking, body, not_done, refusal};
+use super::api::{Body, Refused, blocking, body, not_done, refusal, request_id};
 use crate::{
     refusal::NotDone,
     shift::{self, Drawer},
@@ -68,7 +68,8 @@ pub(super) async fn close(State(station): State<Arc<Station>>, asked: Body<post:
 pub(super) async fn cash(State(station): State<Arc<Station>>, asked: Body<post::Cash>) -> Response {
     blocking(move || {
         let asked = body(asked)?;
-        let moved = shift::move_cash(&station, asked.into_drawer, cents(asked.amount_cents)?, &asked.reason);
+        let (id, amount) = (request_id(&asked.id)?, cents(asked.amount_cents)?);
+        let moved = shift::move_cash(&station, id, asked.into_drawer, amount, &asked.reason);
         done(json!({ "entry": moved.map_err(|refusal| not_done(&refusal))?.to_string() }))
     })
     .await

@@ -20,14 +20,21 @@ export async function postConfirmed(address, body) {
   return supervisor ? post(address, { ...body, supervisor }, reason) : first;
 }
 
+/** The same under a key: where nobody knows whether it arrived, it is posted once more, and is the same request. */
+export async function postKeyed(address, body) {
+  const keyed = { id: newId(), ...body };
+  const first = await postConfirmed(address, keyed);
+  return first.known ? first : postConfirmed(address, keyed);
+}
+
 function tell({ ok, body }) {
   if (!ok || !body?.entry) return;
   notice(t(body.owed ? "till-corrected-owed" : "till-corrected", { amount: body.amount_cents }));
 }
 
-/** Takes the last sale back. */
-export async function undo() {
-  tell(await postConfirmed("/api/till/undo", {}));
+/** Takes the last sale back: the one that the screen offers. */
+export async function undo(entry) {
+  if (entry) tell(await postKeyed("/api/till/undo", { entry }));
 }
 
 /** The dialog: which entry, in whose favour, how much, why. */
@@ -60,7 +67,7 @@ export async function correct(reasons) {
   if (!amount_cents) return;
   const why = await asked(t("till-why"), (choose) => reasonButtons(reasons, OWN_REASONS, choose));
   if (!why) return;
-  tell(await postConfirmed("/api/till/correct", { id: newId(), entry: entry.entry, amount_cents, favour, reason: why }));
+  tell(await postKeyed("/api/till/correct", { entry: entry.entry, amount_cents, favour, reason: why }));
 }
 
 /** Asks for an amount in minor units; `first` is offered. Null if it was closed. */

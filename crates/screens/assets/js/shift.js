@@ -3,7 +3,7 @@
 import { start } from "./page.js";
 import { byId, h, refill } from "./dom.js";
 import { asked } from "./dialog.js";
-import { askAmount, postConfirmed } from "./correction.js";
+import { askAmount, postConfirmed, postKeyed } from "./correction.js";
 import { money } from "./money.js";
 import { notice, post } from "./live.js";
 import { reasonButtons } from "./reasons.js";
@@ -76,7 +76,7 @@ async function cash(into_drawer) {
   if (!amount_cents) return;
   const why = await asked(t("till-why"), (choose) => reasonButtons([], CASH_REASONS, choose));
   if (!why) return;
-  const { ok } = await post("/api/shift/cash", { into_drawer, amount_cents, reason: why }, reason);
+  const { ok } = await postKeyed("/api/shift/cash", { into_drawer, amount_cents, reason: why });
   if (ok) notice(t("shift-done"));
 }
 

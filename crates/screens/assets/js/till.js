@@ -44,7 +44,7 @@ start(
     on("pay", pay);
     on("clear", () => changed(basket.clear));
     on("cup-back", () => changed(() => basket.change((now) => (now.cupsBack += 1))));
-    on("undo", undo);
+    on("undo", () => undo(state.shop?.undo_entry));
     on("correct", () => correct(state.shop?.reasons ?? []));
     on("receipt", () => printReceipt(state.till?.result));
     on("look", () => post("/api/band/look", { id: newId() }, reason));

@@ -12,8 +12,10 @@ pub struct ShopView {
     pub closed: bool,
     /// Entries are marked, and nothing moves.
     pub training: bool,
-    /// The last sale can be taken back with one touch.
+    /// The last sale can be taken back with one touch: what the guest gets back.
     pub undo_cents: Option<i64>,
+    /// Which sale that is, for `/api/till/undo`.
+    pub undo_entry: Option<String>,
     /// Receipts can be printed.
     pub printer: bool,
     /// What is left of the operator's quota for corrections in this shift.

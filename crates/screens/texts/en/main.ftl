@@ -555,7 +555,7 @@ edit-inapplicable = This edit could not be applied. Nothing was changed: make it
 edit-orphaned = The edit that this one builds on was refused. Both were undone: make this one again.
 document-unreadable = This software cannot read this value. It is left aside: update it or correct the value.
 manager-wrong_pin = Wrong number or PIN. Nobody is logged in: try again.
-manager-too_many_attempts = Too many attempts. Nobody is logged in: wait a minute.
+manager-too_many_attempts = Too many attempts. Nobody is logged in: wait, then try again.
 manager-not_a_manager = This person may not edit prices. Nothing was changed: ask a manager.
 manager-session = You are not logged in any more. Nothing was changed: log in again.
 

@@ -555,7 +555,7 @@ edit-inapplicable = Cette modification n'a pas pu être appliquée. Rien n'a ét
 edit-orphaned = La modification sur laquelle celle-ci s'appuie a été refusée. Les deux ont été annulées : refaites celle-ci.
 document-unreadable = Ce boîtier ne sait pas lire cette valeur. Elle est laissée de côté : mettez-le à jour ou corrigez-la.
 manager-wrong_pin = Numéro ou code faux. Personne n'est connecté : réessayez.
-manager-too_many_attempts = Trop d'essais. Personne n'est connecté : attendez une minute.
+manager-too_many_attempts = Trop d'essais. Personne n'est connecté : attendez, puis réessayez.
 manager-not_a_manager = Cette personne ne peut pas modifier les prix. Rien n'a été changé : demandez à un responsable.
 manager-session = Vous n'êtes plus connecté. Rien n'a été changé : connectez-vous de nouveau.
 
