@@ -7,10 +7,12 @@ mod claim;
 pub(crate) mod exception;
 pub(crate) mod passage;
 pub(crate) mod reasons;
+mod repeated;
 pub(crate) mod search;
 
 use std::time::Instant;
 
+use box_store::StoreError;
 use domain::{
     access::{self, Direction, GateRefusal},
     ticket::Scheme,
@@ -20,19 +22,19 @@ use screens::view::{GateVerdict, Pairing};
 
 use self::passage::{Judged, Outcome, Passer, Wish};
 use crate::{
-    station::{Station, fresh_id},
+    refusal::NotDone,
+    station::{About, Station, fresh_id},
     tap_desk::Purpose,
 };
+
+/// The id of a request came again, for somebody else.
+const OTHER_REQUEST: &str = "gate.other_request";
 
 /// Judges a ticket's text and records its passage. Takes about a signature check and one flush.
 pub(crate) fn scan(station: &Station, text: &str) -> GateVerdict {
     match read(station, text) {
-        Ok(passer) => judge(station, passer, Wish::default()),
-        Err(unread) => {
-            station.remember_refused(None);
-            station.remember_ticket(None);
-            show(station, *unread)
-        }
+        Ok(passer) => judge(station, passer),
+        Err(unread) => show(station, *unread, About::default()),
     }
 }
 
@@ -41,7 +43,7 @@ pub(crate) fn read(station: &Station, text: &str) -> Result<Passer, Box<GateVerd
     let loaded = station.bundle();
     let (ticket, key) = loaded.verifier.read_with_key(text).map_err(|error| {
         let scheme = Scheme::of(text).map(Scheme::code).unwrap_or("unknown").to_owned();
-        let at_unix_ms = station.now_ms();
+        let at_unix_ms = station.name_of_verdict();
         Box::new(GateVerdict { code: Some(error.code().into()), scheme, at_unix_ms, ..GateVerdict::default() })
     })?;
     let (now, policy) = (station.trusted_time(), &loaded.bundle.body.policy);
@@ -50,50 +52,79 @@ pub(crate) fn read(station: &Station, text: &str) -> Result<Passer, Box<GateVerd
 }
 
 /// Shows a verdict on screen and light.
-fn show(station: &Station, verdict: GateVerdict) -> GateVerdict {
-    station.gate_verdict(&verdict);
+fn show(station: &Station, verdict: GateVerdict, about: About) -> GateVerdict {
+    station.gate_verdict(&verdict, about);
     station.signal(if verdict.admitted { Signal::Ok } else { Signal::Refuse });
     verdict
 }
 
 /// Judges somebody whose name is known, records the passage and shows it.
-fn judge(station: &Station, passer: Passer, wish: Wish) -> GateVerdict {
-    let of = passer.pairing();
-    let shown = GateVerdict { can_replace: of.is_some(), ..passer.shown(station.now_ms()) };
-    station.remember_ticket(of);
-    let by = claim::ask(station, &passer, &wish);
-    let recorded = passage::record(station, &passer, wish, by);
+fn judge(station: &Station, passer: Passer) -> GateVerdict {
+    let decided = decide(station, &passer, Wish::default());
+    tell(station, passer, decided)
+}
+
+/// The same for whom a screen asks for. The same request again is the same passage: it is neither written nor shown
+/// anew, and for anybody else it is refused.
+fn ask(station: &Station, passer: Passer, wish: Wish) -> Result<GateVerdict, NotDone> {
+    let decided = decide(station, &passer, wish);
+    if matches!(&decided.recorded, Ok(Outcome { judged: Judged::OtherRequest, .. })) {
+        return Err(NotDone::Code(OTHER_REQUEST));
+    }
+    Ok(tell(station, passer, decided))
+}
+
+/// What was decided and recorded, when, and by whose leave.
+struct Decided {
+    at_unix_ms: u64,
+    by: claim::By,
+    recorded: Result<Outcome, StoreError>,
+}
+
+fn decide(station: &Station, passer: &Passer, wish: Wish) -> Decided {
+    let at_unix_ms = station.name_of_verdict();
+    let by = claim::ask(station, passer, &wish);
+    let recorded = passage::record(station, passer, wish, by);
     // a store that failed may have written all the same: then the claim is kept
-    by.end(station, !matches!(&recorded, Ok(Outcome { judged: Judged::Refused(_), .. })));
-    let verdict = match recorded {
+    let is_refused = |outcome: &Outcome| matches!(outcome.judged, Judged::Refused(_) | Judged::OtherRequest);
+    by.end(station, !recorded.as_ref().is_ok_and(is_refused));
+    Decided { at_unix_ms, by, recorded }
+}
+
+fn tell(station: &Station, passer: Passer, decided: Decided) -> GateVerdict {
+    let Decided { at_unix_ms, by, recorded } = decided;
+    let ticket = passer.pairing();
+    let shown = GateVerdict { can_replace: ticket.is_some(), ..passer.shown(at_unix_ms) };
+    let of_ticket = About { refused: None, ticket };
+    match recorded {
         Ok(Outcome { judged: Judged::Passed(passage), entry, is_paired, is_new }) => {
-            station.remember_refused(None);
-            let copies = entry.filter(|_| is_new).map_or(0, |entry| station.lan.copies(entry));
-            let entry = entry.map(|entry| entry.to_string()).unwrap_or_default();
-            let pairing = pairing(station, &passer, &passage, is_paired);
             let verdict = GateVerdict {
                 admitted: true,
                 out: passage.direction == Direction::Out,
                 product_name: station.in_its_language(&passage.product),
-                pairing,
-                marks: marks(station, passage.marks, &by, copies),
                 decided: by.shown(),
-                copies,
-                entry,
+                entry: entry.map(|entry| entry.to_string()).unwrap_or_default(),
                 ..shown
             };
-            if is_new {
-                station.let_through(&verdict, Instant::now());
+            if !is_new {
+                return GateVerdict { marks: marks(station, passage.marks, &by, 0), ..verdict };
             }
-            verdict
+            let copies = entry.map_or(0, |entry| station.lan.copies(entry));
+            let pairing = pairing(station, &passer, &passage, is_paired);
+            let marks = marks(station, passage.marks, &by, copies);
+            let verdict = GateVerdict { pairing, marks, copies, ..verdict };
+            station.let_through(&verdict, Instant::now());
+            show(station, verdict, of_ticket)
         }
         Ok(Outcome { judged: Judged::Refused(refusal), .. }) => {
-            station.remember_refused(Some(passer));
-            GateVerdict { can_override: true, decided: by.shown(), ..refused(station, shown, &refusal) }
+            let shown = GateVerdict { can_override: true, decided: by.shown(), ..refused(station, shown, &refusal) };
+            show(station, shown, About { refused: Some(passer), ..of_ticket })
         }
-        Err(error) => GateVerdict { code: Some(error.code().into()), ..shown },
-    };
-    show(station, verdict)
+        Ok(Outcome { judged: Judged::OtherRequest, .. }) => {
+            show(station, GateVerdict { code: Some(OTHER_REQUEST.into()), ..shown }, of_ticket)
+        }
+        Err(error) => show(station, GateVerdict { code: Some(error.code().into()), ..shown }, of_ticket),
+    }
 }
 
 /// What staff should know of a yes: the entry's marks, and on whose leave and how many disks it stands.

@@ -50,14 +50,23 @@ use crate::{
     turnstile::Door,
 };
 
+/// Whom a verdict is about, beside what the screen shows of it.
+#[derive(Default)]
+pub(crate) struct About {
+    /// Whom it refuses, for a supervisor.
+    pub refused: Option<Passer>,
+    /// Whose ticket was shown, by itself or by its band.
+    pub ticket: Option<ForTicket>,
+}
+
 #[derive(Default)]
 struct Gate {
     last: Option<GateVerdict>,
+    /// Whom that one is about: always of the same verdict.
+    about: About,
     refused: u64,
-    /// Whom the last verdict refused, for a supervisor.
-    last_refused: Option<Passer>,
-    /// Whose ticket was shown last, by itself or by its band.
-    last_ticket: Option<ForTicket>,
+    /// What [`Station::name_of_verdict`] gave last.
+    named_ms: u64,
 }
 
 /// One box.
@@ -560,10 +569,18 @@ impl Station {
         *lock(&self.light) = light;
     }
 
-    /// Shows a gate verdict.
-    pub(crate) fn gate_verdict(&self, verdict: &GateVerdict) {
+    /// The time now as the name of one verdict: each gets its own.
+    pub(crate) fn name_of_verdict(&self) -> u64 {
+        let now_ms = self.now_ms();
         let mut gate = lock(&self.gate);
-        gate.last = Some(verdict.clone());
+        gate.named_ms = now_ms.max(gate.named_ms.saturating_add(1));
+        gate.named_ms
+    }
+
+    /// Shows a gate verdict.
+    pub(crate) fn gate_verdict(&self, verdict: &GateVerdict, about: About) {
+        let mut gate = lock(&self.gate);
+        (gate.last, gate.about) = (Some(verdict.clone()), about);
         if !verdict.admitted {
             gate.refused = gate.refused.saturating_add(1);
             self.refused_scans.inc();
@@ -572,24 +589,25 @@ impl Station {
         self.changed();
     }
 
-    /// Whom a supervisor may let pass: the last one who was refused.
-    pub(crate) fn remember_refused(&self, passer: Option<Passer>) {
-        lock(&self.gate).last_refused = passer;
+    /// Whom the verdict of this name refused, if it is the last one; a supervisor may let them pass.
+    pub(crate) fn refused_by(&self, at_unix_ms: u64) -> Result<Passer, &'static str> {
+        self.about(at_unix_ms, |about| about.refused.clone(), "gate.nothing_refused")
     }
 
-    /// The last one who was refused.
-    pub(crate) fn last_refused(&self) -> Option<Passer> {
-        lock(&self.gate).last_refused.clone()
+    /// The ticket that the verdict of this name was about, if it is the last one; another band may be taken for it.
+    pub(crate) fn ticket_of(&self, at_unix_ms: u64) -> Result<ForTicket, &'static str> {
+        self.about(at_unix_ms, |about| about.ticket.clone(), "gate.no_ticket_shown")
     }
 
-    /// The ticket that was shown last, for which another band may be taken.
-    pub(crate) fn remember_ticket(&self, ticket: Option<ForTicket>) {
-        lock(&self.gate).last_ticket = ticket;
-    }
-
-    /// The ticket that was shown last.
-    pub(crate) fn last_ticket(&self) -> Option<ForTicket> {
-        lock(&self.gate).last_ticket.clone()
+    fn about<T>(
+        &self,
+        at_unix_ms: u64,
+        wanted: impl Fn(&About) -> Option<T>,
+        none: &'static str,
+    ) -> Result<T, &'static str> {
+        let gate = lock(&self.gate);
+        let last = gate.last.as_ref().ok_or(none)?;
+        if last.at_unix_ms == at_unix_ms { wanted(&gate.about).ok_or(none) } else { Err("gate.another_shown") }
     }
 
     /// A band is awaited for the ticket on the screen.

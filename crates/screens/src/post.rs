@@ -40,6 +40,10 @@ pub struct Override {
     pub id: String,
     /// Whom.
     pub who: Overridden,
+    /// Name of the verdict that the screen showed, [`crate::view::GateVerdict::at_unix_ms`]: whom it refused passes, as
+    /// long as nobody else was shown since. Nothing is asked of it for a person without a ticket.
+    #[serde(default)]
+    pub at_unix_ms: u64,
     /// Out instead of in.
     #[serde(default)]
     pub out: bool,
@@ -65,9 +69,12 @@ pub enum Overridden {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReplaceBand {
-    /// The ticket's text; empty for the ticket that was shown last.
+    /// The ticket's text; empty for the ticket that the screen showed.
     #[serde(default)]
     pub text: String,
+    /// Name of the verdict that the screen showed, as in [`Override::at_unix_ms`]; of no use beside a text.
+    #[serde(default)]
+    pub at_unix_ms: u64,
     /// A supervisor's word, where the festival has a staff list.
     #[serde(default)]
     pub supervisor: Option<Pin>,

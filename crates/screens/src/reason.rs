@@ -228,6 +228,8 @@ pub const REASON_CODES: &[&str] = &[
     "gate.not_inside",
     "gate.reason_unknown",
     "gate.nothing_refused",
+    "gate.another_shown",
+    "gate.other_request",
     "gate.not_a_ticket",
     "gate.no_ticket_shown",
     "gate.journal_closed",

@@ -7,15 +7,15 @@ use screens::view::GateVerdict;
 
 use super::{
     judge,
-    passage::{Passer, Wish, ticket_of},
+    passage::{Passer, ticket_of},
     refused, show,
 };
-use crate::station::Station;
+use crate::station::{About, Station};
 
 /// Judges whoever this band stands for.
 pub(crate) fn pass(station: &Station, wallet: WalletId) -> Signal {
     let verdict = match look_up(station, wallet) {
-        Ok(Some(passer)) => judge(station, passer, Wish::default()),
+        Ok(Some(passer)) => judge(station, passer),
         Ok(None) => unknown(station, "band.no_ticket"),
         Err(code) => unknown(station, code),
     };
@@ -29,14 +29,13 @@ pub(crate) fn unreadable(station: &Station, code: &'static str) -> Signal {
 }
 
 fn unknown(station: &Station, code: &'static str) -> GateVerdict {
-    station.remember_refused(None);
-    station.remember_ticket(None);
-    let shown = GateVerdict { scheme: "band".into(), at_unix_ms: station.now_ms(), ..GateVerdict::default() };
+    let at_unix_ms = station.name_of_verdict();
+    let shown = GateVerdict { scheme: "band".into(), at_unix_ms, ..GateVerdict::default() };
     let verdict = match code {
         "band.no_ticket" => refused(station, shown, &GateRefusal::BandNoTicket),
         code => GateVerdict { code: Some(code.into()), ..shown },
     };
-    show(station, verdict)
+    show(station, verdict, About::default())
 }
 
 fn look_up(station: &Station, wallet: WalletId) -> Result<Option<Passer>, &'static str> {

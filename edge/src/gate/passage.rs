@@ -15,7 +15,7 @@ use domain::{
 use screens::view::GateVerdict;
 use sync::Section;
 
-use super::claim::By;
+use super::{claim::By, repeated};
 use crate::{
     loaded::Loaded,
     rules::Rules,
@@ -65,6 +65,8 @@ pub(crate) enum Word {
 pub(super) enum Judged {
     Passed(Passage),
     Refused(GateRefusal),
+    /// The same request let somebody else pass, or did something else.
+    OtherRequest,
 }
 
 /// What came of it.
@@ -286,6 +288,10 @@ pub(super) fn record(station: &Station, passer: &Passer, wish: Wish, by: By) -> 
             .subject(&loaded.bundle.festival)
             .is_some_and(|uid| view.paired_wallet(&uid).is_some() || view.ticket(&uid).wallet.is_some());
         let done_before = wish.request.and_then(|request| view.answer(&request));
+        let is_its_own = |entry: Entry| repeated::is_of(&entry, passer.subject(&loaded.bundle.festival), direction);
+        if done_before.is_some_and(|done| !view.entry(done).is_some_and(is_its_own)) {
+            return Decision::nothing((Judged::OtherRequest, is_paired, None));
+        }
         let judge = || passer.judge(view, &gate, &known, direction);
         let judged = match wish.word.as_ref().map(|(_, word)| word) {
             Some(Word::Against(_)) => Ok(passer.decided(Marks::OVERRIDE, &loaded, &known, direction)),
@@ -334,13 +340,17 @@ pub(super) fn record(station: &Station, passer: &Passer, wish: Wish, by: By) -> 
     Ok(Outcome { judged, entry: recorded.or(done_before), is_paired, is_new: recorded.is_some() })
 }
 
-fn entry(passer: &Passer, passage: &Passage, reason: String, festival: &FestivalId, currency: Currency) -> Entry {
-    let kind = match passage.direction {
+/// What a passage is recorded as.
+pub(super) fn kind(direction: Direction) -> Kind {
+    match direction {
         Direction::In => Kind::ADMISSION,
         Direction::Out => Kind::EXIT,
-    };
+    }
+}
+
+fn entry(passer: &Passer, passage: &Passage, reason: String, festival: &FestivalId, currency: Currency) -> Entry {
     let (scheme, product) = passer.bought();
-    let mut entry = Entry::new(kind, passage.direction.effect(), currency, Hlc::default());
+    let mut entry = Entry::new(kind(passage.direction), passage.direction.effect(), currency, Hlc::default());
     entry.subject = passer.subject(festival).map_or(Subject::NONE, Subject::from);
     // a badge's wallet is somebody's own, and stands for no ticket
     let of_ticket = passer.wallet.filter(|_| matches!(passer.who, Who::Ticket(..)));

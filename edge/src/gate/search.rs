@@ -15,10 +15,7 @@ use screens::{
     view::{FoundGuest, FoundGuests, FoundState, GateVerdict},
 };
 
-use super::{
-    judge,
-    passage::{Passer, Wish, Word, known_ticket, tail},
-};
+use super::passage::{Passer, Wish, Word, known_ticket, tail};
 use crate::{loaded::Loaded, refusal::NotDone, station::Station, tap_desk::RequestId};
 
 /// Holders whose names fit, at most [`names::FOUND_MAX`]. Blocks while all names are opened.
@@ -62,7 +59,7 @@ pub(crate) fn admit(station: &Station, id: RequestId, ask: &post::AdmitFound) ->
     let ticket = station.bundle().held_ticket(&uid).and_then(|held| held.ticket());
     let ticket = ticket.ok_or(NotDone::Code("gate.search_unknown"))?;
     let wish = Wish { direction: Some(Direction::In), word: Some((by, Word::ByName)), request: Some(id) };
-    Ok(judge(station, Passer::ticket(ticket, Ok(false)), wish))
+    super::ask(station, Passer::ticket(ticket, Ok(false)), wish)
 }
 
 fn state(known: &KnownTicket) -> FoundState {
@@ -162,6 +159,17 @@ mod tests {
         let shown = gate::scan(&bench.station, &bench.ticket(3, 1));
         assert_eq!(shown.code.as_deref(), Some("ticket.already_used"), "nor does the ticket itself enter any more");
         assert_eq!(bench.entries(Kind::ADMISSION).len(), 1);
+    }
+
+    #[test]
+    fn a_request_that_admitted_one_guest_admits_no_other() {
+        let (bench, id) = (bench(), fresh_id());
+        assert!(admit_as(&bench, 3, id, None).unwrap().admitted);
+        let shown = bench.station.gate().last;
+        assert_eq!(admit_as(&bench, 2, id, None), Err(NotDone::Code("gate.other_request")));
+        assert_eq!(bench.station.gate().last, shown);
+        let admitted = bench.entries(Kind::ADMISSION);
+        assert_eq!(admitted.iter().map(|entry| entry.subject.ticket()).collect::<Vec<_>>(), [Bench::uid_of_ticket(3)]);
     }
 
     #[test]

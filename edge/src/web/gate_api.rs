@@ -1,9 +1,10 @@
 //! The gate's part of the local API, beside `/api/gate/scan`.
 //! `POST /api/gate/ways` `{"ways": "in" | "out" | "both"}` switches the gate, durably.
-//! `POST /api/gate/override` `{"id", "who": "last" | "nobody", "out", "operator", "pin", "reason"}` lets somebody pass on a
-//! supervisor's word; the answer is the verdict, and the same id again is the same passage.
-//! `POST /api/gate/replace-band` `{"text"?, "supervisor"?: {"number", "pin"}}` lets the next band stand for
-//! a ticket (without a text the one that was shown last) instead of its old one; with a staff list a supervisor says so.
+//! `POST /api/gate/override` `{"id", "who": "last" | "nobody", "at_unix_ms", "out", "operator", "pin", "reason"}` lets
+//! somebody pass on a supervisor's word; the answer is the verdict, and the same id again is the same passage.
+//! `POST /api/gate/replace-band` `{"text"? | "at_unix_ms", "supervisor"?: {"number", "pin"}}` lets the next band stand for
+//! a ticket (without a text the one that the screen showed) instead of its old one; with a staff list a supervisor says so.
+//! `at_unix_ms` is that of the verdict on the screen: where another one has come since, nothing is done.
 //! `GET /api/gate/search?q=` finds holders by name: `{"guests", "more"}`. `POST /api/gate/admit-found` `{"id", "ticket",
 //! "supervisor"?}` lets one of them pass, by the rules; the answer is the verdict.
 use std::{collections::BTreeMap, sync::Arc};

@@ -10,9 +10,15 @@ import { play } from "./sounds.js";
 import { shapeOf } from "./verdicts.js";
 
 const SHOWN_MS = 8000;
+/** Refusals after which the supervisor's form is about whoever is shown by then. */
+const IS_OVER = ["gate.another_shown", "gate.nothing_refused", "gate.other_request"];
 let timer;
 let requestId = newId();
 let hasStaff = false;
+/** The last verdict; the one that the supervisor's form is about; and whether somebody fills that form in. */
+let shown = null;
+let about = null;
+let isFilledIn = false;
 
 start(
   (state, previous) => {
@@ -25,8 +31,12 @@ start(
     byId("exits").textContent = gate.exits;
     byId("overrides").textContent = gate.overrides;
     door(gate);
-    exceptions(gate);
     const last = gate.last;
+    // whoever is shown now is not the one whom an earlier request was for
+    if (last?.at_unix_ms !== shown?.at_unix_ms) requestId = newId();
+    shown = last;
+    if (!isFilledIn) about = last;
+    exceptions(gate);
     showReplace(last);
     if (!last) return ready();
     const before = previous?.gate?.last;
@@ -53,21 +63,22 @@ start(
     for (const button of document.querySelectorAll("[data-ways]")) {
       button.addEventListener("click", () => post("/api/gate/ways", { ways: button.dataset.ways }, reason));
     }
+    byId("override").addEventListener("input", () => (isFilledIn = true));
+    byId("override-box").addEventListener("toggle", begunAnew);
     byId("override").addEventListener("submit", async (event) => {
       event.preventDefault();
       const form = event.target;
-      const { ok } = await post("/api/gate/override", {
+      const { ok, code } = await post("/api/gate/override", {
         id: requestId,
         who: form.who.value,
+        at_unix_ms: about?.at_unix_ms ?? 0,
         operator: Number(form.operator.value),
         pin: form.pin.value,
         reason: form.reason.value,
       }, reason);
       form.pin.value = "";
-      if (ok) {
-        requestId = newId();
-        byId("override-box").open = false;
-      }
+      if (ok) byId("override-box").open = false;
+      if (ok || IS_OVER.includes(code)) begunAnew();
     });
     readyReplace(() => hasStaff);
     readySearch(() => hasStaff);
@@ -87,15 +98,26 @@ function door({ zone, ways }) {
   }
 }
 
-/** Counts by hour, and the reasons of the supervisor's form. */
-function exceptions({ hours, reasons, last }) {
+/** The supervisor's form is for a request of its own, about the verdict on the screen. */
+function begunAnew() {
+  requestId = newId();
+  isFilledIn = false;
+  about = shown;
+}
+
+/** Counts by hour, and the supervisor's form: its reasons, and whom it is about. */
+function exceptions({ hours, reasons }) {
   refill(byId("hours"), hours.map((hour) =>
     h("li", {}, t("gate-hour", { time: hour.from_unix_ms, count: hour.ins, number: hour.outs }))));
   const list = byId("override-reason");
   if (list.options.length !== reasons.length) {
     refill(list, reasons.map((one) => h("option", { value: one.code }, lang === "fr" ? one.fr : one.en)));
   }
-  byId("override-who").options[0].disabled = !last?.can_override;
+  const refused = byId("override-who").options[0];
+  const which = about?.ticket_id_tail ? ` (${t("gate-ticket", { code: about.ticket_id_tail })})` : "";
+  const words = t("gate-override-who-last") + (about?.can_override ? which : "");
+  refused.disabled = !about?.can_override;
+  if (refused.textContent !== words) refused.textContent = words;
 }
 
 function verdict(last) {

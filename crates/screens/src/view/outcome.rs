@@ -70,7 +70,7 @@ pub struct GateVerdict {
     pub product_name: String,
     /// Last four characters of the ticket id; may be empty.
     pub ticket_id_tail: String,
-    /// When it was scanned. Two scans never have the same.
+    /// When it was scanned. Two scans of one gate never have the same: it is the verdict's name, too.
     pub at_unix_ms: u64,
     /// Where a used ticket was first admitted.
     pub first_place: Option<String>,
