@@ -177,6 +177,15 @@ impl Bench {
 
     /// A gate with a bar, which has the names of these holders; `change` is made to what the snapshot says of each.
     pub(crate) fn gate(holders: &[(u8, &str)], change: impl Fn(u8, &mut SnapshotTicket)) -> Self {
+        Self::gate_with(false, holders, change)
+    }
+
+    /// The same that pairs a band to each ticket.
+    pub(crate) fn pairing_gate(holders: &[(u8, &str)]) -> Self {
+        Self::gate_with(true, holders, |_, _| {})
+    }
+
+    fn gate_with(pairs: bool, holders: &[(u8, &str)], change: impl Fn(u8, &mut SnapshotTicket)) -> Self {
         let mut body = body();
         let product = Some(SnapshotProduct { event: 0, product: 1 });
         let mut held = Vec::new();
@@ -196,7 +205,7 @@ impl Bench {
         body.sections = blobs.iter().map(|(number, bytes)| BlobRef::of(bytes, count).section(*number)).collect();
         body.sections.sort_by_key(|section| section.number);
         let blobs: Vec<_> = blobs.into_iter().map(|(_, bytes)| (BlobRef::of(&bytes, count), bytes)).collect();
-        Self::of(body, Roles::GATE.and(Roles::BAR), &blobs)
+        Self::of(body, (Roles::GATE.and(Roles::BAR), pairs), &blobs)
     }
 
     /// Who the ticket of this number is ([`Self::ticket`]).
@@ -232,10 +241,10 @@ impl Bench {
     }
 
     fn of_body(body: BundleBody) -> Self {
-        Self::of(body, Roles::BAR.and(Roles::TOP_UP), &[])
+        Self::of(body, (Roles::BAR.and(Roles::TOP_UP), false), &[])
     }
 
-    fn of(body: BundleBody, roles: Roles, with: &[(BlobRef, Vec<u8>)]) -> Self {
+    fn of(body: BundleBody, roles: (Roles, bool), with: &[(BlobRef, Vec<u8>)]) -> Self {
         Self::in_folder(tempfile::tempdir().unwrap(), body, roles, with)
     }
 
@@ -243,12 +252,18 @@ impl Bench {
     pub(crate) fn restarted(self) -> Self {
         let Self { station, reader, dir } = self;
         drop((station, reader));
-        let bench = Self::in_folder(dir, body(), Roles::BAR.and(Roles::TOP_UP), &[]);
+        let bench = Self::in_folder(dir, body(), (Roles::BAR.and(Roles::TOP_UP), false), &[]);
         bench.station.load_attempts().unwrap();
         bench
     }
 
-    fn in_folder(dir: tempfile::TempDir, body: BundleBody, roles: Roles, with: &[(BlobRef, Vec<u8>)]) -> Self {
+    /// A box of these roles, which pairs bands to tickets or not.
+    fn in_folder(
+        dir: tempfile::TempDir,
+        body: BundleBody,
+        (roles, pairs_bands): (Roles, bool),
+        with: &[(BlobRef, Vec<u8>)],
+    ) -> Self {
         let device_chain = chain(KeyPurpose::Device, BOX, roles).to_bytes();
         let config = BoxConfig {
             version: 1,
@@ -258,7 +273,7 @@ impl Bench {
             zone: 0,
             language: "en".into(),
             hubs: vec![],
-            pairs_bands: false,
+            pairs_bands,
             screen: ScreenTls { certificate_pem: String::new(), key_pem: String::new() },
             band: secrets(),
             screen_key: "ab".into(),

@@ -157,7 +157,7 @@ fn read_until_it_fails(station: &Station, reader: &mut dyn TagReader) -> Option<
         match reader.poll_tag() {
             Ok(None) => served = None,
             Ok(Some(tag)) => {
-                let asked = station.desk.waiting().map(|waiting| waiting.id);
+                let asked = tapping::awaited(station, &tag).map(|waiting| waiting.id);
                 // a band that was served while somebody asked for it does not pass by itself as well
                 let passes = asked.is_none() && served.is_none() && station.roles().has(Roles::GATE);
                 if served == Some((tag, asked)) || asked.is_none() && !passes {
@@ -230,8 +230,9 @@ fn strip_end(text: &str) -> &str {
 mod tests {
     use std::sync::Mutex;
 
-    use domain::{journal::Means, money::Cents};
+    use domain::{access::Ways, journal::Means, money::Cents};
     use hardware::{
+        bench_reader::BenchReader,
         code::ScannedCode,
         signal::{RecordingLight, Signal},
     };
@@ -271,6 +272,49 @@ mod tests {
         assert!(!bench.station.reader_ready());
         bench.station.stop();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
+    }
+
+    /// A reader on which a band lies; at the 10th look something happens, at the 20th the box stops.
+    struct Lies<'a>(BenchReader, u32, &'a Bench, &'a (dyn Fn() + Sync));
+
+    impl TagReader for Lies<'_> {
+        fn poll_tag(&mut self) -> Result<Option<Tag>, ReaderError> {
+            self.1 += 1;
+            match self.1 {
+                10 => self.3(),
+                20 => self.2.station.stop(),
+                _ => {}
+            }
+            self.0.poll_tag()
+        }
+
+        fn transceive(&mut self, command: &[u8]) -> Result<Vec<u8>, ReaderError> {
+            self.0.transceive(command)
+        }
+
+        fn signal(&mut self, signal: Signal) -> Result<(), ReaderError> {
+            self.0.signal(signal)
+        }
+    }
+
+    #[test]
+    fn a_band_that_has_passed_and_still_lies_there_does_not_pass_again_when_the_next_ticket_waits_for_one() {
+        let bench = Bench::pairing_gate(&[(1, "Ada"), (2, "Ida")]);
+        let band = bench.uid_band(2);
+        gate::scan(&bench.station, &bench.ticket(2, 1));
+        assert_eq!(bench.hold(&band, ""), Some(Signal::Ok));
+        bench.station.store.set_ways(Ways::Out).unwrap();
+        let comes = || {
+            bench.station.store.set_ways(Ways::In).unwrap();
+            assert!(gate::scan(&bench.station, &bench.ticket(1, 1)).admitted);
+            bench.station.store.set_ways(Ways::Out).unwrap();
+        };
+        let reader = BenchReader::new();
+        reader.present(&band.chip, Vec::new());
+        assert!(read_until_it_fails(&bench.station, &mut Lies(reader.clone(), 0, &bench, &comes)).is_none());
+        assert_eq!(bench.entries(domain::journal::Kind::EXIT).len(), 1);
+        assert_eq!(reader.signals(), [Signal::Ok]);
+        assert!(bench.station.desk.waiting().is_some(), "the ticket waits for its own");
     }
 
     /// A scanner that reads these codes and is then unplugged.

@@ -145,8 +145,11 @@ fn pairing(station: &Station, passer: &Passer, passage: &access::Passage, is_pai
     let Some(of) = passer.pairing().filter(|_| waits) else { return Pairing::None };
     // a gate waits for one band; the next guest's ticket replaces the one before
     station.desk.cancel_pairing();
-    let _ = station.desk.ask(fresh_id(), Purpose::Pairing(of));
-    Pairing::Waiting
+    match station.desk.ask(fresh_id(), Purpose::Pairing(of)) {
+        Ok(_) => Pairing::Waiting,
+        // a sale is open on this box: the guest goes in without a band
+        Err(_) => Pairing::None,
+    }
 }
 
 fn refused(station: &Station, shown: GateVerdict, refusal: &GateRefusal) -> GateVerdict {

@@ -87,7 +87,7 @@ fn look_at_everything(station: &Arc<Station>) -> Result<()> {
     Ok(())
 }
 
-/// Looks now and then whether somebody left without logging out.
+/// Looks now and then whether somebody left without logging out, or without the band that is awaited.
 async fn log_out_idle(station: Arc<Station>) {
     loop {
         tokio::select! {
@@ -95,7 +95,11 @@ async fn log_out_idle(station: Arc<Station>) {
             () = tokio::time::sleep(std::time::Duration::from_secs(5)) => {}
         }
         let looked = Arc::clone(&station);
-        if let Ok(Err(code)) = tokio::task::spawn_blocking(move || looked.log_out_idle(Instant::now())).await {
+        let look = move || {
+            looked.end_pairing(Instant::now());
+            looked.log_out_idle(Instant::now())
+        };
+        if let Ok(Err(code)) = tokio::task::spawn_blocking(look).await {
             tracing::warn!(code, "an idle session ended and could not be recorded");
         }
     }

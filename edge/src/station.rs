@@ -64,6 +64,8 @@ struct Gate {
     last: Option<GateVerdict>,
     /// Whom that one is about: always of the same verdict.
     about: About,
+    /// The admission whose ticket a band was last awaited for.
+    awaits_band: Option<GateVerdict>,
     refused: u64,
     /// What [`Station::name_of_verdict`] gave last.
     named_ms: u64,
@@ -581,6 +583,9 @@ impl Station {
     pub(crate) fn gate_verdict(&self, verdict: &GateVerdict, about: About) {
         let mut gate = lock(&self.gate);
         (gate.last, gate.about) = (Some(verdict.clone()), about);
+        if verdict.pairing == Pairing::Waiting {
+            gate.awaits_band = Some(verdict.clone());
+        }
         if !verdict.admitted {
             gate.refused = gate.refused.saturating_add(1);
             self.refused_scans.inc();
@@ -612,31 +617,53 @@ impl Station {
 
     /// A band is awaited for the ticket on the screen.
     pub(crate) fn pairing(&self) {
-        if let Some(last) = lock(&self.gate).last.as_mut() {
+        let mut gate = lock(&self.gate);
+        if let Some(last) = gate.last.as_mut() {
             last.pairing = Pairing::Waiting;
         }
+        gate.awaits_band = gate.last.clone();
+        drop(gate);
         self.changed();
     }
 
-    /// The band was paired to the ticket on the screen.
+    /// The band was paired to the ticket that awaited one; the screen may show somebody else by now.
     pub(crate) fn paired(&self) {
-        if let Some(last) = lock(&self.gate).last.as_mut() {
+        let mut gate = lock(&self.gate);
+        let awaited = gate.awaits_band.take().map(|awaited| awaited.at_unix_ms);
+        if let Some(last) = gate.last.as_mut().filter(|last| Some(last.at_unix_ms) == awaited) {
             last.pairing = Pairing::Paired;
         }
     }
 
-    /// The guest on the screen goes in without a band.
+    /// The guest for whom a band was awaited goes in without one.
     pub(crate) fn not_pairing(&self) {
-        if let Some(last) = lock(&self.gate).last.as_mut().filter(|last| last.pairing == Pairing::Waiting) {
+        let mut gate = lock(&self.gate);
+        gate.awaits_band = None;
+        if let Some(last) = gate.last.as_mut().filter(|last| last.pairing == Pairing::Waiting) {
             last.pairing = Pairing::None;
         }
+        drop(gate);
         self.changed();
+    }
+
+    /// The same once it was awaited for too long at `now`.
+    pub(crate) fn end_pairing(&self, now: Instant) {
+        if self.desk.end_pairing(now) {
+            self.not_pairing();
+        }
     }
 
     /// What the gate's screen shows, without the counts that the store keeps.
     pub(crate) fn gate(&self) -> GateView {
+        // a sale that began meanwhile has taken the band's place
+        let awaits = self.desk.waiting().is_some_and(|waiting| matches!(waiting.purpose, Purpose::Pairing(_)));
         let gate = lock(&self.gate);
-        GateView { last: gate.last.clone(), refused: gate.refused, ..GateView::default() }
+        let mut last = gate.last.clone();
+        if let Some(last) = last.as_mut().filter(|last| last.pairing == Pairing::Waiting && !awaits) {
+            last.pairing = Pairing::None;
+        }
+        let awaits_band = gate.awaits_band.clone().filter(|_| awaits);
+        GateView { last, awaits_band, refused: gate.refused, ..GateView::default() }
     }
 
     /// Something that a screen shows has changed.

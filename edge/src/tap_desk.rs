@@ -5,6 +5,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError, TryLockError},
+    time::{Duration, Instant},
 };
 
 use domain::{
@@ -18,9 +19,12 @@ use tokio::sync::watch;
 
 /// How long a repeated request waits for what its tap is about to tell, look by look.
 const TOLD_LOOKS: u32 = 50;
-const TOLD_LOOK: std::time::Duration = std::time::Duration::from_millis(2);
+const TOLD_LOOK: Duration = Duration::from_millis(2);
 /// Answers remembered for repeated requests; older ones are answered from the journal.
 const REMEMBERED: usize = 512;
+
+/// A ticket waits so long for its band: whoever walked on without one keeps nobody waiting.
+const PAIRING_WAITS: Duration = Duration::from_secs(30);
 
 /// Idempotency key, made by the screen before the tap.
 pub(crate) type RequestId = [u8; 16];
@@ -119,6 +123,8 @@ pub(crate) struct Waiting {
     pub retry_of: Option<EntryRef>,
     /// A supervisor stands by: unfinished taps in a row do not stop it.
     pub supervised: bool,
+    /// Since when.
+    pub since: Instant,
 }
 
 /// Where the present request stands, for screens and for callers that wait.
@@ -208,7 +214,7 @@ impl TapDesk {
             Some(_) => return Err(NotTaken::Busy),
         }
         let screen = purpose.screen();
-        desk.waiting = Some(Waiting { id, purpose, retry_of, supervised });
+        desk.waiting = Some(Waiting { id, purpose, retry_of, supervised, since: Instant::now() });
         drop(desk);
         self.progress.send_replace(Progress { id, screen, phase: Phase::WaitingForBand, result: None });
         Ok(None)
@@ -288,6 +294,15 @@ impl TapDesk {
     /// A gate waits for one band at a time: the ticket before no longer does.
     pub(crate) fn cancel_pairing(&self) {
         self.lock().waiting.take_if(|waiting| matches!(waiting.purpose, Purpose::Pairing(_)));
+    }
+
+    /// The same for a ticket that has waited too long at `now`. Whether one had.
+    pub(crate) fn end_pairing(&self, now: Instant) -> bool {
+        let is_over = |waiting: &mut Waiting| {
+            let waited = now.saturating_duration_since(waiting.since);
+            matches!(waiting.purpose, Purpose::Pairing(_)) && waited >= PAIRING_WAITS
+        };
+        self.lock().waiting.take_if(is_over).is_some()
     }
 
     /// Where the present request stands.

@@ -36,10 +36,23 @@ use crate::{
     training,
 };
 
+/// What waits for this tag. A ticket that waits for a band does not wait for somebody's who has one: that one passes.
+pub(crate) fn awaited(station: &Station, tag: &Tag) -> Option<Waiting> {
+    station.end_pairing(Instant::now());
+    let waiting = station.desk.waiting()?;
+    if let Purpose::Pairing(of) = &waiting.purpose
+        && of.replaced_by.is_none()
+        && band::is_anothers(station, station.secrets().wallet(tag.uid.as_bytes()), of)
+    {
+        return None;
+    }
+    Some(waiting)
+}
+
 /// Serves the tag that has just come into the field.
 pub(crate) fn serve(station: &Station, reader: &mut dyn TagReader, tag: Tag) {
     let _tap = station.desk.begin_tap();
-    let Some(waiting) = station.desk.waiting() else {
+    let Some(waiting) = awaited(station, &tag) else {
         return unasked(station, reader, &tag);
     };
     let light = match profile(&tag) {
@@ -94,7 +107,7 @@ fn without_purse(station: &Station, waiting: &Waiting, wallet: WalletId, profile
     }
 }
 
-/// Nobody asked for a band: at a gate its ticket wants to pass.
+/// Nobody asked for this band: at a gate its ticket wants to pass.
 fn unasked(station: &Station, reader: &mut dyn TagReader, tag: &Tag) {
     if !station.roles().has(Roles::GATE) {
         return;

@@ -42,6 +42,7 @@ pub const REASON_CODES: &[&str] = &[
     "band.swapped",
     "band.refunded",
     "band.already_paired",
+    "band.is_a_badge",
     "band.wrong_band",
     "band.frozen",
     "band.pulled_away",

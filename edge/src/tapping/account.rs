@@ -138,7 +138,11 @@ pub(super) fn pair(
 ) -> Signal {
     let of = of.clone();
     let (currency, operator) = (station.bundle().bundle.currency(), station.operator());
+    let is_badge = station.rules().staff.holder_of(wallet).is_some();
     let committed = station.transact(move |view| {
+        if is_badge {
+            return Decision::nothing(Err("band.is_a_badge"));
+        }
         if view.paired_ticket(&wallet).is_some_and(|other| other != of.ticket) {
             return Decision::nothing(Err("band.already_paired"));
         }

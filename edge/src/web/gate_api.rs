@@ -4,6 +4,7 @@
 //! somebody pass on a supervisor's word; the answer is the verdict, and the same id again is the same passage.
 //! `POST /api/gate/replace-band` `{"text"? | "at_unix_ms", "supervisor"?: {"number", "pin"}}` lets the next band stand for
 //! a ticket (without a text the one that the screen showed) instead of its old one; with a staff list a supervisor says so.
+//! `POST /api/gate/without-band` `{}`: the guest for whom a band is awaited goes without one.
 //! `at_unix_ms` is that of the verdict on the screen: where another one has come since, nothing is done.
 //! `GET /api/gate/search?q=` finds holders by name: `{"guests", "more"}`. `POST /api/gate/admit-found` `{"id", "ticket",
 //! "supervisor"?}` lets one of them pass, by the rules; the answer is the verdict.
@@ -66,6 +67,15 @@ pub(super) async fn pass(State(station): State<Arc<Station>>, ask: Body<post::Ov
 pub(super) async fn replace_band(State(station): State<Arc<Station>>, ask: Body<post::ReplaceBand>) -> Response {
     at_gate(station, |station| {
         exception::replace_band(station, &body(ask)?).map_err(|not| not_done(&not))?;
+        Ok(Json(serde_json::json!({})))
+    })
+    .await
+}
+
+pub(super) async fn without_band(State(station): State<Arc<Station>>) -> Response {
+    at_gate(station, |station| {
+        station.desk.cancel_pairing();
+        station.not_pairing();
         Ok(Json(serde_json::json!({})))
     })
     .await

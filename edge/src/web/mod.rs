@@ -39,6 +39,7 @@ pub(crate) fn router(station: Arc<Station>) -> Router {
         .route("/api/gate/ways", post(gate_api::ways))
         .route("/api/gate/override", post(gate_api::pass))
         .route("/api/gate/replace-band", post(gate_api::replace_band))
+        .route("/api/gate/without-band", post(gate_api::without_band))
         .route("/api/gate/search", get(gate_api::find))
         .route("/api/gate/admit-found", post(gate_api::admit_found))
         .route("/api/till/sale", post(api::sale))

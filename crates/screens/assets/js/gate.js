@@ -1,4 +1,4 @@
-// The gate's screen: one verdict in full size, for eight seconds; then it asks for the next ticket.
+// The gate's screen: one verdict in full size, for eight seconds; then the one whose band is awaited, or the next ticket.
 import { start } from "./page.js";
 import { byId, h, refill } from "./dom.js";
 import { lang, reason, t, tOf } from "./texts.js";
@@ -38,6 +38,8 @@ start(
     if (!isFilledIn) about = last;
     exceptions(gate);
     showReplace(last);
+    const awaited = gate.awaits_band;
+    byId("without-band").hidden = !awaited;
     if (!last) return ready();
     const before = previous?.gate?.last;
     const isNew = previous !== null && before?.at_unix_ms !== last.at_unix_ms;
@@ -46,9 +48,10 @@ start(
     else if (last.pairing === "paired" && before?.pairing === "waiting") play("paid");
     clearTimeout(timer);
     if (last.pairing === "waiting") return draw(verdict(last));
-    if (left <= 0) return ready(last);
+    const after = () => (awaited ? draw(verdict(awaited)) : ready(last));
+    if (left <= 0) return after();
     draw(verdict(last));
-    timer = setTimeout(() => ready(last), left);
+    timer = setTimeout(after, left);
   },
   () => {
     byId("manual").addEventListener("submit", async (event) => {
@@ -63,6 +66,7 @@ start(
     for (const button of document.querySelectorAll("[data-ways]")) {
       button.addEventListener("click", () => post("/api/gate/ways", { ways: button.dataset.ways }, reason));
     }
+    byId("without-band").addEventListener("click", () => post("/api/gate/without-band", {}, reason));
     byId("override").addEventListener("input", () => (isFilledIn = true));
     byId("override-box").addEventListener("toggle", begunAnew);
     byId("override").addEventListener("submit", async (event) => {

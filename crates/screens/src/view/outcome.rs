@@ -16,6 +16,8 @@ pub type Args = BTreeMap<String, String>;
 pub struct GateView {
     /// The last scan; a page shows it for some seconds after `at_unix_ms`.
     pub last: Option<GateVerdict>,
+    /// The admission whose ticket a band is awaited for. Others who have a band pass meanwhile, so `last` may be theirs.
+    pub awaits_band: Option<GateVerdict>,
     /// Admitted since the journal's start.
     pub admitted: u64,
     /// Refused since the daemon's start.
