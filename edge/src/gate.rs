@@ -9,6 +9,7 @@ pub(crate) mod passage;
 pub(crate) mod reasons;
 mod repeated;
 pub(crate) mod search;
+pub(crate) mod twice;
 
 use std::time::Instant;
 
@@ -32,8 +33,13 @@ const OTHER_REQUEST: &str = "gate.other_request";
 
 /// Judges a ticket's text and records its passage. Takes about a signature check and one flush.
 pub(crate) fn scan(station: &Station, text: &str) -> GateVerdict {
+    scan_at(station, text, Instant::now())
+}
+
+/// The same at a given time.
+pub(crate) fn scan_at(station: &Station, text: &str, now: Instant) -> GateVerdict {
     match read(station, text) {
-        Ok(passer) => judge(station, passer),
+        Ok(passer) => judge(station, passer, now),
         Err(unread) => show(station, *unread, About::default()),
     }
 }
@@ -59,9 +65,12 @@ fn show(station: &Station, verdict: GateVerdict, about: About) -> GateVerdict {
 }
 
 /// Judges somebody whose name is known, records the passage and shows it.
-fn judge(station: &Station, passer: Passer) -> GateVerdict {
+fn judge(station: &Station, passer: Passer, now: Instant) -> GateVerdict {
+    if let Some(verdict) = twice::read_again(station, &passer, now) {
+        return show(station, verdict, About { refused: None, ticket: passer.pairing() });
+    }
     let decided = decide(station, &passer, Wish::default());
-    tell(station, passer, decided)
+    tell(station, passer, decided, now)
 }
 
 /// The same for whom a screen asks for. The same request again is the same passage: it is neither written nor shown
@@ -71,7 +80,7 @@ fn ask(station: &Station, passer: Passer, wish: Wish) -> Result<GateVerdict, Not
     if matches!(&decided.recorded, Ok(Outcome { judged: Judged::OtherRequest, .. })) {
         return Err(NotDone::Code(OTHER_REQUEST));
     }
-    Ok(tell(station, passer, decided))
+    Ok(tell(station, passer, decided, Instant::now()))
 }
 
 /// What was decided and recorded, when, and by whose leave.
@@ -91,7 +100,7 @@ fn decide(station: &Station, passer: &Passer, wish: Wish) -> Decided {
     Decided { at_unix_ms, by, recorded }
 }
 
-fn tell(station: &Station, passer: Passer, decided: Decided) -> GateVerdict {
+fn tell(station: &Station, passer: Passer, decided: Decided, now: Instant) -> GateVerdict {
     let Decided { at_unix_ms, by, recorded } = decided;
     let ticket = passer.pairing();
     let shown = GateVerdict { can_replace: ticket.is_some(), ..passer.shown(at_unix_ms) };
@@ -113,7 +122,8 @@ fn tell(station: &Station, passer: Passer, decided: Decided) -> GateVerdict {
             let pairing = pairing(station, &passer, &passage, is_paired);
             let marks = marks(station, passage.marks, &by, copies);
             let verdict = GateVerdict { pairing, marks, copies, ..verdict };
-            station.let_through(&verdict, Instant::now());
+            station.let_through(&verdict, now);
+            station.just_passed.remember(passer.subject(&station.bundle().bundle.festival), &verdict, now);
             show(station, verdict, of_ticket)
         }
         Ok(Outcome { judged: Judged::Refused(refusal), .. }) => {

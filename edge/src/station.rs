@@ -37,7 +37,7 @@ use crate::{
     correction::LastSale,
     edits::Edits,
     escrow::Dealt,
-    gate::passage::Passer,
+    gate::{passage::Passer, twice::JustPassed},
     lan::Lan,
     loaded::Loaded,
     managers::Managers,
@@ -106,6 +106,8 @@ pub(crate) struct Station {
     /// Who may edit them at present.
     pub managers: Managers,
     gate: Mutex<Gate>,
+    /// Who has just passed its gate.
+    pub just_passed: JustPassed,
     /// Held while names are searched: one search at a time opens the sealed names.
     pub searching: Mutex<()>,
     hub: Mutex<HubLink>,
@@ -240,6 +242,7 @@ impl Station {
             taking: Mutex::default(),
             loaded: RwLock::new(Arc::new(loaded)),
             gate: Mutex::default(),
+            just_passed: JustPassed::default(),
             searching: Mutex::default(),
             hub: Mutex::default(),
             read_before: ReadBefore::default(),

@@ -236,6 +236,17 @@ mod tests {
     }
 
     #[test]
+    fn who_is_read_twice_in_a_row_at_a_gate_open_both_ways_gets_one_pulse() {
+        let gate = Gate::new();
+        gate.bench.station.store.set_ways(domain::access::Ways::Both).unwrap();
+        let ticket = gate.bench.ticket(1, 1);
+        assert!(gate::scan(&gate.bench.station, &ticket).admitted);
+        assert!(gate::scan(&gate.bench.station, &ticket).admitted);
+        gate.waits_for(|gate| gate.turnstile.pulses() == 1);
+        assert_eq!(gate.bench.station.next_guest(), None, "nobody else waits");
+    }
+
+    #[test]
     fn who_does_not_go_through_is_told_on_screen_and_stays_admitted() {
         let gate = Gate::new();
         let verdict = gate::scan(&gate.bench.station, &gate.bench.ticket(1, 1));

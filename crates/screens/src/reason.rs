@@ -227,6 +227,7 @@ pub const REASON_CODES: &[&str] = &[
     "band.no_ticket",
     "gate.override",
     "gate.not_inside",
+    "gate.read_again",
     "gate.reason_unknown",
     "gate.nothing_refused",
     "gate.another_shown",

@@ -2,6 +2,8 @@
 //! Invariant: a band passes only for the ticket that it stands for now, as this box or the hub knows it; it passes also
 //! while another ticket waits for a band.
 //! Not here: pairing (`tapping`), money.
+use std::time::Instant;
+
 use domain::{access::GateRefusal, id::WalletId};
 use hardware::signal::Signal;
 use screens::view::GateVerdict;
@@ -19,7 +21,7 @@ use crate::{
 /// Judges whoever this band stands for.
 pub(crate) fn pass(station: &Station, wallet: WalletId) -> Signal {
     let verdict = match look_up(station, wallet) {
-        Ok(Some(passer)) => judge(station, passer),
+        Ok(Some(passer)) => judge(station, passer, Instant::now()),
         Ok(None) => unknown(station, "band.no_ticket"),
         Err(code) => unknown(station, code),
     };
@@ -64,7 +66,7 @@ fn look_up(station: &Station, wallet: WalletId) -> Result<Option<Passer>, &'stat
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use domain::{
         access::{Ways, uid_of_badge},

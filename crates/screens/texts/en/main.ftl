@@ -655,6 +655,7 @@ staff-zone_not_allowed = This badge does not open zone { $number }. Nobody was a
 band-no_ticket = No ticket is known here for this wristband. Nobody was admitted: scan the ticket.
 gate-override = Admitted on a supervisor's word; it is recorded with the reason.
 gate-not_inside = Counted out, although it was not known to be inside.
+gate-read_again = Read again right away, and counted once. To go back, wait five seconds.
 gate-reason_unknown = That reason is not on the list. Nobody was admitted: choose one of the list.
 gate-nothing_refused = Nobody is being refused at present. Nothing was done: scan the ticket again.
 gate-another_shown = Somebody else was shown meanwhile. Nothing was done: let the guest show the ticket again, then ask once more.

@@ -655,6 +655,7 @@ staff-zone_not_allowed = Ce badge n'ouvre pas la zone { $number }. Personne n'es
 band-no_ticket = Aucun billet connu ici pour ce bracelet. Personne n'est entré : scannez le billet.
 gate-override = Entrée sur décision d'un responsable ; elle est enregistrée avec son motif.
 gate-not_inside = Sortie comptée, bien que la personne n'ait pas été connue à l'intérieur.
+gate-read_again = Lu deux fois de suite, compté une seule fois. Pour repasser, attendez cinq secondes.
 gate-reason_unknown = Ce motif n'est pas dans la liste. Personne n'est entré : choisissez un motif de la liste.
 gate-nothing_refused = Personne n'est refusé en ce moment. Rien n'a été fait : scannez de nouveau le billet.
 gate-another_shown = Quelqu'un d'autre a été présenté entre-temps. Rien n'a été fait : faites présenter de nouveau le billet, puis recommencez.
