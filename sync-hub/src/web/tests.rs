@@ -421,3 +421,17 @@ async fn poison_ends_that_boxs_session_only_and_is_on_record() {
     shown.await.expect("the refused segment is shown");
     site.hub.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn methods_that_nobody_knows_are_measured_as_one() {
+    let site = site().await;
+    for n in 0..200 {
+        let method = Method::from_bytes(format!("BREW{n}").as_bytes()).unwrap();
+        site.client.request(method, site.address("/api/state")).send().await.unwrap();
+    }
+    let answer = site.client.get(site.address("/monitoring/metrics")).send().await.unwrap().text().await.unwrap();
+    assert!(!answer.contains("BREW"), "{answer}");
+    let counted: Vec<&str> = answer.lines().filter(|line| line.starts_with("http_requests_total{")).collect();
+    assert!(counted.len() < 5 && counted.iter().any(|line| line.contains("method=\"other\"")), "{counted:?}");
+    site.hub.stop().await;
+}
