@@ -120,6 +120,9 @@ impl Hub {
         if !state.flags.has(WalletFlags::EMPTIED) {
             let block = self.block_entry(BlockedKind::Wallet, wallet.into(), way.reason());
             self.act(vec![block])?;
+        }
+        // also where the hub was stopped between the block and this: without it no box would ever count as having heard
+        if self.store.leaving(wallet)?.is_none() {
             self.publish()?;
             let number = self.numbers.get(&Section::Wallets).copied().unwrap_or(0);
             let term = self.term();

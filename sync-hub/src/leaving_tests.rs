@@ -147,3 +147,20 @@ fn a_revoked_box_holds_nothing_up_and_a_blocked_or_equal_band_gets_nothing() {
     }
     assert_eq!(hub.empty_band(wallet(OLD), Way::Swap(wallet(NEW)), false).unwrap().moved_cents, 1_000);
 }
+
+#[test]
+fn a_refund_cut_off_behind_its_block_waits_for_the_boxes_like_any_other_and_then_moves() {
+    let dir = sample::hub_dir();
+    let (mut hub, desk, bar, _) = festival(dir.path());
+    let database = rusqlite::Connection::open(dir.path().join("hub.db")).unwrap();
+    let fails = "CREATE TRIGGER fails BEFORE INSERT ON leaving_bands BEGIN SELECT RAISE(ABORT, 'not today'); END";
+    database.execute_batch(fails).unwrap();
+    hub.empty_band(wallet(OLD), Way::Refund, false).unwrap_err();
+    database.execute_batch("DROP TRIGGER fails").unwrap();
+    let waiting = hub.empty_band(wallet(OLD), Way::Refund, false).unwrap();
+    assert_eq!((waiting.blocked, numbers(&waiting), waiting.moved_cents), (true, vec![20, 21], 0));
+    hears(&mut hub, &desk);
+    hears(&mut hub, &bar);
+    let moved = hub.empty_band(wallet(OLD), Way::Refund, false).unwrap();
+    assert_eq!((numbers(&moved), moved.moved_cents), (vec![], 1_000));
+}
