@@ -189,7 +189,10 @@ impl Hub {
                 rows.push((key, sums));
             }
         })?;
-        let (mut entries, mut booked) = (Vec::new(), Booked::default());
+        // first, so that nothing is booked by nobody where the hub stops between two commits
+        let decision = self.entry(Kind::DECISION, Effect::None, stored.device.into());
+        let part = format!("escrow: held by box {number} and booked as a risk by {name}").into_bytes();
+        let (mut entries, mut booked) = (vec![Entry { part, ..decision }], Booked::default());
         for ((wallet, device, epoch), sums) in rows {
             if standing.epoch == epoch && standing.hears {
                 return Err(HubError::Refused("hub.box_is_heard"));
@@ -203,12 +206,9 @@ impl Hub {
             booked.accounts = booked.accounts.saturating_add(1);
             booked.booked_cents = booked.booked_cents.saturating_add(left);
         }
-        if entries.is_empty() {
+        if booked.accounts == 0 {
             return Ok(booked);
         }
-        let decision = self.entry(Kind::DECISION, Effect::None, stored.device.into());
-        let part = format!("escrow: held by box {number} and booked as a risk by {name}").into_bytes();
-        entries.push(Entry { part, ..decision });
         for chunk in entries.chunks(COMMIT_ENTRIES) {
             self.act(chunk.to_vec())?;
         }

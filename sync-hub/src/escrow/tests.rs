@@ -324,6 +324,37 @@ fn what_a_lost_box_holds_is_shown_and_dealt_again_only_at_somebodys_word() {
 }
 
 #[test]
+fn whoever_books_what_a_lost_box_holds_is_on_record_before_any_of_it_is_booked() {
+    let mut evening = Evening::new();
+    let desk = &mut evening.tills[2];
+    for n in 0..401_u16 {
+        let mut id = [9; 16];
+        id[..2].copy_from_slice(&n.to_be_bytes());
+        desk.journal.top_up(WalletId(id), 100);
+    }
+    let device = desk.journal.device;
+    desk.tell(&mut evening.hub);
+    evening.hub.publish().unwrap();
+    evening.hub.revoke_device(device, "stolen").unwrap();
+    evening.hub.publish().unwrap();
+    let database = rusqlite::Connection::open(evening.dir.path().join("hub.db")).unwrap();
+    let segments: i64 = database.query_row("SELECT COUNT(*) FROM segments", [], |row| row.get(0)).unwrap();
+    let fails = format!(
+        "CREATE TRIGGER fails BEFORE INSERT ON segments WHEN (SELECT COUNT(*) FROM segments) > {segments} \
+         BEGIN SELECT RAISE(ABORT, 'no second commit today'); END"
+    );
+    database.execute_batch(&fails).unwrap();
+    evening.hub.book_shares(22, None, "Ada").unwrap_err();
+    let own = evening.hub.identity().device();
+    let head = evening.hub.journals.get(own, evening.hub.term()).and_then(|journal| journal.tree.head()).unwrap();
+    let entries = (0..=head.seq).flat_map(|seq| evening.hub.entry_at(own, evening.hub.term(), seq).unwrap());
+    let told: Vec<_> = entries.map(|(body, _, _)| body.entry().clone()).collect();
+    assert!(told.iter().filter(|entry| entry.kind == Kind::SHARE && entry.effect == Effect::None).count() > 300);
+    let named = |entry: &&Entry| entry.kind == Kind::DECISION && String::from_utf8_lossy(&entry.part).contains("Ada");
+    assert!(told.iter().any(|entry| named(&entry)), "the decision is in the first commit");
+}
+
+#[test]
 fn a_box_that_comes_back_after_its_share_was_booked_says_what_it_holds_and_gives_back_what_is_too_much() {
     let mut evening = Evening::new();
     evening.tops_up(3, 1_000);
