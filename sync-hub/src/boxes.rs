@@ -88,6 +88,7 @@ impl Hub {
         let part = Detail::Revocation(BlockedKind::Device, revocation).to_bytes();
         let entry = Entry { part, ..self.entry(Kind::REVOCATION, Effect::Block, device.into()) };
         self.act(vec![entry])?;
+        self.cut_off.insert(device);
         self.store.transaction::<_, HubError>(|store| Ok(store.set_revoked(device)?))?;
         self.dirty.revocations = true;
         Ok(())

@@ -114,6 +114,8 @@ pub struct Hub {
     pub(crate) conflicted: HashSet<[u8; 16]>,
     pub(crate) numbers: BTreeMap<Section, u64>,
     pub(crate) revoked: BTreeSet<RevokedItem>,
+    /// Devices whose sessions are told that they are revoked; nobody leaves it.
+    pub(crate) cut_off: BTreeSet<DeviceId>,
     pub(crate) feeds: Arc<Feeds>,
     pub(crate) hlc: Hlc,
     pub(crate) policy: Policy,
@@ -222,6 +224,7 @@ impl Hub {
             blobs: Blobs::new(dir),
             numbers: BTreeMap::new(),
             revoked: BTreeSet::new(),
+            cut_off: BTreeSet::new(),
             feeds: Arc::new(Feeds::default()),
             hlc: Hlc::default(),
             offers: BTreeMap::new(),

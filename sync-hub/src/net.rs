@@ -125,6 +125,8 @@ type Pending = FuturesUnordered<oneshot::Receiver<Option<Stored>>>;
 struct Session {
     shared: Arc<Shared>,
     device: DeviceId,
+    /// The hub's when it began.
+    term: u32,
     side: HubSide,
     wire: LinkSender,
     storing: Pending,
@@ -149,27 +151,12 @@ enum End {
 }
 
 async fn session(shared: Arc<Shared>, link: Link) {
-    let peer = link.peer_public_key();
-    let term = shared.feeds.newest().0;
-    let start =
-        HubStart { founding: shared.identity.founding.clone(), chain: shared.identity.hub.chain.to_bytes(), term };
-    let (wire, mut frames) = link.split();
-    let mut side = HubSide::new(start);
-    side.connected(peer, (shared.clock)());
+    // before the term is read: a new one that starts between the two is told
     let mut events = shared.writer.events();
+    let (wire, mut frames) = link.split();
+    let mut session = Session::new(shared.clone(), wire);
+    let device = session.device;
     shared.metrics.sessions(1);
-    let device = device_id(&peer);
-    let mut session = Session {
-        shared: shared.clone(),
-        device,
-        side,
-        wire,
-        storing: Pending::new(),
-        bundle_held: 0,
-        refusal: None,
-        came_too_soon: false,
-        is_known: false,
-    };
     let mut tick = tokio::time::interval(TICK);
     let end = loop {
         if let Err(end) = session.act().await {
@@ -183,7 +170,9 @@ async fn session(shared: Arc<Shared>, link: Link) {
                 Some(stored) => session.side.stored(stored),
                 None => session.side.not_stored(),
             },
-            event = events.recv() => session.told(event),
+            event = events.recv() => if let Err(end) = session.told(event).await {
+                break end;
+            },
             _ = tick.tick() => session.side.tick(now),
             frame = frames.next(), if session.storing.is_empty() || !shared.writer.is_full() => match frame {
                 Ok(Some(frame)) => {
@@ -215,7 +204,28 @@ async fn next_stored(storing: &mut Pending) -> Option<Stored> {
 }
 
 impl Session {
-    fn told(&mut self, event: Result<Event, RecvError>) {
+    /// With whoever is at the other end of `wire`, before its first frame.
+    fn new(shared: Arc<Shared>, wire: LinkSender) -> Self {
+        let peer = wire.peer_public_key();
+        let (founding, chain) = (shared.identity.founding.clone(), shared.identity.hub.chain.to_bytes());
+        let term = shared.feeds.newest().0;
+        let mut side = HubSide::new(HubStart { founding, chain, term });
+        side.connected(peer, (shared.clock)());
+        Self {
+            shared,
+            device: device_id(&peer),
+            term,
+            side,
+            wire,
+            storing: Pending::new(),
+            bundle_held: 0,
+            refusal: None,
+            came_too_soon: false,
+            is_known: false,
+        }
+    }
+
+    async fn told(&mut self, event: Result<Event, RecvError>) -> Result<(), End> {
         match event {
             Ok(Event::Published(sections)) => {
                 sections.into_iter().for_each(|section| self.side.delta_published(section))
@@ -224,12 +234,28 @@ impl Session {
             Ok(Event::Revoked(device)) if device == self.device => self.side.revoked(),
             Ok(Event::NewTerm | Event::Down) => self.side.leave(),
             Ok(Event::Revoked(_)) | Err(RecvError::Closed) => {}
-            // Some were missed: asking once too often costs nothing.
             Err(RecvError::Lagged(_)) if *self.shared.down.borrow() => self.side.leave(),
-            Err(RecvError::Lagged(_)) => {
-                Section::ALL.into_iter().for_each(|section| self.side.delta_published(section))
-            }
+            Err(RecvError::Lagged(_)) => self.look_again().await?,
         }
+        Ok(())
+    }
+
+    /// Some of what it was told is lost: it looks for itself what may have been among it. Asking once too often costs
+    /// nothing.
+    async fn look_again(&mut self) -> Result<(), End> {
+        let device = self.device;
+        let now = self.call(move |hub| Ok((hub.term(), hub.is_revoked(device)?, hub.bundle_number()))).await?;
+        let (term, revoked, bundle) = now;
+        if term != self.term {
+            self.side.leave();
+            return Ok(());
+        }
+        if revoked {
+            self.side.revoked();
+        }
+        self.side.bundle_published(bundle, self.bundle_held);
+        Section::ALL.into_iter().for_each(|section| self.side.delta_published(section));
+        Ok(())
     }
 
     /// Does everything that the state machine wants done.
@@ -272,7 +298,6 @@ impl Session {
                 }
                 HubAction::TooManyBranches { device, epoch: _ } => {
                     self.call(move |hub| hub.revoke_device(device, "too many branches")).await?;
-                    self.shared.writer.tell(Event::Revoked(device));
                 }
                 HubAction::Close(reason) => {
                     self.closing(reason).await;
@@ -328,15 +353,12 @@ impl Session {
                     changed |= hub.adopt_credit_chain(chain).unwrap_or(false);
                 }
                 hub.bundle_due |= changed;
-                let restored = hub.heard_of_later(device, &sections)?;
-                Ok((restored, hub.is_revoked(device)?, hub.journals().vector_of(&[device]), hub.bundle_number()))
+                // Everybody comes again where it was restored and learns of the new term, this box too.
+                hub.heard_of_later(device, &sections)?;
+                Ok((hub.is_revoked(device)?, hub.journals().vector_of(&[device]), hub.bundle_number()))
             })
             .await?;
-        let (restored, revoked, heads, bundle) = found;
-        if restored {
-            // Everybody comes again and learns of the new term, this box too.
-            self.shared.writer.tell(Event::NewTerm);
-        }
+        let (revoked, heads, bundle) = found;
         let standing = match (revoked, expired) {
             (true, _) => Standing::Revoked,
             (false, true) => Standing::Expired,
@@ -434,3 +456,6 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

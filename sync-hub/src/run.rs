@@ -25,7 +25,7 @@ use crate::{
     store::Reading,
     totals,
     web::{App, Parts, router},
-    writer::{Event, Writer},
+    writer::Writer,
 };
 
 /// The view is put together at most so often, and at least so often.
@@ -43,7 +43,7 @@ pub struct Running {
     pub https: SocketAddr,
     stop: watch::Sender<bool>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
-    writer: Writer,
+    pub(crate) writer: Writer,
     thread: std::thread::JoinHandle<()>,
     handle: axum_server::Handle<SocketAddr>,
     file: PathBuf,
@@ -236,10 +236,9 @@ async fn bundles(writer: Writer, reading: Reading, mut down: watch::Receiver<boo
             if taken.is_err() {
                 hub.blobs_failed();
             }
-            taken.and_then(|()| Ok((hub.bundle_number(), hub.current_bundle()?.number)))
+            taken.and_then(|()| hub.current_bundle())
         });
         match taken.await {
-            Ok(Ok((before, number))) if number != before => writer.tell(Event::Bundle(number)),
             Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::error!(%error, "the bundle's blobs could not be made"),
             Err(_) => return,

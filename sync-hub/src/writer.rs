@@ -1,9 +1,10 @@
 //! The one that writes: it takes segments from the fair queue in large transactions, runs the operator's acts between
 //! them, and publishes what changed; on a thread of its own, or in turn with everything else on a runtime.
-//! Invariant: an answer leaves only after the commit; on the way down the transaction at hand is finished.
+//! Invariant: an answer leaves only after the commit; on the way down the transaction at hand is finished; what changed
+//! for the sessions is told after each round, whoever changed it.
 //! Not here: what is written (`Hub`).
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
     time::Duration,
@@ -147,9 +148,8 @@ impl Writer {
         let shared = Arc::new(Shared { waiting, more, bell, events, metrics });
         let now = Instant::now();
         let (published, countersigned, noted, bundled) = (now, now, now, None);
-        let (shared_with, announced) = (shared.clone(), hub.bundle_number());
-        let rounds =
-            Rounds { hub, shared: shared_with, delta_every, published, countersigned, noted, bundled, announced };
+        let (shared_with, told) = (shared.clone(), Told::of(&hub));
+        let rounds = Rounds { hub, shared: shared_with, delta_every, published, countersigned, noted, bundled, told };
         (Self { shared }, rounds)
     }
 
@@ -234,8 +234,22 @@ struct Rounds {
     countersigned: Instant,
     noted: Instant,
     bundled: Option<Instant>,
-    /// The bundle that sessions were told of last.
-    announced: u64,
+    told: Told,
+}
+
+/// What sessions were told last.
+struct Told {
+    term: u32,
+    bundle: u64,
+    cut_off: BTreeSet<DeviceId>,
+    numbers: BTreeMap<Section, u64>,
+}
+
+impl Told {
+    fn of(hub: &Hub) -> Self {
+        let (cut_off, numbers) = (hub.cut_off.clone(), hub.numbers.clone());
+        Self { term: hub.term(), bundle: hub.bundle_number(), cut_off, numbers }
+    }
 }
 
 impl Rounds {
@@ -248,8 +262,7 @@ impl Rounds {
         rest.max(Duration::from_millis(5))
     }
 
-    /// Signs a bundle for boxes that were adopted since the last one. Everybody hears of the newest, whoever had it signed:
-    /// somebody who only asked for the bundle may have been first.
+    /// Signs a bundle for boxes that were adopted since the last one.
     fn bundle(&mut self) {
         if self.hub.bundle_due && self.bundled.is_none_or(|last| last.elapsed() >= BUNDLE_EVERY) {
             (self.hub.bundle_due, self.bundled) = (false, Some(Instant::now()));
@@ -257,10 +270,30 @@ impl Rounds {
                 tracing::error!(%error, "a bundle with the boxes that came could not be made");
             }
         }
-        let newest = self.hub.bundle_number();
-        if newest != self.announced {
-            self.announced = newest;
-            drop(self.shared.events.send(Event::Bundle(newest)));
+    }
+
+    /// Tells what has changed since it was told last, whoever changed it: an act that failed behind its commit, or whose
+    /// asker went away, has changed it all the same.
+    fn announce(&mut self) {
+        let Self { hub, shared, told, .. } = self;
+        let tell = |event| drop(shared.events.send(event));
+        if told.term != hub.term() {
+            told.term = hub.term();
+            tell(Event::NewTerm);
+        }
+        if told.cut_off.len() != hub.cut_off.len() {
+            hub.cut_off.difference(&told.cut_off).for_each(|device| tell(Event::Revoked(*device)));
+            told.cut_off.clone_from(&hub.cut_off);
+        }
+        if told.bundle != hub.bundle_number() {
+            told.bundle = hub.bundle_number();
+            tell(Event::Bundle(told.bundle));
+        }
+        let new = hub.numbers.iter().filter(|(section, number)| told.numbers.get(section) != Some(number));
+        let new: Vec<Section> = new.map(|(section, _)| *section).collect();
+        if !new.is_empty() {
+            told.numbers.clone_from(&hub.numbers);
+            tell(Event::Published(new));
         }
     }
 
@@ -277,6 +310,8 @@ impl Rounds {
             act(&mut self.hub);
         }
         self.bundle();
+        // who is revoked does not wait until everything that came with it is stored
+        self.announce();
         let publishes_every = self.publishes_every();
         let Self { hub, shared, .. } = self;
         if !segments.is_empty() {
@@ -299,6 +334,7 @@ impl Rounds {
             hub.zones_heard(&heard);
             publish(hub, shared);
             self.published = Instant::now();
+            self.announce();
         }
         !closing
     }
@@ -360,10 +396,7 @@ fn publish(hub: &mut Hub, shared: &Shared) {
     let started = std::time::Instant::now();
     match hub.publish() {
         Ok(sections) if sections.is_empty() => {}
-        Ok(sections) => {
-            shared.metrics.published(&sections, started.elapsed());
-            let _ = shared.events.send(Event::Published(sections));
-        }
+        Ok(sections) => shared.metrics.published(&sections, started.elapsed()),
         Err(error) => tracing::error!(%error, "changes could not be published"),
     }
 }

@@ -206,6 +206,8 @@ impl Hub {
         let shares = std::mem::take(&mut self.dirty.shares);
         self.dirty = Dirty { shares, ..Dirty::default() };
         self.revoked = revoked;
+        let devices = self.revoked.iter().filter(|(what, _)| *what == DEVICE).map(|(_, id)| DeviceId(*id));
+        self.cut_off.extend(devices);
         self.due = due;
         for item in offers {
             match item.offer {

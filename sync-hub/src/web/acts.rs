@@ -19,7 +19,6 @@ use crate::{
     pretix::Imported,
     store::BarReason,
     tickets::Order,
-    writer::Event,
 };
 
 /// Longest reason of a revocation.
@@ -150,9 +149,6 @@ pub(super) async fn revoke_box(State(app): State<App>, Body(body): Body<BoxBody>
         return Err(ApiError::bad_request("the reason is too long"));
     }
     let devices = app.act_and_bundle(move |hub| hub.revoke_box(BoxNumber(body.number), &body.reason)).await?;
-    for device in &devices {
-        app.inner.writer.tell(Event::Revoked(*device));
-    }
     Ok(Json(json!({ "devices": devices.iter().map(ToString::to_string).collect::<Vec<_>>() })))
 }
 

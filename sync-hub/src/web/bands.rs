@@ -52,11 +52,11 @@ pub(super) async fn history(State(app): State<App>, Path(wallet): Path<String>) 
 
 /// `GET /api/wallets/{wallet}/leaving`: what would leave the band, and which boxes may still sell to it.
 pub(super) async fn leaving(State(app): State<App>, Path(wallet): Path<String>) -> Result<Json<Leaving>, ApiError> {
-    acted(&app, move |hub| {
+    let leaving = app.act(move |hub| {
         let wallet = hub.wallet_of(wallet.trim())?;
         hub.leaving(wallet)
-    })
-    .await
+    });
+    Ok(Json(leaving.await?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,11 +73,11 @@ pub(super) async fn swap(
     Path(wallet): Path<String>,
     Body(body): Body<SwapBody>,
 ) -> Result<Json<Leaving>, ApiError> {
-    acted(&app, move |hub| {
+    let left = app.act(move |hub| {
         let (from, to) = (hub.wallet_of(wallet.trim())?, hub.wallet_of(body.to.trim())?);
         hub.empty_band(from, Way::Swap(to), body.accept_risk)
-    })
-    .await
+    });
+    Ok(Json(left.await?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -93,16 +93,16 @@ pub(super) async fn refund(
     Path(wallet): Path<String>,
     Body(body): Body<RefundBody>,
 ) -> Result<Json<Leaving>, ApiError> {
-    acted(&app, move |hub| {
+    let left = app.act(move |hub| {
         let wallet = hub.wallet_of(wallet.trim())?;
         hub.empty_band(wallet, Way::Refund, body.accept_risk)
-    })
-    .await
+    });
+    Ok(Json(left.await?))
 }
 
 /// `GET /api/close`: what closing the event would book.
 pub(super) async fn closing(State(app): State<App>) -> Result<Json<Closing>, ApiError> {
-    acted(&app, Hub::closing).await
+    Ok(Json(app.act(Hub::closing).await?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -114,26 +114,15 @@ pub(super) struct ConfirmBody {
 /// `POST /api/close`.
 pub(super) async fn close(State(app): State<App>, Body(body): Body<ConfirmBody>) -> Result<Json<Closing>, ApiError> {
     confirmed(&body)?;
-    acted(&app, Hub::close_event).await
+    Ok(Json(app.act(Hub::close_event).await?))
 }
 
 /// `POST /api/close/expire`.
 pub(super) async fn expire(State(app): State<App>, Body(body): Body<ConfirmBody>) -> Result<Json<Closing>, ApiError> {
     confirmed(&body)?;
-    acted(&app, Hub::expire).await
+    Ok(Json(app.act(Hub::expire).await?))
 }
 
 fn confirmed(body: &ConfirmBody) -> Result<(), ApiError> {
     if body.confirm { Ok(()) } else { Err(HubError::Refused("hub.confirm").into()) }
-}
-
-/// Runs `act`, then tells the sessions what was published meanwhile, also by an act that then refused.
-pub(super) async fn acted<T: Send + 'static>(
-    app: &App,
-    act: impl FnOnce(&mut Hub) -> Result<T, HubError> + Send + 'static,
-) -> Result<Json<T>, ApiError> {
-    let done = app.act(act).await;
-    let fed = crate::deltas::FED.to_vec();
-    app.inner.writer.tell(crate::writer::Event::Published(fed));
-    Ok(Json(done?))
 }

@@ -26,11 +26,10 @@ use domain::{
 use screens::view::{MatterPage, MatterView};
 use serde::{Deserialize, Serialize};
 
-use super::{ApiError, App, answer::Body, bands::acted};
+use super::{ApiError, App, answer::Body};
 use crate::{
     hub::Hub,
     matters::{self, Asked, By, Evidence, Filter},
-    writer::Event,
 };
 
 /// Longest text of a filter.
@@ -61,7 +60,7 @@ pub(super) async fn list(State(app): State<App>, Query(wanted): Query<Wanted>) -
         return Err(ApiError::bad_request("the place is too long"));
     }
     let filter = Filter { open, kind, place: wanted.place, page: wanted.page };
-    acted(&app, move |hub| hub.matters(&filter)).await
+    Ok(Json(app.act(move |hub| hub.matters(&filter)).await?))
 }
 
 fn named(id: &str) -> Result<MatterId, ApiError> {
@@ -119,19 +118,14 @@ pub(super) async fn resolve(
         None => By::Typed(by),
     };
     let asked = Asked { action, by, reason, amount, head, accept_risk };
-    let done = acted(&app, move |hub| {
+    let matter = app.act(move |hub| {
         let done = hub.resolve(&id, &asked)?;
-        let bundle = if done.bundle { Some(hub.current_bundle()?.number) } else { None };
-        Ok((done, bundle))
+        if done.bundle {
+            hub.current_bundle()?;
+        }
+        Ok(done.matter)
     });
-    let Json((done, bundle)) = done.await?;
-    if let Some(number) = bundle {
-        app.inner.writer.tell(Event::Bundle(number));
-    }
-    for device in done.revoked {
-        app.inner.writer.tell(Event::Revoked(device));
-    }
-    Ok(Json(done.matter))
+    Ok(Json(matter.await?))
 }
 
 /// `GET /api/matters/{id}/proof`: the file that anybody can check.

@@ -114,19 +114,17 @@ impl App {
         Ok(self.inner.writer.call(act).await??)
     }
 
-    /// As [`Self::act`], then publishes a new bundle where something in it changed.
+    /// As [`Self::act`], then signs a new bundle where something in it changed.
     async fn act_and_bundle<T: Send + 'static>(
         &self,
         act: impl FnOnce(&mut crate::hub::Hub) -> Result<T, HubError> + Send + 'static,
     ) -> Result<T, ApiError> {
-        let (done, number) = self
-            .act(|hub| {
-                let done = act(hub)?;
-                Ok((done, hub.current_bundle()?.number))
-            })
-            .await?;
-        self.inner.writer.tell(crate::writer::Event::Bundle(number));
-        Ok(done)
+        self.act(|hub| {
+            let done = act(hub)?;
+            hub.current_bundle()?;
+            Ok(done)
+        })
+        .await
     }
 
     /// Reads the database beside the writer.

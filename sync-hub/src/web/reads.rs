@@ -64,9 +64,9 @@ pub(super) async fn entry(
 
 /// `GET /api/agreement`: everything published, then the digest of it.
 pub(super) async fn agreement(State(app): State<App>) -> Result<Json<Value>, ApiError> {
-    let (sections, term, boxes) = app
+    let (term, boxes) = app
         .act(|hub| {
-            let sections = hub.publish()?;
+            hub.publish()?;
             let boxes: Vec<Value> = hub
                 .store()
                 .boxes()?
@@ -76,12 +76,9 @@ pub(super) async fn agreement(State(app): State<App>) -> Result<Json<Value>, Api
                     json!({ "number": stored.number.0, "place": stored.place, "device": stored.device.to_hex(), "entries": held })
                 })
                 .collect();
-            Ok((sections, hub.term(), boxes))
+            Ok((hub.term(), boxes))
         })
         .await?;
-    if !sections.is_empty() {
-        app.inner.writer.tell(crate::writer::Event::Published(sections));
-    }
     let agreement = app.read("agreement", move |reading| totals::agreement(reading, term)).await?;
     Ok(Json(json!({
         "term": agreement.term,
@@ -93,11 +90,7 @@ pub(super) async fn agreement(State(app): State<App>) -> Result<Json<Value>, Api
 
 /// `GET /api/totals`.
 pub(super) async fn totals(State(app): State<App>) -> Result<Json<Value>, ApiError> {
-    app.act(|hub| hub.publish()).await.map(|sections| {
-        if !sections.is_empty() {
-            app.inner.writer.tell(crate::writer::Event::Published(sections));
-        }
-    })?;
+    app.act(|hub| hub.publish()).await?;
     let books = app.read("totals", totals::books).await?;
     let money = &books.money;
     let mut json = serde_json::to_value(books.view()).map_err(|_| ApiError::unavailable())?;

@@ -9,7 +9,7 @@ use domain::{journal::BandProfile, ledger::RiskPlan, money::Cents};
 use screens::view::{PlanView, RiskView};
 use serde::Deserialize;
 
-use super::{ApiError, App, answer::Body, bands::acted};
+use super::{ApiError, App, answer::Body};
 use crate::{escrow::Booked, hub::Hub};
 
 #[derive(Debug, Deserialize)]
@@ -26,16 +26,16 @@ pub(super) struct BookBody {
 
 /// `POST /api/escrow/book`: what a box holds that nobody hears is dealt again, at the word of whoever books it.
 pub(super) async fn book(State(app): State<App>, Body(body): Body<BookBody>) -> Result<Json<Booked>, ApiError> {
-    acted(&app, move |hub| {
+    let booked = app.act(move |hub| {
         let wallet = body.wallet.map(|text| hub.wallet_of(text.trim())).transpose()?;
         hub.book_shares(body.number, wallet, &body.by)
-    })
-    .await
+    });
+    Ok(Json(booked.await?))
 }
 
 /// `GET /api/risk`.
 pub(super) async fn now(State(app): State<App>) -> Result<Json<RiskView>, ApiError> {
-    acted(&app, Hub::at_risk).await
+    Ok(Json(app.act(Hub::at_risk).await?))
 }
 
 #[derive(Debug, Deserialize)]

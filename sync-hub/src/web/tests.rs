@@ -24,20 +24,24 @@ struct Site {
     client: Client,
 }
 
-fn with_tls(dir: &Path) -> reqwest::Certificate {
+fn with_tls(dir: &Path, delta_ms: u32) -> reqwest::Certificate {
     let cert = rcgen::generate_simple_self_signed(vec!["127.0.0.1".into()]).unwrap();
     std::fs::create_dir(dir.join("tls")).unwrap();
     std::fs::write(dir.join("tls/cert.pem"), cert.cert.pem()).unwrap();
     std::fs::write(dir.join("tls/key.pem"), cert.signing_key.serialize_pem()).unwrap();
     std::fs::write(dir.join("console.token"), TOKEN).unwrap();
-    let toml = "listen_quic = \"127.0.0.1:0\"\nlisten_https = \"127.0.0.1:0\"\nlanguage = \"fr\"\ndelta_ms = 20\n";
-    std::fs::write(dir.join("hub.toml"), toml).unwrap();
+    let toml = "listen_quic = \"127.0.0.1:0\"\nlisten_https = \"127.0.0.1:0\"\nlanguage = \"fr\"\n";
+    std::fs::write(dir.join("hub.toml"), format!("{toml}delta_ms = {delta_ms}\n")).unwrap();
     reqwest::Certificate::from_pem(cert.cert.pem().as_bytes()).unwrap()
 }
 
 async fn site() -> Site {
+    site_that_publishes_every(20).await
+}
+
+async fn site_that_publishes_every(delta_ms: u32) -> Site {
     let dir = sample::hub_dir();
-    let root = with_tls(dir.path());
+    let root = with_tls(dir.path(), delta_ms);
     let hub = run::start(dir.path(), crate::wall_clock()).await.unwrap();
     let client = Client::builder()
         .tls_certs_only([root])
@@ -419,6 +423,57 @@ async fn poison_ends_that_boxs_session_only_and_is_on_record() {
         }
     });
     shown.await.expect("the refused segment is shown");
+    site.hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_box_hears_of_its_revocation_although_the_request_that_revoked_it_failed_behind_it() {
+    let site = site().await;
+    let bar = SampleBox::new(21, Roles(7));
+    let mut peer = Peer::connect(&site, &bar).await;
+    peer.until(|frame| matches!(frame, Frame::Heads(_)).then_some(())).await;
+    // a bundle that names the box, so that one without it is another
+    site.client.get(site.address("/api/bundle")).bearer_auth(TOKEN).send().await.unwrap();
+    let database = rusqlite::Connection::open(site.dir.path().join("hub.db")).unwrap();
+    let fails = "CREATE TRIGGER fails BEFORE INSERT ON bundles BEGIN SELECT RAISE(ABORT, 'no bundle today'); END";
+    database.execute_batch(fails).unwrap();
+    let (status, _) = site.ask(Method::POST, "/api/boxes/revoke", Some(json!({ "number": 21 }))).await;
+    assert!(status.is_server_error(), "{status}");
+    let code = peer.until(|frame| if let Frame::Refuse(refuse) = frame { Some(refuse.code) } else { None }).await;
+    assert_eq!(code, RefuseCode::Revoked.number());
+    site.hub.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_act_publishes_is_told_to_boxes_that_know_everything_else() {
+    let site = site_that_publishes_every(10_000).await;
+    let (bar, mut desk) = (SampleBox::new(21, Roles(7)), SampleBox::new(20, Roles(7)));
+    let mut peer = Peer::connect(&site, &bar).await;
+    let lacks = std::cell::RefCell::new(std::collections::BTreeSet::from(crate::deltas::FED));
+    let told = |frame: &Frame| {
+        if let Frame::Delta(delta) = frame {
+            lacks.borrow_mut().remove(&Delta::from_bytes(&delta.body).unwrap().section);
+        }
+        lacks.borrow().is_empty().then_some(())
+    };
+    peer.until(told).await;
+    // the hub has taken what the peer said that it holds
+    peer.link.send(&Frame::Ping(sync::frame::Ping { token: 7, time_ms: 0 })).await.unwrap();
+    peer.until(|frame| matches!(frame, Frame::Pong(_)).then_some(())).await;
+    desk.top_up(wallet(1), 1_000);
+    let segments = desk.segments(10);
+    let act = move |hub: &mut crate::Hub| {
+        hub.ingest(&segments).unwrap();
+        hub.snapshot(sync::Section::Credits)
+    };
+    site.hub.writer.call(act).await.unwrap().unwrap();
+    let balance = |frame: &Frame| {
+        let Frame::Delta(delta) = frame else { return None };
+        let delta = Delta::from_bytes(&delta.body).unwrap();
+        let state = || domain::ledger::WalletState::from_bytes(&delta.items).ok();
+        (delta.section == sync::Section::Wallets).then(state)?.map(|state| state.balance)
+    };
+    assert_eq!(peer.until(balance).await, 1_000);
     site.hub.stop().await;
 }
 
