@@ -10,6 +10,8 @@ use domain::{
 use screens::view;
 use serde::{Deserialize, Serialize};
 
+use crate::store::StoredConflicts;
+
 /// Most places of one conflict that are kept: the first ones tell the story.
 const PLACES: usize = 20;
 
@@ -125,17 +127,20 @@ impl KeptConflict {
 
 /// All conflicts of one id as the store keeps them, each once, though it may stand for a wallet and a ticket; `None`
 /// where everything fits.
-pub(crate) fn stored(found: &[Conflict]) -> Option<String> {
+pub(crate) fn stored(found: &[Conflict]) -> Option<StoredConflicts> {
     let mut kept: Vec<KeptConflict> = Vec::with_capacity(found.len());
     for conflict in found.iter().map(KeptConflict::of) {
         if !kept.contains(&conflict) {
             kept.push(conflict);
         }
     }
-    if kept.is_empty() { None } else { serde_json::to_string(&kept).ok() }
+    let places = found.iter().flat_map(|conflict| &conflict.places);
+    let newest_ms = places.map(|place| place.hlc.unix_ms()).max().unwrap_or(0);
+    let view = if kept.is_empty() { None } else { serde_json::to_string(&kept).ok() };
+    Some(StoredConflicts { view: view?, newest_ms, found: kept.len() })
 }
 
-/// Reads what [`stored`] wrote.
+/// Reads the `view` that [`stored`] made.
 pub(crate) fn read(text: &str) -> Vec<KeptConflict> {
     serde_json::from_str(text).unwrap_or_default()
 }

@@ -22,8 +22,10 @@ use crate::{
     totals::Books,
 };
 
-/// Most conflicts on the console; the newest are shown.
-const CONFLICTS: u32 = 500;
+/// Most wallets and tickets with conflicts on the console, the newest ones, and most entries that were set aside.
+const CONFLICTS: u16 = 500;
+/// Most segments that were refused, the newest ones.
+const REFUSED: u16 = 50;
 
 /// What only the writer knows.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +49,14 @@ fn currency(code: u16) -> String {
 
 fn category((number, category): (u32, &Category)) -> (u32, String) {
     (number, format!("{} / {}", category.name_fr, category.name_en))
+}
+
+/// At most so many of what `list` gives, and whether there are more.
+fn at_most<T>(most: u16, list: impl FnOnce(u32) -> Result<Vec<T>, StoreError>) -> Result<(Vec<T>, bool), StoreError> {
+    let mut found = list(u32::from(most).saturating_add(1))?;
+    let more = found.len() > usize::from(most);
+    found.truncate(most.into());
+    Ok((found, more))
 }
 
 impl Hub {
@@ -95,11 +105,11 @@ impl Hub {
         };
         let (apart, limit) = (self.apart()?, self.policy.offline_limit);
         let holding = self.holding()?;
-        Ok(Overview { conflicts: self.journal_conflicts()?, view, names, apart, limit, holding })
+        Ok(Overview { conflicts: self.journal_conflicts()?.0, view, names, apart, limit, holding })
     }
 
-    /// Forks, gaps, entries set aside and refused segments.
-    pub(crate) fn journal_conflicts(&self) -> Result<Vec<KeptConflict>, HubError> {
+    /// Forks, gaps, entries set aside and refused segments, and whether some of the last two are left out.
+    pub(crate) fn journal_conflicts(&self) -> Result<(Vec<KeptConflict>, bool), HubError> {
         let mut found = Vec::new();
         let mut name = |journal: &Journal, kind, seq, at_ms| {
             let at = journal.entry_ref(seq);
@@ -117,18 +127,20 @@ impl Hub {
                 name(journal, ConflictKind::RevokedEntries, seq, time(journal, seq)?);
             }
         }
-        for aside in self.store.all_set_aside(CONFLICTS)? {
+        let (asides, more_aside) = at_most(CONFLICTS, |most| self.store.all_set_aside(most))?;
+        for aside in asides {
             if let Some(journal) = self.journals.by_id(aside.place.journal) {
                 name(journal, ConflictKind::ForbiddenEntry, aside.place.seq, time(journal, aside.place.seq)?);
             }
         }
-        for poison in self.store.poison(50)? {
+        let (refused, more_refused) = at_most(REFUSED, |most| self.store.poison(most))?;
+        for poison in refused {
             let at = domain::id::EntryRef { device: poison.device, epoch: poison.epoch, seq: poison.first };
             let number = self.store.stored_box(poison.sender)?.map_or(BoxNumber(0), |stored| stored.number);
             let subject = format!("{}/{}", poison.sender, poison.at_ms);
             found.push(KeptConflict::at(ConflictKind::ForbiddenEntry, subject, at, number, poison.at_ms));
         }
-        Ok(found)
+        Ok((found, more_aside || more_refused))
     }
 
     fn time_of(&self, journal: &Journal, seq: u32) -> Result<u64, HubError> {
@@ -199,7 +211,11 @@ impl Hub {
 impl Overview {
     /// The whole view, with books and conflicts from the database.
     pub fn complete(mut self, books: &Books, reading: &Reading) -> Result<HubView, StoreError> {
-        for kept in reading.conflicts(CONFLICTS)? {
+        let left_out = [(reading.count_set_aside()?, CONFLICTS), (reading.count_poison()?, REFUSED)]
+            .map(|(held, shown)| held.saturating_sub(shown.into()));
+        let of_journals = left_out.into_iter().fold(self.conflicts.len() as u64, u64::saturating_add);
+        self.view.conflicts_total = reading.count_conflicts()?.saturating_add(of_journals);
+        for kept in reading.conflicts(CONFLICTS.into())? {
             self.conflicts.extend(read(&kept));
         }
         self.conflicts.sort_by_key(|conflict| std::cmp::Reverse(conflict.newest_ms()));
@@ -212,3 +228,6 @@ impl Overview {
         Ok(self.view)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -233,8 +233,8 @@ impl Hub {
     }
 
     fn found_in_journals(&mut self, found: &mut BTreeMap<MatterId, Found>) -> Result<bool, HubError> {
-        let conflicts = self.journal_conflicts()?;
-        let more = conflicts.len() >= MOST;
+        let (conflicts, more) = self.journal_conflicts()?;
+        let more = more || conflicts.len() >= MOST;
         for conflict in conflicts.iter().take(MOST) {
             let places = places(conflict);
             let Some(about) = places.first().and_then(|(at, _, _)| *at) else { continue };

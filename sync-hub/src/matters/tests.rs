@@ -344,3 +344,14 @@ fn the_list_is_filtered_and_comes_in_pages() {
     assert_eq!(page(&mut hub, Filter::default()).matters.iter().position(|view| !view.open), None, "open ones first");
     assert_eq!(named("fork~device"), None);
 }
+
+#[test]
+fn a_list_says_that_there_are_more_where_refused_segments_are_left_out() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let one = SampleBox::new(20, ALL);
+    (0..50).for_each(|_| hub.note_poison(one.device, "not a segment").unwrap());
+    assert!(!hub.matters(&Filter::default()).unwrap().more);
+    hub.note_poison(one.device, "not a segment").unwrap();
+    assert!(hub.matters(&Filter::default()).unwrap().more);
+}

@@ -118,6 +118,12 @@ impl Store {
 }
 
 impl Reading {
+    /// How many entries were set aside.
+    pub fn count_set_aside(&self) -> Result<u64, StoreError> {
+        let sql = "SELECT COUNT(*) FROM set_aside WHERE festival = $1";
+        Ok(row(&self.conn, sql, params![self.festival], |r| r.get::<_, i64>(0))?.unwrap_or(0).unsigned_abs())
+    }
+
     /// One body by device, epoch and position; of a forked journal the bodies of every branch.
     pub fn bodies_at(&self, device: &[u8; 16], epoch: u32, seq: u32) -> Result<Vec<Vec<u8>>, StoreError> {
         let sql = "SELECT e.body FROM journals j JOIN runs r ON r.festival = j.festival AND r.journal = j.journal \

@@ -3,7 +3,7 @@
 use domain::{id::DeviceId, journal::EntryHash};
 use rusqlite::params;
 
-use super::{Store, StoreError, boxes::stored_ms, row, rows, statement};
+use super::{Reading, Store, StoreError, boxes::stored_ms, row, rows, statement};
 
 /// One device's epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -213,5 +213,13 @@ impl Store {
                 reason: r.get(5)?,
             })
         })
+    }
+}
+
+impl Reading {
+    /// How many segments were refused.
+    pub fn count_poison(&self) -> Result<u64, StoreError> {
+        let sql = "SELECT COUNT(*) FROM poison WHERE festival = $1";
+        Ok(row(&self.conn, sql, params![self.festival], |r| r.get::<_, i64>(0))?.unwrap_or(0).unsigned_abs())
     }
 }

@@ -45,7 +45,7 @@ pub use lists::{BandCounts, BandState, DeliveredBand};
 pub use owed::BoxKnowledge;
 pub use passages::{PassageSums, Passages};
 pub use product_sales::ProductSales;
-pub use projections::StoredWallet;
+pub use projections::{StoredConflicts, StoredWallet};
 pub use term::SideFile;
 pub use ticket_keys::KeyDecision;
 

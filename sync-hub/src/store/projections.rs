@@ -6,11 +6,11 @@ use domain::{
 };
 use rusqlite::{Row, params};
 
-use super::{Reading, Store, StoreError, row, rows, statement};
+use super::{Reading, Store, StoreError, boxes::stored_ms, row, rows, statement};
 
 /// Version of the folding; projections of another one are folded again at the start. Raise it where the ledger makes
-/// something else of the same entries.
-pub(super) const PROJECTION: i64 = 2;
+/// something else of the same entries, or a row holds more of them.
+pub(super) const PROJECTION: i64 = 3;
 
 /// A wallet as it is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +32,17 @@ impl StoredWallet {
     pub fn sums(&self) -> &Accounts {
         self.folded.as_ref().unwrap_or(&self.accounts)
     }
+}
+
+/// What does not fit together on one subject, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredConflicts {
+    /// All of it, for `conflicts::read`.
+    pub view: String,
+    /// When it showed last, Unix ms.
+    pub newest_ms: u64,
+    /// How many things it is.
+    pub found: usize,
 }
 
 fn damaged<T, E>(read: Result<T, E>, what: &'static str) -> Result<T, StoreError> {
@@ -215,14 +226,21 @@ impl Store {
     }
 
     /// Replaces what does not fit together on a subject; nothing where everything fits.
-    pub fn put_conflict(&self, subject: &[u8; 16], view: Option<&str>) -> Result<(), StoreError> {
-        match view {
-            Some(view) => statement(
+    pub fn put_conflict(&self, subject: &[u8; 16], stored: Option<&StoredConflicts>) -> Result<(), StoreError> {
+        match stored {
+            Some(StoredConflicts { view, newest_ms, found }) => statement(
                 &self.conn,
-                "INSERT INTO conflicts (festival, subject, view) VALUES ($1, $2, $3) \
-                 ON CONFLICT (festival, subject) DO UPDATE SET view = excluded.view",
+                "INSERT INTO conflicts (festival, subject, view, newest_ms, found) VALUES ($1, $2, $3, $4, $5) \
+                 ON CONFLICT (festival, subject) DO UPDATE SET view = excluded.view, newest_ms = excluded.newest_ms, \
+                 found = excluded.found",
             )?
-            .execute(params![self.festival, subject, view])?,
+            .execute(params![
+                self.festival,
+                subject,
+                view,
+                stored_ms(*newest_ms),
+                i64::try_from(*found).unwrap_or(i64::MAX)
+            ])?,
             None => statement(&self.conn, "DELETE FROM conflicts WHERE festival = $1 AND subject = $2")?
                 .execute(params![self.festival, subject])?,
         };
@@ -298,10 +316,16 @@ impl Reading {
         )
     }
 
-    /// What does not fit together, at most `most` of it.
+    /// What does not fit together, newest first, of at most `most` subjects.
     pub fn conflicts(&self, most: u32) -> Result<Vec<String>, StoreError> {
-        let sql = "SELECT view FROM conflicts WHERE festival = $1 ORDER BY subject LIMIT $2";
+        let sql = "SELECT view FROM conflicts WHERE festival = $1 ORDER BY newest_ms DESC, subject LIMIT $2";
         rows(&self.conn, sql, params![self.festival, most], |r| r.get(0))
+    }
+
+    /// How many things do not fit together, those that [`Self::conflicts`] leaves out included.
+    pub fn count_conflicts(&self) -> Result<u64, StoreError> {
+        let sql = "SELECT CAST(COALESCE(SUM(found), 0) AS BIGINT) FROM conflicts WHERE festival = $1";
+        Ok(row(&self.conn, sql, params![self.festival], |r| r.get::<_, i64>(0))?.unwrap_or(0).unsigned_abs())
     }
 
     /// Runs `read` on one unchanging state of the database.

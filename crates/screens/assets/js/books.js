@@ -71,6 +71,12 @@ function row(label, amount, kind) {
   return h("tr", { class: kind }, h("th", { scope: "row" }, label), h("td", {}, amount));
 }
 
+/** How many conflicts there are, and how many of them are shown where that is fewer; empty where there is none. */
+export function conflictCount(list, total) {
+  if (list.length === 0) return "";
+  return total > list.length ? t("console-conflicts-of", { shown: list.length, number: total }) : String(list.length);
+}
+
 /** One card for each conflict, or the sentence that there is none. */
 export function conflicts(list) {
   if (list.length === 0) return [h("p", { class: "none" }, h("verdict-shape", { kind: "ok" }), t("console-no-conflicts"))];

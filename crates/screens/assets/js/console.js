@@ -5,7 +5,7 @@ import { reason, t, tOf } from "./texts.js";
 import { freshness } from "./clock.js";
 import { notice, post } from "./live.js";
 import { ageText } from "./status_bar.js";
-import { books, conflicts } from "./books.js";
+import { books, conflictCount, conflicts } from "./books.js";
 import { overrides, zones } from "./zones.js";
 import { ticketKeys } from "./ticket_keys.js";
 import { riskNow } from "./risk_view.js";
@@ -27,7 +27,7 @@ start(
     refill(byId("overrides"), ...overrides(hub.overrides));
     refill(byId("delivered"), ...delivered(hub.bands));
     refill(byId("category"), ...hub.categories.map(([id, name]) => h("option", { value: id }, name)));
-    byId("conflict-count").textContent = hub.conflicts.length > 0 ? String(hub.conflicts.length) : "";
+    byId("conflict-count").textContent = conflictCount(hub.conflicts, hub.conflicts_total);
   },
   () => {
     ticketKeys();

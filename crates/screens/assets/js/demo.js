@@ -5,7 +5,7 @@ import { byId, h, refill } from "./dom.js";
 import { lang, reason, t } from "./texts.js";
 import { clock } from "./clock.js";
 import { post } from "./live.js";
-import { conflicts } from "./books.js";
+import { conflictCount, conflicts } from "./books.js";
 import { drawBoxes } from "./demo_boxes.js";
 import { drawPrices, readyPrices } from "./demo_prices.js";
 import { drawHub, drawIslands } from "./demo_hub.js";
@@ -20,7 +20,7 @@ start(
     drawTour(demo.tour);
     drawPrices(demo.prices);
     const found = demo.hub.view?.conflicts ?? [];
-    byId("conflict-count").textContent = found.length > 0 ? String(found.length) : "";
+    byId("conflict-count").textContent = conflictCount(found, demo.hub.view?.conflicts_total ?? 0);
     refill(byId("conflicts"), ...(demo.hub.view ? conflicts(found) : [h("p", {}, t("demo-hub_away"))]));
     refill(byId("story"), ...demo.story.toReversed().map((step) => h("li", {}, h("time", {}, clock(step.at_unix_ms, lang)), ` ${t(step.key, step.args)}`)));
   },

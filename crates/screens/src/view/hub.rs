@@ -26,6 +26,8 @@ pub struct HubView {
     pub risk: RiskView,
     /// What somebody must look at, newest first.
     pub conflicts: Vec<Conflict>,
+    /// How many there are; where that is more, `conflicts` are the newest of them.
+    pub conflicts_total: u64,
     /// How full each zone is.
     pub zones: Vec<ZoneView>,
     /// What supervisors decided at gates, newest first.

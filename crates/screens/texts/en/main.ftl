@@ -352,6 +352,7 @@ console-gifts = Gifts
 console-unexplained = Unexplained
 console-frozen = Frozen
 console-conflicts = Conflicts
+console-conflicts-of = { $shown } of { $number }
 console-no-conflicts = Nothing contradicts itself.
 console-todo = What to do.
 console-actions = Actions

@@ -352,6 +352,7 @@ console-gifts = Offert
 console-unexplained = Inexpliqué
 console-frozen = Gelés
 console-conflicts = Conflits
+console-conflicts-of = { $shown } sur { $number }
 console-no-conflicts = Rien ne se contredit.
 console-todo = Que faire.
 console-actions = Actions
