@@ -41,6 +41,8 @@ const COUNTERSIGN_EVERY: Duration = Duration::from_secs(60);
 const SEEN_EVERY: Duration = Duration::from_secs(2);
 /// While somebody waits with a band at a reader, changes are published so often, or more often where it is set so.
 const URGENT_EVERY: Duration = Duration::from_millis(20);
+/// What waits longer than this to be done, or takes longer, makes the writer busy.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 /// A bundle for boxes that were adopted is signed at most so often: each goes to everybody.
 const BUNDLE_EVERY: Duration = Duration::from_secs(2);
 
@@ -66,6 +68,19 @@ pub enum Event {
 #[error("the hub is going down")]
 pub struct Gone;
 
+/// How the writer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It does what it is asked.
+    Well,
+    /// So it does, but for what its disk refuses, by this reason code.
+    Trouble(&'static str),
+    /// Whoever asks waits.
+    Busy,
+    /// It takes nothing any more.
+    Down,
+}
+
 struct Queued {
     segment: VerifiedSegment,
     reply: oneshot::Sender<Option<Stored>>,
@@ -73,11 +88,15 @@ struct Queued {
 
 #[derive(Default)]
 struct Waiting {
-    acts: VecDeque<Act>,
+    acts: VecDeque<(Instant, Act)>,
     segments: FairQueue<Queued>,
     seen: BTreeMap<DeviceId, u64>,
     known: BTreeMap<DeviceId, BoxKnowledge>,
     closing: bool,
+    /// What is wrong with the disk, by the last act or round.
+    trouble: Option<&'static str>,
+    /// Since when a round is under way.
+    at_work: Option<Instant>,
 }
 
 struct Shared {
@@ -119,8 +138,9 @@ impl Waiting {
 
     /// What the next round does, and whether it is the last.
     fn take(&mut self) -> (Vec<Act>, Vec<Queued>, bool) {
+        self.at_work = Some(Instant::now());
         let count = self.acts.len().min(ACTS);
-        let acts = self.acts.drain(..count).collect();
+        let acts = self.acts.drain(..count).map(|(_, act)| act).collect();
         let segments = self.segments.take(TRANSACTION_ENTRIES);
         let closing = self.closing && self.acts.is_empty() && self.segments.is_empty();
         (acts, segments, closing)
@@ -144,7 +164,8 @@ impl Writer {
 
     fn with(hub: Hub, delta_every: Duration, metrics: Metrics) -> (Self, Rounds) {
         let (events, _) = broadcast::channel(256);
-        let (waiting, more, bell) = (Mutex::default(), Condvar::new(), Notify::new());
+        let waiting = Mutex::new(Waiting { trouble: hub.store().trouble(), ..Waiting::default() });
+        let (more, bell) = (Condvar::new(), Notify::new());
         let shared = Arc::new(Shared { waiting, more, bell, events, metrics });
         let now = Instant::now();
         let (published, countersigned, noted, bundled) = (now, now, now, None);
@@ -175,9 +196,14 @@ impl Writer {
             if waiting.closing {
                 return Err(Gone);
             }
-            waiting.acts.push_back(Box::new(move |hub| {
-                let _ = reply.send(act(hub));
-            }));
+            let shared = Arc::clone(&self.shared);
+            let act: Act = Box::new(move |hub| {
+                let done = act(hub);
+                // known before the answer is
+                shared.lock().trouble = hub.store().trouble();
+                let _ = reply.send(done);
+            });
+            waiting.acts.push_back((Instant::now(), act));
         }
         self.shared.ring();
         answer.await.map_err(|_| Gone)
@@ -213,9 +239,17 @@ impl Writer {
         self.shared.lock().segments.entries()
     }
 
-    /// Whether the thread takes anything.
-    pub fn is_running(&self) -> bool {
-        !self.shared.lock().closing
+    /// How it is, as far as can be told without asking it: nobody's question waits in its queue.
+    pub fn health(&self) -> Health {
+        let waiting = self.shared.lock();
+        let since = [waiting.at_work, waiting.acts.front().map(|(asked, _)| *asked)];
+        if waiting.closing {
+            Health::Down
+        } else if since.into_iter().flatten().any(|since| since.elapsed() > ANSWERS_WITHIN) {
+            Health::Busy
+        } else {
+            waiting.trouble.map_or(Health::Well, Health::Trouble)
+        }
     }
 
     /// Finishes what is queued and ends the thread.
@@ -336,6 +370,8 @@ impl Rounds {
             self.published = Instant::now();
             self.announce();
         }
+        let mut waiting = self.shared.lock();
+        (waiting.at_work, waiting.trouble) = (None, self.hub.store().trouble());
         !closing
     }
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{ApiError, App};
 use crate::{
     config::CategoryConfig, ingest::journals::ReadBody, store::IssuedTicket, tickets::qr, totals, wallets::WalletView,
+    writer::Health,
 };
 
 /// `GET /api/state`.
@@ -183,9 +184,6 @@ pub(super) async fn qr_png(State(app): State<App>, Path(id): Path<String>) -> Re
     Ok(([(header::CONTENT_TYPE, "image/png")], qr::png(&ticket.text)?).into_response())
 }
 
-/// A writer that does not answer within this time is busy.
-const ANSWERS_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);
-
 /// `GET /api/health`: that it runs, what is wrong with its disk, its term and its newest batches.
 pub(super) async fn health(State(app): State<App>) -> Response {
     let (term, numbers) = app.inner.feeds.newest();
@@ -194,12 +192,11 @@ pub(super) async fn health(State(app): State<App>) -> Response {
         .map(|(section, number)| (totals::section_name(section).to_string(), number.into()))
         .collect();
     let version = env!("CARGO_PKG_VERSION");
-    let asked = app.inner.writer.call(|hub| hub.store().trouble());
-    let (status, trouble) = match tokio::time::timeout(ANSWERS_WITHIN, asked).await {
-        Ok(Ok(None)) => ("ok", None),
-        Ok(Ok(trouble)) => ("degraded", trouble),
-        Ok(Err(_)) => ("down", None),
-        Err(_) => ("busy", None),
+    let (status, trouble) = match app.inner.writer.health() {
+        Health::Well => ("ok", None),
+        Health::Trouble(trouble) => ("degraded", Some(trouble)),
+        Health::Busy => ("busy", None),
+        Health::Down => ("down", None),
     };
     Json(json!({ "status": status, "version": version, "term": term, "numbers": numbers, "trouble": trouble }))
         .into_response()
@@ -212,10 +209,9 @@ pub(super) async fn live() -> StatusCode {
 
 /// `GET /api/health/ready`: whether the writer answers.
 pub(super) async fn ready(State(app): State<App>) -> Result<StatusCode, ApiError> {
-    let answer = tokio::time::timeout(ANSWERS_WITHIN, app.inner.writer.call(|hub| hub.term())).await;
-    match answer {
-        Ok(Ok(_)) => Ok(StatusCode::NO_CONTENT),
-        Ok(Err(_)) | Err(_) => Err(ApiError::unavailable()),
+    match app.inner.writer.health() {
+        Health::Well | Health::Trouble(_) => Ok(StatusCode::NO_CONTENT),
+        Health::Busy | Health::Down => Err(ApiError::unavailable()),
     }
 }
 

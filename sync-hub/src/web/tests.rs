@@ -490,3 +490,27 @@ async fn methods_that_nobody_knows_are_measured_as_one() {
     assert!(counted.len() < 5 && counted.iter().any(|line| line.contains("method=\"other\"")), "{counted:?}");
     site.hub.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_the_hub_is_is_told_at_once_also_while_its_writer_is_held_up() {
+    let site = site().await;
+    let (let_go, held) = std::sync::mpsc::channel::<()>();
+    let writer = site.hub.writer.clone();
+    let holding = tokio::spawn(async move { writer.call(move |_| held.recv().is_ok()).await });
+    let until = async |status: &str| {
+        let is_so = async { while site.get("/api/health").await["status"] != status {} };
+        tokio::time::timeout(Duration::from_secs(20), is_so).await.unwrap_or_else(|_| panic!("never {status}"));
+    };
+    until("busy").await;
+    let asked = std::time::Instant::now();
+    for _ in 0..5 {
+        assert_eq!(site.get("/api/health").await["status"], "busy");
+    }
+    assert!(asked.elapsed() < Duration::from_secs(5), "each waits for the writer");
+    assert_eq!(site.ask(Method::GET, "/api/health/ready", None).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    let_go.send(()).unwrap();
+    assert_eq!(holding.await.unwrap(), Ok(true));
+    until("ok").await;
+    assert_eq!(site.ask(Method::GET, "/api/health/ready", None).await.0, StatusCode::NO_CONTENT);
+    site.hub.stop().await;
+}
