@@ -315,7 +315,7 @@ impl Rounds {
             told.term = hub.term();
             tell(Event::NewTerm);
         }
-        if told.cut_off.len() != hub.cut_off.len() {
+        if told.cut_off != hub.cut_off {
             hub.cut_off.difference(&told.cut_off).for_each(|device| tell(Event::Revoked(*device)));
             told.cut_off.clone_from(&hub.cut_off);
         }
