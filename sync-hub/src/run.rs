@@ -110,7 +110,7 @@ pub async fn start(dir: &Path, clock: Clock) -> anyhow::Result<Running> {
     let mut server = axum_server::from_tcp_rustls(https, tls)?.handle(handle.clone()).http1_only();
     // Who does not say what they want in time makes room for others.
     server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
-    let server = server.serve(router(app).into_make_service());
+    let server = server.serve(router(app).into_make_service_with_connect_info::<SocketAddr>());
     let sessions =
         Sessions::new(writer.clone(), feeds, identity, BlobFolder::new(dir), metrics.clone(), clock, down.clone());
     let tasks = vec![

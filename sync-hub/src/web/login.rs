@@ -1,15 +1,16 @@
 //! The operator's login: the token itself, or a cookie that it was exchanged for.
 //! Invariant: secrets are compared by their hashes; with a cookie nothing changes unless the request comes from the
-//! console's own page.
+//! console's own page; who guesses makes only his own address wait.
 use std::{
     collections::HashMap,
+    net::{IpAddr, SocketAddr},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use axum::{
     body::Bytes,
-    extract::{Request, State},
+    extract::{ConnectInfo, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -22,7 +23,10 @@ use super::{ApiError, App, pages};
 const COOKIE: &str = "__Host-console";
 const SESSION: Duration = Duration::from_secs(12 * 3600);
 const MOST_SESSIONS: usize = 64;
+/// Wrong tokens from one address within the window.
 const ATTEMPTS: u32 = 10;
+/// Most addresses whose wrong tokens are counted: who has more of them guesses no token all the same, it is too long.
+const ADDRESSES: usize = 4_096;
 const WINDOW: Duration = Duration::from_secs(60);
 
 /// Who is logged in.
@@ -35,7 +39,7 @@ pub struct Sessions {
 #[derive(Debug)]
 struct Open {
     cookies: HashMap<[u8; 32], Instant>,
-    failed: u32,
+    failed: HashMap<IpAddr, u32>,
     since: Instant,
 }
 
@@ -55,7 +59,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 impl Sessions {
     /// For the operator's token.
     pub fn new(token: &str) -> Self {
-        let open = Open { cookies: HashMap::new(), failed: 0, since: Instant::now() };
+        let open = Open { cookies: HashMap::new(), failed: HashMap::new(), since: Instant::now() };
         Self { token: hashed(token.trim()), open: Mutex::new(open) }
     }
 
@@ -64,16 +68,19 @@ impl Sessions {
     }
 
     /// A new cookie for who knows the token.
-    fn log_in(&self, token: &str) -> Result<String, ApiError> {
+    fn log_in(&self, token: &str, from: IpAddr) -> Result<String, ApiError> {
         let mut open = self.lock();
         if open.since.elapsed() > WINDOW {
-            (open.failed, open.since) = (0, Instant::now());
+            (open.failed, open.since) = (HashMap::new(), Instant::now());
         }
-        if open.failed >= ATTEMPTS {
+        let failed = open.failed.get(&from).copied().unwrap_or(0);
+        if failed >= ATTEMPTS {
             return Err(ApiError::too_many_logins());
         }
         if hashed(token.trim()) != self.token {
-            open.failed = open.failed.saturating_add(1);
+            if failed > 0 || open.failed.len() < ADDRESSES {
+                open.failed.insert(from, failed.saturating_add(1));
+            }
             return Err(ApiError::unauthorized());
         }
         let mut secret = [0; 32];
@@ -132,7 +139,12 @@ struct Credentials {
 }
 
 /// `POST /login`: JSON `{token}`, or the login page's form.
-pub(super) async fn login(State(app): State<App>, headers: HeaderMap, body: Bytes) -> Response {
+pub(super) async fn login(
+    State(app): State<App>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let is_form = headers
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
@@ -144,7 +156,7 @@ pub(super) async fn login(State(app): State<App>, headers: HeaderMap, body: Byte
         serde_json::from_slice::<Credentials>(&body).ok().map(|credentials| credentials.token)
     };
     let Some(token) = token else { return ApiError::bad_request("the token is missing").into_response() };
-    let secret = match app.inner.sessions.log_in(&token) {
+    let secret = match app.inner.sessions.log_in(&token, from.ip()) {
         Ok(secret) => secret,
         Err(error) if is_form => return pages::login_page(true, &error).into_response(),
         Err(error) => return error.into_response(),

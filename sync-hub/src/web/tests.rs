@@ -514,3 +514,25 @@ async fn how_the_hub_is_is_told_at_once_also_while_its_writer_is_held_up() {
     assert_eq!(site.ask(Method::GET, "/api/health/ready", None).await.0, StatusCode::NO_CONTENT);
     site.hub.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_guesses_the_token_makes_nobody_wait_who_asks_from_elsewhere() {
+    let dir = sample::hub_dir();
+    let root = with_tls(dir.path(), 20);
+    let hub = run::start(dir.path(), crate::wall_clock()).await.unwrap();
+    let from = |address: [u8; 4]| {
+        let client = Client::builder().tls_certs_only([root.clone()]).local_address(std::net::IpAddr::from(address));
+        client.timeout(Duration::from_secs(20)).build().unwrap()
+    };
+    let login = async |client: &Client, token: &str| {
+        let asked = client.post(format!("https://{}/login", hub.https)).body(json!({ "token": token }).to_string());
+        asked.send().await.unwrap().status()
+    };
+    let (stranger, operator) = (from([127, 0, 0, 2]), from([127, 0, 0, 1]));
+    for _ in 0..10 {
+        assert_eq!(login(&stranger, "guess").await, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(login(&stranger, TOKEN).await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(login(&operator, TOKEN).await, StatusCode::NO_CONTENT);
+    hub.stop().await;
+}
