@@ -25,6 +25,7 @@ fn paid(wallet: WalletId, amount: u32, key: u8) -> Paid {
 }
 
 /// A chip and the boxes that write it, as far as their journals tell.
+#[derive(Clone)]
 pub(crate) struct Purse {
     pub(crate) wallet: WalletId,
     counter: u16,
@@ -33,11 +34,19 @@ pub(crate) struct Purse {
     spent: u32,
     seq: u8,
     pub(crate) credit: CreditId,
+    /// Distinguishes the records of a copy from those of the chip that it is of.
+    copy: u8,
 }
 
 impl Purse {
     pub(crate) fn new(wallet: WalletId) -> Self {
-        Self { wallet, counter: 0, base: RecordId([255; 4]), credits: 0, spent: 0, seq: 0, credit: CreditId([9; 4]) }
+        let (base, credit) = (RecordId([255; 4]), CreditId([9; 4]));
+        Self { wallet, counter: 0, base, credits: 0, spent: 0, seq: 0, credit, copy: 1 }
+    }
+
+    /// The same chip once more, from a dump: what it writes from now on is other than what this one writes.
+    pub(crate) fn copied(&self, copy: u8) -> Self {
+        Self { copy, ..self.clone() }
     }
 
     /// One whole tap: intent and commit.
@@ -71,7 +80,7 @@ impl Purse {
         record: Option<[u8; CREDIT_RECORD_LEN]>,
     ) -> (EntryRef, RecordId) {
         let [low, high] = (self.counter + 1).to_be_bytes();
-        let own = RecordId([self.wallet.0[0], 1, low, high]);
+        let own = RecordId([self.wallet.0[0], self.copy, low, high]);
         let seen = ChipSeen {
             base: self.base,
             before: RecordId([self.wallet.0[0], 1, low, high.wrapping_sub(2)]),
@@ -117,12 +126,25 @@ impl Purse {
         }
     }
 
+    /// A tap whose record is on the chip and whose box does not know it: the intent.
+    pub(crate) fn torn(&mut self, by: &mut SampleBox, purpose: IntentPurpose, amount: u32) -> EntryRef {
+        let record = (purpose == IntentPurpose::TopUp).then(|| self.next_credit(amount));
+        let (intent, own) = self.intent(by, purpose, amount, record);
+        self.written(own, purpose, amount, record);
+        intent
+    }
+
     pub(crate) fn top_up(&mut self, desk: &mut SampleBox, amount: u32) -> EntryRef {
+        let record = self.next_credit(amount);
+        self.tap(desk, IntentPurpose::TopUp, amount, Some(record))
+    }
+
+    fn next_credit(&self, amount: u32) -> [u8; CREDIT_RECORD_LEN] {
         let mut record = [0; CREDIT_RECORD_LEN];
         record[..3].copy_from_slice(&(self.credits + amount).to_le_bytes()[..3]);
         record[3] = self.seq + 1;
         record[8..12].copy_from_slice(&self.credit.0);
-        self.tap(desk, IntentPurpose::TopUp, amount, Some(record))
+        record
     }
 }
 

@@ -218,6 +218,10 @@ impl SampleBox {
     }
 
     pub(crate) fn admit(&mut self, who: TicketUid) -> EntryRef {
+        self.admit_to(who, 0)
+    }
+
+    pub(crate) fn admit_to(&mut self, who: TicketUid, zone: u16) -> EntryRef {
         let part = Detail::Admission(Admission {
             scheme: 1,
             marks: Marks::default(),
@@ -225,7 +229,7 @@ impl SampleBox {
             reason: String::new(),
         })
         .to_bytes();
-        let entry = Entry { subject: Subject::from(who), part, ..self.entry(Kind::ADMISSION, Effect::In, 0) };
+        let entry = Entry { subject: Subject::from(who), part, zone, ..self.entry(Kind::ADMISSION, Effect::In, 0) };
         self.commit(entry)
     }
 

@@ -129,16 +129,20 @@ impl AHub {
         Ok(())
     }
 
-    async fn held_rulings(&self) -> Result<usize> {
+    /// How many rulings there are, and the one that holds.
+    async fn held_rulings(&self) -> Result<(usize, String)> {
         let shown: Value = self.world.hub.api.get(&format!("/api/matters/{}", self.matter)).await?;
-        Ok(shown["matter"]["rulings"].as_array().map_or(0, Vec::len))
+        let rulings = &shown["matter"]["rulings"];
+        let holds = rulings[0]["entry"].as_str().unwrap_or_default().to_owned();
+        Ok((rulings.as_array().map_or(0, Vec::len), holds))
     }
 
     async fn rule(&mut self) -> Result<()> {
         // one that was cut off may be there already
-        self.rulings = self.held_rulings().await?;
+        let (rulings, seen) = self.held_rulings().await?;
+        self.rulings = rulings;
         let action = if self.rulings.is_multiple_of(2) { "block" } else { "lift" };
-        let body = json!({ "action": action, "by": "Ana", "reason": "seen at the office" });
+        let body = json!({ "action": action, "by": "Ana", "reason": "seen at the office", "seen": seen });
         self.world.hub.api.post::<Value>(&format!("/api/matters/{}/resolve", self.matter), &body).await?;
         self.rulings += 1;
         Ok(())
@@ -272,7 +276,7 @@ impl Script for AHub {
         ensure!(health["trouble"].is_null(), "{health:#}");
         let held = self.held_bundle().await?;
         ensure!(held >= self.bundle, "bundle {} was given out, the newest is {held}", self.bundle);
-        ensure!(self.held_rulings().await? >= self.rulings, "a ruling is gone");
+        ensure!(self.held_rulings().await?.0 >= self.rulings, "a ruling is gone");
         let journals = Journals::read(&self.world.hub.dir)?;
         for wallet in &self.blocked {
             let is_block =

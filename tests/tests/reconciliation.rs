@@ -53,8 +53,11 @@ async fn open(world: &World, kind: &str) -> MatterView {
     until(&format!("the hub lists {kind}"), SOON, look).await.unwrap()
 }
 
+/// Decides as from a page that shows the matter as it is now.
 async fn decide(world: &World, matter: &MatterView, body: Value) -> MatterView {
-    let body = merged(body, json!({ "by": "Ana", "reason": "seen at the office" }));
+    let shown: Value = world.hub.api.get(&format!("/api/matters/{}", matter.id)).await.unwrap();
+    let seen = shown["matter"]["rulings"][0]["entry"].as_str().unwrap_or_default();
+    let body = merged(body, json!({ "by": "Ana", "reason": "seen at the office", "seen": seen }));
     world.hub.api.post(&format!("/api/matters/{}/resolve", matter.id), &body).await.unwrap()
 }
 

@@ -156,6 +156,8 @@ pub const REASON_CODES: &[&str] = &[
     "hub.ruling_certificate",
     "hub.ruling_its_box",
     "hub.ruling_branch",
+    "hub.ruling_confirmed",
+    "hub.ruling_changed",
     "hub.ruling_nothing",
     "hub.ruling_risk",
     "hub.proof_not_yet",

@@ -208,6 +208,14 @@ impl Journal {
         ends.peek().is_some() && ends.all(|(at, last)| self.tree.reaches(*at, *last, run, seq))
     }
 
+    /// Whether this head may be confirmed: each one that was confirmed before lies on its line, before it or beyond it.
+    /// Of heads that conflict only the common prefix counts, and none of them can be taken back.
+    pub(crate) fn may_confirm(&self, run: u32, seq: u32) -> bool {
+        self.confirmed
+            .iter()
+            .all(|(at, last)| self.tree.reaches(run, seq, *at, *last) || self.tree.reaches(*at, *last, run, seq))
+    }
+
     pub(crate) fn confirm(&mut self, run: u32, seq: u32) {
         if !self.confirmed.contains(&(run, seq)) {
             // One head on a run stands for those before it.

@@ -206,6 +206,11 @@ impl Tree {
         false
     }
 
+    /// The last runs of its branches, as far as they are held from the first entry on.
+    pub fn ends(&self) -> impl Iterator<Item = &StoredRun> {
+        self.runs.iter().filter(|run| self.is_rooted(run) && !self.has_child_at_end(run))
+    }
+
     /// The branches as a version vector tells them.
     pub fn branches(&self) -> Vec<Branch> {
         let mut branches: Vec<Branch> = Vec::new();

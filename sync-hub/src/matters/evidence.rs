@@ -82,6 +82,8 @@ pub struct Branch {
     pub last: u32,
     /// Whether it counts.
     pub standing: &'static str,
+    /// Whether it may be chosen: no head beside it was countersigned.
+    pub may_hold: bool,
     /// Its first entries.
     pub entries: Vec<Shown>,
 }
@@ -132,7 +134,8 @@ impl Hub {
         let mut branches = Vec::new();
         for run in journal.tree.runs().iter().filter(|run| run.last >= about.seq).take(8) {
             let from = run.first.max(about.seq);
-            let mut branch = Branch { head: hex(&run.hash), last: run.last, ..Branch::default() };
+            let may_hold = journal.may_confirm(run.run, run.last);
+            let mut branch = Branch { head: hex(&run.hash), last: run.last, may_hold, ..Branch::default() };
             for seq in from..=run.last.min(from.saturating_add(BRANCH - 1)) {
                 let at = EntryRef { seq, ..about };
                 let place = crate::store::Place { journal: journal.id, run: run.run, seq };

@@ -25,7 +25,7 @@ use crate::{
     conflicts::{KeptConflict, read},
     fold,
     hub::{Hub, HubError},
-    ingest::journals::rulings_subject,
+    ingest::journals::{ReadBody, rulings_subject},
 };
 
 /// Matters on a page.
@@ -35,10 +35,13 @@ const MOST: usize = 5_000;
 /// Most places that one matter shows.
 const PLACES: usize = 20;
 
+/// Entry, box and Unix ms of a place.
+type FoundAt = (Option<EntryRef>, BoxNumber, u64);
+
 /// One matter as it is found, before names are put on places.
 #[derive(Clone, Debug)]
 struct Found {
-    places: Vec<(Option<EntryRef>, BoxNumber, u64)>,
+    places: Vec<FoundAt>,
     amount: Option<i64>,
     waits: Option<&'static str>,
 }
@@ -206,7 +209,7 @@ impl Hub {
         let kept = self.reading()?.conflicts(u32::try_from(MOST).unwrap_or(u32::MAX))?;
         for conflict in kept.iter().flat_map(|text| read(text)) {
             let Some(id) = self.of_subject(&conflict)? else { continue };
-            found.insert(id, Found { places: places(&conflict), amount: conflict.amount(), waits: None });
+            add(found, id, Found { places: places(&conflict), amount: conflict.amount(), waits: None });
         }
         Ok(kept.len() >= MOST)
     }
@@ -236,13 +239,29 @@ impl Hub {
         let (conflicts, more) = self.journal_conflicts()?;
         let more = more || conflicts.len() >= MOST;
         for conflict in conflicts.iter().take(MOST) {
-            let places = places(conflict);
+            let mut places = places(conflict);
             let Some(about) = places.first().and_then(|(at, _, _)| *at) else { continue };
             let (kind, what) = (conflict.matter(), BlockedKind::Device);
+            if kind == MatterKind::Fork {
+                places.extend(self.further_histories(about)?);
+            }
             let id = MatterId { kind, what, subject: about.device.into(), about: Some(about) };
-            found.insert(id, Found { places, amount: None, waits: None });
+            add(found, id, Found { places, amount: None, waits: None });
         }
         Ok(more)
+    }
+
+    /// Ends of the histories beyond the two that make a fork: each is one more place, so that whoever decided before it
+    /// came is asked again.
+    fn further_histories(&self, fork: EntryRef) -> Result<Vec<FoundAt>, HubError> {
+        let Some(journal) = self.journals.get(fork.device, fork.epoch) else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for run in journal.tree.ends().filter(|run| run.last >= fork.seq).skip(2) {
+            let body = self.store.bodies(journal.id.into(), run.run, run.last, run.last)?.pop().unwrap_or_default();
+            let unix_ms = ReadBody::of(&body, self.identity.founding.currency).entry().hlc.unix_ms();
+            found.push((Some(journal.entry_ref(run.last)), journal.box_number, unix_ms));
+        }
+        Ok(found)
     }
 
     /// Every intent in doubt and everything that is owed.
@@ -318,7 +337,25 @@ impl Hub {
     }
 }
 
-fn places(conflict: &KeptConflict) -> Vec<(Option<EntryRef>, BoxNumber, u64)> {
+/// Several conflicts of one subject are one matter: it shows the places of all of them, each once, and their sum.
+fn add(found: &mut BTreeMap<MatterId, Found>, id: MatterId, more: Found) {
+    let Some(held) = found.get_mut(&id) else {
+        found.insert(id, more);
+        return;
+    };
+    for place in more.places {
+        if !held.places.contains(&place) {
+            held.places.push(place);
+        }
+    }
+    held.places.sort_by_key(|(at, _, unix_ms)| (*unix_ms, *at));
+    held.amount = match (held.amount, more.amount) {
+        (Some(one), Some(other)) => Some(one.saturating_add(other)),
+        (one, other) => one.or(other),
+    };
+}
+
+fn places(conflict: &KeptConflict) -> Vec<FoundAt> {
     let of = conflict.places().iter();
     of.map(|(entry, number, unix_ms)| (entry_ref(entry), BoxNumber(*number), *unix_ms)).collect()
 }
@@ -342,7 +379,7 @@ fn view(
         (Some(_), None) => true,
         (None, _) => false,
     };
-    let place = |(entry, number, at_unix_ms): &(Option<EntryRef>, BoxNumber, u64)| MatterPlace {
+    let place = |(entry, number, at_unix_ms): &FoundAt| MatterPlace {
         place: name(number),
         box_number: number.0,
         at_unix_ms: *at_unix_ms,

@@ -1,6 +1,6 @@
 //! Deciding about a matter: an entry of the hub's own journal, beside the entries that do what was decided.
-//! Invariant: nothing is edited; whoever decides is named (`deciders`), with a reason; a ruling replaces the earlier ones that it
-//! knew of, and does what it says in one commit wherever that is the hub's own doing.
+//! Invariant: nothing is edited; whoever decides is named (`deciders`), with a reason, and has seen what holds; a ruling
+//! replaces the earlier ones that it knew of, and does what it says in one commit wherever that is the hub's own doing.
 use domain::{
     id::{DeviceId, EntryRef},
     journal::{
@@ -33,6 +33,8 @@ pub struct Asked {
     pub amount: Option<Cents>,
     /// Which branch, by the hash of its head, for a fork.
     pub head: String,
+    /// The entry of the ruling that held when this was asked; empty where there was none.
+    pub seen: String,
     /// Pays out although boxes that have not been heard may still sell to the band.
     pub accept_risk: bool,
 }
@@ -63,6 +65,11 @@ impl Hub {
         let (found, before) = (self.found_of(id)?, self.rulings()?.remove(id));
         if found.is_none() && before.is_none() {
             return Err(HubError::NotFound("The matter"));
+        }
+        // a request that comes twice, or from an old page, would undo or add to money that it never saw
+        let holds = before.as_ref().map(|before| before.holds.at.to_string()).unwrap_or_default();
+        if asked.seen != holds {
+            return Err(HubError::Refused("hub.ruling_changed"));
         }
         let mut amount = self.amount_of(asked, found.as_ref(), before.as_ref())?;
         let (mut entries, mut revoked, mut bundle) = (Vec::new(), Vec::new(), false);
@@ -192,6 +199,9 @@ impl Hub {
         let journal = self.journals.get(about.device, about.epoch).ok_or(HubError::NotFound("The journal"))?;
         let run = journal.tree.runs().iter().find(|run| run.hash.as_slice() == wanted.as_slice());
         let run = run.ok_or(HubError::Refused("hub.ruling_branch"))?;
+        if !journal.may_confirm(run.run, run.last) {
+            return Err(HubError::Refused("hub.ruling_confirmed"));
+        }
         let (seq, hash, term) = (run.last, run.hash, self.term());
         let detail = Countersignature { epoch: about.epoch, seq, hash, term, archived: false };
         let part = Detail::Countersignature(detail).to_bytes();

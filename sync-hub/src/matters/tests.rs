@@ -16,8 +16,14 @@ use crate::{
 const ALL: Roles = Roles(7);
 
 fn asked(action: RulingAction) -> Asked {
-    let reason = "seen at the office".into();
-    Asked { action, by: By::Typed("Ana".into()), reason, amount: None, head: String::new(), accept_risk: false }
+    let (by, reason) = (By::Typed("Ana".into()), "seen at the office".into());
+    Asked { action, by, reason, amount: None, head: String::new(), seen: String::new(), accept_risk: false }
+}
+
+/// The same, from a page that shows what holds now.
+fn again(hub: &mut Hub, id: &MatterId, action: RulingAction) -> Asked {
+    let seen = hub.matter(id).unwrap().rulings.first().map(|one| one.entry.clone()).unwrap_or_default();
+    Asked { seen, ..asked(action) }
 }
 
 fn open(hub: &mut Hub) -> Vec<MatterView> {
@@ -89,7 +95,8 @@ fn what_was_overspent_is_forgiven_or_paid_back_in_parts_and_stays_visible_with_w
     let part = Asked { amount: Cents::new(50), ..asked(RulingAction::ChargeBack) };
     let after = hub.resolve(&id, &part).unwrap().matter;
     assert_eq!((after.open, after.amount_cents), (true, Some(150)), "the rest is open");
-    let rest = hub.resolve(&id, &asked(RulingAction::ChargeBack)).unwrap().matter;
+    let rest = again(&mut hub, &id, RulingAction::ChargeBack);
+    let rest = hub.resolve(&id, &rest).unwrap().matter;
     assert!(!rest.open);
     assert_eq!((money(&mut hub).overspend, money(&mut hub).top_up), (0, 1_200));
     let kept = hub.matters(&Filter { open: Some(false), ..Filter::default() }).unwrap().matters;
@@ -99,14 +106,37 @@ fn what_was_overspent_is_forgiven_or_paid_back_in_parts_and_stays_visible_with_w
     assert_eq!(kept[0].rulings[0].reason, "seen at the office");
 
     // Decided otherwise: the money taken back is undone, the festival bears it. And it survives a restart.
-    assert_eq!(refused(&mut hub, &id, &asked(RulingAction::Forgive)), "hub.ruling_amount", "nothing is open");
-    hub.resolve(&id, &asked(RulingAction::Accept)).unwrap();
+    let forgive = again(&mut hub, &id, RulingAction::Forgive);
+    assert_eq!(refused(&mut hub, &id, &forgive), "hub.ruling_amount", "nothing is open");
+    let accept = again(&mut hub, &id, RulingAction::Accept);
+    hub.resolve(&id, &accept).unwrap();
     assert_eq!(money(&mut hub).overspend, 200, "the ruling before does not count any more");
     let again = hub.matter(&id).unwrap();
     assert!(!again.open, "accepted as it is");
     drop(hub);
     let mut hub = sample::open(dir.path());
     assert_eq!(hub.matter(&id).unwrap().rulings.len(), 3);
+}
+
+#[test]
+fn the_same_request_twice_moves_money_once_and_an_old_page_undoes_nothing_that_it_did_not_show() {
+    for action in [RulingAction::ChargeBack, RulingAction::Forgive] {
+        let dir = sample::hub_dir();
+        let mut hub = overspent(dir.path());
+        let id = the(&mut hub, MatterKind::Overspend);
+        let part = Asked { amount: Cents::new(50), ..asked(action) };
+        hub.resolve(&id, &part).unwrap();
+        let once = money(&mut hub);
+        assert_eq!((once.top_up + once.gifts, once.overspend), (1_050, 150));
+        assert_eq!(refused(&mut hub, &id, &part), "hub.ruling_changed", "its answer was lost");
+        assert_eq!(refused(&mut hub, &id, &asked(RulingAction::Accept)), "hub.ruling_changed", "an old page");
+        assert_eq!((money(&mut hub), hub.matter(&id).unwrap().rulings.len()), (once, 1));
+
+        let first = again(&mut hub, &id, action);
+        hub.resolve(&id, &Asked { amount: Cents::new(50), ..first.clone() }).unwrap();
+        assert_eq!(refused(&mut hub, &id, &first), "hub.ruling_changed", "another ruling holds by now");
+        assert_eq!(money(&mut hub).overspend, 100);
+    }
 }
 
 #[test]
@@ -121,7 +151,8 @@ fn a_band_is_blocked_and_freed_and_more_spent_later_opens_the_matter_again() {
     hub.ingest(&late.segments(10)).unwrap();
     let view = hub.matter(&id).unwrap();
     assert_eq!((view.open, view.amount_cents, view.rulings.len()), (true, Some(500), 1));
-    hub.resolve(&id, &asked(RulingAction::Lift)).unwrap();
+    let lift = again(&mut hub, &id, RulingAction::Lift);
+    hub.resolve(&id, &lift).unwrap();
     assert!(!flags(&hub, 1).has(WalletFlags::BLOCKED));
     assert!(open(&mut hub).iter().all(|view| view.kind != "overspend"));
 }
@@ -145,6 +176,12 @@ fn a_ticket_that_was_admitted_twice_is_blocked_at_every_gate() {
 
 /// A bar that was restored from an image and went on: 3.00 on one branch, 5.00 on the other.
 fn forked(dir: &std::path::Path) -> (Hub, SampleBox) {
+    let (hub, bar, _) = two_histories(dir, false);
+    (hub, bar)
+}
+
+/// The same with the other history; whether the hub countersigned the first before it heard of the other.
+fn two_histories(dir: &std::path::Path, countersigned: bool) -> (Hub, SampleBox, SampleBox) {
     let mut hub = sample::open(dir);
     let mut desk = SampleBox::new(20, ALL);
     desk.top_up(wallet(1), 2_000);
@@ -157,8 +194,120 @@ fn forked(dir: &std::path::Path) -> (Hub, SampleBox) {
     adopt(&mut hub, &bar);
     hub.ingest(&desk.segments(10)).unwrap();
     hub.ingest(&bar.segments(10)).unwrap();
+    if countersigned {
+        assert_eq!(hub.countersign(true).unwrap(), 2);
+    }
     hub.ingest(&[other.segment(2, 3)]).unwrap();
-    (hub, bar)
+    (hub, bar, other)
+}
+
+/// Standing of each history by its head, and whether it may be chosen.
+fn histories(hub: &mut Hub, id: &MatterId) -> Vec<(String, &'static str, bool)> {
+    let branches = hub.evidence(id).unwrap().branches.into_iter();
+    branches.map(|branch| (branch.head, branch.standing, branch.may_hold)).collect()
+}
+
+fn choosing(hub: &mut Hub, id: &MatterId, one: &SampleBox) -> Asked {
+    Asked { head: hex(&one.heads.last().unwrap().hash), ..again(hub, id, RulingAction::ConfirmBranch) }
+}
+
+#[test]
+fn a_history_beside_one_that_was_countersigned_is_not_chosen_since_neither_would_count_then() {
+    let dir = sample::hub_dir();
+    let (mut hub, mut bar, other) = two_histories(dir.path(), true);
+    let id = the(&mut hub, MatterKind::Fork);
+    let (held, before) = (histories(&mut hub, &id), money(&mut hub));
+    let (this, that) = (hex(&bar.heads[2].hash), hex(&other.heads[2].hash));
+    assert_eq!(held, [(this.clone(), "in_force", true), (that, "disputed", false)]);
+    let wrong = choosing(&mut hub, &id, &other);
+    assert_eq!(refused(&mut hub, &id, &wrong), "hub.ruling_confirmed");
+    assert_eq!((histories(&mut hub, &id), money(&mut hub)), (held, before), "nothing was changed");
+    assert!(hub.matter(&id).unwrap().open);
+
+    // what the box wrote behind the countersigned head may be chosen, and the head itself
+    bar.sale(wallet(1), 50);
+    hub.ingest(&[bar.segment(3, 4)]).unwrap();
+    let further = hex(&bar.heads[3].hash);
+    assert_eq!(histories(&mut hub, &id)[0], (further.clone(), "disputed", true));
+    let right = choosing(&mut hub, &id, &bar);
+    assert!(!hub.resolve(&id, &right).unwrap().matter.open);
+    assert_eq!(histories(&mut hub, &id)[0], (further, "in_force", true));
+}
+
+#[test]
+fn of_two_histories_one_is_chosen_and_never_the_other_as_well() {
+    let dir = sample::hub_dir();
+    let (mut hub, bar, other) = two_histories(dir.path(), false);
+    let id = the(&mut hub, MatterKind::Fork);
+    assert!(histories(&mut hub, &id).iter().all(|(_, standing, may)| *standing == "disputed" && *may));
+    let chosen = choosing(&mut hub, &id, &bar);
+    hub.resolve(&id, &chosen).unwrap();
+    let (held, before) = (histories(&mut hub, &id), money(&mut hub));
+    let too = choosing(&mut hub, &id, &other);
+    assert_eq!(refused(&mut hub, &id, &too), "hub.ruling_confirmed");
+    assert_eq!((histories(&mut hub, &id), money(&mut hub)), (held, before));
+    let same = choosing(&mut hub, &id, &bar);
+    assert!(!hub.resolve(&id, &same).unwrap().matter.open, "the same one again harms nothing");
+}
+
+#[test]
+fn a_third_history_opens_the_matter_of_the_fork_again() {
+    let dir = sample::hub_dir();
+    let (mut hub, bar, _) = two_histories(dir.path(), false);
+    let id = the(&mut hub, MatterKind::Fork);
+    let mut third = bar.restored(2);
+    third.sale(wallet(1), 700);
+    let chosen = choosing(&mut hub, &id, &bar);
+    let decided = hub.resolve(&id, &chosen).unwrap().matter;
+    assert_eq!((decided.open, decided.places.len()), (false, 1));
+    hub.ingest(&[third.segment(2, 3)]).unwrap();
+    let view = hub.matter(&id).unwrap();
+    assert_eq!((view.open, view.places.len()), (true, 2), "{view:?}");
+    let accept = again(&mut hub, &id, RulingAction::Accept);
+    assert!(!hub.resolve(&id, &accept).unwrap().matter.open);
+}
+
+#[test]
+fn every_fork_of_a_copied_band_counts_and_a_further_one_opens_the_matter_again() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let (mut desk, mut left, mut right) = (SampleBox::new(20, ALL), SampleBox::new(21, ALL), SampleBox::new(22, ALL));
+    let mut purse = Purse::new(wallet(1));
+    purse.top_up(&mut desk, 2_000);
+    let mut fork = |purse: &mut Purse, copy: u8| {
+        purse.copied(copy).tap(&mut right, IntentPurpose::Sale, 100, None);
+        purse.tap(&mut left, IntentPurpose::Sale, 100, None);
+        right.clone()
+    };
+    fork(&mut purse, 2);
+    let two = fork(&mut purse, 3);
+    let three = fork(&mut purse, 4);
+    for one in [&desk, &left, &two] {
+        adopt(&mut hub, one);
+        hub.ingest(&one.segments(20)).unwrap();
+    }
+    let id = the(&mut hub, MatterKind::ChipFork);
+    let view = hub.matter(&id).unwrap();
+    assert_eq!((view.places.len(), view.amount_cents), (4, Some(400)), "{view:?}");
+    assert!(!hub.resolve(&id, &asked(RulingAction::Accept)).unwrap().matter.open);
+    hub.ingest(&[three.segment(two.bodies.len(), three.bodies.len())]).unwrap();
+    let view = hub.matter(&id).unwrap();
+    assert_eq!((view.open, view.places.len()), (true, 6), "{view:?}");
+}
+
+#[test]
+fn a_ticket_that_was_admitted_twice_in_each_of_two_zones_shows_all_four_places() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    for n in [20, 21] {
+        let mut gate = SampleBox::new(n, ALL);
+        gate.admit_to(ticket(1), 0);
+        gate.admit_to(ticket(1), 1);
+        hub.ingest(&gate.segments(10)).unwrap();
+    }
+    let id = the(&mut hub, MatterKind::DoubleAdmission);
+    let places = hub.matter(&id).unwrap().places;
+    assert_eq!(places.iter().map(|place| place.box_number).collect::<Vec<_>>(), [20, 20, 21, 21]);
 }
 
 #[test]
@@ -305,7 +454,7 @@ fn once_somebody_on_the_staff_list_could_sign_a_typed_name_decides_nothing() {
     for number in [5, 6, 8, 9] {
         assert_eq!(refused(&mut hub, &id, &by(number)), "staff.not_allowed", "{number}");
     }
-    let signed = Asked { action: RulingAction::Block, ..by(7) };
+    let signed = Asked { by: By::Staff(7), ..again(&mut hub, &id, RulingAction::Block) };
     let signed = hub.resolve(&id, &signed).unwrap().matter;
     assert_eq!((signed.rulings[0].by.as_str(), signed.rulings[0].operator), ("Ana 7", 7));
     let block = hub.journals.entries_about(&wallet(1).0, &hub.store, Currency::EUR).unwrap().into_iter();

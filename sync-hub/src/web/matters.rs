@@ -5,12 +5,13 @@
 //! | --- | --- |
 //! | `GET /api/matters?state=open\|decided\|all&kind=WORD&place=TEXT&page=N` | 50 a page: open ones first, then the newest |
 //! | `GET /api/matters/{id}` | one, with its evidence |
-//! | `POST /api/matters/{id}/resolve` `{"action", "by" or "pin": {"number", "pin"}, "reason", "amount_cents"?, "head"?, "accept_risk"?}` | decides; answers the matter as it is then |
+//! | `POST /api/matters/{id}/resolve` `{"action", "by" or "pin": {"number", "pin"}, "reason", "seen"?, "amount_cents"?, "head"?, "accept_risk"?}` | decides; answers the matter as it is then |
 //! | `GET /api/matters/{id}/proof` | a fork's proof as a file for `provision verify` |
 //!
 //! Actions: `accept`, `block`, `lift`, `charge_back`, `forgive` (with `amount_cents`, all where it is left out),
 //! `write_off`, `revoke`, `confirm_branch` (with `head`), `accept_entries`, `pay_out` (with `accept_risk`). A no is 409
-//! with a code `hub.ruling_*`. Where somebody on the staff list may decide (`signs` of the list) the name comes from a
+//! with a code `hub.ruling_*`. `seen` is the entry of the first ruling that the matter showed, left out where it showed
+//! none; where another one holds by then nothing is done (`hub.ruling_changed`). Where somebody on the staff list may decide (`signs` of the list) the name comes from a
 //! PIN; else it is typed, and its ruling's `operator` is 0.
 use axum::{
     Json,
@@ -97,6 +98,8 @@ pub(super) struct Resolve {
     #[serde(default)]
     head: String,
     #[serde(default)]
+    seen: String,
+    #[serde(default)]
     accept_risk: bool,
 }
 
@@ -112,12 +115,12 @@ pub(super) async fn resolve(
         Some(amount) => Some(Cents::new(amount).ok_or_else(|| ApiError::bad_request("the amount"))?),
         None => None,
     };
-    let Resolve { by, pin, reason, head, accept_risk, .. } = body;
+    let Resolve { by, pin, reason, head, seen, accept_risk, .. } = body;
     let by = match pin {
         Some(pin) => By::Staff(app.person(pin).await?),
         None => By::Typed(by),
     };
-    let asked = Asked { action, by, reason, amount, head, accept_risk };
+    let asked = Asked { action, by, reason, amount, head, seen, accept_risk };
     let matter = app.act(move |hub| {
         let done = hub.resolve(&id, &asked)?;
         if done.bundle {

@@ -44,15 +44,17 @@ function form(matter, actions, head, done) {
   node.addEventListener("submit", async (event) => {
     event.preventDefault();
     const action = actions.length > 1 ? node.elements.action.value : actions[0];
-    const body = { action, reason: why.value.trim() };
+    const body = { action, reason: why.value.trim(), seen: matter.rulings[0]?.entry ?? "" };
     if (head !== "") body.head = head;
     if (!amount.hidden && node.elements.amount.value.trim() !== "") body.amount_cents = centsOf(node.elements.amount.value);
     if (!risk.hidden && node.elements.risk.checked) body.accept_risk = true;
     const by = await signed(done);
     if (by === null) return;
     button.disabled = true;
-    const { ok } = await post(`/api/matters/${encodeURIComponent(matter.id)}/resolve`, { ...body, ...by }, reason);
+    const { ok, code } = await post(`/api/matters/${encodeURIComponent(matter.id)}/resolve`, { ...body, ...by }, reason);
     button.disabled = false;
+    // decided elsewhere, or here with the answer lost: shown as it is now, and decided anew
+    if (code === "hub.ruling_changed") return done.load();
     if (!ok) return;
     await done.load();
     notice(t("matters-done"));

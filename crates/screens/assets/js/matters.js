@@ -92,7 +92,7 @@ async function prove(matter, into, done) {
   const histories = evidence.branches.map((one, at) => h("section", {},
     h("h4", {}, t("matters-branch", { count: at + 1, number: one.last, code: one.head.slice(0, 8) })),
     h("ul", {}, one.entries.map(entry)),
-    one.standing === "disputed" ? branch(matter, one.head, done) : null));
+    one.standing === "disputed" && one.may_hold ? branch(matter, one.head, done) : null));
   into.replaceChildren(...(histories.length > 0 ? histories : [h("ul", {}, evidence.entries.map(entry))]));
 }
 
