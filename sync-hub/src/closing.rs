@@ -16,6 +16,7 @@ use crate::{
     credits::COMMIT_ENTRIES,
     fold,
     hub::{Hub, HubError},
+    leaving::left,
 };
 
 /// What closing the event would book, or has booked.
@@ -103,7 +104,7 @@ impl Hub {
         let mut open = Open { write_off: Vec::new(), left: BTreeMap::new(), summary: Closing::default() };
         let sum = &mut open.summary;
         for (wallet, state, sums) in states {
-            let (balance, pending) = (state.balance.max(0), sums.pending.max(0));
+            let (balance, pending) = left(&state, &sums);
             let held = state.flags.has(WalletFlags::FROZEN) || state.flags.has(WalletFlags::DISPUTED);
             if balance > 0 || pending > 0 {
                 sum.wallets_left = sum.wallets_left.saturating_add(1);

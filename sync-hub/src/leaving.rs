@@ -1,13 +1,14 @@
 //! Money that leaves a band which is not there: a lost band's swap, a refund without the band.
 //! Invariant: the band is blocked first; its money moves only once every box that could have sold to it is known to
 //! have heard of the block and to have delivered all that it wrote before, or the organiser books the risk, by name.
-//! What arrives later all the same is the loss of that act, never the guest's.
+//! What arrives later all the same is the loss of that act, never the guest's; and what it owes him besides is first what
+//! that act gave out too much.
 //! Not here: what the entries do to the sums (`domain::ledger`), refunds with the band at a desk (boxes).
 use domain::{
     bundle::AccountRule,
     id::WalletId,
     journal::{BlockedKind, Effect, Entry, Kind, Subject},
-    ledger::{Cutoff, WalletFlags},
+    ledger::{Accounts, Cutoff, WalletFlags, WalletState, netted},
     money::Cents,
     trust::Roles,
 };
@@ -83,7 +84,7 @@ impl Hub {
         };
         let keeper = Keeper::of(&folded.state, &sums);
         let may_sell = self.may_sell(wallet)?;
-        let (balance, pending) = (folded.state.balance.max(0), sums.pending.max(0));
+        let (balance, pending) = left(&folded.state, &sums);
         Ok(Leaving {
             wallet: wallet.to_hex(),
             blocked: folded.state.flags.has(WalletFlags::BLOCKED),
@@ -230,6 +231,12 @@ impl Hub {
         let delivered = known.next_seq == 0 || holds.is_some_and(|head| head.seq.saturating_add(1) >= known.next_seq);
         Ok(whole && delivered && (known.term, known.number) >= (term, number))
     }
+}
+
+/// What a wallet has left to give out, of its balance and of what it is owed beside: what either lacks is off the other.
+pub(crate) fn left(state: &WalletState, sums: &Accounts) -> (i64, i64) {
+    let (balance, pending) = netted(state.balance, sums.pending);
+    (balance.max(0), pending)
 }
 
 impl MaySell {

@@ -1,11 +1,14 @@
 use domain::{
-    journal::{Closure, Detail, IntentPurpose, Kind, TillTotals},
+    id::EntryRef,
+    journal::{Closure, Detail, IntentPurpose, Kind, MatterKind, RulingAction, TillTotals},
     trust::Roles,
 };
+use screens::view::MatterView;
 
 use super::*;
 use crate::{
     credits::{Paid, tests::Purse},
+    matters::{Asked, By, Filter, named},
     sample::{self, SampleBox, wallet},
     store::BoxKnowledge,
     totals,
@@ -41,7 +44,11 @@ fn numbers(leaving: &Leaving) -> Vec<u16> {
     leaving.may_sell.iter().map(|one| one.number).collect()
 }
 
+/// Balance and what is owed; nothing of a wallet that nobody has met.
 fn view(hub: &mut Hub, n: u8) -> (i64, u32) {
+    if hub.store().wallet(wallet(n)).unwrap().is_none() {
+        return (0, 0);
+    }
     let view = hub.wallet_view(wallet(n)).unwrap();
     (view.balance_cents, view.pending_cents)
 }
@@ -163,4 +170,90 @@ fn a_refund_cut_off_behind_its_block_waits_for_the_boxes_like_any_other_and_then
     hears(&mut hub, &bar);
     let moved = hub.empty_band(wallet(OLD), Way::Refund, false).unwrap();
     assert_eq!((numbers(&moved), moved.moved_cents), (vec![], 1_000));
+}
+
+fn gives_up(one: &mut SampleBox, intent: EntryRef, amount: u32) {
+    let entry = one.entry(Kind::GAVE_UP, Effect::None, amount);
+    one.commit(Entry { subject: wallet(OLD).into(), refers_to: Some(intent), ..entry });
+}
+
+fn open_matters_of_old(hub: &mut Hub) -> Vec<MatterView> {
+    let open = hub.matters(&Filter { open: Some(true), ..Filter::default() }).unwrap().matters;
+    open.into_iter().filter(|one| one.subject == wallet(OLD).to_hex()).collect()
+}
+
+fn money(hub: &mut Hub) -> domain::ledger::Totals {
+    hub.publish().unwrap();
+    let money = totals::books(&hub.reading().unwrap()).unwrap().money;
+    assert!(money.balances(), "{money:?}");
+    money
+}
+
+/// The only open matter of the old band is the loss of the swap or refund; forgiven, nothing is left to move or to expire.
+fn is_the_only_loss(hub: &mut Hub, way: Way, cents: i64) {
+    let found = open_matters_of_old(hub);
+    let told: Vec<_> = found.iter().map(|one| (one.kind.as_str(), one.amount_cents)).collect();
+    assert_eq!(told, [(MatterKind::LateSpend.code(), Some(cents))]);
+    assert_eq!(hub.empty_band(wallet(OLD), way, true).unwrap().moved_cents, 0, "the same request again");
+    let old = money(hub);
+    assert_eq!((old.overspend, old.pending_credit), (cents, view(hub, NEW).1.into()), "{old:?}");
+    let before = hub.closing().unwrap();
+    let forgive = Asked {
+        action: RulingAction::Forgive,
+        by: By::Typed("Ana".into()),
+        reason: "the loss of the act".into(),
+        amount: None,
+        head: String::new(),
+        seen: String::new(),
+        accept_risk: false,
+    };
+    assert!(!hub.resolve(&named(&found[0].id).unwrap(), &forgive).unwrap().matter.open);
+    assert_eq!((money(hub).overspend, money(hub).gifts), (0, cents));
+    assert_eq!(hub.empty_band(wallet(OLD), way, true).unwrap().moved_cents, 0);
+    assert_eq!(hub.closing().unwrap(), before, "a gift of what was lacked leaves nothing behind");
+    let of_old = before.left_cents + before.pending_cents;
+    assert_eq!(of_old, i64::from(view(hub, NEW).1), "only the new band's money is left");
+}
+
+#[test]
+fn what_a_late_verdict_owes_a_refunded_band_is_first_what_it_had_too_much() {
+    for served in [false, true] {
+        let dir = sample::hub_dir();
+        let (mut hub, _desk, mut x, mut purse) = festival(dir.path());
+        let mut y = SampleBox::new(22, Roles(2));
+        hub.adopt(&y.chain.verify(&sample::founding()).unwrap(), &y.chain.to_bytes()).unwrap();
+        // at bar X the chip is charged and X does not know it; bar Y sells on top of that record
+        let torn = purse.torn(&mut x, IntentPurpose::Sale, 300);
+        gives_up(&mut x, torn, 300);
+        if served {
+            let entry = x.entry(Kind::HANDED_OVER, Effect::None, 300);
+            x.commit(Entry { subject: wallet(OLD).into(), refers_to: Some(torn), ..entry });
+        }
+        purse.tap(&mut y, IntentPurpose::Sale, 100, None);
+        assert_eq!(hub.empty_band(wallet(OLD), Way::Refund, true).unwrap().moved_cents, 1_000);
+        hub.ingest(&[x.segment(1, x.bodies.len())]).unwrap();
+        hub.ingest(&y.segments(10)).unwrap();
+        hub.publish().unwrap();
+        // of the 10.00 that were refunded the guest had 4.00 of goods where X served, and 1.00 where it did not
+        is_the_only_loss(&mut hub, Way::Refund, if served { 400 } else { 100 });
+    }
+}
+
+#[test]
+fn a_written_off_top_up_that_stood_on_the_swapped_band_after_all_moves_once() {
+    let dir = sample::hub_dir();
+    let (mut hub, mut desk, mut bar, mut purse) = festival(dir.path());
+    let torn = purse.torn(&mut desk, IntentPurpose::TopUp, 2_000);
+    gives_up(&mut desk, torn, 2_000);
+    hub.ingest(&[desk.segment(3, desk.bodies.len())]).unwrap();
+    assert_eq!(hub.close_event().unwrap().booked, 1);
+    // the bar is not heard: it sold on the top-up that nobody else saw
+    purse.tap(&mut bar, IntentPurpose::Sale, 300, None);
+    let swap = Way::Swap(wallet(NEW));
+    assert_eq!(hub.empty_band(wallet(OLD), swap, true).unwrap().moved_cents, 3_000);
+    hub.ingest(&[bar.segment(1, bar.bodies.len())]).unwrap();
+    hub.publish().unwrap();
+    assert_eq!(view(&mut hub, NEW), (0, 3_000));
+    is_the_only_loss(&mut hub, swap, 300);
+    assert_eq!(view(&mut hub, NEW), (0, 3_000), "the guest has no more than was paid");
 }

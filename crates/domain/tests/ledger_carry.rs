@@ -10,10 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ledger_world::{BAR_A, BAR_B, DESK, End, WALLET, World, cents, entry};
 use domain::{
-    id::EntryRef,
-    journal::{BandProfile, Detail, Effect, Entry, IntentPurpose, Kind, OnlineCredit, Pairing, Subject, TopUp},
+    id::{BoxNumber, EntryRef},
+    journal::{
+        BandProfile, Block, BlockedKind, Detail, Effect, Entry, IntentPurpose, Kind, OnlineCredit, Pairing, Subject,
+        TopUp,
+    },
     ledger::{
-        Carrying, CreditItem, Due, NotDue, Owed, Standing, Totals, WalletEntry, WalletSum, credit_id, fold_wallet, owed,
+        Carrying, ConflictKind, CreditItem, Due, NotDue, Owed, Standing, Totals, WalletEntry, WalletSum, credit_id,
+        fold_wallet, owed, wallet_conflicts,
     },
     money::Cents,
     wire::Reader,
@@ -572,4 +576,26 @@ fn a_top_up_in_doubt_that_is_written_off_is_owed_to_the_guest_and_no_desk_pays_i
     assert_eq!(due.map(|due| due.amount), Ok(cents(570)), "a C′ is written only where the top-up is not on the band");
     let seen: BTreeSet<_> = fold.settled.iter().map(|s| s.consequence().in_doubt).collect();
     assert_eq!(seen, [0].into());
+}
+
+#[test]
+fn what_was_taken_off_an_emptied_band_is_named_also_where_no_box_committed_it() {
+    let mut world = World::new();
+    let torn = world.tap(DESK, IntentPurpose::TopUp, 2_000, 0, End::Written);
+    world.give_up(DESK, torn);
+    world.push(HUB, Entry { refers_to: Some(torn), ..entry(Kind::WRITTEN_OFF, Effect::None, 0) });
+    let reason = Detail::Block(Block { of: BlockedKind::Wallet, reason: "band.swapped".into() });
+    world.push(HUB, Entry { part: reason.to_bytes(), ..entry(Kind::BLOCK, Effect::Block, 0) });
+    world.push(HUB, Entry { other: Subject([5; 16]), ..entry(Kind::BAND_TRANSFER, Effect::Repay, 2_000) });
+    let taken = world.sale(BAR_A, 300, End::Written);
+    world.refer(BAR_A, Kind::HANDED_OVER, Effect::None, taken);
+    world.give_up(BAR_A, taken);
+    world.closing_read();
+    let fold = fold_wallet(WALLET, &world.entries);
+    let named = wallet_conflicts(&fold, &world.entries, |_| BoxNumber(1));
+    let told: Vec<_> = named.iter().map(|one| (one.kind, one.amount, one.places[0].at)).collect();
+    assert_eq!(told, [(ConflictKind::LateSpend, Some(300), taken)]);
+    let books = Totals::from_ledger([WalletSum::from(&fold)]);
+    assert!(books.balances(), "{books:?}");
+    assert_eq!((books.overspend, books.pending_credit, books.balance), (300, 0, 0));
 }

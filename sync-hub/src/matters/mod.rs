@@ -26,6 +26,7 @@ use crate::{
     fold,
     hub::{Hub, HubError},
     ingest::journals::{ReadBody, rulings_subject},
+    leaving::left,
 };
 
 /// Matters on a page.
@@ -304,7 +305,8 @@ impl Hub {
                     Found { places, amount: Some(doubt), waits },
                 );
             }
-            if fold.accounts.pending > 0 {
+            let (_, pending) = left(&fold.state, &fold.accounts);
+            if pending > 0 {
                 let owes = |e: &&domain::ledger::WalletEntry| {
                     e.entry.effect == Effect::Owe && e.standing == Standing::InForce && e.entry.subject == wallet.into()
                 };
@@ -318,8 +320,7 @@ impl Hub {
                 places.sort_by_key(|(at, _, unix_ms)| (*unix_ms, *at));
                 places.dedup();
                 let waits = self.waits(wallet)?;
-                let amount = Some(fold.accounts.pending);
-                found.insert(id(MatterKind::Pending, None), Found { places, amount, waits });
+                found.insert(id(MatterKind::Pending, None), Found { places, amount: Some(pending), waits });
             }
         }
         Ok(more)

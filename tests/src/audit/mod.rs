@@ -17,7 +17,7 @@ use domain::{
     bundle::Bundle,
     id::{WalletId, key_id},
     journal::{Entry, Kind},
-    ledger::{Accounts, WalletFold, fold_wallet},
+    ledger::{Accounts, WalletFold, fold_wallet, netted},
     trust::Purpose,
     wire::hex,
     wristband::CreditKey,
@@ -200,7 +200,7 @@ async fn books(
             (&mut books.unreported_cents, accounts.unreported),
             (&mut books.pending_issued_cents, accounts.pending_issued),
             (&mut books.overspend_cents, fold.overspend),
-            (&mut books.pending_credit_cents, accounts.pending),
+            (&mut books.pending_credit_cents, owed(&fold)),
             (&mut books.spent_cents, accounts.spent),
             (&mut books.deposits_cents, accounts.deposits),
             (&mut books.refunded_cents, accounts.refunded),
@@ -219,6 +219,12 @@ async fn books(
 fn corrected(accounts: &Accounts) -> i64 {
     let plus = accounts.corrections.saturating_add(accounts.other_credit).saturating_add(accounts.transferred);
     plus.saturating_sub(accounts.other_debit)
+}
+
+/// What a wallet is owed; of an emptied one, less what was given out too much.
+fn owed(fold: &WalletFold) -> i64 {
+    let Accounts { pending, .. } = fold.accounts;
+    if fold.emptied { netted(fold.accounts.balance(), pending).1 } else { pending }
 }
 
 /// Money in doubt either left the band or did not: what the band holds decides how much of it is out.

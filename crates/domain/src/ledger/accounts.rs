@@ -351,6 +351,20 @@ impl Accounts {
     }
 }
 
+/// A balance and what is owed beside it, with what one lacks taken off the other; what both lack stays with the balance.
+/// A verdict that comes after a wallet's money was given out may leave them on opposite sides of 0: what was given out is
+/// one sum then, and neither alone says what is left.
+pub const fn netted(balance: i64, pending: i64) -> (i64, i64) {
+    let both = balance.saturating_add(pending);
+    if pending < 0 || both < 0 {
+        (both, 0)
+    } else if balance < 0 {
+        (0, both)
+    } else {
+        (balance, pending)
+    }
+}
+
 fn sum(amounts: &[i64]) -> i64 {
     amounts.iter().fold(0, |sum: i64, amount| sum.saturating_add(*amount))
 }

@@ -7,13 +7,13 @@ use super::{
     branches::Gap,
     conflict::{Conflict, ConflictKind, ConflictPlace, ConflictSubject},
     journals::Standing,
-    settle::{WalletEntry, judged},
+    settle::{Settled, WalletEntry, judged},
     ticket::{self, TicketEntry, TicketFold},
     wallet::{self, WalletFold, distinct},
 };
 use crate::{
     id::{BoxNumber, DeviceId, EntryRef},
-    journal::{Effect, Entry, Flags},
+    journal::{Effect, Entry, Flags, IntentPurpose},
 };
 
 /// Everything to look at in one wallet; `box_of` gives the box number that an entry's journal carries.
@@ -37,7 +37,11 @@ pub fn wallet_conflicts(
         }
     };
     if fold.overspend > 0 {
-        let spends = places(&|e| e.entry.effect == Effect::Debit && e.is_evidence());
+        // also what was taken without a commit: its box gave it up, and a read shows it
+        let charges = |s: &&Settled| matches!(s.purpose, IntentPurpose::Sale | IntentPurpose::Refund);
+        let taken = fold.settled.iter().filter(charges).filter(|s| s.consequence().applied > 0);
+        let taken: Vec<EntryRef> = taken.map(|s| s.intent).collect();
+        let spends = places(&|e| e.entry.effect == Effect::Debit && e.is_evidence() || taken.contains(&e.at));
         let kind = if fold.emptied { ConflictKind::LateSpend } else { ConflictKind::Overspend };
         name(kind, spends, Some(fold.overspend));
     }

@@ -25,7 +25,7 @@ mod wallet_state;
 mod zone_state;
 
 pub use account_share::AccountShare;
-pub use accounts::{Accounts, closes, differs, opens};
+pub use accounts::{Accounts, closes, differs, netted, opens};
 pub use agree::digest;
 pub use branches::{Branches, ForkPoint, Gap};
 pub use chip_fork::{ChipFork, Successor, chip_forks};

@@ -7,7 +7,10 @@ use alloc::{
     vec::Vec,
 };
 
-use super::{accounts::Accounts, conflict::ConflictKind};
+use super::{
+    accounts::{self, Accounts},
+    conflict::ConflictKind,
+};
 use crate::{
     id::EntryRef,
     journal::{BlockedKind, Detail, Entry, Kind, MatterKind, Ruling, RulingAction, Subject},
@@ -135,8 +138,11 @@ pub(super) fn count<'a>(sums: &mut Accounts, entries: impl IntoIterator<Item = (
                 (RulingAction::ChargeBack, MatterKind::Overspend | MatterKind::LateSpend) => {
                     book(&mut sums.top_ups, amount);
                 }
-                (RulingAction::Forgive, MatterKind::Overspend | MatterKind::LateSpend) => {
-                    let missing = sums.balance().min(0).saturating_neg();
+                (RulingAction::Forgive, kind @ (MatterKind::Overspend | MatterKind::LateSpend)) => {
+                    let balance = sums.balance();
+                    let late = kind == MatterKind::LateSpend;
+                    let held = if late { accounts::netted(balance, sums.pending).0 } else { balance };
+                    let missing = held.min(0).saturating_neg();
                     book(&mut sums.gifts, amount.min(missing));
                 }
                 _ => {}

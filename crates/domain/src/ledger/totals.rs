@@ -11,7 +11,10 @@
 //! Not here: one wallet's fold (`wallet`).
 use alloc::collections::BTreeMap;
 
-use super::{accounts::Accounts, wallet::WalletFold};
+use super::{
+    accounts::{Accounts, netted},
+    wallet::WalletFold,
+};
 use crate::{id::WalletId, journal::BandProfile, money::Cents};
 
 /// What the totals need of one wallet.
@@ -126,7 +129,6 @@ impl Totals {
         add(&mut self.other_credit, sums.other_credit);
         add(&mut self.transferred, sums.transferred);
         add(&mut self.unreported, sums.unreported);
-        add(&mut self.pending_credit, sums.pending);
         add(&mut self.spent, sums.spent);
         add(&mut self.deposits, sums.deposits);
         add(&mut self.refunded, sums.refunded);
@@ -135,13 +137,19 @@ impl Totals {
         add(&mut self.other_debit, sums.other_debit);
         add(&mut self.losses, sums.losses);
 
+        // What an emptied wallet held and was owed was given out as one sum.
+        let (held, pending) = match wallet.emptied {
+            true => netted(sums.balance(), sums.pending),
+            false => (sums.balance(), sums.pending),
+        };
+        add(&mut self.pending_credit, pending);
         let in_doubt = sums.hold_debit.saturating_add(sums.hold_credit).max(0);
-        let certain = sums.balance().saturating_sub(sums.hold_debit);
+        let certain = held.saturating_sub(sums.hold_debit);
         // Copies of a UID band or of a dump can spend more than there is; a purse by itself cannot.
         let copied = !wallet.purse || wallet.forked || wallet.emptied;
         let claimed = match chip {
-            Some(chip) if wallet.purse => chip.saturating_sub(sums.balance()).max(0),
-            Some(_) | None => sums.balance().saturating_neg().max(0),
+            Some(chip) if wallet.purse => chip.saturating_sub(held).max(0),
+            Some(_) | None => held.saturating_neg().max(0),
         };
         let overspend = if copied { claimed } else { 0 };
         add(&mut self.overspend, overspend);

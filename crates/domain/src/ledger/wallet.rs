@@ -28,7 +28,7 @@ pub struct WalletFold {
     pub settled: Vec<Settled>,
     /// Records of its chip that have several successors.
     pub forks: Vec<ChipFork>,
-    /// How much more was spent than the wallet held.
+    /// How much more was spent than the wallet held; once it was emptied, than it held and was owed.
     pub overspend: i64,
     /// Credits that stand apart.
     pub disputed: i64,
@@ -70,9 +70,9 @@ pub fn fold_wallet(wallet: WalletId, entries: &[WalletEntry]) -> WalletFold {
     let forks = forks_in(&evidence);
     WalletFold {
         state: fold.state(&evidence, !forks.is_empty()),
-        overspend: fold.sums.balance().min(0).saturating_neg(),
+        overspend: fold.overspend(),
         disputed: fold.sums.disputed,
-        emptied: fold.own.iter().any(|e| empties(e)),
+        emptied: fold.is_emptied(),
         accounts: fold.sums,
         settled: fold.intents.iter().map(|(_, settled)| *settled).collect(),
         forks,
@@ -318,6 +318,17 @@ impl<'a> Folding<'a> {
         }
     }
 
+    fn is_emptied(&self) -> bool {
+        self.own.iter().any(|e| empties(e))
+    }
+
+    /// What was spent more than there was. From an emptied wallet balance and what is owed were given out together.
+    fn overspend(&self) -> i64 {
+        let balance = self.sums.balance();
+        let held = if self.is_emptied() { accounts::netted(balance, self.sums.pending).0 } else { balance };
+        held.min(0).saturating_neg()
+    }
+
     fn state(&self, evidence: &Evidence<'_>, forked: bool) -> WalletState {
         let mut state = WalletState::empty(self.wallet);
         for reader in evidence.readers() {
@@ -351,10 +362,10 @@ impl<'a> Folding<'a> {
         state.flags = WalletFlags::default()
             .with_if(WalletFlags::BLOCKED, !blocks.is_empty())
             .with_if(WalletFlags::FROZEN, self.sums.unknown > 0)
-            .with_if(WalletFlags::OVERSPENT, self.sums.balance() < 0)
+            .with_if(WalletFlags::OVERSPENT, self.overspend() > 0)
             .with_if(WalletFlags::SUSPECT, suspect)
             .with_if(WalletFlags::DISPUTED, disputed)
-            .with_if(WalletFlags::EMPTIED, self.own.iter().any(|e| empties(e)));
+            .with_if(WalletFlags::EMPTIED, self.is_emptied());
         let state = state.with_sums(&self.sums);
         // a desk whose journal is missing may have paid it out already
         let payable = state.pending == 0 || pending::is_accounted_for(evidence);
