@@ -579,6 +579,25 @@ fn a_top_up_in_doubt_that_is_written_off_is_owed_to_the_guest_and_no_desk_pays_i
 }
 
 #[test]
+fn a_written_off_top_up_keeps_its_fee_before_and_after_the_band_is_read() {
+    let mut world = World::new();
+    let torn = world.tap(DESK, IntentPurpose::TopUp, 2_000, 0, End::Written);
+    let intent = world.entries.iter_mut().find(|e| e.at == torn).unwrap();
+    let Detail::Intent(announced) = &mut intent.detail else { panic!("an intent") };
+    announced.fee = cents(50);
+    intent.entry.part = intent.detail.to_bytes();
+    world.give_up(DESK, torn);
+    world.push(HUB, Entry { refers_to: Some(torn), ..entry(Kind::WRITTEN_OFF, Effect::None, 0) });
+    let sums = |world: &World| {
+        let accounts = fold_wallet(WALLET, &world.entries).accounts;
+        (accounts.top_ups, accounts.fees, accounts.pending, accounts.balance())
+    };
+    assert_eq!(sums(&world), (2_050, 50, 2_000, 0), "the cash that was taken, of which the fee is the festival's");
+    world.sale(BAR_A, 300, End::Committed);
+    assert_eq!(sums(&world), (2_050, 50, 0, 1_700), "it stood on the band");
+}
+
+#[test]
 fn what_was_taken_off_an_emptied_band_is_named_also_where_no_box_committed_it() {
     let mut world = World::new();
     let torn = world.tap(DESK, IntentPurpose::TopUp, 2_000, 0, End::Written);

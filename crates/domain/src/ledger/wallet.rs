@@ -300,7 +300,7 @@ impl<'a> Folding<'a> {
             }
             // The cash was taken; whether the chip has it nobody knows, so it is owed.
             IntentPurpose::TopUp => {
-                book(&mut self.sums.top_ups, settled.amount);
+                self.sums = self.sums.plus(&Accounts::applied(&e.entry, intent));
                 book(&mut self.sums.pending, settled.amount);
                 book(&mut self.unproven, settled.amount);
             }
