@@ -143,7 +143,8 @@ pub(crate) fn begin_snapshot(connection: &Connection) -> Result<Vec<Edit>, Store
     Ok(held)
 }
 
-/// The snapshot is whole: what it lacks waits for the hub again. Only a hub that was restored lacks anything.
+/// The snapshot is whole: what it lacks waits for the hub again, also what was answered as confirmed and had not come back
+/// by then. Only a hub that was restored lacks anything; another one says again that it has it.
 pub(crate) fn end_snapshot(connection: &Connection, held: Vec<Edit>) -> Result<(), StoreError> {
     let mut again = connection.prepare_cached(
         "INSERT OR IGNORE INTO document_own (change, envelope) SELECT ?1, ?2
@@ -153,7 +154,9 @@ pub(crate) fn end_snapshot(connection: &Connection, held: Vec<Edit>) -> Result<(
     for item in held {
         again.execute(params![&item.change[..], item.envelope, WAITING_MAX])?;
     }
-    forget_confirmed(connection)
+    forget_confirmed(connection)?;
+    connection.prepare_cached("UPDATE document_own SET answer = NULL WHERE answer = 0")?.execute([])?;
+    Ok(())
 }
 
 /// Takes the records of a part.

@@ -55,6 +55,20 @@ fn state(side: &Documents) -> (Vec<u8>, u32, usize) {
 }
 
 #[test]
+fn what_a_hundred_boxes_edited_apart_can_be_edited_on() {
+    let first = founding_edit();
+    let mut hub = hub();
+    for who in 3..=102 {
+        let mut apart = side(std::slice::from_ref(&first));
+        let signed = edit(&mut apart, who, &[price(1, 200 + u32::from(who))]);
+        take(&mut hub, &signed).unwrap();
+    }
+    let next = hub.author(Document::Catalogue, &[price(1, 420)], &sample::author(2), &sample::manager(2)).unwrap();
+    take(&mut hub, &next).unwrap();
+    assert_eq!(price_of(&hub, 1), 420);
+}
+
+#[test]
 fn two_prices_at_once_leave_one_in_force_everywhere_and_the_other_visible() {
     let first = founding_edit();
     let (mut hub, mut bar, mut desk) = (hub(), side(std::slice::from_ref(&first)), side(std::slice::from_ref(&first)));

@@ -38,6 +38,22 @@ fn waiting(store: &Store) -> Vec<(u8, Option<u16>)> {
 }
 
 #[test]
+fn an_edit_that_was_confirmed_and_had_not_come_back_waits_again_for_a_hub_that_lacks_it() {
+    let world = World::new();
+    let (store, _) = world.open();
+    tell(&store, 1, (0, 1), &[5]);
+    keep(&store, 1);
+    keep(&store, 2);
+    keep(&store, 3);
+    store.answer_edit([1; 32], Some(0)).unwrap();
+    store.answer_edit([2; 32], Some(0)).unwrap();
+    store.answer_edit([3; 32], Some(7)).unwrap();
+    // the hub that comes back was restored from a copy without the first one
+    tell(&store, 2, (0, 1), &[5, 2]);
+    assert_eq!(waiting(&store), [(1, None), (3, Some(7))]);
+}
+
+#[test]
 fn confirmed_edits_come_back_in_the_hubs_order_after_a_restart() {
     let world = World::new();
     let (store, _) = world.open();

@@ -18,8 +18,9 @@ use columns::Columns;
 pub const CHANGE_MAX: usize = 64 * 1024;
 /// Most operations in a change.
 pub const OPERATIONS_MAX: usize = 256;
-/// Most changes that one builds on directly.
-pub const DEPENDENCIES_MAX: usize = 64;
+/// Most changes that one builds on directly: whoever edits next builds on what every box has edited apart, however many
+/// they are; half of the longest change.
+pub const DEPENDENCIES_MAX: usize = 1_024;
 /// Most actors that a change names beside its own.
 const ACTORS_MAX: u64 = 1_024;
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
@@ -261,17 +262,23 @@ mod tests {
 
     #[test]
     fn the_head_of_a_change_stays_within_what_is_read_and_what_automerge_bears() {
-        let hashes = |count: u8| (0..count).map(|n| ChangeHash([n; 32])).collect::<Vec<_>>();
+        let hash = |n: usize| {
+            let mut hash = [0; 32];
+            hash[..2].copy_from_slice(&u16::try_from(n).unwrap().to_be_bytes());
+            ChangeHash(hash)
+        };
+        let hashes = |count: usize| (0..count).map(hash).collect::<Vec<_>>();
         let read = |dependencies: &[ChangeHash], seq, start_op, actors| {
             Change::read(&one_put(dependencies, seq, start_op, actors, ONE)).map(|read| read.operations.len())
         };
         let most = u64::from(u32::MAX >> 1);
-        assert_eq!(read(&hashes(64), most, most, 1_024), Ok(1));
+        assert_eq!(read(&hashes(1_024), most, most, 4), Ok(1));
+        assert_eq!(read(&hashes(4), most, most, 1_024), Ok(1));
         for beyond in [1, 2] {
-            assert_eq!(read(&hashes(64 + beyond), 1, 1, 0), Err(Refusal::TooManyDependencies));
-            assert_eq!(read(&[], most + u64::from(beyond), 1, 0), Err(Refusal::WrongSequence));
-            assert_eq!(read(&[], 1, most + u64::from(beyond), 0), Err(Refusal::WrongStart));
-            assert_eq!(read(&[], 1, 1, 1_024 + usize::from(beyond)), Err(Refusal::Malformed));
+            assert_eq!(read(&hashes(1_024 + beyond), 1, 1, 0), Err(Refusal::TooManyDependencies));
+            assert_eq!(read(&[], most + beyond as u64, 1, 0), Err(Refusal::WrongSequence));
+            assert_eq!(read(&[], 1, most + beyond as u64, 0), Err(Refusal::WrongStart));
+            assert_eq!(read(&[], 1, 1, 1_024 + beyond), Err(Refusal::Malformed));
         }
         assert_eq!((read(&[], 0, 1, 0), read(&[], 1, 0, 0)), (Err(Refusal::WrongSequence), Err(Refusal::WrongStart)));
         let twice = [ChangeHash([1; 32]), ChangeHash([1; 32])];

@@ -74,7 +74,7 @@ function row(label, amount, kind) {
 /** How many conflicts there are, and how many of them are shown where that is fewer; empty where there is none. */
 export function conflictCount(list, total) {
   if (list.length === 0) return "";
-  return total > list.length ? t("console-conflicts-of", { shown: list.length, number: total }) : String(list.length);
+  return total > list.length ? t("console-conflicts-of", { count: list.length, number: total }) : String(list.length);
 }
 
 /** One card for each conflict, or the sentence that there is none. */
