@@ -1,7 +1,8 @@
-//! Who is read twice in a row at a gate that is open both ways: scanners repeat a code that is held to them, and readers
+//! Who is read twice in a row at a gate that lets people out: scanners repeat a code that is held to them, and readers
 //! lose a band for a moment that lies there.
-//! Invariant: whoever passed turns round only after not having been read for [`AGAIN`]; until then the same verdict is
-//! shown and nothing is written.
+//! Invariant: whoever passed goes out, or turns round, only after not having been read for [`AGAIN`]; until then the same
+//! verdict is shown and nothing is written. A gate open outwards only lets out at once who has just come in, and one open
+//! inwards only never shows a green again: who shows a copy of the code must not see it.
 //! Not here: which way somebody goes (`domain::access`).
 use std::{
     sync::Mutex,
@@ -55,7 +56,12 @@ impl JustPassed {
 pub(super) fn read_again(station: &Station, passer: &Passer, now: Instant) -> Option<GateVerdict> {
     let who = passer.subject(&station.bundle().bundle.festival)?;
     let mut verdict = station.just_passed.again(who, now)?;
-    if !station.store.read(|view| view.ways() == Ways::Both).unwrap_or(false) {
+    let is_the_same_again = match station.store.read(|view| view.ways()).ok()? {
+        Ways::Both => true,
+        Ways::Out => verdict.out,
+        Ways::In => false,
+    };
+    if !is_the_same_again {
         return None;
     }
     let shown = station.gate().last.filter(|last| last.at_unix_ms == verdict.at_unix_ms);
@@ -99,6 +105,27 @@ mod tests {
         assert!(scan(13).out);
         assert!(scan(14).out);
         assert_eq!(ins_and_outs(&bench), (1, 1));
+    }
+
+    #[test]
+    fn a_code_read_twice_in_a_row_at_a_gate_open_outwards_is_one_exit_and_who_just_came_in_still_goes_out() {
+        let bench = Bench::gate(&[(1, "Ada")], |_, _| {});
+        let (ticket, start) = (bench.ticket(1, 1), Instant::now());
+        let scan = |ways, after_s| {
+            bench.station.store.set_ways(ways).unwrap();
+            scan_at(&bench.station, &ticket, start + Duration::from_secs(after_s))
+        };
+        assert!(scan(Ways::In, 0).admitted);
+        assert!(!scan(Ways::In, 1).admitted, "a friend with the same code sees no green");
+        let first = scan(Ways::Out, 2);
+        assert!(first.out && !first.marks.contains(&"gate.read_again".to_owned()), "{first:?}");
+        for after_s in [3, 5, 9] {
+            let again = scan(Ways::Out, after_s);
+            assert_eq!((again.admitted, again.out, &again.entry), (true, true, &first.entry));
+            assert_eq!((again.at_unix_ms, again.marks), (first.at_unix_ms, vec!["gate.read_again".to_owned()]));
+        }
+        assert_eq!(ins_and_outs(&bench), (1, 1));
+        assert!(!scan(Ways::In, 10).admitted, "nor does the exit's green show at the way in");
     }
 
     #[test]
