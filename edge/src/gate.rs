@@ -93,11 +93,22 @@ struct Decided {
 fn decide(station: &Station, passer: &Passer, wish: Wish) -> Decided {
     let at_unix_ms = station.name_of_verdict();
     let by = claim::ask(station, passer, &wish);
-    let recorded = passage::record(station, passer, wish, by);
+    let (by, recorded) = record(station, passer, wish, by);
     // a store that failed may have written all the same: then the claim is kept
     let is_refused = |outcome: &Outcome| matches!(outcome.judged, Judged::Refused(_) | Judged::OtherRequest);
     by.end(station, !recorded.as_ref().is_ok_and(is_refused));
     Decided { at_unix_ms, by, recorded }
+}
+
+/// Records by this leave; asks the group once more where there was nothing to ask for, and is now.
+fn record(station: &Station, passer: &Passer, wish: Wish, by: claim::By) -> (claim::By, Result<Outcome, StoreError>) {
+    let recorded = passage::record(station, passer, wish.clone(), by);
+    let unclaimed = |outcome: &Outcome| matches!(outcome.judged, Judged::Refused(GateRefusal::ClaimedElsewhere));
+    if by != claim::By::Unasked || !recorded.as_ref().is_ok_and(unclaimed) {
+        return (by, recorded);
+    }
+    let by = claim::ask(station, passer, &wish);
+    (by, passage::record(station, passer, wish, by))
 }
 
 fn tell(station: &Station, passer: Passer, decided: Decided, now: Instant) -> GateVerdict {

@@ -15,7 +15,10 @@ use domain::{
 use screens::view::GateVerdict;
 use sync::Section;
 
-use super::{claim::By, repeated};
+use super::{
+    claim::{self, By},
+    repeated,
+};
 use crate::{
     loaded::Loaded,
     rules::Rules,
@@ -274,7 +277,7 @@ pub(super) fn record(station: &Station, passer: &Passer, wish: Wish, by: By) -> 
     let (loaded, rules) = (station.bundle(), station.rules());
     let (zone, connected) = (station.zone(), !station.is_alone());
     let alone = match by {
-        By::Itself | By::Elsewhere => !connected,
+        By::Itself | By::Unasked | By::Elsewhere => !connected,
         By::Group(..) => false,
         By::Alone(..) => true,
     };
@@ -308,8 +311,9 @@ pub(super) fn record(station: &Station, passer: &Passer, wish: Wish, by: By) -> 
         let uses = || passer.subject(&loaded.bundle.festival).map(|uid| u64::from(view.ticket(&uid).uses));
         let is_elsewhere = by == By::Elsewhere || by.key().is_some_and(|key| uses() != Some(key.number));
         let judged = judged.and_then(|passage| {
-            let stays_out = is_elsewhere && passage.direction == Direction::In && done_before.is_none();
-            if stays_out { Err(GateRefusal::ClaimedElsewhere) } else { Ok(passage) }
+            let is_unclaimed = by == By::Unasked && uses().is_some() && claim::is_claimed(&passage);
+            let stays_out = is_unclaimed || is_elsewhere && passage.direction == Direction::In;
+            if stays_out && done_before.is_none() { Err(GateRefusal::ClaimedElsewhere) } else { Ok(passage) }
         });
         match judged {
             Ok(passage) if done_before.is_some() => {

@@ -460,20 +460,24 @@ mod tests {
     use super::*;
     use crate::bench::Bench;
 
-    /// The desk of a box that is its group's only voter: each claim is confirmed at once.
-    fn alone_in_its_group(bench: &Bench) -> Desk {
-        let mut desk = Desk::new(Arc::clone(&bench.station), mpsc::channel(8).0, watch::channel(None).0);
-        let voters = vec![Voter { device: bench.station.device(), votes: 1 }];
-        let list = VoterList { version: 1, voters };
-        let group = LanGroup { number: 1, broker: String::new(), copies: 1, list, previous: None };
-        assert!(desk.succession.learn(&group));
-        desk
+    impl Desk {
+        /// The desk of a box that is its group's only voter: each claim is confirmed at once.
+        pub(in crate::lan) fn alone_in_its_group(station: &Arc<Station>) -> Self {
+            let mut desk = Self::new(Arc::clone(station), mpsc::channel(8).0, watch::channel(None).0);
+            let voters = vec![Voter { device: station.device(), votes: 1 }];
+            let list = VoterList { version: 1, voters };
+            let group = LanGroup { number: 1, broker: String::new(), copies: 1, list, previous: None };
+            assert!(desk.succession.learn(&group));
+            (desk.bundle, desk.group) = (Some(station.bundle().bundle.body.number), Some(group));
+            desk.show();
+            desk
+        }
     }
 
     #[test]
     fn a_claim_that_is_decided_after_its_gate_gave_up_waiting_is_given_back() {
         let bench = Bench::gate(&[], |_, _| {});
-        let mut desk = alone_in_its_group(&bench);
+        let mut desk = Desk::alone_in_its_group(&bench.station);
         let key = ClaimKey::ticket(Bench::uid_of_ticket(1), 0);
         let (answer, gate) = sync_channel(0);
         drop(gate);

@@ -182,6 +182,29 @@ async fn follow(station: Arc<Station>, desk: SyncSender<ToDesk>) {
     let _ = tokio::task::spawn_blocking(move || desk.send(ToDesk::Stop)).await;
 }
 
+/// The running desk of a box that is its group's only voter; ends when dropped.
+#[cfg(test)]
+pub(crate) struct AloneInItsGroup(Arc<Station>);
+
+#[cfg(test)]
+impl AloneInItsGroup {
+    /// Starts it, without a bus.
+    pub(crate) fn start(station: &Arc<Station>) -> Self {
+        let (to_desk, from_gate) = sync_channel(DESK_QUEUE);
+        *lock(&station.lan.desk) = Some(to_desk);
+        let desk = desk::Desk::alone_in_its_group(station);
+        std::thread::spawn(move || desk.serve(&from_gate));
+        Self(Arc::clone(station))
+    }
+}
+
+#[cfg(test)]
+impl Drop for AloneInItsGroup {
+    fn drop(&mut self) {
+        self.0.lan.send(ToDesk::Stop);
+    }
+}
+
 /// A message of the bus waits no more.
 fn taken_from_queue(waiting: &AtomicUsize) {
     waiting.fetch_sub(1, Ordering::Relaxed);
