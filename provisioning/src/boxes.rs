@@ -1,6 +1,7 @@
 //! Which box numbers were given out, and to whom: `boxes/NNNN.toml`, named after the first of a box's eight numbers.
 //! A box takes the next of its numbers when it opens a further epoch, so it needs no technician for that.
-//! Invariant: a number is written down before it is offered and is never given out again, even if the offer failed.
+//! Invariant: a number is written down before it is offered and is never given out again, even if the offer failed. Who
+//! takes numbers, for a box or for an enrol key, holds the folder's `numbers.lock` meanwhile.
 //! Not here: signing (`issuer`), the conversation with the box (`enrolment`).
 use std::path::{Path, PathBuf};
 
@@ -12,8 +13,8 @@ use crate::{Failure, Festival, files};
 /// How many numbers one box gets.
 pub const NUMBERS_PER_BOX: u16 = 8;
 
-/// How often somebody else may be quicker before the folder must be looked at.
-const ATTEMPTS: u32 = 100;
+/// Held by whoever takes numbers; nothing is in it.
+const LOCK: &str = "numbers.lock";
 
 /// What may stand at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -237,7 +238,7 @@ impl Festival {
         self.claim(&self.boxes_dir(), range, NUMBERS_PER_BOX, record)
     }
 
-    /// Takes the next free numbers; where somebody else takes them at the same moment, those after them.
+    /// Takes the next free numbers; whoever takes some at the same moment waits.
     fn claim<T: Serialize>(
         &self,
         folder: &Path,
@@ -245,16 +246,11 @@ impl Festival {
         count: u16,
         record: impl Fn((u16, u16)) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let mut attempts = 0;
-        loop {
-            let numbers = self.next_numbers(range, count)?;
-            let record = record(numbers)?;
-            match files::place_new(&folder.join(file_name(numbers.0)), to_text(&record)?.as_bytes()) {
-                Err(Failure::AlreadyThere(_)) if attempts < ATTEMPTS => attempts += 1,
-                Err(other) => return Err(other),
-                Ok(()) => return Ok(record),
-            }
-        }
+        let _lock = files::Lock::wait(&self.dir().join(LOCK))?;
+        let numbers = self.next_numbers(range, count)?;
+        let record = record(numbers)?;
+        files::place_new(&folder.join(file_name(numbers.0)), to_text(&record)?.as_bytes())?;
+        Ok(record)
     }
 
     /// Writes down how far an enrolment went.
@@ -331,6 +327,22 @@ mod tests {
         taken.dedup();
         assert_eq!((taken.len(), festival.boxes().unwrap().len()), (30, 30));
         assert_eq!(taken.last(), Some(&(233, 240)));
+    }
+
+    #[test]
+    fn an_enrol_key_made_at_the_same_moment_owns_no_number_of_a_box() {
+        let temp = tempfile::tempdir().unwrap();
+        let festival = festival(&temp);
+        let enrol_key = || festival.claim_enrol_key(2, "site", &[2; 32], 1).unwrap();
+        let boxes = || (0..20).map(|_| claim(&festival, None).unwrap()).collect::<Vec<_>>();
+        let keys = || (0..20).map(|_| enrol_key()).collect::<Vec<_>>();
+        let mut taken = std::thread::scope(|scope| {
+            let others = [scope.spawn(boxes), scope.spawn(keys), scope.spawn(boxes)];
+            others.into_iter().flat_map(|other| other.join().unwrap()).collect::<Vec<_>>()
+        });
+        taken.sort_unstable();
+        assert_eq!(taken.len(), 60);
+        assert!(taken.windows(2).all(|pair| pair[0].1 < pair[1].0), "{taken:?}");
     }
 
     #[test]

@@ -113,6 +113,27 @@ pub fn new_key(path: &Path) -> Result<SigningKey, Failure> {
     Ok(SigningKey::from_bytes(&seed))
 }
 
+/// A lock file that is held until this is dropped, and by nobody else meanwhile.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+impl Lock {
+    /// Waits for whoever holds it.
+    pub(crate) fn wait(path: &Path) -> Result<Self, Failure> {
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+        let file = file.map_err(|error| failed(path, error))?;
+        file.lock().map_err(|error| failed(path, error))?;
+        Ok(Self(file))
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // a process that is being started at this moment has a copy of the open file, and the lock would last with it
+        self.0.unlock().ok();
+    }
+}
+
 /// The permission bits of a file or folder.
 pub fn mode(path: &Path) -> Result<u32, Failure> {
     let metadata = fs::metadata(path).map_err(|error| failed(path, error))?;
