@@ -1,9 +1,10 @@
 //! A bundle or package from a USB stick: `edge load`, for a box that is off and for one that runs.
 //! Invariant: the file counts only as a whole and only if everything in it holds; a running box takes it itself, since
-//! only it writes into its store.
+//! only it writes into its store. What is left for it is looked at once, whatever comes of it.
 //! Not here: the checks (`loaded`, `domain::bundle`).
 use std::{
     fs,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -73,24 +74,34 @@ fn remove(path: &PathBuf) -> Result<()> {
     }
 }
 
+/// Which file lies there, and since when it is as it is.
+fn lying(path: &Path) -> Option<(u64, i64, i64)> {
+    let file = fs::symlink_metadata(path).ok()?;
+    Some((file.ino(), file.ctime(), file.ctime_nsec()))
+}
+
 /// Takes what is left for this running box, until it stops.
 pub(crate) async fn watch(station: Arc<Station>, dir: PathBuf) {
     let mut look = tokio::time::interval(LOOK_EVERY);
+    let mut looked_at = None;
     loop {
         tokio::select! {
             _ = look.tick() => {}
             () = station.stopping() => return,
         }
         let file = dir.join(OFFERED);
-        if !file.exists() {
+        let lies = lying(&file);
+        // what can be neither taken nor removed waits until somebody changes it
+        if std::mem::replace(&mut looked_at, lies) == lies || lies.is_none() {
             continue;
         }
         let taking = Arc::clone(&station);
         let taken = tokio::task::spawn_blocking(move || {
-            let bytes = read(&file)?;
-            let taken = taking.take_package(&bytes);
-            remove(&file)?;
-            Ok::<_, anyhow::Error>(taken?)
+            let taken = read(&file).and_then(|bytes| Ok(taking.take_package(&bytes)?));
+            if let Err(error) = remove(&file) {
+                tracing::warn!("what was left for this box stays there: {error:#}");
+            }
+            taken
         });
         let said = match taken.await {
             Ok(Ok(number)) => {
@@ -106,5 +117,51 @@ pub(crate) async fn watch(station: Arc<Station>, dir: PathBuf) {
         if let Err(error) = write_durably(&dir.join(OUTCOME), said.as_bytes()) {
             tracing::warn!("what became of a file cannot be told: {error:#}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::Bench;
+
+    /// Waits until it holds, for ten seconds at most.
+    async fn until(holds: impl Fn() -> bool) {
+        let look = async {
+            while !holds() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), look).await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_file_that_cannot_be_read_is_told_of_once_and_is_gone() {
+        let bench = Bench::new();
+        let (offered, outcome) = (bench.folder().join(OFFERED), bench.folder().join(OUTCOME));
+        fs::File::create(&offered).unwrap().set_len(PACKAGE_MAX + 1).unwrap();
+        let watching = tokio::spawn(watch(Arc::clone(&bench.station), bench.folder().to_owned()));
+        until(|| outcome.exists()).await;
+        assert!(fs::read_to_string(&outcome).unwrap().starts_with("refused a package has at most"));
+        assert!(!offered.exists());
+        bench.station.stop();
+        watching.await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_cannot_even_be_removed_is_told_of_once_until_it_changes() {
+        let bench = Bench::new();
+        let (offered, outcome) = (bench.folder().join(OFFERED), bench.folder().join(OUTCOME));
+        fs::create_dir(&offered).unwrap();
+        let watching = tokio::spawn(watch(Arc::clone(&bench.station), bench.folder().to_owned()));
+        until(|| outcome.exists()).await;
+        fs::remove_file(&outcome).unwrap();
+        let again = tokio::time::timeout(LOOK_EVERY * 3, until(|| outcome.exists())).await;
+        assert!(again.is_err(), "told of again");
+        fs::remove_dir(&offered).unwrap();
+        fs::write(&offered, b"no package").unwrap();
+        until(|| outcome.exists() && !offered.exists()).await;
+        bench.station.stop();
+        watching.await.unwrap();
     }
 }
