@@ -1,8 +1,8 @@
 //! A box on the workbench, for tests: a real store in a folder of its own, a reader whose field is in this process.
 //! Invariant: everything between the request and the chip is the box's own code.
-use std::{sync::Arc, time::Instant};
+use std::{path::Path, sync::Arc, time::Instant};
 
-use box_store::{Blobs, StoreConfig};
+use box_store::Blobs;
 use domain::{
     bundle::{BlobRef, Bundle, BundleBody, Category, Policy, Product, SECTION_NAMES, SECTION_TICKETS},
     id::{BoxNumber, TicketUid, WalletId},
@@ -36,6 +36,7 @@ use crate::{
     config::Enrolled,
     loaded::Loaded,
     rules::Rules,
+    run::store_of,
     station::{Station, fresh_id},
     tap_desk::{Purpose, RequestId},
     tapping,
@@ -86,6 +87,10 @@ fn founding() -> Founding {
 }
 
 fn chain(purpose: KeyPurpose, subject: u8, roles: Roles) -> CertificateChain {
+    chain_for(purpose, subject, roles, (12, 19))
+}
+
+fn chain_for(purpose: KeyPurpose, subject: u8, roles: Roles, box_numbers: (u16, u16)) -> CertificateChain {
     let certificate = Certificate {
         version: 1,
         festival: founding().festival(),
@@ -95,9 +100,32 @@ fn chain(purpose: KeyPurpose, subject: u8, roles: Roles) -> CertificateChain {
         serial: [subject; 16],
         valid_from: 0,
         valid_until: 0,
-        scope: Scope { roles, kinds: u64::MAX, box_numbers: (12, 19), ..Scope::nothing("here") },
+        scope: Scope { roles, kinds: u64::MAX, box_numbers, ..Scope::nothing("here") },
     };
     CertificateChain(vec![SignedCertificate::issue(certificate, &key(ROOT))])
+}
+
+/// The enrolment of a box of these roles, which pairs bands to tickets or not.
+fn enrolled(dir: &Path, (roles, pairs_bands): (Roles, bool)) -> Enrolled {
+    let device_chain = chain(KeyPurpose::Device, BOX, roles).to_bytes();
+    let config = BoxConfig {
+        version: 1,
+        box_number: BoxNumber(12),
+        place: "Bar 12".into(),
+        roles,
+        zone: 0,
+        language: "en".into(),
+        hubs: vec![],
+        pairs_bands,
+        screen: ScreenTls { certificate_pem: String::new(), key_pem: String::new() },
+        band: secrets(),
+        screen_key: "ab".into(),
+        listen_https: "127.0.0.1:0".into(),
+        devices: "virtual".into(),
+        names: roles.has(Roles::GATE).then(names_key),
+    };
+    let credit = chain(KeyPurpose::Credit, BOX, Roles::TOP_UP).to_bytes();
+    Enrolled::for_tests(dir, key(BOX), founding(), device_chain, vec![credit], config)
 }
 
 fn names_key() -> NamesKey {
@@ -214,7 +242,7 @@ impl Bench {
     }
 
     /// The folder that the box lives in.
-    pub(crate) fn folder(&self) -> &std::path::Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.dir.path()
     }
 
@@ -257,46 +285,30 @@ impl Bench {
         bench
     }
 
+    /// The same box after a start as a top-up desk, which it was enrolled again as for this epoch and these numbers.
+    pub(crate) fn enrolled_again(self, epoch: u32, box_numbers: (u16, u16)) -> Self {
+        let Self { station, reader, dir } = self;
+        drop((station, reader));
+        let mut enrolled = enrolled(dir.path(), (Roles::TOP_UP, false));
+        enrolled.chain = chain_for(KeyPurpose::Device, BOX, Roles::TOP_UP, box_numbers).to_bytes();
+        enrolled.config.box_number = BoxNumber(box_numbers.0);
+        (enrolled.epoch, enrolled.box_numbers) = (epoch, box_numbers);
+        Self::of_enrolled(dir, enrolled, body(), &[])
+    }
+
     /// A box of these roles, which pairs bands to tickets or not.
-    fn in_folder(
-        dir: tempfile::TempDir,
-        body: BundleBody,
-        (roles, pairs_bands): (Roles, bool),
-        with: &[(BlobRef, Vec<u8>)],
-    ) -> Self {
-        let device_chain = chain(KeyPurpose::Device, BOX, roles).to_bytes();
-        let config = BoxConfig {
-            version: 1,
-            box_number: BoxNumber(12),
-            place: "Bar 12".into(),
-            roles,
-            zone: 0,
-            language: "en".into(),
-            hubs: vec![],
-            pairs_bands,
-            screen: ScreenTls { certificate_pem: String::new(), key_pem: String::new() },
-            band: secrets(),
-            screen_key: "ab".into(),
-            listen_https: "127.0.0.1:0".into(),
-            devices: "virtual".into(),
-            names: roles.has(Roles::GATE).then(names_key),
-        };
-        let store = StoreConfig {
-            path: dir.path().join("store.db"),
-            festival: founding().festival(),
-            identity: key(BOX),
-            box_number: BoxNumber(12),
-            chain: device_chain.clone(),
-            software: "bench".into(),
-        };
-        let (store, _) = box_store::open(store, 0).unwrap();
-        let credit = chain(KeyPurpose::Credit, BOX, Roles::TOP_UP).to_bytes();
-        let enrolled = Enrolled::for_tests(dir.path(), key(BOX), founding(), device_chain, vec![credit], config);
+    fn in_folder(dir: tempfile::TempDir, body: BundleBody, roles: (Roles, bool), with: &[(BlobRef, Vec<u8>)]) -> Self {
+        let enrolled = enrolled(dir.path(), roles);
+        Self::of_enrolled(dir, enrolled, body, with)
+    }
+
+    fn of_enrolled(dir: tempfile::TempDir, enrolled: Enrolled, body: BundleBody, with: &[(BlobRef, Vec<u8>)]) -> Self {
+        let (store, _) = box_store::open(store_of(dir.path(), &enrolled), 0).unwrap();
         let bundle = Bundle { festival: founding().festival(), founding: founding(), signer: [0; 32], body };
         let clock = TrustedClock::at_boot(0, 0, Instant::now());
         let blobs = Blobs::beside(&dir.path().join("store.db"));
         with.iter().for_each(|(blob, bytes)| blobs.put(blob, bytes).unwrap());
-        let loaded = Loaded::new(bundle, &blobs, roles, &key(BOX)).unwrap();
+        let loaded = Loaded::new(bundle, &blobs, enrolled.config.roles, &key(BOX)).unwrap();
         let station = Station::new(enrolled, store, blobs, loaded, clock, Box::new(NoLight));
         Self { station: Arc::new(station), reader: BenchReader::new(), dir }
     }

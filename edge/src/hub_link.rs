@@ -300,18 +300,87 @@ fn applied(station: &Station, side: &mut BoxSide, section: Section) -> Result<()
 
 /// This box was restored from an older image: it goes on in a new epoch, under a new number of its own.
 fn next_epoch(station: &Station, side: &mut BoxSide, newer: NewerSelf) -> Result<()> {
-    let (first, last) = station.enrolled().box_numbers;
-    let opened = newer.epoch.saturating_add(1);
-    let number =
-        u16::try_from(opened).ok().and_then(|opened| first.checked_add(opened)).filter(|number| *number <= last);
-    let Some(number) = number else {
+    let Some(number) = next_number(station, newer)? else {
         station.store.stop_epoch()?;
-        anyhow::bail!("this box was restored {opened} times and has no number left: enrol it again");
+        anyhow::bail!("this box was restored so often that it has no number left: enrol it again");
     };
-    let epoch = station.store.open_next_epoch(BoxNumber(number), Some(newer))?;
+    let epoch = station.store.open_next_epoch(number, Some(newer))?;
+    let number = number.0;
     tracing::warn!(epoch, number, "the hub knows entries of this box that it lacks: it goes on in a new epoch");
     station.changed();
     // what was sold in the old epoch while nobody listened: from here on only the new one's head is told
     station.store.vector()?.into_iter().for_each(|heads| side.held(heads));
     tell_commits(station, side)
+}
+
+/// The number for the epoch after `newer`: as far above this image's as that epoch is above its own, since each epoch
+/// between them took a number. `None`: the certificate has none left.
+fn next_number(station: &Station, newer: NewerSelf) -> Result<Option<BoxNumber>> {
+    let (first, last) = station.enrolled().box_numbers;
+    let head = station.store.read(|view| view.head())?.context("a journal without a genesis")?;
+    let further = newer.epoch.saturating_sub(head.at.epoch).saturating_add(1);
+    let number = u16::try_from(further).ok().and_then(|further| head.box_number.0.checked_add(further));
+    Ok(number.filter(|number| (first..=last).contains(number)).map(BoxNumber))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{bench::Bench, run::open_enrolled_epoch};
+
+    /// Somebody put an older image on the box's card, and the hub knows more of this epoch than it.
+    fn set_back(bench: &Bench, epoch: u32) -> Result<()> {
+        let mut side = side(&bench.station)?;
+        next_epoch(&bench.station, &mut side, NewerSelf { epoch, contiguous: 1_000, hash: [9; 16] })
+    }
+
+    /// Epoch, number, and whether it is closed for writing.
+    fn head(bench: &Bench) -> (u32, u16, bool) {
+        let head = bench.station.store.read(|view| view.head()).unwrap().unwrap();
+        (head.at.epoch, head.box_number.0, head.stopped)
+    }
+
+    fn start(bench: Bench, epoch: u32, box_numbers: (u16, u16)) -> Bench {
+        let bench = bench.enrolled_again(epoch, box_numbers);
+        open_enrolled_epoch(&bench.station).unwrap();
+        bench
+    }
+
+    #[test]
+    fn a_box_that_went_on_by_itself_writes_under_its_new_certificate_once_it_is_enrolled_again() {
+        let mut bench = Bench::new();
+        set_back(&bench, 0).unwrap();
+        assert_eq!(head(&bench), (1, 13, false));
+        for start_number in 1..=3 {
+            bench = start(bench, 1, (20, 27));
+            assert_eq!(head(&bench), (2, 20, false), "start {start_number}");
+            let genesis = bench.station.store.read(|view| view.genesis(2)).unwrap().unwrap();
+            assert_eq!(genesis.chain, bench.station.enrolled().chain);
+        }
+        set_back(&bench, 2).unwrap();
+        assert_eq!(head(&bench), (3, 21, false));
+        let bench = start(bench, 1, (20, 27));
+        assert_eq!(head(&bench), (3, 21, false), "an epoch that it opened itself is under the same certificate");
+    }
+
+    #[test]
+    fn a_box_without_a_number_left_writes_again_and_has_spare_numbers_once_it_is_enrolled_again() {
+        let bench = Bench::new();
+        (0..7).for_each(|epoch| set_back(&bench, epoch).unwrap());
+        assert_eq!(head(&bench), (7, 19, false));
+        assert!(set_back(&bench, 7).unwrap_err().to_string().contains("enrol it again"));
+        assert_eq!(head(&bench), (7, 19, true));
+        let bench = start(bench, 1, (20, 27));
+        assert_eq!(head(&bench), (8, 20, false));
+        (8..15).for_each(|epoch| set_back(&bench, epoch).unwrap());
+        assert_eq!(head(&bench), (15, 27, false));
+        assert!(set_back(&bench, 15).is_err());
+    }
+
+    #[test]
+    fn an_image_that_is_put_back_twice_takes_no_number_twice() {
+        let bench = Bench::new();
+        set_back(&bench, 2).unwrap();
+        assert_eq!(head(&bench), (3, 15, false));
+    }
 }

@@ -221,12 +221,20 @@ fn newest_bundle(enrolled: &Enrolled, store: &Store) -> Result<Bundle> {
     }
 }
 
-/// A box that was enrolled again opens the epoch that its new certificate is for.
-fn open_enrolled_epoch(station: &Station) -> Result<()> {
+/// A box that was enrolled again opens the next epoch, since an epoch's rights are those of the chain in its genesis:
+/// also where it went on by itself meanwhile, up to the epoch of its new enrolment. Epochs that it opens by itself carry
+/// the enrolled chain, so this happens once.
+pub(crate) fn open_enrolled_epoch(station: &Station) -> Result<()> {
     let enrolled = station.enrolled();
-    let epoch = station.store.read(|view| view.head().map(|head| head.at.epoch))?;
-    if epoch.is_some_and(|epoch| epoch < enrolled.epoch) {
-        station.store.open_next_epoch(enrolled.box_number(), None)?;
+    let Some(head) = station.store.read(|view| view.head())? else { return Ok(()) };
+    let genesis = station.store.read(|view| view.genesis(head.at.epoch)).unwrap_or_else(|error| {
+        tracing::warn!(%error, "under which certificate this epoch stands cannot be read; it is written on");
+        None
+    });
+    let under_another = genesis.is_some_and(|genesis| genesis.chain != enrolled.chain);
+    if head.at.epoch < enrolled.epoch || under_another {
+        let epoch = station.store.open_next_epoch(enrolled.box_number(), None)?;
+        tracing::info!(epoch, number = enrolled.box_number().0, "enrolled again: it goes on in a new epoch");
     }
     Ok(())
 }
