@@ -52,7 +52,8 @@ enum Command {
         #[arg(long)]
         package: Option<PathBuf>,
     },
-    /// Imports what pretix exported: keys, items, revoked and blocked secrets of one event or several (JSON).
+    /// Imports what pretix exported: keys, items, revoked and blocked secrets of one event or several (JSON); a list of
+    /// several pages is joined before.
     ImportPretix {
         /// The hub's directory.
         #[arg(long)]

@@ -1,6 +1,7 @@
 //! Takes over an event of pretix: its keys, products, revoked and blocked secrets.
 //! Invariant: all or nothing; two events never share a key, and a secret that nobody here can read is an error with its
-//! place in the list, since passing it over would open the door to it.
+//! place in the list, since passing it over would open the door to it; so are a page that is not the whole list, and a
+//! list of a name that nobody here knows.
 //! Not here: the ticket format (`domain::ticket::pretix_sig1`).
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +14,7 @@ use domain::{
     },
     wire::Malformed,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use thiserror::Error;
 
 use crate::{
@@ -24,6 +25,10 @@ use crate::{
 
 /// Most secrets in one import.
 const SECRETS_MAX: usize = 500_000;
+/// Lists that bar nobody: of pretix's event, and of `tests/interop/pretix_tickets.json`.
+const PASSED_OVER: [&str; 5] = ["plugins", "limit_sales_channels", "sales_channels", "tickets", "tampered"];
+/// Most characters of a name in an error.
+const NAMED_CHARS: usize = 60;
 
 /// An import that was refused; nothing of it was taken.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -75,6 +80,25 @@ pub enum PretixError {
         /// Why.
         reason: TicketError,
     },
+    /// A page of the API that is not the whole list.
+    #[error(
+        "the list of {list} secrets is one page, {held} of {of}: join the \"results\" of all its pages into one list",
+        of = count.map_or("more".into(), |count| count.to_string())
+    )]
+    Page {
+        /// `revoked`, `blocked` or `sold`.
+        list: &'static str,
+        /// How many it holds.
+        held: usize,
+        /// How many the list has, as far as the page says.
+        count: Option<u64>,
+    },
+    /// A list of a name that nobody here knows.
+    #[error(
+        "{0:?} is no list that is known: \"revokedsecrets\", \"blockedsecrets\" and \"orderpositions\" stand beside \
+         the events; rename it, or take it out if it bars nobody"
+    )]
+    UnknownList(String),
     /// More secrets than are read.
     #[error("{0} secrets, at most {SECRETS_MAX} are read")]
     TooMany(usize),
@@ -85,43 +109,55 @@ pub enum PretixError {
 #[serde(default)]
 struct Export {
     events: Vec<Event>,
-    #[serde(alias = "api_revokedsecrets", alias = "revoked_secrets")]
-    revoked: List,
-    #[serde(alias = "api_blockedsecrets", alias = "blocked_secrets")]
-    blocked: List,
+    #[serde(alias = "api_revokedsecrets", alias = "revoked_secrets", alias = "revokedsecrets")]
+    revoked: List<Secret>,
+    #[serde(alias = "api_blockedsecrets", alias = "blocked_secrets", alias = "blockedsecrets")]
+    blocked: List<Secret>,
     #[serde(alias = "api_orderpositions", alias = "orderpositions")]
-    positions: Positions,
+    positions: List<Position>,
     #[serde(flatten)]
     one: Option<Event>,
+    #[serde(flatten)]
+    others: BTreeMap<String, Other>,
 }
 
-/// Sold tickets as pretix lists them, or a page of its API.
+impl Export {
+    /// Refuses what would leave somebody out of a list: nobody at the gate would know.
+    fn check_lists(&self) -> Result<(), PretixError> {
+        self.revoked.check_whole("revoked")?;
+        self.blocked.check_whole("blocked")?;
+        self.positions.check_whole("sold")?;
+        let others = self.events.iter().flat_map(|event| &event.others).chain(&self.others);
+        let unknown = others.into_iter().find(|(name, other)| other.is_list() && !PASSED_OVER.contains(&name.as_str()));
+        unknown.map_or(Ok(()), |(name, _)| Err(PretixError::UnknownList(name.chars().take(NAMED_CHARS).collect())))
+    }
+}
+
+/// A field that nobody here knows, by its shape.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Positions {
-    Sold(Vec<Position>),
-    Page { results: Vec<Position> },
+enum Other {
+    List(Vec<IgnoredAny>),
+    Page { results: IgnoredAny },
+    One(IgnoredAny),
 }
 
+impl Other {
+    const fn is_list(&self) -> bool {
+        match self {
+            Self::List(entries) => !entries.is_empty(),
+            Self::Page { results: IgnoredAny } => true,
+            Self::One(IgnoredAny) => false,
+        }
+    }
+}
+
+/// A sold ticket.
 #[derive(Debug, Deserialize)]
 struct Position {
     secret: String,
     #[serde(default)]
     attendee_name: Option<String>,
-}
-
-impl Default for Positions {
-    fn default() -> Self {
-        Self::Sold(Vec::new())
-    }
-}
-
-impl Positions {
-    fn sold(&self) -> &[Position] {
-        match self {
-            Self::Sold(sold) | Self::Page { results: sold } => sold,
-        }
-    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -130,6 +166,8 @@ struct Event {
     valid_keys: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     items: BTreeMap<String, Item>,
+    #[serde(flatten)]
+    others: BTreeMap<String, Other>,
 }
 
 /// An item: its name alone, or with the zones that it opens.
@@ -150,14 +188,15 @@ const fn yes() -> bool {
     true
 }
 
-/// A list of secrets, as strings, as objects, or as a page of pretix's API.
+/// A list of pretix, or a page of its API.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum List {
-    Secrets(Vec<Secret>),
-    Page { results: Vec<Secret> },
+enum List<T> {
+    Whole(Vec<T>),
+    Page { count: Option<u64>, next: Option<String>, previous: Option<String>, results: Vec<T> },
 }
 
+/// A secret as a string, or as an object.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Secret {
@@ -169,16 +208,26 @@ enum Secret {
     },
 }
 
-impl Default for List {
+impl<T> Default for List<T> {
     fn default() -> Self {
-        Self::Secrets(Vec::new())
+        Self::Whole(Vec::new())
     }
 }
 
-impl List {
-    fn secrets(&self) -> &[Secret] {
+impl<T> List<T> {
+    fn entries(&self) -> &[T] {
         match self {
-            Self::Secrets(secrets) | Self::Page { results: secrets } => secrets,
+            Self::Whole(entries) | Self::Page { results: entries, .. } => entries,
+        }
+    }
+
+    fn check_whole(&self, list: &'static str) -> Result<(), PretixError> {
+        let Self::Page { count, next, previous, results } = self else { return Ok(()) };
+        let held = results.len();
+        let all = count.is_none_or(|count| usize::try_from(count) == Ok(held));
+        match (next, previous) {
+            (None, None) if all => Ok(()),
+            _ => Err(PretixError::Page { list, held, count: *count }),
         }
     }
 }
@@ -239,12 +288,12 @@ fn read_event(event: &Event) -> Result<ReadEvent, PretixError> {
 }
 
 fn identities(
-    list: &List,
+    list: &List<Secret>,
     name: &'static str,
     keys: &[PretixKey],
 ) -> Result<(BTreeSet<TicketUid>, BTreeSet<TicketUid>), PretixError> {
     let (mut barred, mut free) = (BTreeSet::new(), BTreeSet::new());
-    for (index, secret) in list.secrets().iter().enumerate() {
+    for (index, secret) in list.entries().iter().enumerate() {
         let (text, holds) = match secret {
             Secret::Text(text) => (text, true),
             Secret::Object { secret, blocked } => (secret, *blocked),
@@ -280,8 +329,9 @@ impl Hub {
         if events.is_empty() {
             return Err(PretixError::Json("it names no event (\"slug\" and \"valid_keys\")".into()).into());
         }
-        let barred = export.revoked.secrets().len().saturating_add(export.blocked.secrets().len());
-        let secrets = barred.saturating_add(export.positions.sold().len());
+        export.check_lists()?;
+        let barred = export.revoked.entries().len().saturating_add(export.blocked.entries().len());
+        let secrets = barred.saturating_add(export.positions.entries().len());
         if secrets > SECRETS_MAX {
             return Err(PretixError::TooMany(secrets).into());
         }
@@ -295,7 +345,7 @@ impl Hub {
         let (revoked, _) = identities(&export.revoked, "revoked", &keys)?;
         let (blocked, free) = identities(&export.blocked, "blocked", &keys)?;
         let mut positions = Vec::new();
-        for (index, position) in export.positions.sold().iter().enumerate() {
+        for (index, position) in export.positions.entries().iter().enumerate() {
             let (key, ticket) = sold(&position.secret, index, &keys)?;
             let name = position.attendee_name.as_deref().unwrap_or_default();
             positions.push((key, ticket, self.sealed_name(ticket.ticket, name)?));

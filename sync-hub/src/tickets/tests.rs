@@ -143,3 +143,70 @@ fn an_import_with_a_shared_key_or_an_unknown_secret_takes_nothing() {
         assert!(matches!(hub.import_pretix(json.as_bytes()), Err(HubError::Pretix(_))), "{json}");
     }
 }
+
+#[test]
+fn a_page_of_a_list_is_refused_and_nothing_of_the_import_is_taken() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let number = hub.current_bundle().unwrap().number;
+    let sold = serde_json::json!({ "results": [] });
+    for list in ["api_revokedsecrets", "api_blockedsecrets", "api_orderpositions"] {
+        for (field, value) in [
+            ("next", "https://pretix.example/api/?page=2".into()),
+            ("previous", "https://pretix.example/api/?page=1".into()),
+            ("count", 2.into()),
+            ("count", 0.into()),
+        ] {
+            let mut export = interop();
+            export["api_orderpositions"] = sold.clone();
+            export[list][field] = value;
+            if list == "api_orderpositions" && field == "count" {
+                export[list]["count"] = 3.into();
+            }
+            let refused = hub.import_pretix(export.to_string().as_bytes());
+            assert!(matches!(refused, Err(HubError::Pretix(_))), "{list} {field}: {refused:?}");
+            let text = refused.unwrap_err().to_string();
+            assert!(text.contains("page"), "{text}");
+        }
+    }
+    assert!(hub.store().pretix_events().unwrap().is_empty());
+    assert_eq!(hub.current_bundle().unwrap().number, number);
+}
+
+#[test]
+fn pretixs_own_names_of_its_lists_bar_their_tickets_and_a_list_of_another_name_is_refused() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let renamed = |list: &str, to: &str| {
+        let mut export = interop();
+        let held = export.as_object_mut().unwrap().remove(list).unwrap();
+        export[to] = held;
+        export
+    };
+    for other in ["revoked_tickets", "Revoked"] {
+        let mut export = renamed("api_revokedsecrets", other);
+        let refused = hub.import_pretix(export.to_string().as_bytes());
+        assert!(matches!(&refused, Err(HubError::Pretix(reason)) if reason.to_string().contains(other)), "{refused:?}");
+        export[other] = export[other]["results"].clone();
+        let refused = hub.import_pretix(export.to_string().as_bytes());
+        assert!(matches!(&refused, Err(HubError::Pretix(reason)) if reason.to_string().contains(other)), "{refused:?}");
+    }
+    let mut inside = interop();
+    inside["events"][0]["revokedsecrets"] = inside["api_revokedsecrets"].take();
+    inside.as_object_mut().unwrap().remove("api_revokedsecrets");
+    let refused = hub.import_pretix(inside.to_string().as_bytes());
+    assert!(matches!(refused, Err(HubError::Pretix(_))), "{refused:?}");
+    assert!(hub.store().pretix_events().unwrap().is_empty());
+
+    let imported = hub.import_pretix(renamed("api_revokedsecrets", "revokedsecrets").to_string().as_bytes()).unwrap();
+    assert_eq!((imported.revoked, imported.blocked), (1, 1));
+    let other = sample::hub_dir();
+    let mut hub = sample::open(other.path());
+    let imported = hub.import_pretix(renamed("api_blockedsecrets", "blockedsecrets").to_string().as_bytes()).unwrap();
+    assert_eq!((imported.revoked, imported.blocked), (1, 1));
+    // The answer of pretix about one event, with the lists of words that it has.
+    let mut event = interop()["events"][0].clone();
+    event["plugins"] = serde_json::json!(["pretix.plugins.sendmail"]);
+    event["limit_sales_channels"] = serde_json::json!(["web"]);
+    assert_eq!(hub.import_pretix(event.to_string().as_bytes()).unwrap().events, ["main"]);
+}

@@ -116,7 +116,17 @@ impl ApiError {
     }
 
     fn import(reason: &PretixError) -> Self {
-        let fr = format!("L'import est refusé, rien n'a été repris : {reason}");
+        let why = if let PretixError::Page { list, held, count } = reason {
+            let of = count.map_or("davantage".into(), |count| count.to_string());
+            format!(
+                "la liste « {list} » n'est qu'une page, {held} sur {of} : réunissez les « results » de toutes les pages"
+            )
+        } else if let PretixError::UnknownList(name) = reason {
+            format!("la liste {name:?} est inconnue : renommez-la, ou retirez-la si elle ne bloque personne")
+        } else {
+            reason.to_string()
+        };
+        let fr = format!("L'import est refusé, rien n'a été repris : {why}");
         let en = format!("The import is refused, nothing of it was taken: {reason}");
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "hub.pretix", &fr, &en)
     }
