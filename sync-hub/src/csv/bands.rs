@@ -22,6 +22,7 @@ const COLUMNS: input::Columns = input::Columns {
     known: "uid or wallet, profile (uid, ntag21x, ultralight_aes, pointer), batch, state (issued, spare, bad), reason; \
             or the list of provision bands: wallet, kind, state, reason, time",
     lenient: is_issuing_list,
+    foreign: &ISSUING,
 };
 
 /// Columns of the list that `provision bands` writes.

@@ -19,6 +19,7 @@ const COLUMNS: input::Columns = input::Columns {
     further: &["voucher_product", "voucher_quantity"],
     known: "number, name_fr, name_en, price, zones, voucher_product, voucher_quantity",
     lenient: |_| false,
+    foreign: &[],
 };
 
 pub(super) fn import(hub: &mut Hub, file: impl Read, skip_bad: bool) -> Result<Taken, HubError> {

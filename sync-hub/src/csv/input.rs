@@ -2,7 +2,7 @@
 //! Invariant: no more than the bounds of this module is held; every line that is not good is named with its number.
 //! Not here: what the cells mean (the tables).
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{BufRead, BufReader, Read},
 };
 
@@ -40,6 +40,8 @@ pub(super) struct Columns {
     pub(super) known: &'static str,
     /// Whether a header is of another layout whose further columns are passed over.
     pub(super) lenient: fn(&[String]) -> bool,
+    /// The columns of that layout that are read.
+    pub(super) foreign: &'static [&'static str],
 }
 
 /// What a file gave: typed lines with their numbers, and the bad ones.
@@ -149,7 +151,8 @@ fn separator(start: &[u8]) -> u8 {
     if count(b';') > count(b',') { b';' } else { b',' }
 }
 
-fn header(record: &csv::ByteRecord, columns: Columns) -> Result<Vec<String>, CsvError> {
+/// The columns' names; `None` where a column is passed over.
+fn header(record: &csv::ByteRecord, columns: Columns) -> Result<Vec<Option<String>>, CsvError> {
     let wrong = |reason: String| CsvError::Header { reason, known: columns.known };
     let mut names = Vec::new();
     for cell in record {
@@ -157,30 +160,34 @@ fn header(record: &csv::ByteRecord, columns: Columns) -> Result<Vec<String>, Csv
         if name.len() > CELL_MAX || name.chars().any(char::is_control) {
             return Err(wrong("a name in it is no column's name".into()));
         }
-        if names.contains(&name) && !name.is_empty() {
-            return Err(wrong(format!("{name:?} stands there twice")));
-        }
         names.push(name);
     }
-    if (columns.lenient)(&names) {
-        return Ok(names);
+    let is_lenient = (columns.lenient)(&names);
+    let read = if is_lenient { [columns.foreign, &[]] } else { [columns.required, columns.further] };
+    let known = |name: &str| read.iter().any(|columns| columns.contains(&name));
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = names.iter().find(|name| known(name) && !seen.insert(*name)) {
+        return Err(wrong(format!("{twice:?} stands there twice")));
     }
-    let known = |name: &&String| columns.required.contains(&name.as_str()) || columns.further.contains(&name.as_str());
+    if is_lenient {
+        return Ok(names.into_iter().map(|name| known(&name).then_some(name)).collect());
+    }
     if let Some(unknown) = names.iter().find(|name| !known(name)) {
         return Err(wrong(format!("{unknown:?} is not known")));
     }
     match columns.required.iter().find(|required| names.iter().all(|name| name != *required)) {
         Some(missing) => Err(wrong(format!("{missing:?} is missing"))),
-        None => Ok(names),
+        None => Ok(names.into_iter().map(Some).collect()),
     }
 }
 
-fn cells(record: &csv::ByteRecord, names: &[String]) -> Result<Line, String> {
+fn cells(record: &csv::ByteRecord, names: &[Option<String>]) -> Result<Line, String> {
     if record.len() != names.len() {
         return Err(format!("{} cells where the header names {}", record.len(), names.len()));
     }
     let mut line = Line::default();
     for (name, cell) in names.iter().zip(record) {
+        let Some(name) = name else { continue };
         if cell.len() > CELL_MAX {
             return Err(format!("{name}: a cell has at most {CELL_MAX} bytes, this one has {}", cell.len()));
         }

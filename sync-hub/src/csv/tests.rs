@@ -86,6 +86,35 @@ fn a_list_of_orders_as_pretix_writes_it_issues_each_ticket_once() {
     assert!(!written(&hub, Table::Tickets).contains("Hélène"));
 }
 
+/// The header as pretix writes it: the attendee's address and the invoice's have the same names.
+const POSITIONS: &str = "Event slug,Order code,Position ID,Status,Email,Phone number,Order date,Order time,Product,\
+    Variation,Price,Tax rate,Tax rule,Tax value,Attendee name,Attendee email,Company,Address,ZIP code,City,Country,\
+    State,Voucher,Pseudonymization ID,Seat ID,Seat name,Seat zone,Seat row,Seat number,Order comment,Follow-up date,\
+    Company,Invoice address name,Address,ZIP code,City,Country,State,VAT ID,Sales channel,Order locale,\
+    E-mail address verified,Payment providers\r\n";
+
+fn position(code: &str, status: &str, holder: &str) -> String {
+    format!(
+        "main,{code},1,{status},ada@example.org,,2027-01-02,10:00:00,Pass 3 jours,,120.00,19.00,,19.16,{holder},,\
+         ACME,\"1, rue X\nbât. B\",75001,Paris,FR,,,ABC,,,,,,\"call\nback\",,\
+         ACME SA,Ada L,2 rue Y,75002,Lyon,FR,,,web,fr,Yes,stripe\r\n"
+    )
+}
+
+#[test]
+fn a_whole_list_of_positions_is_taken_though_both_addresses_have_the_same_columns() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let lines = [position("A1", "paid", "Ada"), position("A2", "Payé", ""), position("A3", "bezahlt", "Eve")].concat();
+    let list = format!("{POSITIONS}{lines}");
+    assert_eq!(counts(&take(&mut hub, Table::Tickets, list.as_bytes()).unwrap()), (3, 0, 0, 0));
+    assert_eq!(counts(&take(&mut hub, Table::Tickets, list.as_bytes()).unwrap()), (0, 0, 3, 0));
+    // A question of the organiser's has the name of a column that says who may come in.
+    let doubled = list.replacen("VAT ID", "Status", 1);
+    let error = take(&mut hub, Table::Tickets, doubled.as_bytes()).unwrap_err().to_string();
+    assert!(error.contains("twice"), "{error}");
+}
+
 #[test]
 fn a_file_with_bad_lines_is_refused_whole_with_the_number_of_each() {
     let dir = sample::hub_dir();

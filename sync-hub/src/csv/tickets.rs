@@ -28,6 +28,17 @@ const COLUMNS: input::Columns = input::Columns {
     further: &["id", "text", "state", "reference", "holder", "valid_from", "valid_until"],
     known: "category, then reference, holder, valid_from, valid_until (to issue) or id, text, state (to restore)",
     lenient: is_pretix,
+    foreign: &[
+        "order code",
+        "position id",
+        "position",
+        "product",
+        "attendee name",
+        "status",
+        "holder",
+        "valid_from",
+        "valid_until",
+    ],
 };
 /// Longest reference of an order.
 const REFERENCE_MAX: usize = 200;
