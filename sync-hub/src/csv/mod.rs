@@ -64,6 +64,23 @@ pub struct Taken {
     pub skipped: usize,
     /// The first of them.
     pub bad: Vec<BadLine>,
+    /// Lines of orders that are not paid for (pending, expired, cancelled): nothing was issued for them.
+    pub unpaid: usize,
+    /// How many tickets were issued before for such a line and still admit: whoever wants that no more revokes them.
+    pub lapsed: usize,
+    /// The first of them.
+    pub lapsed_tickets: Vec<Lapsed>,
+}
+
+/// A ticket whose order is not paid for any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Lapsed {
+    /// Its line, from 1; the header is 1.
+    pub line: u64,
+    /// Which position of which order.
+    pub reference: String,
+    /// The ticket's id, by which it can be revoked (24 hexadecimal digits).
+    pub id: String,
 }
 
 /// A list that could not be written out.

@@ -116,6 +116,38 @@ fn a_whole_list_of_positions_is_taken_though_both_addresses_have_the_same_column
 }
 
 #[test]
+fn a_status_that_nobody_knows_is_a_bad_line() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let list = "Order code,Position ID,Product,Status\nA1,1,1,paid\nA2,1,1,zzz\nA3,1,1,pagado\nA4,1,1,PAYÉ\n";
+    assert_eq!(bad_lines(take(&mut hub, Table::Tickets, list.as_bytes()).unwrap_err()), [3, 4]);
+    assert_eq!(hub.store().issued_count().unwrap(), 0);
+    assert_eq!(counts(&take_or_skip(&mut hub, Table::Tickets, list.as_bytes(), true).unwrap()), (2, 0, 0, 2));
+}
+
+#[test]
+fn positions_that_are_not_paid_for_are_counted_and_those_of_tickets_that_were_issued_are_named() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let list = |one: &str, two: &str| {
+        let further = "B1,1,1,pending\nB2,1,1,Expiré\nB3,1,1,storniert (bezahlte Gebühr)\nB4,1,1,N\n";
+        format!("Order code,Position ID,Product,Status\nA1,1,1,{one}\nA1,2,1,{two}\n{further}")
+    };
+    let taken = take(&mut hub, Table::Tickets, list("paid", "paid").as_bytes()).unwrap();
+    assert_eq!((counts(&taken), taken.unpaid, taken.lapsed), ((2, 0, 0, 0), 4, 0));
+    let taken = take(&mut hub, Table::Tickets, list("paid", "canceled").as_bytes()).unwrap();
+    assert_eq!((counts(&taken), taken.unpaid, taken.lapsed), ((0, 0, 1, 0), 5, 1));
+    let [lapsed] = taken.lapsed_tickets.as_slice() else { panic!("{taken:?}") };
+    assert_eq!((lapsed.line, lapsed.reference.as_str()), (3, "pretix A1 2"));
+    assert!(written(&hub, Table::Tickets).contains(&format!("{},1,valid,", lapsed.id)), "nobody revoked it");
+    let id = domain::wire::unhex(&lapsed.id).unwrap().try_into().unwrap();
+    let uid = domain::ticket::uid_of_own(&hub.identity().festival, &id);
+    hub.bar_tickets(&[uid], BarReason::Revoked).unwrap();
+    let taken = take(&mut hub, Table::Tickets, list("paid", "canceled").as_bytes()).unwrap();
+    assert_eq!((taken.unpaid, taken.lapsed), (5, 0), "one that is revoked is no news");
+}
+
+#[test]
 fn a_file_with_bad_lines_is_refused_whole_with_the_number_of_each() {
     let dir = sample::hub_dir();
     let mut hub = sample::open(dir.path());

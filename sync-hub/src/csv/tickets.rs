@@ -1,6 +1,6 @@
 //! Tickets of our own: exported with their text, imported from an export of a hub, or ordered by a list.
 //! Invariant: an order's reference gives its ticket's id, so that a list taken twice issues nothing twice; a text is
-//! taken only if one of this hub's own ticket keys signed it.
+//! taken only if one of this hub's own ticket keys signed it; no line is passed over without being counted.
 //! Not here: tickets that pretix signs itself (`pretix`).
 //!
 //! A list: `reference, category`, and `holder, valid_from, valid_until` (Unix seconds). pretix's own list of order
@@ -16,7 +16,7 @@ use domain::{
     wire::{hex, unhex},
 };
 
-use super::{ExportError, Taken, cell, input};
+use super::{ExportError, Lapsed, NAMED_MAX, Taken, cell, input};
 use crate::{
     hub::{Hub, HubError},
     store::{BarReason, IssuedTicket, Reading},
@@ -40,6 +40,37 @@ const COLUMNS: input::Columns = input::Columns {
         "valid_until",
     ],
 };
+/// What pretix writes of a position that is paid for: its code and its words in English, German and French.
+const PAID: [&str; 7] = ["", "paid", "p", "valid", "bezahlt", "payée", "payé"];
+/// And of one that is not, or not any more.
+const UNPAID: [&str; 26] = [
+    "n",
+    "pending",
+    "pending (confirmed)",
+    "approval pending",
+    "ausstehend",
+    "ausstehend (bestätigt)",
+    "freigabe ausstehend",
+    "en attente",
+    "en attente (confirmé)",
+    "approbation en attente",
+    "e",
+    "expired",
+    "abgelaufen",
+    "expiré",
+    "expirée",
+    "c",
+    "canceled",
+    "cancelled",
+    "canceled (paid fee)",
+    "cancelled (paid fee)",
+    "storniert",
+    "storniert (bezahlte gebühr)",
+    "annulé",
+    "annulée",
+    "annulé (frais payés)",
+    "annulée (frais payés)",
+];
 /// Longest reference of an order.
 const REFERENCE_MAX: usize = 200;
 
@@ -55,13 +86,15 @@ enum Wanted {
     Restored(IssuedTicket, Option<BarReason>),
     /// One to issue.
     Ordered(TicketId, Order),
+    /// One of an order that is not paid for, with its reference.
+    Unpaid(TicketId, String),
 }
 
 impl Wanted {
     fn id(&self) -> TicketId {
         match self {
             Self::Restored(ticket, _) => ticket.id,
-            Self::Ordered(id, _) => *id,
+            Self::Ordered(id, _) | Self::Unpaid(id, _) => *id,
         }
     }
 }
@@ -72,7 +105,7 @@ pub(super) fn import(hub: &mut Hub, file: impl Read, skip_bad: bool) -> Result<T
     let (verifier, categories) = (bundle.verifier(&[]), hub.store.categories()?);
     let mut seen = BTreeSet::new();
     let mut lines = input::read(file, COLUMNS, |line| {
-        let Some(wanted) = wanted(hub, line, &verifier, &categories)? else { return Ok(None) };
+        let wanted = wanted(hub, line, &verifier, &categories)?;
         match seen.insert(wanted.id()) {
             true => Ok(Some(wanted)),
             false => Err("this ticket stands in the file twice".into()),
@@ -114,6 +147,14 @@ pub(super) fn import(hub: &mut Hub, file: impl Read, skip_bad: bool) -> Result<T
                     Err(other) => return Err(other),
                 },
             },
+            Wanted::Unpaid(_, reference) => {
+                taken.unpaid = taken.unpaid.saturating_add(1);
+                if let Some(known) = known
+                    && !hub.store.is_barred(known.uid, BarReason::Revoked)?
+                {
+                    taken.lapse(Lapsed { line: number, reference, id: hex(&known.id) });
+                }
+            }
         }
     }
     let (_, skipped, bad) = lines.judged(skip_bad)?;
@@ -133,6 +174,15 @@ pub(super) fn import(hub: &mut Hub, file: impl Read, skip_bad: bool) -> Result<T
     Ok(taken)
 }
 
+impl Taken {
+    fn lapse(&mut self, lapsed: Lapsed) {
+        self.lapsed = self.lapsed.saturating_add(1);
+        if self.lapsed_tickets.len() < NAMED_MAX {
+            self.lapsed_tickets.push(lapsed);
+        }
+    }
+}
+
 fn held(hub: &Hub, wanted: &[(u64, Wanted)]) -> Result<BTreeMap<TicketId, IssuedTicket>, HubError> {
     let mut held = BTreeMap::new();
     for (_, wanted) in wanted {
@@ -143,12 +193,7 @@ fn held(hub: &Hub, wanted: &[(u64, Wanted)]) -> Result<BTreeMap<TicketId, Issued
     Ok(held)
 }
 
-fn wanted(
-    hub: &Hub,
-    line: &input::Line,
-    verifier: &Verifier,
-    categories: &[Category],
-) -> Result<Option<Wanted>, String> {
+fn wanted(hub: &Hub, line: &input::Line, verifier: &Verifier, categories: &[Category]) -> Result<Wanted, String> {
     if !line.cell("order code").is_empty() {
         return pretix_line(hub, line, categories);
     }
@@ -156,9 +201,9 @@ fn wanted(
         ("", "") => Err("neither a reference (to issue) nor a text (to restore)".into()),
         ("", reference) => {
             let category = category(categories, line.cell("category"))?;
-            ordered(hub, reference, category, line).map(Some)
+            ordered(hub, reference, category, line)
         }
-        (text, _) => restored(line, text, verifier).map(Some),
+        (text, _) => restored(line, text, verifier),
     }
 }
 
@@ -168,16 +213,20 @@ fn category(categories: &[Category], text: &str) -> Result<u16, String> {
     found.map(|one| one.number).ok_or_else(|| format!("category: {text:?} is neither a number nor a name of one"))
 }
 
-/// A position of a pretix order; one that is not paid for is passed over.
-fn pretix_line(hub: &Hub, line: &input::Line, categories: &[Category]) -> Result<Option<Wanted>, String> {
-    let status = line.cell("status").to_lowercase();
-    if !matches!(status.as_str(), "" | "paid" | "p" | "valid" | "bezahlt" | "payée" | "payé") {
-        return Ok(None);
-    }
+/// A position of a pretix order. What its status says of payment is one of the words that are known: a word that is not
+/// would keep a guest who paid out, or let one in who did not.
+fn pretix_line(hub: &Hub, line: &input::Line, categories: &[Category]) -> Result<Wanted, String> {
     let position = if line.cell("position id").is_empty() { line.cell("position") } else { line.cell("position id") };
     let reference = format!("pretix {} {position}", line.cell("order code"));
+    let status = line.cell("status").to_lowercase();
+    if UNPAID.contains(&status.as_str()) {
+        return Ok(Wanted::Unpaid(id_of(hub, &reference), reference));
+    }
+    if !PAID.contains(&status.as_str()) {
+        return Err(format!("status: {status:?} is neither known as paid nor as pending, expired or canceled"));
+    }
     let category = category(categories, line.cell("product"))?;
-    ordered(hub, &reference, category, line).map(Some)
+    ordered(hub, &reference, category, line)
 }
 
 fn ordered(hub: &Hub, reference: &str, category: u16, line: &input::Line) -> Result<Wanted, String> {
