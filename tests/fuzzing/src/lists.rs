@@ -21,6 +21,7 @@ const COLUMNS: Columns = Columns {
     further: &["name", "price"],
     known: "number, name, price",
     lenient: |names| names.iter().any(|name| name == "order code"),
+    foreign: &["order code", "product", "further"],
 };
 const HEADS: [&str; 4] = ["", "number,name,price\n", "number;name;price\r\n", "order code,product,further\n"];
 
