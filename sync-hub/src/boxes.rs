@@ -87,10 +87,11 @@ impl Hub {
         let revocation = Revocation { heads, reason: reason.into() };
         let part = Detail::Revocation(BlockedKind::Device, revocation).to_bytes();
         let entry = Entry { part, ..self.entry(Kind::REVOCATION, Effect::Block, device.into()) };
-        self.act(vec![entry])?;
-        self.cut_off.insert(device);
+        // first: where the entry fails the box is out all the same, and whoever asked asks again
         self.store.transaction::<_, HubError>(|store| Ok(store.set_revoked(device)?))?;
+        self.cut_off.insert(device);
         self.dirty.revocations = true;
+        self.act(vec![entry])?;
         Ok(())
     }
 
@@ -105,5 +106,28 @@ impl Hub {
             reason: reason.chars().take(400).collect(),
         };
         self.store.transaction(|store| Ok(store.add_poison(&poison)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::trust::Roles;
+
+    use crate::sample::{self, SampleBox};
+
+    #[test]
+    fn a_revocation_that_fails_halfway_leaves_the_box_out() {
+        let dir = sample::hub_dir();
+        let mut hub = sample::open(dir.path());
+        let one = SampleBox::new(20, Roles(7));
+        hub.adopt(&one.chain.verify(&sample::founding()).unwrap(), &one.chain.to_bytes()).unwrap();
+        let database = rusqlite::Connection::open(dir.path().join("hub.db")).unwrap();
+        let fails = "CREATE TRIGGER fails BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, 'not today'); END";
+        database.execute_batch(fails).unwrap();
+        hub.revoke_device(one.device, "stolen").unwrap_err();
+        assert!(hub.is_revoked(one.device).unwrap());
+        database.execute_batch("DROP TRIGGER fails").unwrap();
+        hub.revoke_device(one.device, "stolen").unwrap();
+        assert!(hub.revoked_devices().unwrap().contains(&one.device));
     }
 }
