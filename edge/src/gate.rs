@@ -9,6 +9,7 @@ pub(crate) mod passage;
 pub(crate) mod reasons;
 mod repeated;
 pub(crate) mod search;
+pub(crate) mod shown;
 pub(crate) mod twice;
 
 use std::time::Instant;
@@ -21,10 +22,13 @@ use domain::{
 use hardware::signal::Signal;
 use screens::view::{GateVerdict, Pairing};
 
-use self::passage::{Judged, Outcome, Passer, Wish};
+use self::{
+    passage::{Judged, Outcome, Passer, Wish},
+    shown::About,
+};
 use crate::{
     refusal::NotDone,
-    station::{About, Station, fresh_id},
+    station::{Station, fresh_id},
     tap_desk::Purpose,
 };
 

@@ -253,20 +253,19 @@ impl Hub {
     }
 
     /// A box says what it holds of each section. Where that is more than this database ever told, the database was
-    /// restored, and a new term starts: `true`. Each box is believed once while the hub runs, a revoked one never: nobody
+    /// restored, and a new term starts. Each box is believed once while the hub runs, a revoked one never: nobody
     /// can have everybody else come back again and again.
-    pub fn heard_of_later(&mut self, device: DeviceId, held: &[SectionHeld]) -> Result<bool, HubError> {
+    pub fn heard_of_later(&mut self, device: DeviceId, held: &[SectionHeld]) -> Result<(), HubError> {
         let term = self.term();
         let claimed = held.iter().map(|held| held.term).max().unwrap_or(0);
         let is_later = claimed > term && claimed.saturating_sub(term) <= TERMS_AHEAD;
         let is_beyond = |held: &SectionHeld| self.numbers.get(&held.section).is_some_and(|told| held.number > *told);
         let is_further = held.iter().any(|held| held.term == term && is_beyond(held));
         if !is_later && !is_further || self.believed.contains(&device) || self.is_revoked(device)? {
-            return Ok(false);
+            return Ok(());
         }
         self.believed.insert(device);
-        self.raise_term(claimed.max(term))?;
-        Ok(true)
+        self.raise_term(claimed.max(term))
     }
 
     /// Starts a term above `claimed`, which a box has proof of: this database lacks what was written in it.

@@ -353,7 +353,7 @@ impl Session {
                     changed |= hub.adopt_credit_chain(chain).unwrap_or(false);
                 }
                 hub.bundle_due |= changed;
-                // Everybody comes again where it was restored and learns of the new term, this box too.
+                // where it was restored everybody comes again and learns of the new term, this box too
                 hub.heard_of_later(device, &sections)?;
                 Ok((hub.is_revoked(device)?, hub.journals().vector_of(&[device]), hub.bundle_number()))
             })

@@ -13,7 +13,10 @@ use domain::{
     wire::to_cbor,
 };
 use ed25519_dalek::SigningKey;
-use sync::Segment;
+use sync::{
+    Segment,
+    frame::{Hello, PROTOCOL},
+};
 use tempfile::TempDir;
 
 use crate::{Hub, Identity, VerifiedSegment};
@@ -151,6 +154,22 @@ impl SampleBox {
     /// A box with key and number `n`, and its genesis.
     pub(crate) fn new(n: u8, roles: Roles) -> Self {
         Self::with_chain(n, box_chain(n, roles))
+    }
+
+    /// How it greets a hub, knowing nothing of it.
+    pub(crate) fn hello(&self) -> Hello {
+        Hello {
+            version: PROTOCOL,
+            festival: festival(),
+            chain: self.chain.to_bytes(),
+            device: self.device,
+            epoch: self.epoch,
+            roles: Roles(7),
+            sections: Vec::new(),
+            bundle: 0,
+            software: "test".into(),
+            further: Vec::new(),
+        }
     }
 
     /// Another hub node with key `n`, and its genesis.

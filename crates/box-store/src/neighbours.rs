@@ -223,6 +223,17 @@ macro_rules! section_covers {
     };
 }
 
+/// That both sections, `?1` and `?2`, do so of a row `n`.
+macro_rules! both_cover {
+    ($first:literal, $last:literal) => {
+        concat!(
+            section_covers!("?1", "n.device", "n.epoch", $first, $last),
+            " AND ",
+            section_covers!("?2", "n.device", "n.epoch", $first, $last)
+        )
+    };
+}
+
 fn covers(connection: &Connection, section: Section, told: &Told, head: &Head) -> Result<bool, StoreError> {
     let covers = connection
         .prepare_cached(concat!("SELECT ", section_covers!("?1", "?2", "?3", "?4", "?5")))?
@@ -321,25 +332,15 @@ pub(crate) fn uncover(connection: &Connection, section: Section) -> Result<(), S
 
 /// Throws away what both sections cover.
 pub(crate) fn forget_covered(connection: &Connection) -> Result<(), StoreError> {
-    let sections = params![Section::Wallets.byte(), Section::Tickets.byte()];
     let some: bool = connection.prepare_cached("SELECT 1 FROM neighbour_commit LIMIT 1")?.exists([])?;
     if some {
-        connection
-            .prepare_cached(concat!(
-                "DELETE FROM neighbour_entry AS n WHERE ",
-                section_covers!("?1", "n.device", "n.epoch", "n.seq", "n.seq"),
-                " AND ",
-                section_covers!("?2", "n.device", "n.epoch", "n.seq", "n.seq")
-            ))?
-            .execute(sections)?;
-        connection
-            .prepare_cached(concat!(
-                "DELETE FROM neighbour_commit AS n WHERE ",
-                section_covers!("?1", "n.device", "n.epoch", "n.first", "n.last"),
-                " AND ",
-                section_covers!("?2", "n.device", "n.epoch", "n.first", "n.last")
-            ))?
-            .execute(sections)?;
+        let of_both = params![Section::Wallets.byte(), Section::Tickets.byte()];
+        for covered in [
+            concat!("DELETE FROM neighbour_entry AS n WHERE ", both_cover!("n.seq", "n.seq")),
+            concat!("DELETE FROM neighbour_commit AS n WHERE ", both_cover!("n.first", "n.last")),
+        ] {
+            connection.prepare_cached(covered)?.execute(of_both)?;
+        }
     }
     Ok(())
 }

@@ -12,11 +12,9 @@ use super::{
     judge,
     passage::{Passer, ticket_of},
     refused, show,
+    shown::About,
 };
-use crate::{
-    station::{About, Station},
-    tap_desk::ForTicket,
-};
+use crate::{station::Station, tap_desk::ForTicket};
 
 /// Judges whoever this band stands for.
 pub(crate) fn pass(station: &Station, wallet: WalletId) -> Signal {

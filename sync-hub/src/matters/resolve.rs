@@ -44,8 +44,6 @@ pub struct Asked {
 pub struct Resolved {
     /// The matter as it is now.
     pub matter: MatterView,
-    /// Devices that were revoked by it: their sessions end.
-    pub revoked: Vec<DeviceId>,
     /// Whether the next bundle says something else.
     pub bundle: bool,
 }
@@ -72,7 +70,7 @@ impl Hub {
             return Err(HubError::Refused("hub.ruling_changed"));
         }
         let mut amount = self.amount_of(asked, found.as_ref(), before.as_ref())?;
-        let (mut entries, mut revoked, mut bundle) = (Vec::new(), Vec::new(), false);
+        let (mut entries, mut bundle) = (Vec::new(), false);
         match asked.action {
             RulingAction::Accept | RulingAction::ChargeBack | RulingAction::Forgive => {}
             RulingAction::Block => bundle = self.blocking(id, &mut entries)?,
@@ -85,7 +83,7 @@ impl Hub {
             RulingAction::WriteOff => entries.push(self.writing_off(id, found.as_ref())?),
             RulingAction::Revoke => {
                 self.revoke_device(id.subject.device(), &asked.reason)?;
-                (revoked, bundle) = (vec![id.subject.device()], true);
+                bundle = true;
             }
             RulingAction::ConfirmBranch => entries.push(self.confirming(id, &asked.head)?),
             RulingAction::AcceptEntries => entries = self.accepting(id.subject.device(), &asked.reason)?,
@@ -104,7 +102,7 @@ impl Hub {
         self.act(entries)?;
         self.dirty.revocations |= bundle;
         self.publish()?;
-        Ok(Resolved { matter: self.matter(id)?, revoked, bundle })
+        Ok(Resolved { matter: self.matter(id)?, bundle })
     }
 
     /// A hub that was set up before there were rulings has a certificate without them.

@@ -343,7 +343,8 @@ fn a_gap_is_accepted_or_its_box_revoked_and_what_a_revoked_box_delivers_can_be_c
     hub.ingest(&[bar.segment(3, 4)]).unwrap();
     let gap = the(&mut hub, MatterKind::Gap);
     let done = hub.resolve(&gap, &asked(RulingAction::Revoke)).unwrap();
-    assert_eq!((done.revoked.as_slice(), done.matter.open), (&[bar.device][..], false));
+    assert_eq!((hub.cut_off.iter().collect::<Vec<_>>(), done.matter.open), (vec![&bar.device], false));
+    assert!(hub.is_revoked(bar.device).unwrap());
     hub.ingest(&[bar.segment(2, 3)]).unwrap();
     hub.ingest(&[bar.segment(4, 5)]).unwrap();
     let before = money(&mut hub).top_up;

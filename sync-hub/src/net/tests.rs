@@ -1,5 +1,4 @@
 use domain::trust::Roles;
-use sync::frame::PROTOCOL;
 use sync_quic::{LinkReceiver, ListenerConfig};
 use tempfile::TempDir;
 
@@ -27,18 +26,7 @@ async fn begun(one: &SampleBox) -> Begun {
     let mut listener = HubListener::bind(&ListenerConfig::new(address, sample::key(2), [7; 32])).unwrap();
     let at = listener.local_address().unwrap();
     let mut peer = sync_quic::connect(at, &one.key).await.unwrap();
-    let hello = Hello {
-        version: PROTOCOL,
-        festival: sample::festival(),
-        chain: one.chain.to_bytes(),
-        device: one.device,
-        epoch: 0,
-        roles: Roles(7),
-        sections: Vec::new(),
-        bundle: 0,
-        software: "test".into(),
-        further: Vec::new(),
-    };
+    let hello = one.hello();
     // a connection is one once something came over it
     peer.send(&Frame::Hello(hello)).await.unwrap();
     let (wire, mut frames) = listener.accept().await.unwrap().split();

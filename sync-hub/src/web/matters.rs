@@ -11,8 +11,8 @@
 //! Actions: `accept`, `block`, `lift`, `charge_back`, `forgive` (with `amount_cents`, all where it is left out),
 //! `write_off`, `revoke`, `confirm_branch` (with `head`), `accept_entries`, `pay_out` (with `accept_risk`). A no is 409
 //! with a code `hub.ruling_*`. `seen` is the entry of the first ruling that the matter showed, left out where it showed
-//! none; where another one holds by then nothing is done (`hub.ruling_changed`). Where somebody on the staff list may decide (`signs` of the list) the name comes from a
-//! PIN; else it is typed, and its ruling's `operator` is 0.
+//! none; where another one holds by then nothing is done (`hub.ruling_changed`). Where somebody on the staff list may
+//! decide (`signs` of the list) the name comes from a PIN; else it is typed, and its ruling's `operator` is 0.
 use axum::{
     Json,
     extract::{Path, Query, State},

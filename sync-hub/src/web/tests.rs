@@ -6,7 +6,7 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use sync::{
     Delta, Frame, VersionVector,
-    frame::{Hello, PROTOCOL, RefuseCode, SectionHeld, WantBundle},
+    frame::{Hello, RefuseCode, SectionHeld, WantBundle},
 };
 use sync_quic::Link;
 use tempfile::TempDir;
@@ -282,16 +282,9 @@ impl Peer {
     async fn connect(site: &Site, one: &SampleBox) -> Self {
         let mut link = sync_quic::connect(site.hub.quic, &one.key).await.unwrap();
         let hello = Hello {
-            version: PROTOCOL,
-            festival: sample::festival(),
-            chain: one.chain.to_bytes(),
-            device: one.device,
-            epoch: 0,
-            roles: Roles(7),
             sections: crate::deltas::FED.map(|section| SectionHeld { section, term: 0, number: 0 }).to_vec(),
-            bundle: 0,
-            software: "test".into(),
             further: vec![sample::credit_chain(60).to_bytes().into()],
+            ..one.hello()
         };
         link.send(&Frame::Hello(hello)).await.unwrap();
         Self { link }
