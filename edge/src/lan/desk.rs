@@ -3,12 +3,14 @@
 //! it is on disk.
 //! Not here: the bus itself (`bus`), the rules (`domain::lan`).
 mod group;
+mod handing_over;
 mod telling;
 
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
         Arc,
+        atomic::Ordering,
         mpsc::{Receiver, RecvTimeoutError, SyncSender},
     },
     time::{Duration, Instant},
@@ -24,7 +26,7 @@ use domain::{
 };
 use tokio::sync::{mpsc, watch};
 
-use self::telling::Chunk;
+use self::{handing_over::HandingOver, telling::Chunk};
 use super::{
     COPIED_WITHIN, Decided, ToDesk,
     bus::{Target, To},
@@ -60,7 +62,7 @@ pub(super) struct Desk {
     said_presence: Option<Instant>,
     asked: Option<Instant>,
     wanted_handover: Option<Instant>,
-    handed_over: BTreeMap<DeviceId, Instant>,
+    handing_over: Option<HandingOver>,
 }
 
 impl Desk {
@@ -89,7 +91,7 @@ impl Desk {
             said_presence: None,
             asked: None,
             wanted_handover: None,
-            handed_over: BTreeMap::new(),
+            handing_over: None,
         }
     }
 
@@ -136,6 +138,7 @@ impl Desk {
             }
             ToDesk::Connected(connected) => self.connected(connected)?,
             ToDesk::Changed => {
+                self.station.lan.told_of_change.store(false, Ordering::SeqCst);
                 self.look_at_bundle();
                 self.tell()?;
             }
@@ -150,6 +153,7 @@ impl Desk {
 
     fn housekeeping(&mut self) {
         self.look_at_bundle();
+        self.handing_over.take_if(|under_way| under_way.is_over());
         if let Err(error) = self.wait_for_handover() {
             tracing::warn!(%error, "the LAN's group");
         }
@@ -204,7 +208,7 @@ impl Desk {
                 }
                 Order::Teach(to, list, key, claimant) => self.teach(to, list, key, claimant),
                 Order::Release(key, released) => {
-                    let off_disk = self.station.store.release_claim(key, released);
+                    let off_disk = self.release(key, released);
                     off_disk.map(|()| self.say(To::All, &Message::Release { key, released }))
                 }
                 Order::Ended(key, me, outcome) => {
@@ -286,10 +290,10 @@ impl Desk {
                 self.claims.answered(sender, list, key, to, verdict, self.now_us());
             }
             Message::Release { key, released } if released.device == sender => {
-                self.station.store.release_claim(key, released)?;
+                self.release(key, released)?;
                 self.claims.heard_release(&key, &released);
             }
-            Message::WantsHandover(list) => self.hand_over(sender, list)?,
+            Message::WantsHandover(list) => self.hand_over(list)?,
             Message::Handover { list, part, grants } => {
                 let mut state = self.succession.clone();
                 let before = state.clone();
@@ -455,7 +459,7 @@ impl Desk {
 mod tests {
     use std::sync::mpsc::sync_channel;
 
-    use domain::lan::{Voter, VoterList};
+    use domain::lan::{Part, Voter, VoterList};
 
     use super::*;
     use crate::bench::Bench;
@@ -491,5 +495,65 @@ mod tests {
         desk.carry_out();
         assert!(matches!(waits.join().unwrap(), Ok(Decided::Group(_))));
         assert!(desk.claims.is_busy(&key), "until what came of it is on disk");
+    }
+
+    /// Parts that the desk said since, and how many of their grants are of this kind.
+    fn handed_over(
+        said: &mut mpsc::Receiver<(To, Vec<u8>)>,
+        of: impl Fn(&(ClaimKey, Holder)) -> bool,
+    ) -> (Vec<Part>, usize) {
+        let (mut parts, mut count) = (Vec::new(), 0);
+        while let Ok((to, bytes)) = said.try_recv() {
+            let Ok(Message::Handover { list: 1, part, grants }) = Envelope::read(&bytes).map(|read| read.message)
+            else {
+                continue;
+            };
+            assert_eq!(to, To::All);
+            parts.push(part);
+            count += grants.iter().filter(|grant| of(grant)).count();
+        }
+        (parts, count)
+    }
+
+    #[test]
+    fn a_busy_member_hands_over_in_pieces_whatever_it_inherits_meanwhile() {
+        let bench = Bench::gate(&[], |_, _| {});
+        let (bus, mut said) = mpsc::channel(64);
+        let mut desk = Desk::alone_in_its_group(&bench.station);
+        (desk.bus, desk.connected) = (bus, true);
+        let neighbour = |claim| Holder { device: DeviceId([7; 16]), epoch: 1, claim };
+        let granted = |n: u16| (ClaimKey { what: 1, subject: [3; 16], number: u64::from(n) }, neighbour(u64::from(n)));
+        let grants: Vec<_> = (0..4000).map(granted).collect();
+        bench.station.store.set_succession(1, &desk.succession, grants).unwrap();
+
+        let ask = Message::WantsHandover(1);
+        desk.believe(DeviceId([8; 16]), ask.clone()).unwrap();
+        assert_eq!(handed_over(&mut said, |_| true), (vec![], 0), "it grants under that list");
+        let closed = desk.group.clone().unwrap();
+        let next = VoterList { version: 2, ..closed.list.clone() };
+        assert!(desk.succession.learn(&LanGroup { list: next, previous: Some(closed.list.clone()), ..closed }));
+
+        desk.believe(DeviceId([8; 16]), ask.clone()).unwrap();
+        desk.believe(DeviceId([9; 16]), ask.clone()).unwrap();
+        let (mut parts, _) = handed_over(&mut said, |_| true);
+        assert_eq!(parts.len(), 16, "for both, and no more at once");
+        // a row that replaces another, one that is new, and one that is given back before its part is said
+        let (key, _) = granted(3990);
+        let inherited = vec![(key, neighbour(5000)), granted(4001)];
+        bench.station.store.set_succession(1, &desk.succession, inherited).unwrap();
+        let (key, released) = granted(3991);
+        desk.believe(released.device, Message::Release { key, released }).unwrap();
+        std::thread::sleep(ASK);
+        desk.believe(DeviceId([8; 16]), ask).unwrap();
+        let (later, stand) = handed_over(&mut said, |grant| (3990..3993).map(granted).any(|granted| granted == *grant));
+        assert_eq!(stand, 2, "what was granted, not what replaced it; not what was given back");
+        parts.extend(later);
+        let mut member = Succession::default();
+        let me = bench.station.device();
+        let first = VoterList { version: 1, voters: vec![Voter { device: me, votes: 1 }] };
+        let group = |list, previous| LanGroup { number: 1, broker: String::new(), copies: 1, list, previous };
+        assert!(member.learn(&group(VoterList { version: 2, ..first.clone() }, Some(first))));
+        let complete = parts.iter().filter(|part| member.handed_over(me, 1, **part)).count();
+        assert_eq!((complete, parts.len()), (1, 32), "a new member that heard every part has the whole");
     }
 }

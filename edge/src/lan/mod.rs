@@ -11,7 +11,7 @@ mod status;
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::{SyncSender, sync_channel},
     },
     thread::JoinHandle,
@@ -66,6 +66,8 @@ enum ToDesk {
 pub(crate) struct Lan {
     desk: Mutex<Option<SyncSender<ToDesk>>>,
     heard: Arc<AtomicUsize>,
+    /// The desk has not looked yet since it was told of a change: once told is enough, and leaves the queue to the gate.
+    told_of_change: AtomicBool,
     status: Mutex<Status>,
     /// Numbers for people and Prometheus.
     pub numbers: LanNumbers,
@@ -176,7 +178,9 @@ async fn follow(station: Arc<Station>, desk: SyncSender<ToDesk>) {
             () = station.stopping() => break,
         }
         // one that does not fit is no loss: the desk looks by itself as well
-        let _ = desk.try_send(ToDesk::Changed);
+        if !station.lan.told_of_change.swap(true, Ordering::SeqCst) && desk.try_send(ToDesk::Changed).is_err() {
+            station.lan.told_of_change.store(false, Ordering::SeqCst);
+        }
     }
     lock(&station.lan.desk).take();
     let _ = tokio::task::spawn_blocking(move || desk.send(ToDesk::Stop)).await;

@@ -4,14 +4,12 @@
 use std::time::Instant;
 
 use box_store::StoreError;
-use domain::{
-    id::DeviceId,
-    lan::{ClaimKey, GRANTS_IN_PART, HANDOVER_PARTS_MAX, Holder, LanGroup, Message, Part},
-};
+use domain::lan::{ClaimKey, Holder, LanGroup, Message};
 
 use super::{
     super::bus::{Target, To},
     ASK, Desk,
+    handing_over::HandingOver,
 };
 
 impl Desk {
@@ -59,33 +57,28 @@ impl Desk {
         Ok(())
     }
 
-    pub(super) fn hand_over(&mut self, to: DeviceId, list: u32) -> Result<(), StoreError> {
-        let again = self.handed_over.get(&to).is_some_and(|at| at.elapsed() < ASK);
-        if again || !self.succession.hands_over(list) {
+    /// Says the next parts of what this box granted to everybody who waits for it.
+    pub(super) fn hand_over(&mut self, list: u32) -> Result<(), StoreError> {
+        if !self.succession.hands_over(list) {
             return Ok(());
         }
-        self.handed_over.insert(to, Instant::now());
-        let grants = self.station.store.grants()?;
-        let chunks: Vec<&[_]> = if grants.is_empty() { vec![&[]] } else { grants.chunks(GRANTS_IN_PART).collect() };
-        let Some(parts) = u16::try_from(chunks.len()).ok().filter(|parts| *parts <= HANDOVER_PARTS_MAX) else {
-            tracing::error!(grants = grants.len(), "too many grants to hand over");
-            return Ok(());
+        let mut handing_over = match self.handing_over.take().filter(|under_way| under_way.covers(list)) {
+            Some(under_way) => under_way,
+            None => HandingOver::of(list, &self.station.store.grants()?),
         };
-        let whole = whole(&grants);
-        for (part, grants) in (0..).zip(chunks) {
-            let part = Part { whole, part, parts };
-            self.say(To::One(to), &Message::Handover { list, part, grants: grants.to_vec() });
+        for part in handing_over.next_parts(list) {
+            self.say(To::All, &part);
+        }
+        self.handing_over = Some(handing_over);
+        Ok(())
+    }
+
+    /// A claim is given back, by this box or a neighbour.
+    pub(super) fn release(&mut self, key: ClaimKey, released: Holder) -> Result<(), StoreError> {
+        self.station.store.release_claim(key, released)?;
+        if let Some(handing_over) = &mut self.handing_over {
+            handing_over.forget(&key, &released);
         }
         Ok(())
     }
-}
-
-/// Names a handover by what it holds.
-fn whole(grants: &[(ClaimKey, Holder)]) -> u64 {
-    let mut out = domain::wire::Writer::new();
-    for (key, holder) in grants {
-        key.write(&mut out);
-        holder.write(&mut out);
-    }
-    domain::lan::name_of(&out.finish())
 }
