@@ -71,7 +71,7 @@ impl Rule {
         }
     }
 
-    /// Whether the account may pay `price`; up to `limit` where the offline limit is the rule.
+    /// Whether the account may pay `price`; up to `limit` where the offline limit is the rule, or was until now.
     pub(crate) fn may_spend(
         &self,
         view: &View<'_>,
@@ -82,7 +82,11 @@ impl Rule {
     ) -> Result<(), TillRefusal> {
         match self.rule {
             AccountRule::Limit => account.may_spend(price, limit),
-            AccountRule::Escrow => account.may_spend_share(price, &view.held_share(wallet).escrow, self.heard_ms),
+            AccountRule::Escrow => {
+                account.may_spend_share(price, &view.held_share(wallet).escrow, self.heard_ms)?;
+                // until it takes part, what was put on here may have been sold elsewhere under the limit
+                if view.shares_told_in() == 0 { account.may_spend(price, limit) } else { Ok(()) }
+            }
         }
     }
 

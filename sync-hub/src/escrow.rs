@@ -168,7 +168,8 @@ impl Hub {
             Some(sums) => sums,
             None => self.store.sums(wallet)?.map(|stored| stored.accounts).unwrap_or_default(),
         };
-        let closed = [WalletFlags::BLOCKED, WalletFlags::FROZEN, WalletFlags::DISPUTED, WalletFlags::EMPTIED];
+        // one in dispute goes on: spends of every history are off its balance, disputed credits never on it
+        let closed = [WalletFlags::BLOCKED, WalletFlags::FROZEN, WalletFlags::EMPTIED];
         let rows = self.store.account_shares(wallet)?;
         if Keeper::of(&folded.state, &sums) == Keeper::Purse
             || closed.into_iter().any(|flag| folded.state.flags.has(flag))
@@ -198,7 +199,9 @@ impl Hub {
         }
         let before = self.shares.asked.insert(*key, deal.asked);
         let outstanding = deal.asked > sums.released;
-        if outstanding || before.is_some_and(|before| before > sums.released) {
+        // what was granted before and asked for again all the same was told to nobody
+        let unheard = holder.needs > 0 && sums.all_granted() > sums.granted_told;
+        if unheard || outstanding || before.is_some_and(|before| before > sums.released) {
             self.shares.tell.insert(*key);
         }
         if !outstanding {
@@ -262,7 +265,11 @@ impl Hub {
         let told = self.store.account_shares(ITSELF)?;
         let mut silent = Vec::new();
         for stored in self.store.boxes()?.into_iter().filter(crate::risk::sells) {
-            let has_told = told.iter().any(|((_, device, _), sums)| *device == stored.device && sums.told_term >= term);
+            // whole: what it said before that this is all may lie in a gap
+            let has_told = told.iter().any(|((_, device, epoch), sums)| {
+                let journal = self.journals.get(*device, *epoch).filter(|journal| journal.tree.gaps().is_empty());
+                *device == stored.device && sums.told_term >= term && journal.is_some()
+            });
             if !has_told && !self.is_revoked(stored.device)? {
                 silent.push(stored.place);
             }

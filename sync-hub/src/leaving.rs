@@ -92,8 +92,7 @@ impl Hub {
             pending_cents: pending,
             in_doubt_cents: folded.state.in_doubt.into(),
             risk_cents: match (keeper, self.rule) {
-                // each takes no more than it holds
-                (Keeper::Account, AccountRule::Escrow) => self.held_of(wallet, &may_sell)?,
+                (Keeper::Account, AccountRule::Escrow) => self.takeable(wallet, balance, &may_sell)?,
                 _ => self.risk(keeper, balance, pending, may_sell.len()),
             },
             may_sell: may_sell.iter().map(MaySell::of).collect(),

@@ -20,19 +20,22 @@ use crate::{
 /// A box that was not heard for so long is apart.
 const APART_MS: u64 = 60_000;
 
-/// Everything that was ever put on a wallet: no box can have known more of it.
+/// Everything that was ever put on a wallet, of cups what is left of them: no box can have known more of it, but for
+/// deposits that were paid out again.
 fn most_known(sums: &Accounts) -> i64 {
     let sources = [
         sums.top_ups,
         sums.gifts,
         sums.pending_issued,
-        sums.corrections.max(0),
+        sums.corrections,
         sums.other_credit,
-        sums.transferred.max(0),
+        sums.transferred,
         sums.unreported,
         sums.hold_credit,
+        // cups brought back beyond those taken
+        sums.deposits.saturating_neg(),
     ];
-    sources.iter().fold(0, |sum: i64, amount| sum.saturating_add(*amount)).max(0)
+    sources.iter().fold(0, |sum: i64, amount| sum.saturating_add((*amount).max(0)))
 }
 
 /// What one box that is apart can take beyond what there is, at most, and from how many bands.
@@ -157,6 +160,13 @@ mod tests {
         Identity,
         sample::{self, SampleBox, wallet},
     };
+
+    #[test]
+    fn money_that_came_of_cups_brought_back_is_at_risk_like_any_other() {
+        let sums = Accounts { top_ups: 300, deposits: -4_000, ..Accounts::default() };
+        assert_eq!(most_known(&sums), 4_300);
+        assert_eq!(most_known(&Accounts { deposits: 200, corrections: -100, ..sums }), 300);
+    }
 
     #[test]
     fn what_is_at_risk_covers_all_that_a_bar_apart_can_take() {

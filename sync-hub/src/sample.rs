@@ -180,14 +180,23 @@ impl SampleBox {
 
     fn with_chain(n: u8, chain: CertificateChain) -> Self {
         let key = key(n);
+        Self::begun(n, key, chain, 0)
+    }
+
+    /// The same box in its next epoch: a journal that begins anew.
+    pub(crate) fn in_next_epoch(&self, n: u8) -> Self {
+        Self::begun(n, self.key.clone(), self.chain.clone(), self.epoch + 1)
+    }
+
+    fn begun(n: u8, key: SigningKey, chain: CertificateChain, epoch: u32) -> Self {
         let device = device_id(&key.verifying_key().to_bytes());
         let mut made = Self {
             device,
-            epoch: 0,
+            epoch,
             bodies: Vec::new(),
             heads: Vec::new(),
             signatures: Vec::new(),
-            cursor: ChainCursor::start(festival(), device, 0),
+            cursor: ChainCursor::start(festival(), device, epoch),
             hlc: Hlc(u64::from(n) << 20),
             chain,
             key,
@@ -196,7 +205,7 @@ impl SampleBox {
             festival: festival(),
             public_key: made.key.verifying_key().to_bytes(),
             box_number: BoxNumber(n.into()),
-            epoch: 0,
+            epoch,
             chain: made.chain.to_bytes(),
             previous: None,
             software: "test".into(),

@@ -184,6 +184,23 @@ pub(crate) fn forget(connection: &Connection, who: &Identity, changed: &[&'stati
             connection.execute("DELETE FROM hub_account_share", [])?;
         }
     }
+    let cleared = |table: &&Summed| table.sections.iter().any(|section| crate::knowledge::clear(*section).is_some());
+    for table in TABLES.iter().filter(|table| changed.contains(&table.name)).filter(cleared) {
+        empty(connection, table.name)?;
+    }
     projection::rebuild(connection, who.device)?;
     begin(connection)
+}
+
+/// Rows that a disk has changed may stand where no deletion finds them: then the table is made anew.
+fn empty(connection: &Connection, table: &str) -> Result<(), StoreError> {
+    if !connection.prepare(&format!("SELECT 1 FROM {table} LIMIT 1"))?.exists([])? {
+        return Ok(());
+    }
+    let parts = "SELECT sql FROM sqlite_schema WHERE tbl_name = ?1 AND sql IS NOT NULL ORDER BY type <> 'table'";
+    let parts: Vec<String> =
+        connection.prepare(parts)?.query_map([table], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    connection.execute_batch(&format!("DROP TABLE {table}"))?;
+    parts.iter().try_for_each(|sql| connection.execute_batch(sql))?;
+    Ok(())
 }

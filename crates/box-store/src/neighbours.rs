@@ -20,8 +20,9 @@ use crate::{
     writer::Writing,
 };
 
-/// Most entries of neighbours that are kept; more are not stored until the hub has covered some.
-const ENTRIES_MAX: i64 = 200_000;
+/// Most commits of neighbours that are kept, and most bytes; more are not stored until the hub has covered some.
+const COMMITS_MAX: i64 = 200_000;
+const BYTES_MAX: i64 = 256 << 20;
 
 /// What became of a neighbour's commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -241,14 +242,30 @@ fn covers(connection: &Connection, section: Section, told: &Told, head: &Head) -
     Ok(covers)
 }
 
+/// What neighbours have told and no state covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) commits: i64,
+    pub(crate) bytes: i64,
+}
+
+impl Size {
+    pub(crate) fn is_full(&self) -> bool {
+        self.commits >= COMMITS_MAX || self.bytes >= BYTES_MAX
+    }
+}
+
+pub(crate) fn size(connection: &Connection) -> Result<Size, StoreError> {
+    let read = |row: &rusqlite::Row<'_>| Ok(Size { commits: row.get(0)?, bytes: row.get(1)? });
+    Ok(connection.prepare_cached("SELECT commits, bytes FROM neighbour_size")?.query_row([], read)?)
+}
+
 fn hear(writing: &Writing<'_>, told: &Told, head: &Head, box_number: BoxNumber) -> Result<Heard, StoreError> {
     let connection = writing.connection;
     if let Some(known) = held(connection, told, head)? {
         return Ok(known);
     }
-    let count: i64 =
-        connection.prepare_cached("SELECT count(*) FROM neighbour_commit")?.query_row([], |row| row.get(0))?;
-    if count >= ENTRIES_MAX {
+    if size(connection)?.is_full() {
         return Ok(Heard::Full);
     }
     connection

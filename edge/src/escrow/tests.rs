@@ -113,6 +113,22 @@ fn what_was_put_on_here_is_spent_here_and_more_is_refused_with_its_reason() {
 }
 
 #[test]
+fn what_was_put_on_under_the_limit_and_sold_elsewhere_pays_nothing_here_though_it_was_not_given_back_yet() {
+    let bench = bench();
+    let (band, other) = (bench.uid_band(1), bench.uid_band(2));
+    bench.top_up(&band, 800);
+    bench.top_up(&other, 800);
+    // the hub has heard what others sold
+    balance(&bench.station, band.wallet, -800);
+    balance(&bench.station, other.wallet, -400);
+    assert_eq!(sell(&bench, &band, 1).as_deref(), Some("till.not_enough"));
+    assert_eq!((sell(&bench, &other, 1), sell(&bench, &other, 1).as_deref()), (None, Some("till.not_enough")));
+    deal(&bench.station, 1, &[]);
+    bench.top_up(&band, 800);
+    assert_eq!(sell(&bench, &band, 2), None, "what it put on since it takes part is its own");
+}
+
+#[test]
 fn what_the_hub_dealt_is_spent_and_what_was_given_back_is_not() {
     let bench = bench();
     let band = bench.uid_band(1);

@@ -59,6 +59,7 @@ pub(super) struct Desk {
     neighbours: Neighbours,
     connected: bool,
     started: Instant,
+    looked: Option<Instant>,
     said_presence: Option<Instant>,
     asked: Option<Instant>,
     wanted_handover: Option<Instant>,
@@ -88,6 +89,7 @@ impl Desk {
             neighbours: Neighbours::default(),
             connected: false,
             started: Instant::now(),
+            looked: None,
             said_presence: None,
             asked: None,
             wanted_handover: None,
@@ -97,8 +99,12 @@ impl Desk {
 
     /// Works until it is told to stop.
     pub(super) fn serve(mut self, from_others: &Receiver<ToDesk>) {
-        self.housekeeping();
         loop {
+            // however much there is to hear
+            if self.looked.is_none_or(|at| at.elapsed() >= LOOK) {
+                self.looked = Some(Instant::now());
+                self.housekeeping();
+            }
             match from_others.recv_timeout(self.patience()) {
                 Ok(ToDesk::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(work) => {
@@ -106,7 +112,7 @@ impl Desk {
                         tracing::warn!(code = error.code(), %error, "the store did not serve the LAN");
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => self.housekeeping(),
+                Err(RecvTimeoutError::Timeout) => {}
             }
             if let Err(error) = self.tell_again() {
                 tracing::warn!(%error, "the LAN was not told again");
@@ -124,7 +130,8 @@ impl Desk {
     fn patience(&self) -> Duration {
         let next = self.claims.next_tick_us().map(|at| Duration::from_micros(at.saturating_sub(self.now_us())));
         let copy = self.copies_wanted.iter().map(|(_, since, _)| COPIED_WITHIN.saturating_sub(since.elapsed())).min();
-        next.into_iter().chain(copy).fold(LOOK, Duration::min).max(Duration::from_millis(1))
+        let look = self.looked.map_or(Duration::ZERO, |at| LOOK.saturating_sub(at.elapsed()));
+        next.into_iter().chain(copy).fold(look, Duration::min).max(Duration::from_millis(1))
     }
 
     fn work(&mut self, work: ToDesk) -> Result<(), StoreError> {
@@ -399,6 +406,7 @@ impl Desk {
         if connected {
             self.next = None;
             self.say_presence(true);
+            self.claims.say_releases_again();
             self.tell()?;
             self.wait_for_handover()?;
         }
@@ -495,6 +503,69 @@ mod tests {
         desk.carry_out();
         assert!(matches!(waits.join().unwrap(), Ok(Decided::Group(_))));
         assert!(desk.claims.is_busy(&key), "until what came of it is on disk");
+    }
+
+    #[test]
+    fn what_was_given_back_while_nobody_heard_is_said_again_at_the_next_connection() {
+        let bench = Bench::gate(&[], |_, _| {});
+        let (bus, mut said) = mpsc::channel(64);
+        let mut desk = Desk::alone_in_its_group(&bench.station);
+        desk.bus = bus;
+        let (key, claim) = (
+            ClaimKey::ticket(Bench::uid_of_ticket(1), 0),
+            Holder { device: bench.station.device(), epoch: 0, claim: 3 },
+        );
+        desk.work(ToDesk::GiveBack(key, claim)).unwrap();
+        desk.carry_out();
+        assert!(said.try_recv().is_err(), "there is nobody to hear it");
+        desk.work(ToDesk::Connected(true)).unwrap();
+        desk.carry_out();
+        let all = std::iter::from_fn(|| said.try_recv().ok());
+        let messages = all.filter_map(|(_, bytes)| Envelope::read(&bytes).ok()).map(|read| read.message);
+        assert_eq!(messages.filter(|said| *said == Message::Release { key, released: claim }).count(), 1);
+    }
+
+    #[test]
+    fn a_desk_that_waits_for_a_list_asks_however_busy_the_lan_is() {
+        let bench = Bench::gate(&[], |_, _| {});
+        let (bus, mut said) = mpsc::channel(64);
+        let mut desk = Desk::alone_in_its_group(&bench.station);
+        (desk.bus, desk.connected) = (bus, true);
+        let closed = desk.group.clone().unwrap();
+        let stranger = VoterList { version: 1, voters: vec![Voter { device: DeviceId([7; 16]), votes: 1 }] };
+        let next = VoterList { version: 2, ..closed.list.clone() };
+        desk.succession = Succession::default();
+        assert!(desk.succession.learn(&LanGroup { list: next, previous: Some(stranger), ..closed }));
+        let (to_desk, from_others) = sync_channel(64);
+        let served = std::thread::spawn(move || desk.serve(&from_others));
+        for _ in 0..70 {
+            to_desk.send(ToDesk::Heard(Vec::new())).unwrap();
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        to_desk.send(ToDesk::Stop).unwrap();
+        served.join().unwrap();
+        let asks = std::iter::from_fn(|| said.try_recv().ok())
+            .filter(|(_, bytes)| Envelope::read(bytes).is_ok_and(|read| read.message == Message::WantsHandover(1)));
+        assert!(asks.count() >= 2);
+    }
+
+    #[test]
+    fn a_new_bundle_of_the_same_group_leaves_the_connection_alone() {
+        let bench = Bench::gate(&[], |_, _| {});
+        let mut desk = Desk::alone_in_its_group(&bench.station);
+        let mut targets = desk.target.subscribe();
+        for moved in [true, false] {
+            // another broker once, then the same again in a newer bundle
+            desk.bundle = None;
+            desk.connect_to(Some(Target {
+                broker: "10.0.0.5:1883".into(),
+                group: 1,
+                festival: bench.station.bundle().bundle.festival,
+                device: bench.station.device(),
+            }));
+            assert_eq!(targets.has_changed().unwrap(), moved);
+            targets.mark_unchanged();
+        }
     }
 
     /// Parts that the desk said since, and how many of their grants are of this kind.

@@ -160,12 +160,22 @@ impl Hub {
         Ok(Some((balance.saturating_sub(claims), shares.collect())))
     }
 
-    /// What boxes that may still sell to an account hold of it.
-    pub(crate) fn held_of(&self, wallet: WalletId, boxes: &[StoredBox]) -> Result<i64, HubError> {
+    /// What boxes that may still sell to an account can take of it: what they hold of it, where they have said in this
+    /// term what that is. Another one takes up to the limit, or holds a grant that a restored hub has forgotten.
+    pub(crate) fn takeable(&self, wallet: WalletId, balance: i64, boxes: &[StoredBox]) -> Result<i64, HubError> {
+        let (term, told) = (self.term(), self.store.account_shares(super::ITSELF)?);
         let rows = self.store.account_shares(wallet)?;
-        let may = |device: &DeviceId| boxes.iter().any(|stored| stored.device == *device);
-        let held = rows.iter().filter(|((_, device, _), _)| may(device));
-        Ok(held.map(|(_, sums)| sums.escrow().left().max(0)).fold(0, i64::saturating_add))
+        let limit = self.policy.offline_limit.as_i64();
+        let unknown = if term > 1 { balance } else { balance.min(limit) }.max(0);
+        let of_one = |device: DeviceId| {
+            let held = rows.iter().filter(|((_, of, _), _)| *of == device);
+            let held = held.map(|(_, sums)| sums.escrow().left().max(0)).fold(0, i64::saturating_add);
+            let epoch = self.newest_epoch(device);
+            let said =
+                |((_, of, at), sums): &(ShareKey, ShareSums)| (*of, *at) == (device, epoch) && sums.told_term == term;
+            if told.iter().any(said) { held } else { held.max(unknown) }
+        };
+        Ok(boxes.iter().map(|stored| of_one(stored.device)).fold(0, i64::saturating_add))
     }
 
     /// Books as a risk what a box holds that nobody hears, of one account or of all: it is dealt again from now on. What
@@ -192,10 +202,11 @@ impl Hub {
         // first, so that nothing is booked by nobody where the hub stops between two commits
         let decision = self.entry(Kind::DECISION, Effect::None, stored.device.into());
         let part = format!("escrow: held by box {number} and booked as a risk by {name}").into_bytes();
-        let (mut entries, mut booked) = (vec![Entry { part, ..decision }], Booked::default());
+        let (mut entries, mut booked, mut heard) = (vec![Entry { part, ..decision }], Booked::default(), false);
         for ((wallet, device, epoch), sums) in rows {
             if standing.epoch == epoch && standing.hears {
-                return Err(HubError::Refused("hub.box_is_heard"));
+                heard = true;
+                continue;
             }
             let left = sums.escrow().left();
             let Some(cents) = u32::try_from(left).ok().filter(|cents| *cents > sums.booked()) else { continue };
@@ -207,7 +218,7 @@ impl Hub {
             booked.booked_cents = booked.booked_cents.saturating_add(left);
         }
         if booked.accounts == 0 {
-            return Ok(booked);
+            return if heard { Err(HubError::Refused("hub.box_is_heard")) } else { Ok(booked) };
         }
         for chunk in entries.chunks(COMMIT_ENTRIES) {
             self.act(chunk.to_vec())?;

@@ -324,6 +324,80 @@ fn what_a_lost_box_holds_is_shown_and_dealt_again_only_at_somebodys_word() {
 }
 
 #[test]
+fn what_a_box_holds_of_an_earlier_run_is_booked_while_it_is_heard_and_what_it_holds_now_is_not() {
+    let mut evening = Evening::new();
+    evening.tops_up(3, 1_000);
+    evening.meet(&[0, 3], Some((0, 700)));
+    let held = evening.tills[0].held.left();
+    assert!(evening.sells(0, 300));
+    evening.meet(&[0], None);
+    let bar = &mut evening.tills[0];
+    (bar.journal, bar.sent, bar.gave, bar.held) = (bar.journal.in_next_epoch(20), 0, 0, Escrow::default());
+    (bar.grant, bar.told) = (None, None);
+    bar.say(None, 1, 0, 0);
+    evening.meet(&[0], None);
+    // the same guest comes back to it with more money
+    evening.tops_up(3, 500);
+    evening.meet(&[0, 3], Some((0, 400)));
+    let view = evening.view();
+    let states: Vec<&str> = view.shares.iter().map(|share| share.state.as_str()).collect();
+    assert_eq!(states, ["old_run", "here"], "{view:?}");
+    let booked = evening.hub.book_shares(20, Some(band()), "Ada").unwrap();
+    assert_eq!((booked.accounts, booked.booked_cents), (1, held - 300));
+    assert!(evening.sells(0, 400), "what it holds now is its own");
+    assert_eq!(evening.hub.book_shares(20, None, "Ada").unwrap_err().to_string(), "refused: hub.box_is_heard");
+}
+
+#[test]
+fn a_share_that_was_granted_and_told_to_nobody_is_told_when_it_is_asked_for_again() {
+    let mut evening = Evening::new();
+    evening.tops_up(3, 2_000);
+    evening.meet(&[3], None);
+    let needs = |evening: &mut Evening| {
+        evening.now.fetch_add(20_000, Ordering::Relaxed);
+        let Evening { hub, tills, .. } = evening;
+        tills[0].say(Some(band()), 1, 0, 400);
+        tills[0].tell(hub);
+        hub.project().unwrap();
+        hub.deal_accounts().unwrap();
+    };
+    needs(&mut evening);
+    evening.hub.deal_accounts().unwrap();
+    // the hub ends between the grants and the batch
+    let mut evening = evening.restarted();
+    let key = (band(), evening.tills[0].journal.device, 0);
+    let granted = evening.hub.store.account_share(key).unwrap().unwrap().granted;
+    assert!(granted >= 400);
+    evening.hub.publish().unwrap();
+    evening.hub.shares_to_tell();
+    needs(&mut evening);
+    assert_eq!(evening.hub.store.account_share(key).unwrap().unwrap().granted, granted, "once");
+    assert!(evening.hub.shares_to_tell().contains(&key));
+}
+
+#[test]
+fn a_band_in_dispute_is_dealt_what_is_surely_on_it() {
+    let mut evening = Evening::new();
+    evening.tops_up(3, 1_000);
+    evening.meet(&[3], None);
+    // the desk that also sells is set back: one sale is in one of its histories, one in the other
+    evening.tills[2].tops_up(600);
+    let kept = evening.tills[2].journal.bodies.len();
+    let mut other = evening.tills[2].journal.restored(kept);
+    evening.tills[2].journal.sale(band(), 200);
+    other.sale(band(), 300);
+    evening.tills[2].tell(&mut evening.hub);
+    evening.hub.ingest(&[other.segment(kept, kept + 1)]).unwrap();
+    evening.meet(&[0, 3], Some((0, 500)));
+    let view = evening.view();
+    assert!(view.disputed, "{view:?}");
+    assert!(evening.sells(0, 500), "{view:?}");
+    evening.meet(&[0, 3], Some((0, 500)));
+    assert!(!evening.sells(0, 500), "the desk that was set back may hold the rest");
+    assert!(evening.view().free_cents.unwrap() >= 0);
+}
+
+#[test]
 fn whoever_books_what_a_lost_box_holds_is_on_record_before_any_of_it_is_booked() {
     let mut evening = Evening::new();
     let desk = &mut evening.tills[2];
@@ -387,10 +461,32 @@ fn a_new_term_deals_nothing_before_every_box_has_said_what_it_holds() {
     assert!(!evening.sells(1, 400));
     let waits = evening.hub.at_risk().unwrap().escrow.waits;
     assert_eq!(waits, ["Place 20"]);
+    let first = evening.tills[0].journal.bodies.len();
     evening.tills[0].say(Some(band()), term, 0, 0);
     evening.tills[0].say(None, term, 0, 0);
+    // a neighbour brings the end of its journal alone
+    evening.hub.ingest(&[evening.tills[0].journal.segment(first + 1, first + 2)]).unwrap();
+    evening.meet(&[1, 2, 3], Some((1, 400)));
+    assert!(!evening.sells(1, 400), "what it holds stands in the gap");
+    assert_eq!(evening.hub.at_risk().unwrap().escrow.waits, ["Place 20"]);
     evening.meet(&[0, 1, 2, 3], Some((1, 400)));
     assert!(evening.sells(1, 400));
+}
+
+#[test]
+fn a_band_that_is_emptied_risks_what_boxes_hold_and_at_those_that_do_not_take_part_up_to_the_limit() {
+    let mut evening = Evening::new();
+    evening.tops_up(3, 2_000);
+    evening.meet(&[0, 1, 2, 3], Some((0, 700)));
+    let old = SampleBox::new(30, BAR);
+    evening.hub.adopt(&old.chain.verify(&sample::founding()).unwrap(), &old.chain.to_bytes()).unwrap();
+    evening.hub.ingest(&old.segments(10)).unwrap();
+    let held: i64 = evening.tills.iter().map(|till| till.held.left().max(0)).sum();
+    let leaving = evening.hub.leaving(band()).unwrap();
+    assert_eq!((leaving.may_sell.len(), leaving.risk_cents), (5, held + 2_000));
+    evening.hub.raise_term(1).unwrap();
+    let leaving = evening.hub.leaving(band()).unwrap();
+    assert_eq!(leaving.risk_cents, 5 * 2_000, "nobody has said yet what it holds");
 }
 
 #[test]

@@ -27,6 +27,21 @@ impl Store {
         row(&self.conn, NEWEST, params![self.festival], stored)
     }
 
+    /// All of them, newest first, until `look` has found what it looks for.
+    pub fn search_bundles<T>(&self, mut look: impl FnMut(StoredBundle) -> Option<T>) -> Result<Option<T>, StoreError> {
+        let mut all = statement(
+            &self.conn,
+            "SELECT number, content, bytes FROM bundles WHERE festival = $1 ORDER BY number DESC",
+        )?;
+        let mut rows = all.query(params![self.festival])?;
+        while let Some(row) = rows.next()? {
+            if let Some(found) = look(stored(row)?) {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
     /// Records a bundle.
     pub fn add_bundle(&self, bundle: &StoredBundle) -> Result<(), StoreError> {
         statement(&self.conn, "INSERT INTO bundles (festival, number, content, bytes) VALUES ($1, $2, $3, $4)")?

@@ -11,7 +11,7 @@ use super::{
     hub_state::{apply, batch},
     *,
 };
-use crate::{Heard, OwnClaim};
+use crate::{Heard, OwnClaim, neighbours::Size};
 
 fn neighbour() -> SigningKey {
     SigningKey::from_bytes(&[44; 32])
@@ -52,6 +52,27 @@ fn hub_covers(store: &Store) {
     apply(store, &batch(Section::Tickets, (0, 1), heads.clone(), state.to_bytes().to_vec()));
     assert_eq!(uses(store), 1);
     apply(store, &batch(Section::Wallets, (0, 1), heads, Vec::new()));
+}
+
+#[test]
+fn what_neighbours_told_is_counted_with_it_and_bounded() {
+    let world = World::new();
+    let (store, _) = world.open();
+    let size = || store.reading(crate::neighbours::size).unwrap();
+    assert_eq!(size(), Size { commits: 0, bytes: 0 });
+    let told = told(1);
+    assert_eq!((hear(&store, &told), hear(&store, &told)), (Heard::New, Heard::Known));
+    assert_eq!(size(), Size { commits: 1, bytes: told.to_bytes().len() as i64 });
+    hub_covers(&store);
+    assert_eq!(size(), Size { commits: 0, bytes: 0 });
+    for (commits, bytes, full) in [(199_999, (256 << 20) - 1, false), (200_000, 0, true), (0, 256 << 20, true)] {
+        assert_eq!(Size { commits, bytes }.is_full(), full);
+    }
+    let many = "UPDATE neighbour_size SET commits = 200000";
+    store.work(|writing| Ok(writing.connection.execute_batch(many)?)).unwrap();
+    let mut later = told.clone();
+    later.epoch = 1;
+    assert_eq!(hear(&store, &later), Heard::Full);
 }
 
 #[test]

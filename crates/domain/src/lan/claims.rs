@@ -122,6 +122,11 @@ impl Claims {
         }
     }
 
+    /// Others may not have heard what was given up: it is said again.
+    pub fn say_releases_again(&mut self) {
+        self.orders.extend(self.released.iter().map(|(key, released)| Order::Release(*key, *released)));
+    }
+
     /// Time passed.
     pub fn tick(&mut self, now_us: u64) {
         for me in self.open.keys().copied().collect::<Vec<_>>() {

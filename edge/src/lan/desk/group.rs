@@ -25,14 +25,26 @@ impl Desk {
             return tracing::warn!(%error, "the LAN's group was not taken up; trying again");
         }
         self.bundle = Some(number);
-        self.target.send_replace(group.as_ref().map(|group| Target {
+        self.connect_to(group.as_ref().map(|group| Target {
             broker: group.broker.clone(),
             group: group.number,
             festival: loaded.bundle.festival,
             device: self.station.device(),
         }));
+        if group.as_ref().map(|group| group.number) != self.group.as_ref().map(|group| group.number) {
+            self.handing_over = None;
+        }
         self.group = group;
         self.show();
+    }
+
+    /// A connection that stands is not given up for another to the same place.
+    pub(super) fn connect_to(&self, target: Option<Target>) {
+        self.target.send_if_modified(|before| {
+            let differs = *before != target;
+            *before = target;
+            differs
+        });
     }
 
     fn learn(&mut self, group: &LanGroup) -> Result<(), StoreError> {
