@@ -509,6 +509,8 @@ impl World<'_> {
         let Some(stored) = stored else { return };
         self.trace(&[4, at as u64, sold as u64, u64::from(inwards)]);
         let hash = self.places[at].keeper.hash(stored).unwrap_or_default();
+        let is_lost = |before: &Passed| before.gate == usize::MAX && (before.at, before.hash) == (stored, hash);
+        self.reference.wrote_the_same |= self.reference.passed.iter().any(is_lost);
         let passed = Passed { ticket: ticket.uid, zone, inwards, gate: at, at: stored, hash, published: None };
         self.reference.passed.push(passed);
         self.acknowledged(at, false, stored);

@@ -119,6 +119,9 @@ pub(crate) struct Reference {
     pub(crate) acknowledged: Vec<(EntryRef, EntryHash)>,
     /// Everybody who passed.
     pub(crate) passed: Vec<Passed>,
+    /// A gate that was set back has written the very entry again that it had lost, where its clock stands. Under a clock
+    /// that goes it would have been another one, and the gate would have learned that it was set back: another evening.
+    pub(crate) wrote_the_same: bool,
     /// What accounts paid, as long as their bar has not been told that the hub knows.
     pub(crate) spent: Vec<Spent>,
     /// What each gate and bar has been told of, by publication.

@@ -64,7 +64,16 @@ impl How {
 struct Played {
     tally: Tally,
     trace: [u8; 32],
+    /// See `Reference::wrote_the_same`.
+    by_a_clock: bool,
     story: Vec<String>,
+}
+
+impl Played {
+    /// Whether something else happened, and not because of a gate whose clock stood.
+    fn is_another_evening(&self, other: &Self) -> bool {
+        self.trace != other.trace && !self.by_a_clock && !other.by_a_clock
+    }
 }
 
 fn play(festival: &Festival, seed: u64, clocks: u64, how: How, steps: usize, tells: bool) -> Played {
@@ -72,11 +81,12 @@ fn play(festival: &Festival, seed: u64, clocks: u64, how: How, steps: usize, tel
         let mut world = World::new(festival, seed, clocks, how.shelf, how.control, tells)?;
         world.live(steps);
         world.end();
-        anyhow::Ok(Played { trace: world.traced(), tally: world.tally, story: world.story.unwrap_or_default() })
+        let (trace, by_a_clock) = (world.traced(), world.reference.wrote_the_same);
+        anyhow::Ok(Played { trace, by_a_clock, tally: world.tally, story: world.story.unwrap_or_default() })
     }));
     let failed = |said: String| {
         let tally = Tally { broken: vec![said], ..Tally::default() };
-        Played { tally, trace: [0; 32], story: Vec::new() }
+        Played { tally, trace: [0; 32], by_a_clock: false, story: Vec::new() }
     };
     let played = played.map(|played| played.unwrap_or_else(|error| failed(format!("{error:#}"))));
     played.unwrap_or_else(|panic| {
@@ -104,7 +114,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
         let played = play(&festival, world, arguments.clocks, how, arguments.steps.unwrap_or(STEPS), true);
         played.story.iter().for_each(|line| println!("{line}"));
         played.tally.broken.iter().for_each(|line| println!("BROKEN  {line}"));
-        println!("{} taps, trace {}", played.tally.taps, short(&played.trace));
+        let same = if played.by_a_clock { ", an entry written again where a clock stood" } else { "" };
+        println!("{} taps, trace {}{same}", played.tally.taps, short(&played.trace));
         return Ok(played.tally.holds());
     }
     let began = Instant::now();
@@ -121,7 +132,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
                     if number % 16 == 0 && control == Control::None && how.shelf == Shelf::Memory {
                         // no money rule reads a clock: other clocks, the same evening
                         let other = play(&festival, seed, 2, how, STEPS, false);
-                        if other.trace != played.trace {
+                        if other.is_another_evening(&played) {
                             played.tally.broken.push(OTHER_EVENING.into());
                         }
                     }
@@ -159,7 +170,7 @@ fn tell(festival: &Festival, number: u64, seed: u64, broken: &[String], how: How
     let clocks = broken.iter().any(|line| line == OTHER_EVENING);
     let fails = |steps| {
         let played = play(festival, seed, 1, how, steps, false);
-        !played.tally.holds() || clocks && play(festival, seed, 2, how, steps, false).trace != played.trace
+        !played.tally.holds() || clocks && play(festival, seed, 2, how, steps, false).is_another_evening(&played)
     };
     let (mut holds, mut steps) = (0, STEPS);
     while holds + 1 < steps {
