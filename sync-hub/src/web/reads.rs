@@ -1,4 +1,6 @@
 //! What can be read over HTTP.
+use std::{sync::Arc, time::Duration};
+
 use axum::{
     Json,
     extract::{Path, State},
@@ -7,6 +9,7 @@ use axum::{
 };
 use domain::{id::DeviceId, ledger::Standing, ticket::TicketId, wire::unhex};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use super::{ApiError, App};
 use crate::{
@@ -14,13 +17,21 @@ use crate::{
     writer::Health,
 };
 
+/// Whoever asks a hub that has just started waits so long for its first view of itself.
+const FIRST_VIEW: Duration = Duration::from_secs(5);
+
 /// `GET /api/state`.
 pub(super) async fn state(State(app): State<App>) -> Response {
-    let view = app.inner.view.borrow().clone();
-    if view.is_empty() {
-        return ApiError::unavailable().into_response();
+    match first_view(app.inner.view.clone()).await {
+        Some(view) => ([(header::CONTENT_TYPE, "application/json")], view).into_response(),
+        None => ApiError::unavailable().into_response(),
     }
-    ([(header::CONTENT_TYPE, "application/json")], view.to_string()).into_response()
+}
+
+/// The view; of a hub that has just started and has looked at nothing yet, its first one.
+async fn first_view(mut views: watch::Receiver<Arc<str>>) -> Option<String> {
+    let view = tokio::time::timeout(FIRST_VIEW, views.wait_for(|view| !view.is_empty())).await;
+    view.ok()?.ok().map(|view| view.to_string())
 }
 
 pub(crate) const fn standing(standing: &Standing) -> &'static str {
@@ -224,4 +235,22 @@ pub(super) async fn metrics(State(app): State<App>) -> Response {
 /// `GET /monitoring/metrics/json`.
 pub(super) async fn metrics_json(State(app): State<App>) -> Json<Value> {
     Json(app.inner.metrics.json(app.inner.writer.backlog()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_a_hub_that_has_just_started_gets_its_first_view() {
+        let (hub, views) = watch::channel::<Arc<str>>(Arc::from(""));
+        let asked = tokio::spawn(first_view(views.clone()));
+        tokio::time::sleep(FIRST_VIEW / 2).await;
+        hub.send_replace(Arc::from("{}"));
+        assert_eq!(asked.await.unwrap().as_deref(), Some("{}"));
+        hub.send_replace(Arc::from(""));
+        assert_eq!(first_view(views.clone()).await, None, "in time");
+        drop(hub);
+        assert_eq!(first_view(views).await, None);
+    }
 }
