@@ -415,7 +415,6 @@ impl Bench {
     }
 
     /// What is left on a purse by the chip's own records, and what the journal says.
-    #[cfg(any(feature = "pcsc", feature = "pn532"))]
     pub(crate) fn balances(&self, band: &Band) -> (i64, i64) {
         use domain::wristband::{
             PursePages,

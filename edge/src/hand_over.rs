@@ -55,7 +55,7 @@ fn write(station: &Station, entry: EntryRef, handed_over: bool, supervisor: u32)
     if entry.device != device {
         return Err("till.unknown_entry");
     }
-    let Some(_between_taps) = station.desk.between_taps() else { return Err("till.busy") };
+    let Some(between_taps) = station.desk.between_taps() else { return Err("till.busy") };
     // its light was seen: nobody asks
     if station.seen_green().contains(&entry) {
         return Err("till.unknown_entry");
@@ -92,7 +92,7 @@ fn write(station: &Station, entry: EntryRef, handed_over: bool, supervisor: u32)
     });
     // either way this order is over: the next tap of the band settles it, and asks for nothing new
     if station.desk.waiting().is_some_and(|waiting| waiting.retry_of == Some(entry)) {
-        station.desk.cancel();
+        station.desk.cancel_between(&between_taps);
     }
     station.changed();
     match committed {
@@ -101,11 +101,11 @@ fn write(station: &Station, entry: EntryRef, handed_over: bool, supervisor: u32)
     }
 }
 
-/// What a guest is owed who got nothing for it: what is left of a sale's price, or a refund's cash.
+/// What a guest is owed who got nothing for it: what is left of a sale's price, or the cash of a refund or of a payout.
 fn not_given(view: &View<'_>, at: EntryRef, asked: &Entry) -> Option<Cents> {
     let owed = match asked.kind {
         Kind::SALE | Kind::DEPOSIT_OUT => left_to_correct(asked, view.corrected(at)).ok()?,
-        Kind::REFUND if asked.effect == Effect::Debit => asked.amount,
+        Kind::REFUND if matches!(asked.effect, Effect::Debit | Effect::Repay) => asked.amount,
         _ => Cents::ZERO,
     };
     Some(owed).filter(|owed| *owed > Cents::ZERO)
@@ -238,6 +238,20 @@ mod tests {
         let bench = bench.restarted();
         answer(&bench.station, refund, false, None).unwrap();
         assert_eq!(owed(&bench, &band, refund), (600, false));
+    }
+
+    #[test]
+    fn a_payout_whose_cash_was_not_handed_over_is_owed_again() {
+        let bench = Bench::new();
+        let (band, sale) = sold(&bench, 0);
+        correct(&bench, sale, 400);
+        let (light, result) = bench.tap(Purpose::PayOut, &band);
+        assert_eq!((light, result.charged_cents), (Some(Signal::Ok), 400));
+        let payout = crate::station::entry_ref(&result.entry).unwrap();
+        let bench = bench.restarted();
+        assert_eq!(owed(&bench, &band, payout), (0, true));
+        answer(&bench.station, payout, false, None).unwrap();
+        assert_eq!(owed(&bench, &band, payout), (400, false));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use domain::id::EntryRef;
 use hardware::printer::{Printer, PrinterError};
 
 use crate::{
+    panics::caught,
     receipt::{self, Receipt},
     refusal::NotDone,
     station::Station,
@@ -25,6 +26,8 @@ use crate::{
 const MOST_WAITING: usize = 8;
 /// A receipt is tried for this long; by then its guest is gone.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a receipt is begun: one that broke off may have been printed to its end all the same.
+const MOST_BEGUN: u32 = 3;
 /// Pause before the printer is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// How often the thread looks whether the box stops.
@@ -99,7 +102,12 @@ pub(crate) fn serve(station: &Station, jobs: &Jobs, printer: &mut dyn Printer, c
     let mut originals = Originals { head: jobs.head, printed: BTreeSet::new() };
     while !station.is_stopping() {
         match jobs.jobs.recv_timeout(LOOK) {
-            Ok(job) => work(station, &job, &mut originals, printer, columns),
+            Ok(job) => {
+                if caught(|| work(station, &job, &mut originals, printer, columns)).is_err() {
+                    station.device_failures.inc();
+                    station.alert_while(true, GIVEN_UP);
+                }
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
@@ -107,6 +115,7 @@ pub(crate) fn serve(station: &Station, jobs: &Jobs, printer: &mut dyn Printer, c
 }
 
 fn work(station: &Station, job: &Job, originals: &mut Originals, printer: &mut dyn Printer, columns: usize) {
+    let mut broken_off = 0;
     while !station.is_stopping() {
         let done = printer.is_ready().and_then(|()| {
             let bytes = receipt::bytes(&job.receipt, originals.is_duplicate(job.receipt.entry), columns);
@@ -118,7 +127,8 @@ fn work(station: &Station, job: &Job, originals: &mut Originals, printer: &mut d
             station.is_over(GIVEN_UP);
             return;
         };
-        if job.since.elapsed() >= PATIENCE {
+        broken_off += u32::from(matches!(error, PrinterError::Stopped(_)));
+        if broken_off >= MOST_BEGUN || job.since.elapsed() >= PATIENCE {
             tracing::warn!(%error, "a receipt was not printed");
             station.alert_while(true, GIVEN_UP);
             return;

@@ -19,7 +19,7 @@ use crate::{
     hub_link, lan, load,
     loaded::Loaded,
     station::Station,
-    web,
+    watchdog, web,
 };
 
 /// Runs the box until it is told to stop; `stop_with_stdin`: the end of standard input tells it as well.
@@ -47,9 +47,11 @@ async fn serve(dir: &Path, stop_with_stdin: bool) -> Result<()> {
     write_durably(&dir.join("run.json"), run.to_string().as_bytes())?;
     tracing::info!(place = station.enrolled().config.place, %listening, "serving");
     look_at_everything(&station)?;
+    watchdog::is_ready();
 
     asked_to_stop(stop_with_stdin).await?;
     tracing::info!("stopping");
+    watchdog::is_stopping();
     station.stop();
     handle.graceful_shutdown(Some(web::STOP_WITHIN));
     let _ = link.await;

@@ -52,11 +52,15 @@ fn act(kind: Kind, currency: Currency, operator: u32, amount: Cents) -> Entry {
     Entry { operator, amount, ..Entry::new(kind, Effect::None, currency, Hlc::default()) }
 }
 
-/// Opens a shift with the cash counted. It opens a closed journal again, which takes a supervisor's word.
+/// Opens a shift with the cash counted. It opens a closed journal again, which takes a supervisor's word. A hub that holds
+/// the closure swaps and pays out lost bands without asking this box any more: then it must hear of the opening.
 pub(crate) fn open(station: &Station, float: Cents, pin: Option<&post::Pin>) -> Result<EntryRef, NotDone> {
     let operator = station.may_handle_money()?;
-    if station.journal_is_open().is_err() {
+    if let Some(closure) = station.store.read(|view| view.closed_by())? {
         station.supervisor(pin)?;
+        if station.is_alone() && is_held_by_hub(station, closure)? {
+            return Err(TillRefusal::ClosedAtHub.into());
+        }
     }
     let entry = act(Kind::SHIFT_OPEN, station.bundle().bundle.currency(), operator, float);
     let committed = station.transact(move |view| match view.open_shift() {
@@ -65,6 +69,10 @@ pub(crate) fn open(station: &Station, float: Cents, pin: Option<&post::Pin>) -> 
     })?;
     committed.result?;
     committed.refs.first().copied().ok_or(NotDone::Code("till.unknown_entry"))
+}
+
+fn is_held_by_hub(station: &Station, at: EntryRef) -> Result<bool, NotDone> {
+    Ok(station.store.acked()?.iter().any(|acked| acked.epoch == at.epoch && acked.contiguous > at.seq))
 }
 
 /// What the drawer of the open shift should hold.
@@ -131,9 +139,9 @@ pub(crate) fn closure(station: &Station, is_final: bool, pin: Option<&post::Pin>
         station.supervisor(pin)?;
     }
     let currency = station.bundle().bundle.currency();
-    let Some(_between_taps) = station.desk.between_taps() else { return Err(NotDone::Code("till.busy")) };
+    let Some(between_taps) = station.desk.between_taps() else { return Err(NotDone::Code("till.busy")) };
     if is_final {
-        station.desk.cancel();
+        station.desk.cancel_between(&between_taps);
     }
     let committed = station.transact(move |view| {
         if view.is_closed() {
@@ -271,6 +279,24 @@ mod tests {
         assert!(matches!(open(&bench.station, cents(0), None), Err(NotDone::Staff(_))), "opening takes one too");
         open(&bench.station, cents(0), Some(&word)).unwrap();
         assert_eq!(bench.tap(top_up(500, Means::Cash), &bench.uid_band(2)).0, Some(Signal::Ok));
+    }
+
+    #[test]
+    fn a_box_without_a_line_does_not_open_again_what_the_hub_holds_as_closed() {
+        let bench = Bench::with_staff();
+        bench.log_in(WAITER);
+        let word = post::Pin { number: SUPERVISOR.0, pin: SUPERVISOR.1.into() };
+        closure(&bench.station, true, Some(&word)).unwrap();
+        open(&bench.station, cents(0), Some(&word)).expect("nobody has heard that it was closed");
+        close(&bench.station, cents(0)).unwrap();
+        closure(&bench.station, true, Some(&word)).unwrap();
+        let head = bench.station.store.read(|view| view.head()).unwrap().unwrap();
+        let mut hash = [0; 16];
+        hash.copy_from_slice(&head.hash[..16]);
+        bench.station.store.mark_acked(head.at.epoch, head.at.seq + 1, hash, 1).unwrap();
+        assert_eq!(open(&bench.station, cents(0), Some(&word)), Err(TillRefusal::ClosedAtHub.into()));
+        bench.station.hub_is(true);
+        open(&bench.station, cents(0), Some(&word)).expect("the hub hears of it");
     }
 
     #[test]

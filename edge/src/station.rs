@@ -48,6 +48,7 @@ use crate::{
     staff_session::StaffDesk,
     tap_desk::{Purpose, RequestId, TapDesk},
     turnstile::Door,
+    watchdog::Watchdog,
 };
 
 /// One box.
@@ -116,6 +117,8 @@ pub(crate) struct Station {
     pub hub_sessions: Counter,
     /// Times that a device which had answered failed.
     pub device_failures: Counter,
+    /// What starts the box again when taps are not served any more.
+    pub watchdog: Watchdog,
 }
 
 /// What tells how old a box's knowledge of tickets is.
@@ -240,6 +243,7 @@ impl Station {
             torn_taps: Counter::default(),
             hub_sessions: Counter::default(),
             device_failures: Counter::default(),
+            watchdog: Watchdog::of_systemd(),
         }
     }
 

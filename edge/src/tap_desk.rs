@@ -1,6 +1,7 @@
 //! What the next wristband is for: at most one sale, top-up, refund, closing read or pairing waits for a tap.
 //! Invariant: one request at a time; the same id with the same content is the same request, with other content an
-//! error; an answer once given is given again.
+//! error; an answer once given is given again. The screen names what became of a request that was left only once no tap
+//! can pay it any more.
 //! Not here: the tap itself (`tapping`), money rules (`domain::till`).
 use std::{
     collections::{HashMap, VecDeque},
@@ -13,8 +14,9 @@ use domain::{
     journal::{Means, Terms},
     money::Cents,
     till::Priced,
+    wire::hex,
 };
-use screens::view::{Phase, TapResult};
+use screens::view::{About, Phase, TapResult};
 use tokio::sync::watch;
 
 /// How long a repeated request waits for what its tap is about to tell, look by look.
@@ -92,13 +94,23 @@ pub(crate) enum Screen {
 }
 
 impl Purpose {
-    /// Whose screen shows it.
+    /// Whose screen shows it, unless another one asks.
     pub(crate) fn screen(&self) -> Screen {
         match self {
             Self::Sale(_) => Screen::Till,
             Self::TopUp(_) | Self::Refund | Self::ClosingRead | Self::PayOut => Screen::Desk,
             Self::Pairing(_) => Screen::Gate,
             Self::Look(screen) => *screen,
+        }
+    }
+
+    /// What its screen says it is about.
+    pub(crate) fn about(&self) -> About {
+        match self {
+            Self::Sale(_) => About::Sale,
+            Self::TopUp(_) => About::TopUp,
+            Self::Refund | Self::PayOut => About::Refund,
+            Self::ClosingRead | Self::Pairing(_) | Self::Look(_) => About::Other,
         }
     }
 
@@ -134,6 +146,8 @@ pub(crate) struct Progress {
     pub id: RequestId,
     /// Whose screen shows it.
     pub screen: Screen,
+    /// What it is about.
+    pub about: About,
     /// How far it is.
     pub phase: Phase,
     /// Its outcome, once there is one.
@@ -152,6 +166,8 @@ pub(crate) enum NotTaken {
 #[derive(Default)]
 struct Desk {
     waiting: Option<Waiting>,
+    /// Whose tap is under way.
+    served: Option<RequestId>,
     answered: HashMap<RequestId, (Purpose, TapResult)>,
     order: VecDeque<RequestId>,
 }
@@ -191,14 +207,15 @@ impl TapDesk {
 
     /// Takes a request. `Ok(Some(result))`: it was answered before, and this was the answer.
     pub(crate) fn ask(&self, id: RequestId, purpose: Purpose) -> Result<Option<TapResult>, NotTaken> {
-        self.ask_again(id, purpose, None, false)
+        self.ask_again(id, purpose.screen(), purpose, None, false)
     }
 
-    /// The same for a request that an earlier run of this box has left in doubt with that intent, or that a supervisor
-    /// stands by.
+    /// The same for this screen, for a request that an earlier run of this box has left in doubt with that intent, or that
+    /// a supervisor stands by.
     pub(crate) fn ask_again(
         &self,
         id: RequestId,
+        screen: Screen,
         purpose: Purpose,
         retry_of: Option<EntryRef>,
         supervised: bool,
@@ -213,10 +230,15 @@ impl TapDesk {
             Some(Waiting { purpose: Purpose::Pairing(_), .. }) | None => {}
             Some(_) => return Err(NotTaken::Busy),
         }
-        let screen = purpose.screen();
+        // its request may be left, its tap goes on: what comes of it must be seen; a gate's next ticket waits for nothing
+        let is_pairing = matches!(purpose, Purpose::Pairing(_));
+        if !is_pairing && desk.served.is_some() && self.between_taps().is_none() {
+            return Err(NotTaken::Busy);
+        }
+        let about = purpose.about();
         desk.waiting = Some(Waiting { id, purpose, retry_of, supervised, since: Instant::now() });
         drop(desk);
-        self.progress.send_replace(Progress { id, screen, phase: Phase::WaitingForBand, result: None });
+        self.progress.send_replace(Progress { id, screen, about, phase: Phase::WaitingForBand, result: None });
         Ok(None)
     }
 
@@ -227,14 +249,20 @@ impl TapDesk {
 
     /// The tap has begun.
     pub(crate) fn writing(&self, id: RequestId) {
+        self.lock().served = Some(id);
         self.show(id, Phase::Writing, None);
     }
 
-    /// The tap left an intent in doubt: the same band must come again.
+    /// The tap left an intent in doubt: the same band must come again, unless the request was left meanwhile.
     pub(crate) fn tap_again(&self, id: RequestId, intent: Option<EntryRef>, phase: Phase, result: TapResult) {
-        if let Some(waiting) = self.lock().waiting.as_mut().filter(|waiting| waiting.id == id) {
+        let mut desk = self.lock();
+        desk.served = None;
+        let waiting = desk.waiting.as_mut().filter(|waiting| waiting.id == id);
+        let phase = if waiting.is_some() { phase } else { Phase::Idle };
+        if let Some(waiting) = waiting {
             waiting.retry_of = intent.or(waiting.retry_of);
         }
+        drop(desk);
         self.show(id, phase, Some(result));
     }
 
@@ -263,6 +291,7 @@ impl TapDesk {
     /// The request is over.
     pub(crate) fn answer(&self, id: RequestId, phase: Phase, result: TapResult) {
         let mut desk = self.lock();
+        desk.served = None;
         if let Some(waiting) = desk.waiting.take_if(|waiting| waiting.id == id) {
             desk.answered.insert(id, (waiting.purpose, result.clone()));
             desk.order.push_back(id);
@@ -278,9 +307,36 @@ impl TapDesk {
 
     /// Leaves the present request; what it left in doubt stays in doubt. Gives its id.
     pub(crate) fn cancel(&self) -> Option<RequestId> {
-        let cancelled = self.lock().waiting.take()?;
-        self.show(cancelled.id, Phase::Idle, None);
-        Some(cancelled.id)
+        let between_taps = self.between_taps();
+        self.leave(between_taps.is_some())
+    }
+
+    /// The same for who keeps bands waiting meanwhile.
+    pub(crate) fn cancel_between(&self, _taps: &MutexGuard<'_, ()>) -> Option<RequestId> {
+        self.leave(true)
+    }
+
+    fn leave(&self, is_between_taps: bool) -> Option<RequestId> {
+        let Some(Waiting { id, retry_of, .. }) = self.lock().waiting.take() else {
+            self.leave_what_is_shown();
+            return None;
+        };
+        let code = match retry_of {
+            Some(_) => Some("till.in_doubt"),
+            None => is_between_taps.then_some("till.cancelled"),
+        };
+        let left = |code: &str| TapResult { id: hex(&id), code: Some(code.into()), ..TapResult::default() };
+        self.show(id, Phase::Idle, code.map(left));
+        Some(id)
+    }
+
+    /// Nothing waits: nor does the screen, whatever a tap has told it since.
+    fn leave_what_is_shown(&self) {
+        self.progress.send_modify(|progress| {
+            if !matches!(progress.phase, Phase::Paid | Phase::Refused) {
+                progress.phase = Phase::Idle;
+            }
+        });
     }
 
     fn show(&self, id: RequestId, phase: Phase, result: Option<TapResult>) {
@@ -317,73 +373,4 @@ impl TapDesk {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn top_up(cents: u32) -> Purpose {
-        Purpose::TopUp(TopUpOrder { amount: Cents::new(cents).unwrap(), fee: Cents::ZERO, means: Means::Cash })
-    }
-
-    fn done() -> TapResult {
-        TapResult { ok: true, entry: "x".into(), ..TapResult::default() }
-    }
-
-    #[test]
-    fn the_same_request_posted_twice_gets_the_same_answer_and_one_tap() {
-        let desk = TapDesk::default();
-        assert_eq!(desk.ask([1; 16], top_up(500)), Ok(None));
-        assert_eq!(desk.ask([1; 16], top_up(500)), Ok(None));
-        desk.answer([1; 16], Phase::Paid, done());
-        assert_eq!(desk.waiting(), None);
-        assert_eq!(desk.ask([1; 16], top_up(500)), Ok(Some(done())));
-        assert_eq!(desk.waiting(), None);
-    }
-
-    #[test]
-    fn the_same_id_with_other_content_is_an_error_and_another_request_is_told_to_wait() {
-        let desk = TapDesk::default();
-        assert_eq!(desk.ask([1; 16], top_up(500)), Ok(None));
-        assert_eq!(desk.ask([1; 16], top_up(600)), Err(NotTaken::OtherContent));
-        assert_eq!(desk.ask([2; 16], top_up(500)), Err(NotTaken::Busy));
-        desk.answer([1; 16], Phase::Paid, done());
-        assert_eq!(desk.ask([1; 16], top_up(600)), Err(NotTaken::OtherContent));
-    }
-
-    #[test]
-    fn a_sale_may_begin_while_a_gate_waits_for_a_band_to_pair() {
-        let desk = TapDesk::default();
-        assert_eq!(desk.ask([1; 16], Purpose::Pairing(ForTicket::of(TicketUid([7; 16])))), Ok(None));
-        assert_eq!(desk.ask([2; 16], top_up(500)), Ok(None));
-        assert_eq!(desk.waiting().unwrap().id, [2; 16]);
-    }
-
-    #[test]
-    fn a_cancelled_request_leaves_the_desk_free() {
-        let desk = TapDesk::default();
-        assert_eq!(desk.ask([1; 16], top_up(500)), Ok(None));
-        assert_eq!(desk.cancel(), Some([1; 16]));
-        assert_eq!(desk.cancel(), None);
-        assert_eq!(desk.progress().phase, Phase::Idle);
-    }
-
-    #[test]
-    fn nothing_is_given_up_while_a_band_is_being_served() {
-        let desk = TapDesk::default();
-        let tap = desk.begin_tap();
-        assert!(desk.between_taps().is_none());
-        drop(tap);
-        assert!(desk.between_taps().is_some());
-    }
-
-    #[test]
-    fn the_list_of_answers_is_bounded() {
-        let desk = TapDesk::default();
-        for n in 0..1000u16 {
-            let mut id = [0; 16];
-            id[..2].copy_from_slice(&n.to_le_bytes());
-            desk.ask(id, top_up(500)).unwrap();
-            desk.answer(id, Phase::Paid, done());
-        }
-        assert_eq!(desk.lock().answered.len(), REMEMBERED);
-    }
-}
+mod tests;

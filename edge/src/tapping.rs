@@ -56,7 +56,7 @@ pub(crate) fn serve(station: &Station, reader: &mut dyn TagReader, tag: Tag) {
         return unasked(station, reader, &tag);
     };
     let light = match profile(&tag) {
-        Err(code) => refuse(station, &waiting, code, Vec::new()),
+        Err(code) => another_chip(station, &waiting, code),
         Ok(profile) => {
             let wallet = station.secrets().wallet(tag.uid.as_bytes());
             station.desk.writing(waiting.id);
@@ -71,7 +71,7 @@ pub(crate) fn serve(station: &Station, reader: &mut dyn TagReader, tag: Tag) {
                 _ if profile == BandProfile::Pointer => match pointer::prove(station, reader, &tag) {
                     Ok(()) => without_purse(station, &waiting, wallet, profile),
                     Err(Unproven::Left) => left(station, &waiting),
-                    Err(Unproven::Refused(code)) => refuse(station, &waiting, code, Vec::new()),
+                    Err(Unproven::Refused(code)) => another_chip(station, &waiting, code),
                 },
                 purpose if profile.has_purse() && !matches!(purpose, Purpose::Pairing(_)) => {
                     tap(station, reader, &waiting, wallet, &tag)
@@ -150,8 +150,30 @@ fn refuse_with(
         ..TapResult::default()
     };
     station.refused_taps.inc();
-    station.desk.answer(waiting.id, Phase::Refused, result);
+    match still_waits(station, waiting) {
+        Some(phase) => station.desk.tap_again(waiting.id, None, phase, result),
+        None => station.desk.answer(waiting.id, Phase::Refused, result),
+    }
     Signal::Refuse
+}
+
+/// What a refusal must not end, and how that shows: an order in doubt waits for its own band, a ticket for any that fits.
+fn still_waits(station: &Station, waiting: &Waiting) -> Option<Phase> {
+    let now = station.desk.waiting().filter(|now| now.id == waiting.id)?;
+    match now.purpose {
+        Purpose::Pairing(_) => Some(Phase::Refused),
+        Purpose::Sale(_)
+        | Purpose::TopUp(_)
+        | Purpose::Refund
+        | Purpose::ClosingRead
+        | Purpose::Look(_)
+        | Purpose::PayOut => now.retry_of.map(|_| Phase::TapAgain),
+    }
+}
+
+/// A chip that is none of our bands: where one is in doubt, it is another one.
+fn another_chip(station: &Station, waiting: &Waiting, code: &str) -> Signal {
+    if waiting.retry_of.is_some() { wrong_band(station, waiting) } else { refuse(station, waiting, code, Vec::new()) }
 }
 
 fn paid(station: &Station, waiting: &Waiting, charged: i64, balance: i64, entry: Option<EntryRef>) -> Signal {
@@ -288,3 +310,6 @@ fn fits(view: &View<'_>, purpose: &Purpose, wallet: WalletId, alone: bool) -> Re
     }
     selling::vouchers_are_unused(view, &marks.vouchers)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Lets whoever was admitted through the turnstile, one after the other, and sees whether they went.
-//! Invariant: one pulse for each passage on disk; who did not go through is told on screen and changes no entry, since
-//! no rule of a gate says so; the queue is bounded and nobody is let through long after the verdict.
+//! Invariant: one pulse for each passage on disk, apart from the one before, also when the turnstile fails in between;
+//! who did not go through, or may not have, is told on screen and changes no entry, since no rule of a gate says so; the
+//! queue is bounded and nobody is let through long after the verdict.
 //! Not here: the verdict (`gate`), pulses and pins (`hardware::turnstile`, `drivers`).
 use std::{
     collections::VecDeque,
@@ -12,7 +13,10 @@ use std::{
 use hardware::turnstile::{Turnstile, TurnstileError, TurnstileEvent};
 use screens::view::{Args, GateVerdict};
 
-use crate::station::{Station, lock};
+use crate::{
+    panics::caught,
+    station::{Station, lock},
+};
 
 /// Guests who may wait for their pulse at once.
 const MOST_WAITING: usize = 8;
@@ -56,6 +60,11 @@ impl Station {
         self.alert_while(is_full, BUSY);
     }
 
+    /// Whose turn it is: at the front until [`Self::next_guest`], so that a pulse that fails takes nobody's turn.
+    fn first_guest(&self) -> Option<Guest> {
+        lock(&self.door.0).as_ref()?.front().cloned()
+    }
+
     fn next_guest(&self) -> Option<Guest> {
         lock(&self.door.0).as_mut()?.pop_front()
     }
@@ -73,7 +82,7 @@ impl Station {
 pub(crate) struct Timing {
     /// Whoever was let through has this long to go.
     pub passage: Duration,
-    /// Between two pulses, where nothing tells who went through.
+    /// From one pulse to the next at least: one that began sooner would only prolong the one before.
     pub apart: Duration,
 }
 
@@ -82,12 +91,14 @@ struct Lane {
     timing: Timing,
     tells_passages: bool,
     open: Option<(Guest, Instant)>,
+    /// The last pulse.
+    pulse: Option<Instant>,
     told: Option<Instant>,
 }
 
 impl Lane {
     fn new(timing: Timing, tells_passages: bool) -> Self {
-        Self { timing, tells_passages, open: None, told: None }
+        Self { timing, tells_passages, open: None, pulse: None, told: None }
     }
 
     /// Time has passed: gives the guest who should have gone through by now.
@@ -97,219 +108,110 @@ impl Lane {
         self.tells_passages.then_some(guest)
     }
 
+    /// Nobody is on his way through, and the last pulse is over.
+    fn is_free(&self, now: Instant) -> bool {
+        let is_over = |since| now.saturating_duration_since(since) >= self.timing.apart;
+        self.open.is_none() && self.pulse.is_none_or(is_over)
+    }
+
     fn opened(&mut self, guest: Guest, now: Instant) {
         self.open = Some((guest, now));
+        self.pulse = Some(now);
     }
 
     fn passed(&mut self) {
         self.open = None;
+    }
+
+    /// The turnstile failed: gives the guest of whom nobody will know whether he went through.
+    fn failed(&mut self) -> Option<Guest> {
+        self.open.take().map(|(guest, _)| guest)
+    }
+
+    /// Somebody did not go through, or may not have.
+    fn missed(&mut self, station: &Station, guest: &Guest, now: Instant) {
+        station.not_passed(guest);
+        self.told = Some(now);
+    }
+
+    /// The screens have told of it for long enough.
+    fn forgets(&mut self, now: Instant) -> bool {
+        self.told.take_if(|since| now.saturating_duration_since(*since) >= TOLD).is_some()
     }
 }
 
 /// Serves the turnstile until the box stops.
 pub(crate) fn serve(station: &Station, timing: Timing, open: &dyn Fn() -> Result<Box<dyn Turnstile>, TurnstileError>) {
     *lock(&station.door.0) = Some(VecDeque::new());
+    let mut lane = Lane::new(timing, false);
     let mut told = false;
     while !station.is_stopping() {
-        let failed = match open() {
-            Ok(mut turnstile) => {
-                station.is_over(FAILED);
-                told = false;
-                let failed = work(station, timing, turnstile.as_mut());
-                // its relay is released before anything else is tried
-                drop(turnstile);
-                failed
-            }
-            Err(error) => Some(error),
-        };
-        if let Some(error) = failed {
-            if !std::mem::replace(&mut told, true) {
-                tracing::warn!(%error, "no turnstile; it is tried again");
-            }
-            station.is_over(PANIC);
-            station.alert_while(true, FAILED);
-            thread::sleep(RETRY);
+        // its relay is released at the end of this, before anything else is tried
+        let served = caught(|| {
+            let mut turnstile = open()?;
+            station.is_over(FAILED);
+            told = false;
+            lane.tells_passages = turnstile.tells_passages();
+            work(station, &mut lane, turnstile.as_mut())
+        });
+        let Err(error) = served.unwrap_or_else(|panicked| Err(TurnstileError(panicked.to_string()))) else { return };
+        if !std::mem::replace(&mut told, true) {
+            tracing::warn!(%error, "no turnstile; it is tried again");
+            station.device_failures.inc();
         }
+        if let Some(guest) = lane.failed() {
+            lane.missed(station, &guest, Instant::now());
+        }
+        station.is_over(PANIC);
+        station.alert_while(true, FAILED);
+        thread::sleep(RETRY);
     }
 }
 
-fn work(station: &Station, timing: Timing, turnstile: &mut dyn Turnstile) -> Option<TurnstileError> {
-    let mut lane = Lane::new(timing, turnstile.tells_passages());
+/// Serves an open turnstile; `Ok`: the box is stopping.
+fn work(station: &Station, lane: &mut Lane, turnstile: &mut dyn Turnstile) -> Result<(), TurnstileError> {
     while !station.is_stopping() {
         let now = Instant::now();
-        if let Some(missed) = lane.at(now) {
-            station.not_passed(&missed);
-            lane.told = Some(now);
+        if let Some(guest) = lane.at(now) {
+            lane.missed(station, &guest, now);
         }
-        if lane.told.take_if(|since| now.saturating_duration_since(*since) >= TOLD).is_some() {
+        if lane.forgets(now) {
             station.is_over(NOT_PASSED);
         }
-        if lane.open.is_none()
-            && let Some(guest) = station.next_guest()
-        {
-            if now.saturating_duration_since(guest.since) > LONGEST_WAIT {
-                station.not_passed(&guest);
-                lane.told = Some(now);
-            } else if let Err(error) = turnstile.release() {
-                return Some(error);
-            } else {
-                station.is_over(BUSY);
-                lane.opened(guest, now);
-            }
+        if lane.is_free(now) {
+            let_through_next(station, lane, turnstile, now)?;
         }
-        match turnstile.next_event(LOOK) {
-            Ok(None) => {}
-            Ok(Some(TurnstileEvent::Passed)) => lane.passed(),
-            Ok(Some(TurnstileEvent::PanicOpened)) => {
+        match turnstile.next_event(LOOK)? {
+            None => {}
+            Some(TurnstileEvent::Passed) => lane.passed(),
+            Some(TurnstileEvent::PanicOpened) => {
                 tracing::warn!("the panic button opens the turnstile");
                 station.alert_while(true, PANIC);
             }
-            Ok(Some(TurnstileEvent::PanicEnded)) => station.is_over(PANIC),
-            Err(error) => return Some(error),
+            Some(TurnstileEvent::PanicEnded) => station.is_over(PANIC),
         }
     }
-    None
+    Ok(())
+}
+
+/// Gives whose turn it is a pulse. An error leaves him at the front.
+fn let_through_next(
+    station: &Station,
+    lane: &mut Lane,
+    turnstile: &mut dyn Turnstile,
+    now: Instant,
+) -> Result<(), TurnstileError> {
+    let Some(guest) = station.first_guest() else { return Ok(()) };
+    if now.saturating_duration_since(guest.since) > LONGEST_WAIT {
+        lane.missed(station, &guest, now);
+    } else {
+        turnstile.release()?;
+        station.is_over(BUSY);
+        lane.opened(guest, now);
+    }
+    station.next_guest();
+    Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use hardware::turnstile::RecordingTurnstile;
-
-    use super::*;
-    use crate::{bench::Bench, gate};
-
-    const TIMING: Timing = Timing { passage: Duration::from_millis(300), apart: Duration::from_millis(50) };
-
-    /// A gate with a turnstile that is served on a thread of its own until dropped.
-    struct Gate {
-        bench: Bench,
-        turnstile: RecordingTurnstile,
-        served: Option<thread::JoinHandle<()>>,
-    }
-
-    impl Gate {
-        fn new() -> Self {
-            let bench = Bench::new();
-            let turnstile = RecordingTurnstile::default();
-            let (station, device) = (Arc::clone(&bench.station), turnstile.clone());
-            let open = move || -> Result<Box<dyn Turnstile>, TurnstileError> { Ok(Box::new(device.clone())) };
-            let served = thread::spawn(move || serve(&station, TIMING, &open));
-            let gate = Self { bench, turnstile, served: Some(served) };
-            gate.waits_for(|gate| lock(&gate.bench.station.door.0).is_some());
-            gate
-        }
-
-        fn waits_for(&self, is_so: impl Fn(&Self) -> bool) {
-            let deadline = Instant::now() + Duration::from_secs(10);
-            while !is_so(self) {
-                assert!(Instant::now() < deadline, "it did not happen");
-                thread::sleep(Duration::from_millis(2));
-            }
-        }
-
-        fn is_told(&self, code: &str) -> bool {
-            self.bench.station.alerts.shown().iter().any(|alert| alert.code == code)
-        }
-    }
-
-    impl Drop for Gate {
-        fn drop(&mut self) {
-            self.bench.station.stop();
-            self.served.take().unwrap().join().unwrap();
-        }
-    }
-
-    #[test]
-    fn who_is_admitted_gets_one_pulse_and_who_is_refused_none() {
-        let gate = Gate::new();
-        let ticket = gate.bench.ticket(1, 1);
-        assert!(gate::scan(&gate.bench.station, &ticket).admitted);
-        gate.waits_for(|gate| gate.turnstile.pulses() == 1);
-        gate.turnstile.notice(TurnstileEvent::Passed);
-        assert!(!gate::scan(&gate.bench.station, &ticket).admitted);
-        assert!(!gate::scan(&gate.bench.station, "nonsense").admitted);
-        assert!(gate::scan(&gate.bench.station, &gate.bench.ticket(2, 1)).admitted);
-        gate.waits_for(|gate| gate.turnstile.pulses() == 2);
-        assert_eq!(gate.bench.station.next_guest(), None, "nobody else waits");
-    }
-
-    #[test]
-    fn who_is_read_twice_in_a_row_at_a_gate_open_both_ways_gets_one_pulse() {
-        let gate = Gate::new();
-        gate.bench.station.store.set_ways(domain::access::Ways::Both).unwrap();
-        let ticket = gate.bench.ticket(1, 1);
-        assert!(gate::scan(&gate.bench.station, &ticket).admitted);
-        assert!(gate::scan(&gate.bench.station, &ticket).admitted);
-        gate.waits_for(|gate| gate.turnstile.pulses() == 1);
-        assert_eq!(gate.bench.station.next_guest(), None, "nobody else waits");
-    }
-
-    #[test]
-    fn who_does_not_go_through_is_told_on_screen_and_stays_admitted() {
-        let gate = Gate::new();
-        let verdict = gate::scan(&gate.bench.station, &gate.bench.ticket(1, 1));
-        gate.waits_for(|gate| gate.is_told(NOT_PASSED));
-        let alerts = gate.bench.station.alerts.shown();
-        assert_eq!(alerts[0].args["code"], verdict.ticket_id_tail);
-        assert!(!gate::scan(&gate.bench.station, &gate.bench.ticket(1, 1)).admitted, "the entry stands");
-    }
-
-    #[test]
-    fn the_next_guest_gets_a_pulse_once_the_one_before_went_through_or_had_time_to() {
-        let gate = Gate::new();
-        gate::scan(&gate.bench.station, &gate.bench.ticket(1, 1));
-        gate::scan(&gate.bench.station, &gate.bench.ticket(2, 1));
-        gate.waits_for(|gate| gate.turnstile.pulses() == 1);
-        gate.turnstile.notice(TurnstileEvent::Passed);
-        gate.waits_for(|gate| gate.turnstile.pulses() == 2);
-
-        let (now, guest) =
-            (Instant::now(), || Guest { ticket_tail: "AB12".into(), at_unix_ms: 1, since: Instant::now() });
-        let mut lane = Lane::new(TIMING, true);
-        lane.opened(guest(), now);
-        assert_eq!((lane.at(now + TIMING.passage / 2), lane.open.is_some()), (None, true));
-        lane.passed();
-        assert!(lane.open.is_none());
-        lane.opened(guest(), now);
-        assert_eq!(lane.at(now + TIMING.passage).map(|guest| guest.ticket_tail), Some("AB12".into()));
-        assert!(lane.open.is_none());
-    }
-
-    #[test]
-    fn a_turnstile_that_fails_is_told_and_opened_again() {
-        let gate = Gate::new();
-        gate.turnstile.breaks(true);
-        gate.waits_for(|gate| gate.is_told(FAILED));
-        gate.turnstile.breaks(false);
-        gate.waits_for(|gate| !gate.is_told(FAILED));
-        gate::scan(&gate.bench.station, &gate.bench.ticket(1, 1));
-        gate.waits_for(|gate| gate.turnstile.pulses() == 1);
-    }
-
-    #[test]
-    fn the_panic_button_is_told_while_it_is_pressed() {
-        let gate = Gate::new();
-        gate.turnstile.notice(TurnstileEvent::PanicOpened);
-        gate.waits_for(|gate| gate.is_told(PANIC));
-        gate.turnstile.notice(TurnstileEvent::PanicEnded);
-        gate.waits_for(|gate| !gate.is_told(PANIC));
-    }
-
-    #[test]
-    fn the_queue_is_bounded_and_nobody_is_let_through_long_after() {
-        let bench = Bench::new();
-        let now = Instant::now();
-        *lock(&bench.station.door.0) = Some(VecDeque::new());
-        for _ in 0..=MOST_WAITING {
-            bench.station.let_through(&GateVerdict::default(), now);
-        }
-        assert_eq!(lock(&bench.station.door.0).as_ref().unwrap().len(), MOST_WAITING);
-        assert_eq!(bench.station.alerts.shown()[0].code, BUSY);
-        let mut lane = Lane::new(TIMING, false);
-        lane.opened(bench.station.next_guest().unwrap(), now);
-        assert_eq!(lane.at(now + TIMING.apart), None, "nothing tells passages: nobody is missed");
-        assert!(lane.open.is_none());
-    }
-}
+mod tests;

@@ -2,11 +2,18 @@
 use std::{collections::BTreeMap, sync::PoisonError, time::Instant};
 
 use domain::{
-    access::Ways, catalogue::Product, id::EntryRef, money::Cents, till::PriceList, time::TimeSource, trust::Roles,
+    access::Ways,
+    catalogue::Product,
+    id::EntryRef,
+    journal::{Detail, Entry, IntentPurpose, Kind},
+    money::Cents,
+    till::PriceList,
+    time::TimeSource,
+    trust::Roles,
 };
 use screens::view::{
-    self as shown, BasketView, BoxView, InDoubt, Knowledge, Phase, ProductView, Reader, ReasonView, Role, Section,
-    ShiftView, ShopView, TillView, TopUpView,
+    self as shown, About, BasketView, BoxView, InDoubt, Knowledge, Phase, ProductView, Reader, ReasonView, Role,
+    Section, ShiftView, ShopView, TillView, TopUpView,
 };
 
 use crate::{
@@ -44,14 +51,14 @@ struct FromStore {
 pub(crate) fn of(station: &Station) -> BoxView {
     let loaded = station.bundle();
     let (body, rules) = (&loaded.bundle.body, station.rules());
-    let (limit, rule) = (body.policy.offline_limit, escrow::Rule::of(station));
+    let rule = escrow::Rule::of(station);
     let now_ms = station.now_ms();
     let seen = station.seen_green();
     let (operator, undoable) = (station.operator(), station.last_sale.undoable(Instant::now()));
     let (zone, for_zone) = (station.zone(), station.rules());
     let stored = station.store.read(move |view| {
         let undo = undoable.and_then(|at| Some((at, correction::left(view, at)?)));
-        let stored = from_store(view, (limit, rule), now_ms, zone, &for_zone, &seen);
+        let stored = from_store(view, rule, now_ms, zone, &for_zone, &seen);
         FromStore { quota_used: view.quota_used(operator), undo, ..stored }
     });
     let stored = stored.unwrap_or_default();
@@ -130,7 +137,7 @@ pub(crate) fn of(station: &Station) -> BoxView {
                     })
                     .collect(),
                 cup_deposit_cents: body.policy.cup_deposit.as_i64(),
-                basket: waiting.as_ref().and_then(basket),
+                basket: waiting.as_ref().filter(|_| mine).and_then(basket),
                 phase: if mine { progress.phase } else { Phase::Idle },
                 result: progress.result.clone().filter(|_| mine),
                 sales: stored.all.sales,
@@ -142,7 +149,8 @@ pub(crate) fn of(station: &Station) -> BoxView {
             let mine = progress.screen == Screen::Desk;
             TopUpView {
                 phase: if mine { progress.phase } else { Phase::Idle },
-                amount_cents: waiting.as_ref().map_or(0, top_up_cents),
+                about: if mine { progress.about } else { About::Other },
+                amount_cents: waiting.as_ref().filter(|_| mine).and_then(amount).map_or(0, Cents::as_i64),
                 result: progress.result.clone().filter(|_| mine),
                 today_cents: stored.all.top_up_cents,
                 quota_left_cents: station
@@ -177,28 +185,20 @@ fn lan(station: &Station) -> Option<shown::LanView> {
 
 fn from_store(
     view: &box_store::View<'_>,
-    (limit, rule): (Cents, escrow::Rule),
+    rule: escrow::Rule,
     now_ms: u64,
     zone: u16,
     rules: &Rules,
     seen: &[EntryRef],
 ) -> FromStore {
-    let doubt = |entry: EntryRef, amount: Cents, at: u64| InDoubt {
-        entry: entry.to_string(),
-        price_cents: amount.as_i64(),
-        since_unix_ms: at,
-    };
-    let paid = view.unconfirmed().into_iter().filter(|entry| !seen.contains(entry)).filter_map(|entry| {
-        let paid = view.entry(entry)?;
-        Some(doubt(entry, paid.amount, paid.hlc.unix_ms()))
-    });
-    let open =
-        view.all_open_intents().into_iter().map(|open| doubt(open.at, open.entry.amount, open.entry.hlc.unix_ms()));
+    let paid = view.unconfirmed().into_iter().filter(|at| !seen.contains(at));
+    let paid = paid.filter_map(|at| Some(question(at, &view.entry(at)?)));
+    let open = view.all_open_intents().into_iter().map(|open| question(open.at, &open.entry));
     let known =
         hub_link::SECTIONS.into_iter().filter_map(|section| Some((section, view.knowledge(section)?.hub_time_ms)));
     FromStore {
         unsent: view.unsent(),
-        at_risk: view.at_risk(limit.as_i64(), rule.risks_accounts()),
+        at_risk: view.at_risk(rule.risks_accounts()),
         epoch: view.head().map_or(0, |head| head.at.epoch),
         in_doubt: open.collect(),
         unconfirmed: paid.collect(),
@@ -229,6 +229,33 @@ fn from_store(
     }
 }
 
+/// What staff must still say about an entry.
+fn question(at: EntryRef, entry: &Entry) -> InDoubt {
+    InDoubt {
+        entry: at.to_string(),
+        about: about(entry),
+        price_cents: entry.amount.as_i64(),
+        since_unix_ms: entry.hlc.unix_ms(),
+    }
+}
+
+fn about(entry: &Entry) -> About {
+    if let Ok(Detail::Intent(intent)) = Detail::of(entry) {
+        return match intent.purpose {
+            IntentPurpose::Sale => About::Sale,
+            IntentPurpose::TopUp => About::TopUp,
+            IntentPurpose::Refund => About::Refund,
+            IntentPurpose::Carry | IntentPurpose::ClosingRead => About::Other,
+        };
+    }
+    match entry.kind {
+        Kind::SALE | Kind::DEPOSIT_OUT | Kind::DEPOSIT_BACK => About::Sale,
+        Kind::TOP_UP => About::TopUp,
+        Kind::REFUND => About::Refund,
+        _ => About::Other,
+    }
+}
+
 fn gate_zone(view: &box_store::View<'_>, number: u16, rules: &Rules) -> shown::GateZone {
     let named = rules.zones.zone(number).cloned().unwrap_or_default();
     let places = passage::places(view, rules, number, false);
@@ -247,16 +274,8 @@ fn reasons(station: &Station) -> Vec<shown::ReasonView> {
     gate::reasons::list(&station.rules()).into_iter().map(shown).collect()
 }
 
-fn top_up_cents(waiting: &Waiting) -> i64 {
-    match &waiting.purpose {
-        Purpose::TopUp(order) => order.amount.as_i64(),
-        Purpose::Sale(_)
-        | Purpose::Refund
-        | Purpose::ClosingRead
-        | Purpose::Pairing(_)
-        | Purpose::Look(_)
-        | Purpose::PayOut => 0,
-    }
+fn amount(waiting: &Waiting) -> Option<Cents> {
+    waiting.purpose.amount()
 }
 
 fn basket(waiting: &Waiting) -> Option<BasketView> {

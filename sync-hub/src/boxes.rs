@@ -80,7 +80,7 @@ impl Hub {
     /// Revokes a device behind the last heads known of it.
     pub fn revoke_device(&mut self, device: DeviceId, reason: &str) -> Result<(), HubError> {
         let head = |journal: &crate::ingest::journals::Journal| {
-            let head = journal.tree.head()?;
+            let head = journal.last_head()?;
             Some(PreviousHead { epoch: journal.epoch, seq: head.seq, hash: head.hash })
         };
         let heads = self.journals.of_device(device).filter_map(head).collect();

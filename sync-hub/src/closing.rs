@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use domain::{
     id::WalletId,
-    journal::{Effect, Entry, Kind},
-    ledger::{Verdict, WalletFlags, WalletState, fold_wallet},
+    journal::{Effect, Entry, IntentPurpose, Kind},
+    ledger::{Accounts, Settled, Verdict, WalletFlags, WalletState, fold_wallet},
     money::Cents,
 };
 use serde::Serialize;
@@ -24,7 +24,7 @@ use crate::{
 pub struct Closing {
     /// Intents in doubt whose boxes have given them up or are revoked.
     pub write_off: u64,
-    /// Their amounts.
+    /// Their amounts; a carried credit has none of its own: it is owed.
     pub write_off_cents: i64,
     /// Intents in doubt whose boxes may still settle them.
     pub waiting: u64,
@@ -46,6 +46,21 @@ struct Open {
     write_off: Vec<(WalletId, domain::id::EntryRef, Cents)>,
     left: BTreeMap<WalletId, (i64, i64)>,
     summary: Closing,
+}
+
+/// Whether a wallet has intents in doubt. A carried credit in doubt is in none of its sums.
+pub(crate) fn has_doubts(state: &WalletState, sums: &Accounts) -> bool {
+    state.in_doubt > 0 || sums.open_intents > 0
+}
+
+/// Whether nobody knows what became of an intent.
+pub(crate) fn is_in_doubt(settled: &Settled) -> bool {
+    settled.verdict == Verdict::Doubt && settled.consequence().in_doubt != 0
+}
+
+/// The money that is in doubt with an intent: none with a carried credit, which is owed until it is seen on the chip.
+pub(crate) fn doubted_cents(settled: &Settled) -> Option<i64> {
+    (settled.purpose != IntentPurpose::Carry).then(|| settled.consequence().in_doubt)
 }
 
 impl Hub {
@@ -114,15 +129,12 @@ impl Hub {
                     open.left.insert(wallet, (balance, pending));
                 }
             }
-            if state.in_doubt == 0 || held {
+            if held || !has_doubts(&state, &sums) {
                 continue;
             }
             let entries = fold::wallet_entries(wallet, &self.journals, &self.store, currency)?;
-            for settled in fold_wallet(wallet, &entries).settled {
-                let doubt = settled.consequence().in_doubt;
-                if settled.verdict != Verdict::Doubt || doubt == 0 {
-                    continue;
-                }
+            for settled in fold_wallet(wallet, &entries).settled.into_iter().filter(is_in_doubt) {
+                let doubt = doubted_cents(&settled).unwrap_or(0);
                 if settled.given_up || self.is_revoked(settled.intent.device)? {
                     let amount = Cents::try_from(settled.amount).map_err(|_| HubError::Invalid("an amount"))?;
                     open.write_off.push((wallet, settled.intent, amount));

@@ -1,6 +1,8 @@
 //! Conflicts as people read them: what happened, where and when, what to do.
 //! Invariant: every place is named as it is said on a radio, with its time.
 //! Not here: how conflicts are found (`domain::ledger`, `fold`).
+use std::collections::BTreeSet;
+
 use domain::{
     id::{BoxNumber, EntryRef},
     journal::MatterKind,
@@ -21,6 +23,8 @@ pub struct KeptConflict {
     kind: view::ConflictKind,
     subject: String,
     places: Vec<(String, u16, u64)>,
+    /// How many places there are, also those that are not kept; without those of an earlier conflict of the same kind.
+    total: u32,
     amount: Option<i64>,
 }
 
@@ -67,13 +71,25 @@ impl KeptConflict {
             kind: kind_of(conflict.kind),
             subject,
             places: conflict.places.iter().take(PLACES).map(place).collect(),
+            total: count(conflict.places.len()),
             amount: conflict.amount,
         }
     }
 
     /// One place that has no entry of money or passage behind it.
     pub fn at(kind: view::ConflictKind, subject: String, at: EntryRef, box_number: BoxNumber, unix_ms: u64) -> Self {
-        Self { kind, subject, places: vec![(at.to_string(), box_number.0, unix_ms)], amount: None }
+        Self { kind, subject, places: vec![(at.to_string(), box_number.0, unix_ms)], total: 1, amount: None }
+    }
+
+    /// So many places in all, and so much money.
+    pub(crate) fn summing(self, total: u32, amount: i64) -> Self {
+        Self { total, amount: Some(amount).filter(|amount| *amount != 0), ..self }
+    }
+
+    /// One more place, the last one.
+    pub(crate) fn until(mut self, at: EntryRef, box_number: BoxNumber, unix_ms: u64) -> Self {
+        self.places.push((at.to_string(), box_number.0, unix_ms));
+        self
     }
 
     /// What it is, as a matter.
@@ -89,6 +105,11 @@ impl KeptConflict {
     /// Entry, box number and time of each place.
     pub(crate) fn places(&self) -> &[(String, u16, u64)] {
         &self.places
+    }
+
+    /// How many places it has in all, beyond those that an earlier one of its kind has.
+    pub(crate) fn total(&self) -> u32 {
+        self.total
     }
 
     /// How much money.
@@ -115,6 +136,7 @@ impl KeptConflict {
             todo_code: format!("{}_todo", code(self.kind)),
             args,
             places: self.places.iter().map(place).collect(),
+            more_places: self.total.saturating_sub(count(self.places.len())),
             amount_cents: self.amount,
         }
     }
@@ -129,15 +151,25 @@ impl KeptConflict {
 /// where everything fits.
 pub(crate) fn stored(found: &[Conflict]) -> Option<StoredConflicts> {
     let mut kept: Vec<KeptConflict> = Vec::with_capacity(found.len());
-    for conflict in found.iter().map(KeptConflict::of) {
-        if !kept.contains(&conflict) {
-            kept.push(conflict);
+    let (mut told, mut totals) = (BTreeSet::new(), Vec::with_capacity(found.len()));
+    for conflict in found {
+        let one = KeptConflict::of(conflict);
+        if !kept.contains(&one) {
+            kept.push(one);
+            totals.push(conflict.places.iter().filter(|place| told.insert((conflict.kind, place.at))).count());
         }
+    }
+    for (one, total) in kept.iter_mut().zip(totals) {
+        one.total = count(total);
     }
     let places = found.iter().flat_map(|conflict| &conflict.places);
     let newest_ms = places.map(|place| place.hlc.unix_ms()).max().unwrap_or(0);
     let view = if kept.is_empty() { None } else { serde_json::to_string(&kept).ok() };
     Some(StoredConflicts { view: view?, newest_ms, found: kept.len() })
+}
+
+fn count(places: usize) -> u32 {
+    u32::try_from(places).unwrap_or(u32::MAX)
 }
 
 /// Reads the `view` that [`stored`] made.

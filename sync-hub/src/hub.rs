@@ -19,6 +19,7 @@ use sync::{Section, frame::SectionHeld};
 use thiserror::Error;
 
 use crate::{
+    beyond::Counted,
     blobs::Blobs,
     bundle::BundleError,
     config::{ConfigError, FestivalConfig},
@@ -116,6 +117,8 @@ pub struct Hub {
     pub(crate) revoked: BTreeSet<RevokedItem>,
     /// Devices whose sessions are told that they are revoked; nobody leaves it.
     pub(crate) cut_off: BTreeSet<DeviceId>,
+    /// What was counted of the journals of revoked boxes.
+    pub(crate) beyond: BTreeMap<(DeviceId, u32), Counted>,
     pub(crate) feeds: Arc<Feeds>,
     pub(crate) hlc: Hlc,
     pub(crate) policy: Policy,
@@ -225,6 +228,7 @@ impl Hub {
             numbers: BTreeMap::new(),
             revoked: BTreeSet::new(),
             cut_off: BTreeSet::new(),
+            beyond: BTreeMap::new(),
             feeds: Arc::new(Feeds::default()),
             hlc: Hlc::default(),
             offers: BTreeMap::new(),

@@ -200,11 +200,12 @@ fn is_the_only_loss(hub: &mut Hub, way: Way, cents: i64) {
     let before = hub.closing().unwrap();
     let forgive = Asked {
         action: RulingAction::Forgive,
+        undo: false,
         by: By::Typed("Ana".into()),
         reason: "the loss of the act".into(),
         amount: None,
         head: String::new(),
-        seen: String::new(),
+        seen: found[0].seen.clone(),
         accept_risk: false,
     };
     assert!(!hub.resolve(&named(&found[0].id).unwrap(), &forgive).unwrap().matter.open);

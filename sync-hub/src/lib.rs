@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed test should panic"))]
 
 mod band_keys;
+mod beyond;
 pub mod blobs;
 mod boxes;
 pub mod bundle;

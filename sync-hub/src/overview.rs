@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use domain::{
     bundle::Category,
-    id::{BoxNumber, DeviceId},
+    id::{BoxNumber, DeviceId, EntryRef},
     ledger::{Reason, Standing, closes, differs, opens},
     money::Cents,
     trust::Roles,
@@ -13,19 +13,20 @@ use domain::{
 use screens::view::{self, ConflictKind, HubBox, HubView};
 
 use crate::{
+    beyond::Beyond,
     conflicts::{KeptConflict, read},
     escrow::Holding,
     hub::{Hub, HubError},
     ingest::journals::{Journal, ReadBody},
     risk,
-    store::{Place, Reading, StoreError},
+    store::{Place, Poison, Reading, StoreError},
     totals::Books,
 };
 
 /// Most wallets and tickets with conflicts on the console, the newest ones, and most entries that were set aside.
-const CONFLICTS: u16 = 500;
+const CONFLICTS: u32 = 500;
 /// Most segments that were refused, the newest ones.
-const REFUSED: u16 = 50;
+const REFUSED: u32 = 50;
 
 /// What only the writer knows.
 #[derive(Clone, Debug, Default)]
@@ -51,11 +52,17 @@ fn category((number, category): (u32, &Category)) -> (u32, String) {
     (number, format!("{} / {}", category.name_fr, category.name_en))
 }
 
+/// Where a refused segment begins.
+const fn place_of(poison: &Poison) -> EntryRef {
+    EntryRef { device: poison.device, epoch: poison.epoch, seq: poison.first }
+}
+
 /// At most so many of what `list` gives, and whether there are more.
-fn at_most<T>(most: u16, list: impl FnOnce(u32) -> Result<Vec<T>, StoreError>) -> Result<(Vec<T>, bool), StoreError> {
-    let mut found = list(u32::from(most).saturating_add(1))?;
-    let more = found.len() > usize::from(most);
-    found.truncate(most.into());
+fn at_most<T>(most: u32, list: impl FnOnce(u32) -> Result<Vec<T>, StoreError>) -> Result<(Vec<T>, bool), StoreError> {
+    let mut found = list(most.saturating_add(1))?;
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let more = found.len() > most;
+    found.truncate(most);
     Ok((found, more))
 }
 
@@ -105,42 +112,75 @@ impl Hub {
         };
         let (apart, limit) = (self.apart()?, self.policy.offline_limit);
         let holding = self.holding()?;
-        Ok(Overview { conflicts: self.journal_conflicts()?.0, view, names, apart, limit, holding })
+        Ok(Overview { conflicts: self.journal_conflicts(CONFLICTS)?.0, view, names, apart, limit, holding })
     }
 
-    /// Forks, gaps, entries set aside and refused segments, and whether some of the last two are left out.
-    pub(crate) fn journal_conflicts(&self) -> Result<(Vec<KeptConflict>, bool), HubError> {
+    /// Forks, gaps, what revoked boxes wrote, entries set aside and refused segments, and whether some of the last two are
+    /// left out: at most so many are set aside.
+    pub(crate) fn journal_conflicts(&mut self, most_aside: u32) -> Result<(Vec<KeptConflict>, bool), HubError> {
         let mut found = Vec::new();
-        let mut name = |journal: &Journal, kind, seq, at_ms| {
-            let at = journal.entry_ref(seq);
-            found.push(KeptConflict::at(kind, at.to_string(), at, journal.box_number, at_ms));
-        };
-        let time = |journal: &Journal, seq| self.time_of(journal, seq);
-        for journal in self.journals.all() {
-            for (first, _) in journal.tree.gaps() {
-                name(journal, ConflictKind::Gap, first, time(journal, first.saturating_sub(1))?);
-            }
-            if let Some(seq) = journal.forked_at {
-                name(journal, ConflictKind::Fork, seq, time(journal, seq)?);
-            }
-            if let Some(seq) = self.first_beyond(journal) {
-                name(journal, ConflictKind::RevokedEntries, seq, time(journal, seq)?);
-            }
+        for at in 0..self.journals.all().len() {
+            found.extend(self.conflicts_of(at)?);
         }
-        let (asides, more_aside) = at_most(CONFLICTS, |most| self.store.all_set_aside(most))?;
+        let (asides, more_aside) = at_most(most_aside, |most| self.store.all_set_aside(most))?;
         for aside in asides {
             if let Some(journal) = self.journals.by_id(aside.place.journal) {
-                name(journal, ConflictKind::ForbiddenEntry, aside.place.seq, time(journal, aside.place.seq)?);
+                found.push(self.named(journal, ConflictKind::ForbiddenEntry, aside.place.seq, aside.place.seq)?);
             }
         }
         let (refused, more_refused) = at_most(REFUSED, |most| self.store.poison(most))?;
         for poison in refused {
-            let at = domain::id::EntryRef { device: poison.device, epoch: poison.epoch, seq: poison.first };
-            let number = self.store.stored_box(poison.sender)?.map_or(BoxNumber(0), |stored| stored.number);
-            let subject = format!("{}/{}", poison.sender, poison.at_ms);
-            found.push(KeptConflict::at(ConflictKind::ForbiddenEntry, subject, at, number, poison.at_ms));
+            found.push(self.refused(&poison)?);
         }
         Ok((found, more_aside || more_refused))
+    }
+
+    /// What was set aside or refused at one place.
+    pub(crate) fn forbidden_at(&self, at: EntryRef) -> Result<Vec<KeptConflict>, HubError> {
+        let mut found = Vec::new();
+        if let Some(journal) = self.journals.get(at.device, at.epoch) {
+            for _ in 0..self.store.set_aside_at(journal.id, at.seq)? {
+                found.push(self.named(journal, ConflictKind::ForbiddenEntry, at.seq, at.seq)?);
+            }
+        }
+        for poison in self.store.poison(REFUSED)?.iter().filter(|one| place_of(one) == at) {
+            found.push(self.refused(poison)?);
+        }
+        Ok(found)
+    }
+
+    fn refused(&self, poison: &Poison) -> Result<KeptConflict, HubError> {
+        let number = self.store.stored_box(poison.sender)?.map_or(BoxNumber(0), |stored| stored.number);
+        let subject = format!("{}/{}", poison.sender, poison.at_ms);
+        Ok(KeptConflict::at(ConflictKind::ForbiddenEntry, subject, place_of(poison), number, poison.at_ms))
+    }
+
+    /// Gaps, fork and entries beyond a revocation of the journal at this position of all.
+    pub(crate) fn conflicts_of(&mut self, at: usize) -> Result<Vec<KeptConflict>, HubError> {
+        let beyond = self.beyond(at)?;
+        let journal = self.journals.at(at);
+        let mut found = Vec::new();
+        for (first, _) in journal.tree.gaps() {
+            found.push(self.named(journal, ConflictKind::Gap, first, first.saturating_sub(1))?);
+        }
+        if let Some(seq) = journal.forked_at {
+            found.push(self.named(journal, ConflictKind::Fork, seq, seq)?);
+        }
+        if let Some(Beyond { first, last, entries, cents }) = beyond {
+            let mut one = self.named(journal, ConflictKind::RevokedEntries, first, first)?.summing(entries, cents);
+            if last > first {
+                one = one.until(journal.entry_ref(last), journal.box_number, self.time_of(journal, last)?);
+            }
+            found.push(one);
+        }
+        Ok(found)
+    }
+
+    /// A conflict at an entry of a journal, with the time of one that is held.
+    fn named(&self, journal: &Journal, kind: ConflictKind, seq: u32, timed: u32) -> Result<KeptConflict, HubError> {
+        let at = journal.entry_ref(seq);
+        let unix_ms = self.time_of(journal, timed)?;
+        Ok(KeptConflict::at(kind, at.to_string(), at, journal.box_number, unix_ms))
     }
 
     fn time_of(&self, journal: &Journal, seq: u32) -> Result<u64, HubError> {
@@ -170,18 +210,6 @@ impl Hub {
         }
         let lies = !holds.is_empty() && holds.iter().all(|hold| differs(body.entry(), hold.entry()));
         Ok(if lies { Standing::SetAside(Reason::OtherAmount) } else { standing })
-    }
-
-    /// The first entry held beyond a revocation.
-    fn first_beyond(&self, journal: &Journal) -> Option<u32> {
-        use domain::ledger::Cutoff;
-        let first = match journal.cutoff {
-            Cutoff::None => return None,
-            Cutoff::All => 0,
-            Cutoff::Behind(head) => head.seq.saturating_add(1),
-        };
-        let held = journal.tree.runs().iter().filter(|run| run.last >= first);
-        held.map(|run| run.first.max(first)).min()
     }
 
     /// Whether an entry counts, and its body: of every branch that holds this position.
@@ -215,7 +243,7 @@ impl Overview {
             .map(|(held, shown)| held.saturating_sub(shown.into()));
         let of_journals = left_out.into_iter().fold(self.conflicts.len() as u64, u64::saturating_add);
         self.view.conflicts_total = reading.count_conflicts()?.saturating_add(of_journals);
-        for kept in reading.conflicts(CONFLICTS.into())? {
+        for kept in reading.conflicts(CONFLICTS)? {
             self.conflicts.extend(read(&kept));
         }
         self.conflicts.sort_by_key(|conflict| std::cmp::Reverse(conflict.newest_ms()));

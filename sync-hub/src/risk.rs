@@ -4,7 +4,7 @@
 //! Not here: the bound of one band and of a plan (`domain::ledger::risk`).
 use domain::{
     journal::BandProfile,
-    ledger::{Accounts, Cutoff, WalletState},
+    ledger::{Accounts, Cutoff, WalletFlags, WalletState},
     money::Cents,
     trust::Roles,
 };
@@ -45,6 +45,11 @@ struct Exposure {
     bands: u64,
 }
 
+/// What was swapped or paid out of a band that was not there.
+fn given_out(sums: &Accounts) -> i64 {
+    sums.refunded.saturating_add(sums.transferred.saturating_neg()).max(0)
+}
+
 impl Exposure {
     fn add(&mut self, most: i64) {
         self.bands = self.bands.saturating_add(1);
@@ -52,13 +57,25 @@ impl Exposure {
     }
 }
 
-/// From all bands, and from those whose money is on their chip.
-fn exposure(reading: &Reading, limit: Cents) -> Result<[Exposure; 2], StoreError> {
-    let (mut all, mut purses) = (Exposure::default(), Exposure::default());
+/// By what a box that is apart could take it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Exposures {
+    /// From any band that can be copied.
+    all: Exposure,
+    /// From those of them whose money is on their chip.
+    purses: Exposure,
+    /// From bands that cannot be copied and whose money was given out: once, wherever the old band is still taken.
+    emptied: i64,
+}
+
+fn exposures(reading: &Reading, limit: Cents) -> Result<Exposures, StoreError> {
+    let Exposures { mut all, mut purses, mut emptied } = Exposures::default();
     reading.each_wallet(|_, stored| {
         let state = stored.state.as_deref().and_then(|bytes| WalletState::from_bytes(bytes).ok());
-        // a one-way counter cannot be copied
-        if state.is_some_and(|state| state.profile == Some(BandProfile::UltralightAes)) {
+        if let Some(state) = state.filter(|state| state.profile == Some(BandProfile::UltralightAes)) {
+            if state.flags.has(WalletFlags::EMPTIED) {
+                emptied = emptied.saturating_add(given_out(stored.sums()));
+            }
             return;
         }
         let most = most_known(stored.sums()).min(limit.as_i64());
@@ -69,7 +86,7 @@ fn exposure(reading: &Reading, limit: Cents) -> Result<[Exposure; 2], StoreError
             }
         }
     })?;
-    Ok([all, purses])
+    Ok(Exposures { all, purses, emptied })
 }
 
 /// Puts the sums to the boxes that are apart.
@@ -79,7 +96,8 @@ pub(crate) fn view(
     holding: &Holding,
     reading: &Reading,
 ) -> Result<RiskView, StoreError> {
-    let [all, purses] = exposure(reading, limit)?;
+    let Exposures { all, purses, emptied } = exposures(reading, limit)?;
+    let emptied = if boxes.is_empty() { 0 } else { emptied };
     let under_escrow = |one: &RiskBox| holding.takes_part(one.number);
     let at_risk = |one: RiskBox| {
         let each = if under_escrow(&one) { purses.each } else { all.each };
@@ -93,9 +111,12 @@ pub(crate) fn view(
         limit_cents: limit.as_i64(),
         bands: counted.bands,
         each_box_cents: counted.each,
-        at_risk_cents: boxes.iter().fold(booked, |sum, one| sum.saturating_add(one.at_risk_cents)),
+        at_risk_cents: boxes
+            .iter()
+            .fold(booked.saturating_add(emptied), |sum, one| sum.saturating_add(one.at_risk_cents)),
         boxes,
         booked_cents: booked,
+        emptied_cents: emptied,
         escrow: holding.view(&held),
     })
 }
@@ -153,11 +174,15 @@ mod tests {
         atomic::{AtomicU64, Ordering},
     };
 
-    use domain::ledger::of_one_band;
+    use domain::{
+        journal::{Detail, Effect, Kind, Pairing},
+        ledger::of_one_band,
+    };
 
     use super::*;
     use crate::{
         Identity,
+        leaving::Way,
         sample::{self, SampleBox, wallet},
     };
 
@@ -168,19 +193,45 @@ mod tests {
         assert_eq!(most_known(&Accounts { deposits: 200, corrections: -100, ..sums }), 300);
     }
 
-    #[test]
-    fn what_is_at_risk_covers_all_that_a_bar_apart_can_take() {
-        let dir = sample::hub_dir();
+    /// A hub with a limit of 5.00, its clock, a desk and a bar.
+    fn festival(dir: &std::path::Path) -> (Hub, Arc<AtomicU64>, SampleBox, SampleBox) {
         let toml = sample::TOML.replace("maximum_balance = 30000", "maximum_balance = 30000\noffline_limit = 500");
-        std::fs::write(dir.path().join("festival.toml"), toml).unwrap();
+        std::fs::write(dir.join("festival.toml"), toml).unwrap();
         let now = Arc::new(AtomicU64::new(1_800_000_000_000));
         let clock = now.clone();
-        let identity = Arc::new(Identity::read(dir.path()).unwrap());
-        let mut hub = Hub::open(dir.path(), identity, Arc::new(move || clock.load(Ordering::Relaxed))).unwrap();
-        let (mut desk, mut bar) = (SampleBox::new(20, Roles(4)), SampleBox::new(21, Roles(2)));
+        let identity = Arc::new(Identity::read(dir).unwrap());
+        let mut hub = Hub::open(dir, identity, Arc::new(move || clock.load(Ordering::Relaxed))).unwrap();
+        let (desk, bar) = (SampleBox::new(20, Roles(4)), SampleBox::new(21, Roles(2)));
         for one in [&desk, &bar] {
             hub.adopt(&one.chain.verify(&sample::founding()).unwrap(), &one.chain.to_bytes()).unwrap();
         }
+        (hub, now, desk, bar)
+    }
+
+    #[test]
+    fn what_was_given_out_of_a_band_with_a_counter_is_at_risk_once_while_a_box_is_apart() {
+        let dir = sample::hub_dir();
+        let (mut hub, now, mut desk, bar) = festival(dir.path());
+        let mut paired = desk.entry(Kind::PAIRING, Effect::None, 0);
+        paired.subject = wallet(1).into();
+        paired.part = Detail::Pairing(Pairing::of(BandProfile::UltralightAes)).to_bytes();
+        desk.commit(paired);
+        desk.top_up(wallet(1), 2_000);
+        hub.ingest(&desk.segments(10)).unwrap();
+        hub.ingest(&bar.segments(10)).unwrap();
+        now.fetch_add(120_000, Ordering::Relaxed);
+        assert_eq!(hub.at_risk().unwrap().at_risk_cents, 0, "a counter cannot be copied");
+        hub.empty_band(wallet(1), Way::Refund, true).unwrap();
+        let risk = hub.at_risk().unwrap();
+        assert_eq!((risk.boxes.len(), risk.at_risk_cents, risk.emptied_cents), (2, 2_000, 2_000), "not for each box");
+        hub.note_seen(&[&desk, &bar].map(|one| (one.device, now.load(Ordering::Relaxed)))).unwrap();
+        assert_eq!(hub.at_risk().unwrap().at_risk_cents, 0, "both are heard, and hear that it is blocked");
+    }
+
+    #[test]
+    fn what_is_at_risk_covers_all_that_a_bar_apart_can_take() {
+        let dir = sample::hub_dir();
+        let (mut hub, now, mut desk, mut bar) = festival(dir.path());
         for (n, amount) in [(1, 2_000), (2, 300), (3, 450)] {
             desk.top_up(wallet(n), amount);
         }

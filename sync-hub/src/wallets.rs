@@ -1,5 +1,6 @@
 //! Blocking bands, and what is known of one wallet.
-//! Invariant: a block is an entry of the hub's journal; it holds until an entry that names it lifts it.
+//! Invariant: a block is an entry of the hub's journal; it holds until an entry that names it lifts it, and no entry does
+//! while a ruling says that it holds.
 use domain::{
     id::WalletId,
     journal::BlockedKind,
@@ -77,6 +78,9 @@ impl Hub {
     pub fn unblock_wallet(&mut self, wallet: WalletId) -> Result<bool, HubError> {
         if self.keeper(wallet)?.0.flags.has(WalletFlags::EMPTIED) {
             return Err(HubError::Refused("hub.band_emptied"));
+        }
+        if self.is_blocked_by_ruling(wallet, None)? {
+            return Err(HubError::Refused("hub.band_ruled"));
         }
         let entries = self.lifting(BlockedKind::Wallet, wallet.into())?;
         let any = !entries.is_empty();

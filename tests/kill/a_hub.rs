@@ -129,12 +129,11 @@ impl AHub {
         Ok(())
     }
 
-    /// How many rulings there are, and the one that holds.
-    async fn held_rulings(&self) -> Result<(usize, String)> {
-        let shown: Value = self.world.hub.api.get(&format!("/api/matters/{}", self.matter)).await?;
-        let rulings = &shown["matter"]["rulings"];
-        let holds = rulings[0]["entry"].as_str().unwrap_or_default().to_owned();
-        Ok((rulings.as_array().map_or(0, Vec::len), holds))
+    /// How many rulings there are, and what the matter shows.
+    async fn held_rulings(&self) -> Result<(usize, Value)> {
+        let mut shown: Value = self.world.hub.api.get(&format!("/api/matters/{}", self.matter)).await?;
+        let matter = &mut shown["matter"];
+        Ok((matter["rulings"].as_array().map_or(0, Vec::len), matter["seen"].take()))
     }
 
     async fn rule(&mut self) -> Result<()> {

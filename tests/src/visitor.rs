@@ -183,10 +183,35 @@ impl Visitor {
         Ok(())
     }
 
+    /// Waits until an element is not shown any more, at most so long.
+    pub async fn loses(&self, element: &str, within: Duration) -> Result<()> {
+        let what = format!("{element} is not shown");
+        let lost = until(&what, within, async || Ok(self.words(element).await?.is_none().then_some(())));
+        if let Err(error) = lost.await {
+            self.picture("failed").await?;
+            return Err(error);
+        }
+        Ok(())
+    }
+
     /// Brings an element to the top of what is seen.
     pub async fn looks_at(&self, element: &str) -> Result<()> {
         let script = "document.querySelector(arguments[0]).scrollIntoView({ block: 'start' })";
         self.ask(script, vec![json!(element)]).await.map(drop)
+    }
+
+    /// The page reads nothing of what its server tells, or reads it again.
+    pub async fn goes_deaf(&self, deaf: bool) -> Result<()> {
+        let script = "window.heard ??= JSON.parse;
+            JSON.parse = arguments[0] ? () => { throw new Error('deaf'); } : window.heard";
+        self.ask(script, vec![json!(deaf)]).await.map(drop)
+    }
+
+    /// The page posts nothing to an address, and waits for the answer.
+    pub async fn posts(&self, path: &str) -> Result<()> {
+        let script = "const done = arguments[1];
+            fetch(arguments[0], { method: 'POST', headers: { 'x-requested-with': 'console' } }).finally(done)";
+        self.client.execute_async(script, vec![json!(path)]).await.map(drop).context(script)
     }
 
     /// The file that was downloaded, once it is whole; there must not have been one before.

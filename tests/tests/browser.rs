@@ -7,6 +7,9 @@
     reason = "a failed test should panic and say so"
 )]
 
+mod at_the_console;
+mod tablets;
+
 use std::{path::Path, sync::Arc};
 
 use anyhow::Result;

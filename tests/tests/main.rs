@@ -21,3 +21,4 @@ mod shared_documents;
 mod sync_at_size;
 mod two_daemons;
 mod ultralight_aes;
+mod watched_by_systemd;

@@ -56,7 +56,7 @@ async fn open(world: &World, kind: &str) -> MatterView {
 /// Decides as from a page that shows the matter as it is now.
 async fn decide(world: &World, matter: &MatterView, body: Value) -> MatterView {
     let shown: Value = world.hub.api.get(&format!("/api/matters/{}", matter.id)).await.unwrap();
-    let seen = shown["matter"]["rulings"][0]["entry"].as_str().unwrap_or_default();
+    let seen = &shown["matter"]["seen"];
     let body = merged(body, json!({ "by": "Ana", "reason": "seen at the office", "seen": seen }));
     world.hub.api.post(&format!("/api/matters/{}/resolve", matter.id), &body).await.unwrap()
 }
@@ -148,7 +148,7 @@ async fn a_doubt_waits_for_its_box_then_for_a_read_and_what_is_owed_is_paid_out_
     assert_eq!((matter.amount_cents, matter.waits.as_deref()), (Some(doubt.price_cents), Some("its_box")));
     assert_eq!((matter.about.as_str(), matter.places[0].place.as_str()), (doubt.entry.as_str(), BAR.name));
     let address = format!("/api/matters/{}/resolve", matter.id);
-    let body = json!({ "action": "write_off", "by": "Ana", "reason": "the guest left" });
+    let body = json!({ "action": "write_off", "by": "Ana", "reason": "the guest left", "seen": matter.seen });
     let early = world.hub.api.ask::<Value>(&address, &body).await.unwrap();
     assert_eq!(early.unwrap_err().code, "hub.ruling_its_box");
     let answer = screens::post::HandedOver { entry: doubt.entry, handed_over: false, pin: None };
@@ -167,7 +167,7 @@ async fn a_doubt_waits_for_its_box_then_for_a_read_and_what_is_owed_is_paid_out_
     let owed = open(&world, "pending").await;
     assert_eq!(owed.amount_cents, Some(doubt.price_cents));
     let address = format!("/api/matters/{}/resolve", owed.id);
-    let body = json!({ "action": "pay_out", "by": "Ana", "reason": "lost the band" });
+    let body = json!({ "action": "pay_out", "by": "Ana", "reason": "lost the band", "seen": owed.seen });
     let waits = world.hub.api.ask::<Value>(&address, &body).await.unwrap();
     if let Err(refused) = waits {
         assert_eq!(refused.code, "hub.ruling_risk");

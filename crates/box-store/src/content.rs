@@ -66,7 +66,7 @@ pub(crate) fn register(connection: &Connection) -> rusqlite::Result<()> {
 
 /// A sum of rows: the same whatever their order, and each row can be taken out again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Sum([u64; SUM / LANE]);
+pub(crate) struct Sum([u64; SUM / LANE]);
 
 impl Sum {
     fn of(bytes: &[u8]) -> Self {
@@ -111,18 +111,23 @@ impl Sum {
     }
 }
 
+/// The sum of the rows that `sql` selects, as rows of this table.
+pub(crate) fn sum(connection: &Connection, sql: &str, table: &str) -> Result<Sum, StoreError> {
+    let mut statement = connection.prepare(sql)?;
+    let columns = statement.column_count();
+    let mut rows = statement.query([])?;
+    let mut sum = Sum::default();
+    while let Some(row) = rows.next()? {
+        let values: Vec<ValueRef<'_>> = (0..columns).map(|at| row.get_ref(at)).collect::<Result<_, _>>()?;
+        sum.count(table, values.into_iter(), true);
+    }
+    Ok(sum)
+}
+
 impl Summed {
     /// The sum of its rows as they are.
     fn now(&self, connection: &Connection) -> Result<Sum, StoreError> {
-        let mut statement = connection.prepare(&format!("SELECT {} FROM {}", self.columns, self.name))?;
-        let columns = statement.column_count();
-        let mut rows = statement.query([])?;
-        let mut sum = Sum::default();
-        while let Some(row) = rows.next()? {
-            let values: Vec<ValueRef<'_>> = (0..columns).map(|at| row.get_ref(at)).collect::<Result<_, _>>()?;
-            sum.count(self.name, values.into_iter(), true);
-        }
-        Ok(sum)
+        sum(connection, &format!("SELECT {} FROM {}", self.columns, self.name), self.name)
     }
 
     /// The sum that was kept; `None` where none was.

@@ -24,13 +24,11 @@ pub(crate) const UNCOVERED_DEBITS: &str = "SELECT coalesce(sum(t.debit), 0) FROM
     WHERE t.subject = ?2 AND t.debit > 0 AND NOT EXISTS
         (SELECT 1 FROM covered c WHERE c.section = ?1 AND t.at BETWEEN c.first_at AND c.last_at)";
 
-/// The same over all wallets, each up to a limit; those of accounts only where `?3` is 1: under escrow they risk nothing.
-pub(crate) const AT_RISK: &str = "SELECT coalesce(sum(min(taken, ?2)), 0) FROM (
-    SELECT sum(t.debit) AS taken FROM touch t
+/// The same over all wallets; those of accounts only where `?2` is 1: under escrow they risk nothing.
+pub(crate) const AT_RISK: &str = "SELECT coalesce(sum(t.debit), 0) FROM touch t
     WHERE t.debit > 0 AND NOT EXISTS
         (SELECT 1 FROM covered c WHERE c.section = ?1 AND t.at BETWEEN c.first_at AND c.last_at)
-        AND (?3 OR t.moved = 0)
-    GROUP BY t.subject)";
+        AND (?2 OR t.moved = 0)";
 
 /// That both sections cover a row of `touch`.
 macro_rules! covered_by_both {

@@ -6,11 +6,21 @@ use std::path::Path;
 use domain::id::DeviceId;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::{database, error::StoreError, projection};
+use crate::{content, database, error::StoreError, projection};
 
 /// Tables that are folded: every other one of the schema holds facts.
-const FOLDED: [&str; 9] =
-    ["tally", "touch", "intent", "unfinished", "hour", "pairing", "passages", "act", "account_here"];
+const FOLDED: [&str; 8] = ["tally", "intent", "unfinished", "hour", "pairing", "passages", "act", "account_here"];
+
+/// The one beside them that has a row for each entry, in the order of its bands. The copy has it in the order of entries,
+/// so that it grows at its end; then rows are compared by their sum, which asks for no order.
+const TRACES: &str = "touch";
+const TRACES_BY_ENTRY: &str = "CREATE TABLE touch (
+    subject BLOB NOT NULL,
+    at      INTEGER NOT NULL,
+    debit   INTEGER NOT NULL,
+    moved   INTEGER NOT NULL,
+    PRIMARY KEY (at, subject)
+) STRICT, WITHOUT ROWID";
 
 /// The most memory for the copy; beyond that it goes through a file.
 const CACHE_KIB: u32 = 16_384;
@@ -23,7 +33,7 @@ pub(crate) fn differs(path: &Path, device: DeviceId) -> Result<Option<&'static s
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let fresh = Connection::open_with_flags("", flags)?;
     database::quiet(&fresh)?;
-    // gone at the end in any case: nothing to undo; bands come in no order, so their rows are kept at hand
+    // gone at the end in any case: nothing to undo
     fresh.execute_batch(&format!("PRAGMA journal_mode = OFF; PRAGMA cache_size = -{CACHE_KIB}"))?;
     fresh.execute("ATTACH DATABASE ?1 AS store", [read_only(path)])?;
     // one snapshot of the store for all that follows
@@ -34,13 +44,19 @@ pub(crate) fn differs(path: &Path, device: DeviceId) -> Result<Option<&'static s
         let made: String = fresh.query_row(made, [table], |row| row.get(0))?;
         fresh.execute_batch(&made)?;
     }
+    fresh.execute_batch(TRACES_BY_ENTRY)?;
     projection::rebuild(&fresh, device)?;
     for table in FOLDED {
         if !same_rows(&fresh, table)? {
             return Ok(Some(table));
         }
     }
-    Ok(None)
+    Ok((!same_traces(&fresh)?).then_some(TRACES))
+}
+
+fn same_traces(fresh: &Connection) -> Result<bool, StoreError> {
+    let sum = |schema| content::sum(fresh, &format!("SELECT subject, at, debit, moved FROM {schema}.{TRACES}"), TRACES);
+    Ok(sum("main")? == sum("store")?)
 }
 
 /// Whether both have the same rows of a table. Each begins with its key, so that they come in order by themselves.

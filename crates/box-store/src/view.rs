@@ -150,17 +150,17 @@ impl<'a> View<'a> {
         Ok(sum)
     }
 
-    /// Cents taken here that the hub's state does not cover, at most `limit` for each wallet: what a copied band may
-    /// have cost the festival at this box. `accounts`: whether those of accounts count, as under the offline limit.
-    pub fn at_risk(&self, limit: i64, accounts: bool) -> i64 {
-        self.kept(self.exposure(limit, accounts))
+    /// Cents taken here that the hub's state does not cover: what copied bands may have cost the festival at this box.
+    /// `accounts`: whether those of accounts count, as under the offline limit.
+    pub fn at_risk(&self, accounts: bool) -> i64 {
+        self.kept(self.exposure(accounts))
     }
 
-    fn exposure(&self, limit: i64, accounts: bool) -> Result<i64, StoreError> {
+    fn exposure(&self, accounts: bool) -> Result<i64, StoreError> {
         let sum = self
             .connection
             .prepare_cached(coverage::AT_RISK)?
-            .query_row(params![Section::Wallets.byte(), limit, accounts], |row| row.get(0))?;
+            .query_row(params![Section::Wallets.byte(), accounts], |row| row.get(0))?;
         Ok(sum)
     }
 

@@ -38,7 +38,8 @@ pub struct Policy {
     /// Most that a wristband may hold.
     #[n(0)]
     pub maximum_balance: Cents,
-    /// Most that one island may take from one UID-only wallet before it has heard from the hub again.
+    /// Most that one island may take from one band that can be copied (an account, or a purse in mere memory) before it has
+    /// heard from the hub again.
     #[n(1)]
     pub offline_limit: Cents,
     /// Deposit for one cup.

@@ -6,7 +6,10 @@ use domain::{
         BlockedKind, ChipSeen, Detail, Effect, Entry, Flags, Intent, IntentPurpose, Kind, MatterKind, Means, Ruling,
         RulingAction, Sale, TopUp,
     },
-    ledger::{Reason, RuledAt, Standing, Totals, WalletEntry, WalletSum, fold_wallet, ruled, wallet_conflicts},
+    ledger::{
+        Reason, Ruled, RuledAt, RulingSort, Standing, Totals, WalletEntry, WalletSum, fold_wallet, ruled,
+        wallet_conflicts,
+    },
     money::{Cents, Currency},
     time::Hlc,
     wristband::{CreditId, RecordId},
@@ -62,10 +65,15 @@ fn with(more: &[WalletEntry]) -> Vec<WalletEntry> {
     overspent().into_iter().chain(more.iter().cloned()).collect()
 }
 
-fn holding(entries: &[WalletEntry]) -> Option<(EntryRef, usize, usize)> {
+fn decided(entries: &[WalletEntry]) -> Ruled {
     let rulings = entries.iter().filter_map(|e| RuledAt::of(e.at, &e.entry));
-    let one = ruled(rulings).into_values().next()?;
-    Some((one.holds.at, one.beside.len(), one.replaced.len()))
+    ruled(rulings).into_values().next().unwrap_or_default()
+}
+
+/// Those that hold, and how many stand beside them and are replaced.
+fn holding(entries: &[WalletEntry]) -> (Vec<EntryRef>, usize, usize) {
+    let one = decided(entries);
+    (one.holds.iter().map(|one| one.at).collect(), one.beside.len(), one.replaced.len())
 }
 
 #[test]
@@ -103,9 +111,8 @@ fn at_one_place_on_forked_ground_the_ruling_that_counts_less_holds() {
     let (more, less) =
         (ruling(at(8, 1), RulingAction::Forgive, 200, &[]), ruling(at(8, 1), RulingAction::Forgive, 50, &[]));
     for both in [[&more, &less], [&less, &more]] {
-        let rulings = both.into_iter().filter_map(|e| RuledAt::of(e.at, &e.entry));
-        let one = ruled(rulings).into_values().next().unwrap();
-        assert_eq!((one.holds.entry.amount, one.beside.len()), (cents(50), 0));
+        let one = decided(&both.map(Clone::clone));
+        assert_eq!((one.moved(), one.holds.len(), one.beside.len()), (50, 1, 0));
     }
 }
 
@@ -158,21 +165,61 @@ fn of_two_rulings_at_once_the_one_that_counts_less_holds_and_both_are_known() {
     let (more, less) =
         (ruling(at(8, 1), RulingAction::Forgive, 200, &[]), ruling(at(9, 1), RulingAction::Forgive, 50, &[]));
     let both = with(&[more.clone(), less.clone()]);
-    assert_eq!(holding(&both), Some((less.at, 1, 0)));
+    assert_eq!(holding(&both), (vec![less.at], 1, 0));
     assert_eq!((books(&both).gifts, books(&both).overspend), (50, 150));
     // somebody who sees both decides anew
     let third = ruling(at(9, 2), RulingAction::Forgive, 200, &[more.at, less.at]);
     let settled = with(&[more.clone(), less, third.clone()]);
-    assert_eq!(holding(&settled), Some((third.at, 0, 2)));
+    assert_eq!(holding(&settled), (vec![third.at], 0, 2));
     assert_eq!(books(&settled).overspend, 0);
     // one that was not known when it was replaced stays beside
     let late = with(&[more, ruling(at(8, 2), RulingAction::Forgive, 250, &[]), third]);
-    assert_eq!(holding(&late), Some((at(9, 2), 1, 1)));
+    assert_eq!(holding(&late), (vec![at(9, 2)], 1, 1));
     let circle = [
         ruling(at(8, 1), RulingAction::Forgive, 9, &[at(9, 1)]),
         ruling(at(9, 1), RulingAction::Forgive, 5, &[at(8, 1)]),
     ];
-    assert_eq!(holding(&with(&circle)), Some((at(9, 1), 1, 0)), "two that name each other are at the same time");
+    assert_eq!(holding(&with(&circle)), (vec![at(9, 1)], 1, 0), "two that name each other are at the same time");
+}
+
+#[test]
+fn what_was_paid_back_stays_booked_when_the_block_before_it_is_lifted() {
+    let block = ruling(at(9, 1), RulingAction::Block, 0, &[]);
+    let paid = ruling(at(9, 2), RulingAction::ChargeBack, 200, &[block.at]);
+    let lift = ruling(at(9, 3), RulingAction::Lift, 0, &[block.at, paid.at]);
+    let all = with(&[block, paid.clone(), lift.clone()]);
+    assert_eq!((books(&all).overspend, books(&all).top_up), (0, 1_200));
+    assert_eq!(holding(&all), (vec![paid.at, lift.at], 0, 1));
+}
+
+#[test]
+fn a_part_that_is_paid_back_and_the_rest_that_is_forgiven_are_both_booked() {
+    let paid = ruling(at(9, 1), RulingAction::ChargeBack, 50, &[]);
+    let rest = ruling(at(9, 2), RulingAction::Forgive, 150, &[paid.at]);
+    let both = books(&with(&[paid, rest]));
+    assert_eq!((both.overspend, both.top_up, both.gifts), (0, 1_050, 150));
+}
+
+#[test]
+fn a_ruling_of_the_same_sort_over_nothing_undoes_what_was_booked() {
+    for action in [RulingAction::ChargeBack, RulingAction::Forgive] {
+        let booked = ruling(at(9, 1), action, 200, &[]);
+        let undone = ruling(at(9, 2), action, 0, &[booked.at]);
+        assert_eq!(books(&with(&[booked, undone])), books(&overspent()));
+    }
+}
+
+#[test]
+fn what_was_left_when_somebody_decided_is_without_what_the_named_rulings_had_moved() {
+    let paid = ruling(at(9, 1), RulingAction::ChargeBack, 50, &[]);
+    let other = ruling(at(8, 1), RulingAction::ChargeBack, 80, &[]);
+    let accept = ruling(at(9, 2), RulingAction::Accept, 0, &[paid.at, other.at]);
+    let before = ruling(at(9, 2), RulingAction::Accept, 0, &[]);
+    for (accept, left) in [(accept, 150), (before, 200)] {
+        let one = decided(&with(&[paid.clone(), other.clone(), accept]));
+        let accept = one.of(RulingSort::Other).unwrap();
+        assert_eq!((one.left_then(accept), one.moved()), (left, 50), "of two at once the lesser one moved money");
+    }
 }
 
 fn any_ruling() -> impl Strategy<Value = WalletEntry> {

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use crate::tap_bench::{
-    Card, Chip, End, FESTIVAL, Fault, Ran, Till, band, cents, credit_key, done, sale, secrets, top_up, trusted,
+    Card, Chip, End, FESTIVAL, Fault, Moment, Ran, Till, band, cents, credit_key, done, sale, secrets, top_up, trusted,
     used_band,
 };
 use domain::{
@@ -19,7 +19,7 @@ use domain::{
     wristband::{
         BandKeys, ChipKind, CreditId, CreditRecord, PurseFault, SpentRecord, check_pointer, initial_pages,
         layout::{NTAG21X, page_writes},
-        tap::{KnownWallet, Tap, TapContext, TapOutcome, TapRefusal, TapRequest, TapStep},
+        tap::{KnownWallet, OfflineLimit, Tap, TapContext, TapOutcome, TapRefusal, TapRequest, TapStep},
     },
 };
 use ed25519_dalek::SigningKey;
@@ -303,4 +303,48 @@ fn no_two_refusals_share_a_code() {
     ];
     let codes: std::collections::BTreeSet<_> = all.iter().map(TapRefusal::code).collect();
     assert_eq!(codes.len(), all.len());
+}
+
+/// What `till` knows, with what it took under a limit of 10.00.
+fn limited(till: &Till, taken: u32) -> KnownWallet {
+    let offline = OfflineLimit { limit: cents(1_000), taken: cents(taken) };
+    KnownWallet { offline: Some(offline), ..till.known() }
+}
+
+fn tap_limited(till: &mut Till, chip: &mut impl Card, taken: u32, request: TapRequest) -> Ran {
+    let known = limited(till, taken);
+    till.tap_knowing(known, chip, request, Fault::None, &mut |_| {})
+}
+
+#[test]
+fn from_a_chip_that_can_be_copied_a_box_takes_no_more_than_its_offline_limit() {
+    let (mut chip, mut bar, mut desk) = used_band();
+    for (price, taken) in [(401, 600), (1, 1_000), (u32::MAX >> 8, 0)] {
+        let ran = tap_limited(&mut bar, &mut chip, taken, sale(price, None));
+        let offline = OfflineLimit { limit: cents(1_000), taken: cents(taken) };
+        let expected = if price > 8_500 {
+            TapRefusal::NotEnough { balance: cents(8_500), price: cents(price) }
+        } else {
+            TapRefusal::OfflineLimit { offline, price: cents(price) }
+        };
+        assert_eq!((refused(&ran), ran.stores), (expected, 0));
+    }
+    assert_eq!(done(&tap_limited(&mut bar, &mut chip, 600, sale(400, None))).1, cents(8_100));
+    assert_eq!(done(&tap_limited(&mut bar, &mut chip, 1_500, sale(0, None))).1, cents(8_100), "nothing is taken");
+    assert_eq!(done(&tap_limited(&mut desk, &mut chip, 1_500, top_up(100, None))).1, cents(8_200));
+    assert!(matches!(
+        refused(&tap_limited(&mut desk, &mut chip, 0, TapRequest::Refund)),
+        TapRefusal::OfflineLimit { price, .. } if price == cents(8_200)
+    ));
+}
+
+#[test]
+fn an_order_in_doubt_that_took_nothing_leaves_the_offline_limit_as_it_was() {
+    let (mut chip, mut bar, mut other) = used_band();
+    // the last page never left the reader, and then another box wrote
+    let writes = bar.clone().tap(&mut chip.clone(), sale(300, None), Fault::None).commands.len() - 2;
+    let torn = bar.tap(&mut chip, sale(300, None), Fault::Pulled(writes, Moment::Before));
+    assert!(matches!(torn.end, End::Outcome(TapOutcome::TapAgain { .. })), "{:?}", torn.end);
+    done(&other.tap(&mut chip, sale(100, None), Fault::None));
+    assert_eq!(done(&tap_limited(&mut bar, &mut chip, 300, sale(1_000, None))).1, cents(7_400));
 }

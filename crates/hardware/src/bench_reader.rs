@@ -115,7 +115,7 @@ impl TagReader for BenchReader {
         match band.with(|chip| presentation.exchange(chip, command)) {
             Exchange::Reply(Reply::Data(bytes)) => Ok(bytes),
             Exchange::Reply(Reply::Ack) => Ok(Vec::new()),
-            Exchange::Reply(Reply::Nak(code)) => Err(ReaderError::Nak(code)),
+            Exchange::Reply(Reply::Nak(code)) => Err(ReaderError::from_nak(code)),
             Exchange::Reply(Reply::Silent) => Err(ReaderError::TagGone),
             Exchange::LineError => Err(ReaderError::Malformed),
             Exchange::Left => {
@@ -170,6 +170,17 @@ mod tests {
         bench.take_away();
         assert_eq!(reader.transceive(&[0x60]), Err(ReaderError::TagGone));
         assert_eq!(reader.poll_tag(), Ok(None));
+    }
+
+    #[test]
+    fn a_command_that_came_damaged_is_no_refusal_and_the_band_is_selected_again() {
+        let bench = BenchReader::new();
+        let mut reader = bench.clone();
+        bench.present(&band(1), vec!["crc nak at command 1".parse().unwrap()]);
+        assert!(reader.poll_tag().unwrap().is_some());
+        assert_eq!(reader.transceive(&[0x60]), Err(ReaderError::TagGone));
+        assert!(reader.poll_tag().unwrap().is_some());
+        assert_eq!(reader.transceive(&[0x60]).unwrap().len(), 8);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What goes wrong while a band is presented, said in words that tests, the demo and people share:
 //! `leave before write 3`, `leave after write 3`, `tear write 3 at byte 2`, `tear write 6 after store`,
-//! `leave before command 5`, `nak write 2`, `line error at command 4`, `unplug at command 2`, `slow write 2 by 300 ms`.
+//! `leave before command 5`, `nak write 2`, `crc nak at command 2`, `line error at command 4`, `unplug at command 2`,
+//! `slow write 2 by 300 ms`.
 //!
 //! Invariant: commands and writes are counted from 1, from the moment the band is presented; a write is
 //! a command too, and so is an increment of a counter a write. Not here: what a box does about it.
@@ -10,7 +11,7 @@ use std::{fmt, num::NonZeroU32, str::FromStr, thread, time::Duration};
 use thiserror::Error;
 
 use crate::{
-    chip::{Chip, INCR_CNT, NAK_WRITE_ERROR, Reply, WRITE},
+    chip::{Chip, INCR_CNT, NAK_TRANSMISSION, NAK_WRITE_ERROR, Reply, WRITE},
     tag::MAX_EXCHANGE,
 };
 
@@ -52,6 +53,8 @@ pub enum Fault {
     },
     /// The tag refuses the command, without effect.
     Nak(Moment),
+    /// The command reaches the tag damaged: it says so and does nothing.
+    CrcNak(Moment),
     /// The tag carries the command out and its answer comes back damaged.
     LineError(Moment),
     /// The reader is unplugged and the command never reaches the tag.
@@ -84,6 +87,7 @@ impl fmt::Display for Fault {
                 write!(f, "tear write {write} {} store", if *stored { "after" } else { "before" })
             }
             Self::Nak(moment) => write!(f, "nak {moment}"),
+            Self::CrcNak(moment) => write!(f, "crc nak at {moment}"),
             Self::LineError(moment) => write!(f, "line error at {moment}"),
             Self::Unplug(moment) => write!(f, "unplug at {moment}"),
             Self::Slow { at, ms } => write!(f, "slow {at} by {ms} ms"),
@@ -142,6 +146,7 @@ impl FromStr for Fault {
                 Ok(Self::TearStore { write: nth(count)?, stored: when == "after" })
             }
             ["nak", what, count] => moment(what, count).map(Self::Nak),
+            ["crc", "nak", "at", what, count] => moment(what, count).map(Self::CrcNak),
             ["line", "error", "at", what, count] => moment(what, count).map(Self::LineError),
             ["slow", what, count, "by", ms, "ms"] => match ms.parse() {
                 Ok(ms @ 1..=MAX_SLOW_MS) => Ok(Self::Slow { at: moment(what, count)?, ms }),
@@ -214,6 +219,7 @@ impl Presentation {
             Fault::LeaveBefore(moment)
             | Fault::LeaveAfter(moment)
             | Fault::Nak(moment)
+            | Fault::CrcNak(moment)
             | Fault::LineError(moment)
             | Fault::Unplug(moment) => strikes(*moment),
             Fault::Tear { write, .. } | Fault::TearStore { write, .. } => strikes(Moment::Write(*write)),
@@ -256,6 +262,10 @@ impl Presentation {
             Some(Fault::Nak(_)) => {
                 chip.deselect();
                 Exchange::Reply(Reply::Nak(NAK_WRITE_ERROR))
+            }
+            Some(Fault::CrcNak(_)) => {
+                chip.deselect();
+                Exchange::Reply(Reply::Nak(NAK_TRANSMISSION))
             }
             Some(Fault::LineError(_)) => {
                 chip.transmit(command);
@@ -309,6 +319,7 @@ mod tests {
             "leave after command 5",
             "nak write 2",
             "nak command 9",
+            "crc nak at command 1",
             "line error at command 4",
             "unplug at command 2",
             "unplug at write 4294967295",

@@ -267,7 +267,7 @@ impl TagReader for DirectReader {
         match self.field.exchange(command) {
             Exchange::Reply(Reply::Data(bytes)) => Ok(bytes),
             Exchange::Reply(Reply::Ack) => Ok(Vec::new()),
-            Exchange::Reply(Reply::Nak(code)) => Err(ReaderError::Nak(code)),
+            Exchange::Reply(Reply::Nak(code)) => Err(ReaderError::from_nak(code)),
             Exchange::Reply(Reply::Silent) | Exchange::Left => Err(ReaderError::TagGone),
             Exchange::LineError => Err(ReaderError::Malformed),
             Exchange::Unplugged => Err(ReaderError::Unplugged),

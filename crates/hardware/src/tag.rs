@@ -136,7 +136,7 @@ pub struct Tag {
 /// Why a reader could not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ReaderError {
-    /// No answer: the tag left, or is not selected. Whether it did what it was told is unknown.
+    /// No answer: the tag left, is not selected, or did not understand. Whether it did what it was told is unknown.
     #[error("the tag left the field or does not answer")]
     TagGone,
     /// The tag refused the command and must be selected again ([`TagReader::poll_tag`]).
@@ -151,6 +151,19 @@ pub enum ReaderError {
     /// The connection to the reader failed.
     #[error("the reader failed: {0}")]
     Io(String),
+}
+
+impl ReaderError {
+    /// What the 4 bits of a NAK say (NTAG21x data sheet, section 9.3; other chips of type 2 know 6h, 7h and 9h too).
+    /// Four bits carry neither parity nor CRC: those that no chip sends may have been an ACK.
+    pub fn from_nak(code: u8) -> Self {
+        match code {
+            0x0 | 0x4..=0x7 | 0x9 => Self::Nak(code),
+            // the command came with a wrong parity or CRC: it was not understood, and the tag waits for a new selection
+            0x1 => Self::TagGone,
+            _ => Self::Malformed,
+        }
+    }
 }
 
 /// A contactless reader with at most one tag selected.
@@ -202,6 +215,16 @@ mod tests {
     fn a_uid_keeps_its_bytes_out_of_logs() {
         let uid = Uid::from_bytes(&[0xDE, 0xAD, 0xBE, 0xEF]).unwrap();
         assert_eq!(format!("{uid:?}"), "Uid(4 bytes)");
+    }
+
+    #[test]
+    fn four_bits_are_a_refusal_only_where_a_chip_says_so() {
+        let naks = (0..=0x0F).filter(|code| ReaderError::from_nak(*code) == ReaderError::Nak(*code));
+        assert_eq!(naks.collect::<Vec<_>>(), [0x0, 0x4, 0x5, 0x6, 0x7, 0x9]);
+        assert_eq!(ReaderError::from_nak(0x1), ReaderError::TagGone);
+        for flipped in 0..4 {
+            assert_eq!(ReaderError::from_nak(0x0A ^ 1 << flipped), ReaderError::Malformed, "one bit away from ACK");
+        }
     }
 
     #[test]

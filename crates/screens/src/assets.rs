@@ -125,7 +125,9 @@ mod tests {
     }
 
     /// Families of texts that a module picks by a value of the view: `tOf("phase", phase)`.
-    const FAMILIES: [(&str, &[&str]); 27] = [
+    const FAMILIES: [(&str, &[&str]); 29] = [
+        ("about", &["other", "sale", "top_up", "refund"]),
+        ("question", &["other", "sale", "top_up", "refund"]),
         ("listed", &["open", "decided", "all"]),
         (
             "ruling-does",
@@ -135,6 +137,8 @@ mod tests {
                 "lift",
                 "charge_back",
                 "forgive",
+                "undo_charge_back",
+                "undo_forgive",
                 "write_off",
                 "revoke",
                 "confirm_branch",
@@ -150,6 +154,8 @@ mod tests {
                 "lift",
                 "charge_back",
                 "forgive",
+                "undo_charge_back",
+                "undo_forgive",
                 "write_off",
                 "revoke",
                 "confirm_branch",
@@ -227,6 +233,7 @@ mod tests {
                 "its_box",
                 "revoked_box",
                 "read_or_write_off",
+                "went_on",
             ],
         ),
         ("headline", &["ok", "repeat", "no", "care", "unknown"]),

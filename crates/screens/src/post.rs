@@ -151,6 +151,9 @@ pub struct Correct {
     pub favour: Favour,
     /// Code of the reason.
     pub reason: String,
+    /// Shown at the desk, where a band is charged; else at the till.
+    #[serde(default)]
+    pub at_desk: bool,
     /// A supervisor's word, where one was asked for.
     #[serde(default)]
     pub supervisor: Option<Pin>,

@@ -33,8 +33,10 @@ pub use escrow::{EscrowView, HeldByBox, ShareView};
 pub use found::{FoundGuest, FoundGuests, FoundState};
 pub use hub::{Conflict, ConflictKind, ConflictPlace, HubBands, HubBox, HubView, Totals};
 pub use lan::LanView;
-pub use matters::{MatterPage, MatterPlace, MatterView, RulingView};
-pub use outcome::{Args, DecidedBy, GateVerdict, GateView, HourView, Pairing, Phase, TapResult, TillView, TopUpView};
+pub use matters::{MatterPage, MatterPlace, MatterSeen, MatterView, RulingView};
+pub use outcome::{
+    About, Args, DecidedBy, GateVerdict, GateView, HourView, Pairing, Phase, TapResult, TillView, TopUpView,
+};
 pub use risk::{PlanView, RiskBox, RiskView};
 pub use shop::{Corrigible, Movement, ParkedView, ReasonView, ScannedVoucher, ShiftView, ShopView};
 pub use staff::{OperatorView, StaffRole, StaffView};
@@ -176,6 +178,8 @@ pub struct InDoubt {
     /// Name of the entry, handed back in [`crate::post::HandedOver`].
     pub entry: String,
     /// What it is about.
+    pub about: About,
+    /// How much.
     pub price_cents: i64,
     /// Since when.
     pub since_unix_ms: u64,

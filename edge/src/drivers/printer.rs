@@ -1,10 +1,14 @@
 //! An ESC/POS printer: on the network (raw, port 9100) or on USB (the kernel's printer class, `/dev/usb/lp0`).
-//! Invariant: opening, asking and sending each end after a fixed time, whatever the printer does.
+//! Invariant: opening, asking, sending and handing over each end after a fixed time, whatever the printer does; a receipt
+//! counts as printed only where nothing that it answered can cut it.
 //! Not here: what is printed (`receipt`).
 use std::{
     fs::OpenOptions,
     net::TcpStream,
-    os::{fd::OwnedFd, unix::fs::OpenOptionsExt},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::OpenOptionsExt,
+    },
     time::{Duration, Instant},
 };
 
@@ -13,6 +17,7 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::OFlags,
     io::Errno,
+    net::{Shutdown, shutdown, sockopt::set_tcp_user_timeout},
 };
 
 use super::config::PrinterConfig;
@@ -23,6 +28,10 @@ const CONNECT: Duration = Duration::from_secs(1);
 const STATUS: Duration = Duration::from_millis(400);
 /// A whole receipt is taken within this time: a slow printer buffers little.
 const SEND: Duration = Duration::from_secs(10);
+/// A printer on the network that takes nothing for so long has stopped: the kernel ends the connection then.
+const TAKES_NOTHING: Duration = Duration::from_secs(3);
+/// One that took everything closes the connection within this time; some keep it open.
+const HAND_OVER: Duration = Duration::from_secs(5);
 
 /// `DLE EOT 4`, transmit the paper sensor's status (Epson, "ESC/POS command reference", real-time commands).
 const ASK_PAPER: [u8; 3] = [0x10, 0x04, 0x04];
@@ -49,6 +58,7 @@ impl EscPosPrinter {
         if let Some(address) = &self.config.address {
             let stream = TcpStream::connect_timeout(address, CONNECT).map_err(away)?;
             stream.set_nonblocking(true).map_err(away)?;
+            give_up_after(&stream, TAKES_NOTHING).map_err(|error| PrinterError::Away(error.to_string()))?;
             return Ok(stream.into());
         }
         let path = self.config.path.as_ref().ok_or_else(|| PrinterError::Away("no path".into()))?;
@@ -58,10 +68,18 @@ impl EscPosPrinter {
     }
 }
 
-/// Waits until the printer can be written to or read from; false if it could not in time.
+/// Has the kernel end a connection on which nothing of what was sent is taken for so long.
+fn give_up_after(printer: impl AsFd, time: Duration) -> Result<(), Errno> {
+    set_tcp_user_timeout(printer, u32::try_from(time.as_millis()).unwrap_or(u32::MAX))
+}
+
+/// Waits until the printer can be written to or read from; false if it could not in time, or the time is over.
 fn is_ready_by(printer: &OwnedFd, flags: PollFlags, deadline: Instant) -> Result<bool, Errno> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(false);
+        }
         let left =
             Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), tv_nsec: left.subsec_nanos().into() };
         match poll(&mut [PollFd::new(printer, flags)], Some(&left)) {
@@ -81,6 +99,27 @@ fn send(printer: &OwnedFd, mut bytes: &[u8], deadline: Instant) -> Result<(), Pr
         match rustix::io::write(printer, bytes) {
             Ok(taken) => bytes = bytes.get(taken..).unwrap_or_default(),
             Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(error) => return Err(stopped(error)),
+        }
+    }
+    Ok(())
+}
+
+/// Waits until a printer on the network has taken all that was sent.
+///
+/// A connection that is closed while an answer lies there unread, or before one arrives, ends with a reset, and what the
+/// printer had not taken yet is lost. So we only say that nothing more comes, and drop what it answers until it closes too.
+///
+/// A deadline that passes is no failure: the kernel would have ended the connection if the printer had taken nothing
+/// ([`TAKES_NOTHING`]), so it has everything and keeps the connection open, or goes on taking, and the kernel sends it the
+/// rest. To print again would give the guest two.
+fn hand_over(printer: &OwnedFd, deadline: Instant) -> Result<(), PrinterError> {
+    let stopped = |error: Errno| PrinterError::Stopped(error.to_string());
+    shutdown(printer, Shutdown::Write).map_err(stopped)?;
+    while is_ready_by(printer, PollFlags::IN, deadline).map_err(stopped)? {
+        match rustix::io::read(printer, &mut [0; 256]) {
+            Ok(0) => return Ok(()),
+            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => {}
             Err(error) => return Err(stopped(error)),
         }
     }
@@ -126,7 +165,11 @@ impl Printer for EscPosPrinter {
             Some(printer) => printer,
             None => self.connect()?,
         };
-        send(&printer, receipt, Instant::now() + SEND)
+        send(&printer, receipt, Instant::now() + SEND)?;
+        if self.config.address.is_none() {
+            return Ok(());
+        }
+        hand_over(&printer, Instant::now() + HAND_OVER)
     }
 }
 
@@ -135,6 +178,7 @@ mod tests {
     use std::{
         io::{Read, Write},
         net::{SocketAddr, TcpListener},
+        sync::mpsc,
         thread,
     };
 
@@ -171,6 +215,82 @@ mod tests {
             printer.print(&receipt).unwrap();
             assert!(printed.join().unwrap() == receipt);
         }
+    }
+
+    #[test]
+    fn a_printer_that_answers_late_and_takes_slowly_gets_the_whole_receipt() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut printer = at(listener.local_addr().unwrap());
+        let (asked_in_vain, late) = mpsc::channel();
+        let (answered, waits) = mpsc::channel();
+        let printed = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.read_exact(&mut [0; 3]).unwrap();
+            late.recv().unwrap();
+            stream.write_all(&[ANSWER]).unwrap();
+            answered.send(()).unwrap();
+            let (mut printed, mut line) = (Vec::<u8>::new(), [0; 4096]);
+            loop {
+                match stream.read(&mut line) {
+                    Ok(0) => return Ok(printed),
+                    Ok(taken) => printed.extend(&line[..taken]),
+                    Err(error) => return Err((printed.len(), error.kind())),
+                }
+                // as long as the line takes on paper
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let receipt: Vec<u8> = (0..200_000u32).map(|n| n.to_le_bytes()[0]).collect();
+        printer.is_ready().unwrap();
+        asked_in_vain.send(()).unwrap();
+        waits.recv().unwrap();
+        printer.print(&receipt).unwrap();
+        assert!(printed.join().unwrap().unwrap() == receipt);
+    }
+
+    /// A connection to a printer, and the printer's end. It takes nothing that nobody reads there.
+    fn connected() -> (OwnedFd, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        (stream.into(), listener.accept().unwrap().0)
+    }
+
+    const SHORT: Duration = Duration::from_millis(300);
+
+    #[test]
+    fn a_printer_that_keeps_the_connection_open_has_printed() {
+        let (here, mut printer) = connected();
+        give_up_after(&here, SHORT).unwrap();
+        send(&here, b"receipt", Instant::now() + SHORT).unwrap();
+        let begun = Instant::now();
+        // it answers late, and again and again
+        printer.write_all(&[ANSWER; 1000]).unwrap();
+        assert_eq!(hand_over(&here, begun + SHORT * 3), Ok(()));
+        assert!(begun.elapsed() >= SHORT * 3, "it might still have stopped");
+        drop(here);
+        let mut printed = Vec::new();
+        printer.read_to_end(&mut printed).unwrap();
+        assert_eq!(printed, b"receipt");
+    }
+
+    #[test]
+    fn a_printer_that_takes_no_more_of_a_receipt_has_stopped() {
+        let (here, _printer) = connected();
+        give_up_after(&here, SHORT).unwrap();
+        let (begun, endless) = (Instant::now(), vec![0; 64 << 20]);
+        let buffered = send(&here, &endless, begun + SHORT / 3);
+        assert!(buffered.is_err(), "more than all buffers hold");
+        assert!(matches!(hand_over(&here, begun + HAND_OVER), Err(PrinterError::Stopped(_))));
+        assert!(begun.elapsed() < HAND_OVER);
+    }
+
+    #[test]
+    fn a_printer_that_closes_before_it_read_the_receipt_has_stopped() {
+        let (here, printer) = connected();
+        send(&here, b"receipt", Instant::now() + SHORT).unwrap();
+        drop(printer);
+        assert!(matches!(hand_over(&here, Instant::now() + HAND_OVER), Err(PrinterError::Stopped(_))));
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(super) trait RawReader {
 pub(super) fn answer(frame: &[u8]) -> Result<Vec<u8>, ReaderError> {
     match frame {
         [ACK] => Ok(Vec::new()),
-        [bits @ 0x00..=0x0F] => Err(ReaderError::Nak(*bits)),
+        [bits @ 0x00..=0x0F] => Err(ReaderError::from_nak(*bits)),
         _ => crc_a::checked(frame).map(<[u8]>::to_vec).ok_or(ReaderError::Malformed),
     }
 }
@@ -119,6 +119,11 @@ mod tests {
         assert_eq!(answer(&[0x0A]), Ok(Vec::new()));
         assert_eq!(answer(&[0x00]), Err(ReaderError::Nak(0)));
         assert_eq!(answer(&[0x05]), Err(ReaderError::Nak(5)));
+        assert_eq!(answer(&[0x01]), Err(ReaderError::TagGone), "the command came damaged");
+        for flipped in 0..4 {
+            let ack = [ACK ^ 1 << flipped];
+            assert_eq!(answer(&ack), Err(ReaderError::Malformed), "{ack:02x?} is one bit away from ACK");
+        }
         let mut pack = vec![0x11, 0x22];
         pack.extend(crc_a::of(&pack));
         assert_eq!(answer(&pack), Ok(vec![0x11, 0x22]));
@@ -136,6 +141,8 @@ mod tests {
         let nak = || Err(ReaderError::Nak(0));
         assert_eq!(asked(true, vec![nak(), Ok(vec![0xAF; 9])]), (Ok(Some(TagKind::UltralightC)), 2));
         assert_eq!(asked(true, vec![nak(), nak()]), (Ok(Some(TagKind::Other)), 2));
+        let damaged = || answer(&[0x01]);
+        assert_eq!(asked(true, vec![damaged(), version.clone()]), (Ok(Some(TagKind::Ntag216)), 1));
         let silent = || Err(ReaderError::TagGone);
         assert_eq!(asked(true, vec![silent(), version]), (Ok(Some(TagKind::Ntag216)), 1), "it slept");
         assert_eq!(asked(true, vec![silent(), silent(), silent()]), (Ok(Some(TagKind::Other)), 3));

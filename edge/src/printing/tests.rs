@@ -205,6 +205,70 @@ fn without_paper_nothing_is_lost_and_the_original_is_printed_once_there_is_some(
     assert!(!rows.iter().any(|(_, row)| row.contains("DUPLICAT")), "{rows:?}");
 }
 
+/// A printer that ends the connection by a reset, although it may have printed.
+struct Resets(u32);
+
+impl Printer for Resets {
+    fn is_ready(&mut self) -> Result<(), PrinterError> {
+        Ok(())
+    }
+
+    fn print(&mut self, _: &[u8]) -> Result<(), PrinterError> {
+        self.0 += 1;
+        Err(PrinterError::Stopped("connection reset".into()))
+    }
+}
+
+#[test]
+fn a_receipt_that_breaks_off_again_and_again_is_not_printed_for_a_whole_minute() {
+    let bench = Bench::new();
+    let receipt = Receipt::of(&bench.station, sale(&bench, 2)).unwrap();
+    let mut originals = Originals { head: None, printed: BTreeSet::new() };
+    let mut printer = Resets(0);
+    work(&bench.station, &Job { receipt, since: Instant::now() }, &mut originals, &mut printer, 32);
+    assert_eq!(printer.0, MOST_BEGUN);
+    assert!(bench.station.alerts.shown().iter().any(|alert| alert.code == GIVEN_UP));
+}
+
+/// A printer whose code panics at first.
+struct PanicsOnce(Vec<Vec<u8>>, bool);
+
+impl Printer for PanicsOnce {
+    fn is_ready(&mut self) -> Result<(), PrinterError> {
+        assert!(std::mem::replace(&mut self.1, true), "while it asks the printer");
+        Ok(())
+    }
+
+    fn print(&mut self, receipt: &[u8]) -> Result<(), PrinterError> {
+        self.0.push(receipt.to_vec());
+        Ok(())
+    }
+}
+
+#[test]
+fn a_printer_whose_code_panics_is_told_and_counted_and_prints_the_next_receipt() {
+    let bench = Bench::new();
+    let jobs = bench.station.has_printer().unwrap();
+    for band in [2, 4] {
+        bench.station.print_receipt(sale(&bench, band)).unwrap();
+    }
+    let mut printer = PanicsOnce(Vec::new(), false);
+    thread::scope(|scope| {
+        let (station, device) = (&bench.station, &mut printer);
+        scope.spawn(move || serve(station, &jobs, device, 32));
+        let deadline = Instant::now() + SOON;
+        // told first, and over with the next receipt
+        while bench.station.device_failures.get() == 0
+            || bench.station.alerts.shown().iter().any(|alert| alert.code == GIVEN_UP)
+        {
+            assert!(Instant::now() < deadline, "{:?}", bench.station.alerts.shown());
+            thread::sleep(Duration::from_millis(2));
+        }
+        bench.station.stop();
+    });
+    assert_eq!((printer.0.len(), bench.station.device_failures.get()), (1, 1));
+}
+
 #[test]
 fn a_sale_does_not_wait_for_a_printer_that_is_away_and_the_queue_is_bounded() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

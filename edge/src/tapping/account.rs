@@ -9,7 +9,7 @@ use domain::{
     money::Cents,
     till::{Account, TillRefusal},
     time::Hlc,
-    wristband::tap::{UidAccount, uid_sale_entry, uid_top_up_entry},
+    wristband::tap::{UidAccount, uid_refund_entry, uid_sale_entry, uid_top_up_entry},
 };
 use hardware::signal::Signal;
 use screens::view::{Phase, TapResult};
@@ -69,7 +69,9 @@ fn book(station: &Station, waiting: &Waiting, wallet: WalletId) -> Result<Result
         }
         let of = UidAccount { wallet, currency, operator };
         let may_spend = |price, limit| rule.may_spend(view, &wallet, &account, price, limit);
-        match account_entry(&purpose, &of, &account, &policy, may_spend) {
+        // a refund pays out all that is left: while the hub is heard it hears of that at once
+        let refund_limit = if alone { policy.offline_limit } else { Cents::MAX };
+        match account_entry(&purpose, &of, &account, &policy, refund_limit, may_spend) {
             Ok((mut entry, moved)) => {
                 if alone {
                     entry.flags = entry.flags.with(Flags::ALONE);
@@ -96,6 +98,7 @@ fn account_entry(
     of: &UidAccount,
     account: &Account,
     policy: &domain::bundle::Policy,
+    refund_limit: Cents,
     may_spend: impl Fn(Cents, Cents) -> Result<(), TillRefusal>,
 ) -> Result<(Entry, i64), TillRefusal> {
     let UidAccount { wallet, currency, operator } = *of;
@@ -115,12 +118,8 @@ fn account_entry(
         }
         Purpose::Refund => {
             let left = Cents::try_from(account.balance.max(0)).map_err(|_| TillRefusal::Amount)?;
-            may_spend(left, policy.maximum_balance)?;
-            let mut entry = Entry::new(Kind::REFUND, Effect::Debit, currency, Hlc::default());
-            entry.subject = wallet.into();
-            entry.amount = left;
-            entry.operator = operator;
-            Ok((entry, 0i64.saturating_sub(left.as_i64())))
+            may_spend(left, refund_limit)?;
+            Ok((uid_refund_entry(of, left), 0i64.saturating_sub(left.as_i64())))
         }
         Purpose::ClosingRead | Purpose::Pairing(_) | Purpose::Look(_) | Purpose::PayOut => {
             Ok((Entry::new(Kind::CLOSING_READ, Effect::None, currency, Hlc::default()), 0))

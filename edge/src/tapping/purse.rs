@@ -1,14 +1,16 @@
 //! A band whose money is on its chip: the tap, step by step between reader and store.
 //! Invariant: the light is green only after the commit is on disk.
 //! Not here: the tap's rules (`domain::wristband`), what every tap has in common (`tapping`).
-use box_store::{Decision, View};
+use box_store::{Decision, StoreError, View};
 use domain::{
     id::{EntryRef, WalletId},
     journal::{Detail, Effect, Entry, IntentPurpose, Kind, VoucherUse},
     ledger::WalletFlags,
     money::Cents,
     till::TillRefusal,
-    wristband::tap::{ChipFault, KnownWallet, StoreFailed, Tap, TapOutcome, TapRefusal, TapRequest, TapStep},
+    wristband::tap::{
+        ChipFault, KnownWallet, OfflineLimit, StoreFailed, Tap, TapOutcome, TapRefusal, TapRequest, TapStep,
+    },
 };
 use hardware::{
     signal::Signal,
@@ -38,19 +40,10 @@ pub(super) fn tap(
     };
     let (purpose, alone) = (waiting.purpose.clone(), station.is_alone());
     let closes = matches!(purpose, Purpose::ClosingRead);
-    let known = station
-        .store
-        .read(move |view| fits(view, &purpose, wallet, alone).map(|()| view.known_wallet(&wallet, closes)));
-    let mut known = match known {
-        Ok(Ok(known)) => known,
-        // a tap in doubt may have used its voucher itself: the chip tells
-        Ok(Err(TillRefusal::VoucherUsed { .. })) if waiting.retry_of.is_some() => {
-            match station.store.read(move |view| view.known_wallet(&wallet, closes)) {
-                Ok(known) => known,
-                Err(error) => return refuse(station, waiting, error.code(), Vec::new()),
-            }
-        }
-        Ok(Err(refusal)) => return refuse(station, waiting, refusal.code(), refusal.arguments()),
+    let known =
+        station.store.read(move |view| (view.known_wallet(&wallet, closes), fits(view, &purpose, wallet, alone)));
+    let (mut known, fits) = match known {
+        Ok(known) => known,
         Err(error) => return refuse(station, waiting, error.code(), Vec::new()),
     };
     if let Some(intent) = waiting.retry_of
@@ -58,8 +51,18 @@ pub(super) fn tap(
     {
         return wrong_band(station, waiting);
     }
+    match fits {
+        Ok(()) => {}
+        // a tap in doubt may have used its voucher itself: the chip tells
+        Err(TillRefusal::VoucherUsed { .. }) if waiting.retry_of.is_some() => {}
+        Err(refusal) => return refuse(station, waiting, refusal.code(), refusal.arguments()),
+    }
     if waiting.supervised {
         known.unfinished_in_a_row = 0;
+    }
+    match offline_limit(station, &waiting.purpose, wallet) {
+        Ok(offline) => known.offline = offline,
+        Err(error) => return refuse(station, waiting, error.code(), Vec::new()),
     }
     let chip = match purse_chip(tag, station.read_before.epoch(&wallet)) {
         Ok(chip) => chip,
@@ -160,6 +163,17 @@ pub(super) fn tap(
         }
         _ => show(station, waiting, outcome, arrived, own),
     }
+}
+
+/// What bounds this request if the chip can be copied. A refund pays out all that is left: while the hub is heard it hears of
+/// that at once.
+fn offline_limit(station: &Station, purpose: &Purpose, wallet: WalletId) -> Result<Option<OfflineLimit>, StoreError> {
+    if matches!(purpose, Purpose::Refund) && !station.is_alone() {
+        return Ok(None);
+    }
+    let limit = station.bundle().bundle.body.policy.offline_limit;
+    let taken = station.store.read(move |view| view.uncovered_debits(&wallet))?;
+    Ok(Some(OfflineLimit { limit, taken: Cents::try_from(taken.max(0)).unwrap_or(Cents::MAX) }))
 }
 
 /// A chip that did not take our key may be a band of an epoch whose keys this box lacks. Its header, which is read freely,
@@ -263,6 +277,8 @@ fn tap_request(station: &Station, waiting: &Waiting, wallet: WalletId) -> Option
 fn arguments(refusal: &TapRefusal) -> Vec<(&'static str, String)> {
     if let TapRefusal::NotEnough { balance, price } = refusal {
         vec![("balance", balance.get().to_string()), ("price", price.get().to_string())]
+    } else if let TapRefusal::OfflineLimit { offline: OfflineLimit { limit, taken }, price } = refusal {
+        TillRefusal::OfflineLimit { spent: taken.as_i64(), price: *price, limit: *limit }.arguments()
     } else if let TapRefusal::OverMaximum { maximum } = refusal {
         vec![("maximum", maximum.get().to_string())]
     } else {

@@ -1,6 +1,7 @@
 //! The local API: gate, till and top-up for the box's own screens and for terminals that are not a browser.
 //! A refusal is 4xx with `{"code", "args"}`. `?wait_ms=N` (at most 60,000) waits for the tap and answers its outcome
-//! as `{"phase", "result"}`; without it the answer is 202 and the outcome comes with the next `state`.
+//! as `{"phase", "result"}`; without it the answer is 202 and the outcome comes with the next `state`. What was left before
+//! any tap could pay it is `idle` with the code `till.cancelled`, what was left in doubt `idle` with `till.in_doubt`.
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{
@@ -297,8 +298,14 @@ pub(super) async fn handed_over(State(station): State<Arc<Station>>, answer: Bod
     }
 }
 
-pub(super) async fn ask(
+async fn ask(station: Arc<Station>, id: RequestId, purpose: Purpose, supervised: bool, wait: Wait) -> Response {
+    ask_for(station, purpose.screen(), id, purpose, supervised, wait).await
+}
+
+/// Asks for this screen.
+pub(super) async fn ask_for(
     station: Arc<Station>,
+    screen: Screen,
     id: RequestId,
     purpose: Purpose,
     supervised: bool,
@@ -323,7 +330,7 @@ pub(super) async fn ask(
         Ok(Some(KnownRequest::GivenUp)) => return refused("till.given_up").into_response(),
         Ok(None) | Err(_) => None,
     };
-    match station.desk.ask_again(id, purpose, retry_of, supervised) {
+    match station.desk.ask_again(id, screen, purpose, retry_of, supervised) {
         Ok(Some(result)) => {
             let phase = if result.ok { screens::view::Phase::Paid } else { screens::view::Phase::Refused };
             return Json(Outcome { phase, result: Some(result) }).into_response();

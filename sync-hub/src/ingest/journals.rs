@@ -47,6 +47,15 @@ pub struct Journal {
     pub closures: Vec<Place>,
 }
 
+/// What decides which entries of a journal a revocation cuts off: the cutoff, where its head is held, and each run with
+/// where it begins and what it grew from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ground {
+    cutoff: Cutoff,
+    cut_at: Option<(u32, u32)>,
+    runs: Vec<(u32, u32, Option<u32>)>,
+}
+
 /// All journals.
 #[derive(Clone, Debug, Default)]
 pub struct Journals {
@@ -190,6 +199,16 @@ impl Journal {
         Standing::InForce
     }
 
+    /// Positions `from..=to` of a run that a revocation cuts off.
+    pub(crate) fn beyond(&self, run: u32, from: u32, to: u32) -> impl Iterator<Item = u32> {
+        (from..=to).filter(move |seq| self.ground(run, *seq) == Standing::BeyondRevocation)
+    }
+
+    pub(crate) fn cut_ground(&self) -> Ground {
+        let runs = self.tree.runs().iter().map(|run| (run.run, run.first, run.parent)).collect();
+        Ground { cutoff: self.cutoff, cut_at: self.cut_at, runs }
+    }
+
     /// Whether the line to entry `last` of run `at` has another entry at this position.
     fn is_beside(&self, at: u32, last: u32, run: u32, seq: u32) -> bool {
         let on_line =
@@ -199,13 +218,55 @@ impl Journal {
 
     /// Under a countersigned head; where those conflict, in their common prefix.
     fn is_confirmed(&self, run: u32, seq: u32) -> bool {
+        let mut ends = self.confirmed_ends().peekable();
+        ends.peek().is_some() && ends.all(|(at, last)| self.tree.reaches(*at, *last, run, seq))
+    }
+
+    /// Countersigned heads without those on the line to another one.
+    fn confirmed_ends(&self) -> impl Iterator<Item = &(u32, u32)> {
         let is_inside = |(at, last): &(u32, u32)| {
             self.confirmed.iter().any(|(other, end)| {
                 (other, end) != (at, last) && end > last && self.tree.reaches(*other, *end, *at, *last)
             })
         };
-        let mut ends = self.confirmed.iter().filter(|head| !is_inside(head)).peekable();
-        ends.peek().is_some() && ends.all(|(at, last)| self.tree.reaches(*at, *last, run, seq))
+        self.confirmed.iter().filter(move |head| !is_inside(head))
+    }
+
+    /// Its last head: of the history that was confirmed where it is forked, else of the longest.
+    pub(crate) fn last_head(&self) -> Option<Head> {
+        let ends: Vec<(u32, u32)> = self.confirmed_ends().copied().collect();
+        let counts = |run: &&StoredRun| ends.iter().all(|(at, last)| self.tree.reaches(run.run, run.last, *at, *last));
+        let longest = self.tree.runs().iter().filter(counts).max_by_key(|run| (run.last, run.hash));
+        longest.map(|run| Head { seq: run.last, hash: run.hash }).or_else(|| self.tree.head())
+    }
+
+    /// Whether the history that counts has gone on: entries behind its countersigned head that are disputed.
+    pub(crate) fn went_on(&self) -> bool {
+        let is_beyond = |at: u32, last: u32| {
+            let further = self.tree.runs().iter().filter(|run| run.last > last);
+            further
+                .filter(|run| self.tree.reaches(run.run, run.last, at, last))
+                .any(|run| self.ground(run.run, run.last) == Standing::Disputed)
+        };
+        let on_fork = |last: &u32| self.forked_at.is_some_and(|from| *last >= from);
+        self.confirmed_ends().any(|(at, last)| on_fork(last) && is_beyond(*at, *last))
+    }
+
+    /// Entries of all histories from the fork on, without those that a revocation cuts off.
+    pub(crate) fn entries_on_forked_ground(&self) -> u32 {
+        let Some(from) = self.forked_at else { return 0 };
+        let runs = self.tree.runs().iter().filter(|run| run.last >= from);
+        let held = runs.map(|run| {
+            let first = run.first.max(from);
+            match self.cutoff {
+                Cutoff::None => run.last.saturating_sub(first).saturating_add(1),
+                Cutoff::Behind(_) | Cutoff::All => {
+                    let all = (first..=run.last).filter(|seq| self.ground(run.run, *seq) != Standing::BeyondRevocation);
+                    u32::try_from(all.count()).unwrap_or(u32::MAX)
+                }
+            }
+        });
+        held.fold(0, u32::saturating_add)
     }
 
     /// Whether this head may be confirmed: each one that was confirmed before lies on its line, before it or beyond it.

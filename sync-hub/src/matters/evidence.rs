@@ -1,28 +1,35 @@
 //! What a matter is believed by: the entries, what boxes read on the chip, both histories of a fork.
 //! Invariant: read from the journals as they are; nothing is judged here. Lists are bounded.
+use std::collections::BTreeSet;
+
 use domain::{
     id::{BoxNumber, EntryRef},
-    journal::{Detail, Entry},
+    journal::{Detail, Entry, MatterKind},
     ledger::MatterId,
     wire::hex,
 };
 use serde::Serialize;
 
-use super::{PLACES, entry_ref};
+use super::{PLACES, count, found::entry_ref};
 use crate::{
     history::what,
     hub::{Hub, HubError},
     ingest::journals::ReadBody,
+    store::{Place, StoredRun},
 };
 
 /// Entries shown of one branch.
 const BRANCH: u32 = 50;
+/// Entries shown of what a revoked box wrote.
+const BEYOND: usize = 50;
 
 /// Evidence of one matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Evidence {
-    /// The entries at its places; on forked ground every branch's.
+    /// The entries at its places, on forked ground every branch's; of what a revoked box wrote the first ones.
     pub entries: Vec<Shown>,
+    /// In how many more places it shows.
+    pub more: u32,
     /// Both histories of a fork.
     pub branches: Vec<Branch>,
 }
@@ -80,7 +87,7 @@ pub struct Branch {
     pub head: String,
     /// Position of its head.
     pub last: u32,
-    /// Whether it counts.
+    /// Whether its head counts.
     pub standing: &'static str,
     /// Whether it may be chosen: no head beside it was countersigned.
     pub may_hold: bool,
@@ -109,11 +116,15 @@ impl Hub {
         let view = self.matter(id)?;
         let names = self.place_names()?;
         let mut evidence = Evidence::default();
-        let places = view.places.iter().filter_map(|place| entry_ref(&place.entry));
-        for at in places.chain(id.about).take(PLACES).collect::<std::collections::BTreeSet<_>>() {
+        let places: BTreeSet<EntryRef> = match (id.kind, id.about) {
+            (MatterKind::RevokedEntries, Some(about)) => self.beyond_from(about),
+            _ => view.places.iter().filter_map(|place| entry_ref(&place.entry)).chain(id.about).take(PLACES).collect(),
+        };
+        evidence.more = view.seen.places.saturating_sub(count(places.len()));
+        for at in places {
             evidence.entries.extend(self.shown_at(at)?);
         }
-        if let (domain::journal::MatterKind::Fork, Some(about)) = (id.kind, id.about) {
+        if let (MatterKind::Fork, Some(about)) = (id.kind, id.about) {
             evidence.branches = self.branches_of(about)?;
         }
         let branches = evidence.branches.iter_mut().flat_map(|branch| &mut branch.entries);
@@ -121,6 +132,14 @@ impl Hub {
             shown.place = names.get(&BoxNumber(shown.box_number)).cloned().unwrap_or_default();
         }
         Ok(evidence)
+    }
+
+    /// The first entries beyond a revocation.
+    fn beyond_from(&self, about: EntryRef) -> BTreeSet<EntryRef> {
+        let Some(journal) = self.journals.get(about.device, about.epoch) else { return BTreeSet::new() };
+        let of_run = |run: &StoredRun| journal.beyond(run.run, run.first.max(about.seq), run.last).take(BEYOND);
+        let found: BTreeSet<u32> = journal.tree.runs().iter().flat_map(of_run).collect();
+        found.into_iter().take(BEYOND).map(|seq| journal.entry_ref(seq)).collect()
     }
 
     fn shown_at(&self, at: EntryRef) -> Result<Vec<Shown>, HubError> {
@@ -138,13 +157,17 @@ impl Hub {
             let mut branch = Branch { head: hex(&run.hash), last: run.last, may_hold, ..Branch::default() };
             for seq in from..=run.last.min(from.saturating_add(BRANCH - 1)) {
                 let at = EntryRef { seq, ..about };
-                let place = crate::store::Place { journal: journal.id, run: run.run, seq };
+                let place = Place { journal: journal.id, run: run.run, seq };
                 let Some(body) = self.store.body(place)? else { continue };
                 let body = ReadBody::of(&body, self.identity.founding.currency);
                 let standing = journal.standing(&body, place, self.identity.founding.currency);
                 branch.entries.push(shown(at, journal.box_number.0, &body, &standing, String::new()));
             }
-            branch.standing = branch.entries.last().map_or("", |last| last.standing);
+            let head = Place { journal: journal.id, run: run.run, seq: run.last };
+            if let Some(body) = self.store.body(head)? {
+                let body = ReadBody::of(&body, self.identity.founding.currency);
+                branch.standing = crate::web::standing(&journal.standing(&body, head, self.identity.founding.currency));
+            }
             branches.push(branch);
         }
         Ok(branches)

@@ -1,51 +1,42 @@
 //! Everything that people must look at: conflicts, intents in doubt, money that is owed; open, or decided by whom and why.
 //! Invariant: a function of the entries held; what was decided stays on the list for ever.
-//! Not here: deciding (`resolve`), evidence (`evidence`), which ruling holds (`domain::ledger::ruling`).
+//! Not here: finding them (`found`), deciding (`resolve`), evidence (`evidence`), which rulings hold (`domain::ledger::ruling`).
 mod deciders;
 mod evidence;
+mod found;
 mod proof;
 mod resolve;
 
 use std::collections::BTreeMap;
 
 use domain::{
-    id::{BoxNumber, DeviceId, EntryRef, TicketUid, WalletId},
-    journal::{BlockedKind, Effect, MatterKind, RulingAction, Subject},
-    ledger::{MatterId, Ruled, RuledAt, Standing, Verdict, WalletState, fold_wallet, ruled},
+    id::{BoxNumber, DeviceId, EntryRef, WalletId},
+    journal::{BlockedKind, MatterKind, RulingAction, Subject},
+    ledger::{MatterId, Ruled, RuledAt, RulingSort, Standing, ruled},
+    money::Cents,
     wire::{hex, unhex},
 };
-use screens::view::{MatterPage, MatterPlace, MatterView, RulingView};
+use screens::view::{MatterPage, MatterPlace, MatterSeen, MatterView, RulingView};
 
+use self::found::{Finding, Found, FoundAt};
 pub use self::{
     deciders::By,
     evidence::Evidence,
     resolve::{Asked, Resolved},
 };
 use crate::{
-    conflicts::{KeptConflict, read},
-    fold,
     hub::{Hub, HubError},
-    ingest::journals::{ReadBody, rulings_subject},
-    leaving::left,
+    ingest::journals::rulings_subject,
 };
 
 /// Matters on a page.
 const PAGE: usize = 50;
-/// Most matters that are listed of each sort: beyond it the list says that there are more.
+/// Most matters that are listed of each kind: beyond it the list says that there are more.
 const MOST: usize = 5_000;
 /// Most places that one matter shows.
 const PLACES: usize = 20;
-
-/// Entry, box and Unix ms of a place.
-type FoundAt = (Option<EntryRef>, BoxNumber, u64);
-
-/// One matter as it is found, before names are put on places.
-#[derive(Clone, Debug)]
-struct Found {
-    places: Vec<FoundAt>,
-    amount: Option<i64>,
-    waits: Option<&'static str>,
-}
+/// Before the word of what undoes money that was booked.
+const UNDO: &str = "undo_";
 
 /// What is asked of the list.
 #[derive(Clone, Debug, Default)]
@@ -110,47 +101,107 @@ pub const fn actions(kind: MatterKind, what: BlockedKind) -> &'static [RulingAct
     }
 }
 
-/// What may be decided about a matter as it is now: nobody writes off what its own box may still settle.
-fn possible(id: &MatterId, found: Option<&Found>) -> impl Iterator<Item = RulingAction> + use<> {
+/// What may be decided about a matter as it is now: nobody writes off what its own box may still settle, and only what
+/// was booked is undone.
+fn possible(id: &MatterId, found: Option<&Found>, decided: Option<&Ruled>) -> Vec<String> {
     let early = found.is_some_and(|found| found.waits == Some("its_box"));
     let all = actions(id.kind, id.what).iter().copied();
-    all.filter(move |action| !(early && *action == RulingAction::WriteOff))
+    let now = all.filter(|action| !(early && *action == RulingAction::WriteOff)).map(|action| action.code().to_owned());
+    let booked = decided.iter().flat_map(|ruled| &ruled.holds).filter(|one| is_booked(one));
+    now.chain(booked.map(|one| undoing(one.ruling.action))).collect()
 }
 
-/// Whether a ruling still answers what is found: nothing was added since. What a ruling on money moved is off the sums
-/// already, so whatever is still found is open.
-fn answers(ruling: &RuledAt, found: &Found) -> bool {
-    let cents = found.amount.unwrap_or(0).unsigned_abs();
-    if is_money(ruling.ruling.action) {
-        return cents == 0;
+/// Whether a ruling has moved money that may be moved back.
+fn is_booked(one: &RuledAt) -> bool {
+    one.sort().is_money() && one.entry.amount != Cents::ZERO
+}
+
+/// The word for undoing what an action booked.
+fn undoing(action: RulingAction) -> String {
+    format!("{UNDO}{}", action.code())
+}
+
+/// Whether what was decided still answers what is found. What was paid back or forgiven is off the sums already: whatever
+/// is still found then is open, unless another ruling saw as much missing, as much in all, and as many places.
+fn is_answered(ruled: &Ruled, found: &Found) -> bool {
+    let (cents, places) = (found.cents(), found.total);
+    match ruled.of(RulingSort::Other) {
+        None => cents == 0,
+        Some(one) => {
+            cents <= ruled.left_then(one)
+                && cents.saturating_add(ruled.moved()) <= one.ruling.cents_seen
+                && places <= one.ruling.places_seen
+        }
     }
-    let places = u32::try_from(found.places.len()).unwrap_or(u32::MAX);
-    cents <= ruling.ruling.cents_seen && places <= ruling.ruling.places_seen
 }
 
-/// Whether the ruling itself moves money.
-const fn is_money(action: RulingAction) -> bool {
-    matches!(action, RulingAction::ChargeBack | RulingAction::Forgive)
+/// The holding rulings, the newest first.
+fn newest_first(ruled: &Ruled) -> Vec<&RuledAt> {
+    let mut holds: Vec<&RuledAt> = ruled.holds.iter().collect();
+    holds.sort_by_key(|one| std::cmp::Reverse((one.entry.hlc, one.at)));
+    holds
+}
+
+/// What a matter shows, for who decides on it.
+fn seen(found: Option<&Found>, decided: Option<&Ruled>) -> MatterSeen {
+    let mut rulings: Vec<EntryRef> = decided.iter().flat_map(|ruled| &ruled.holds).map(|one| one.at).collect();
+    rulings.sort_unstable();
+    MatterSeen {
+        rulings: rulings.iter().map(EntryRef::to_string).collect(),
+        cents: found.map_or(0, Found::cents),
+        places: found.map_or(0, |found| found.total),
+    }
+}
+
+/// Whether an amount is money that is missing, lost, in doubt or owed: of the others the same cents stand on one of these
+/// already, or count nothing.
+const fn is_summed(kind: MatterKind) -> bool {
+    match kind {
+        MatterKind::Overspend
+        | MatterKind::LateSpend
+        | MatterKind::Loss
+        | MatterKind::InDoubt
+        | MatterKind::Pending => true,
+        MatterKind::DoubleAdmission
+        | MatterKind::Fork
+        | MatterKind::ChipFork
+        | MatterKind::RevokedEntries
+        | MatterKind::Gap
+        | MatterKind::ForbiddenEntry
+        | MatterKind::FrozenSubject => false,
+    }
 }
 
 impl Hub {
     /// A page of matters.
     pub fn matters(&mut self, filter: &Filter) -> Result<MatterPage, HubError> {
+        self.matters_up_to(filter, MOST)
+    }
+
+    /// The same of at most so many of each kind.
+    fn matters_up_to(&mut self, filter: &Filter, most: usize) -> Result<MatterPage, HubError> {
         self.publish()?;
-        let (found, more) = self.found()?;
-        let mut decided = self.rulings()?;
-        let names = self.place_names()?;
-        let mut views: Vec<MatterView> =
-            found.iter().map(|(id, found)| view(id, Some(found), decided.remove(id).as_ref(), &names)).collect();
+        let Finding { mut found, more, .. } = self.find(Finding::new(filter.kind, most))?;
+        let decided = self.rulings()?;
         // what was settled does not show as a conflict any more, and stays visible
-        views.extend(decided.iter().map(|(id, ruled)| view(id, None, Some(ruled), &names)));
+        let mut settled = Vec::new();
+        for id in decided.keys().filter(|id| filter.kind.is_none_or(|kind| kind == id.kind)) {
+            if !found.contains_key(id) {
+                // where the list is cut it may be there all the same
+                match if more { self.found_of(id)? } else { None } {
+                    Some(one) => drop(found.insert(*id, one)),
+                    None => settled.push(*id),
+                }
+            }
+        }
+        let names = self.place_names()?;
+        let shown = found.iter().map(|(id, found)| (id, Some(found))).chain(settled.iter().map(|id| (id, None)));
+        let mut views: Vec<MatterView> = shown.map(|(id, found)| view(id, found, decided.get(id), &names)).collect();
         let wanted = filter.place.trim().to_lowercase();
         views.retain(|view| {
             let place =
                 |at: &MatterPlace| at.place.to_lowercase().contains(&wanted) || at.box_number.to_string() == wanted;
-            filter.open.is_none_or(|open| view.open == open)
-                && filter.kind.is_none_or(|kind| view.kind == kind.code())
-                && (wanted.is_empty() || view.places.iter().any(place))
+            filter.open.is_none_or(|open| view.open == open) && (wanted.is_empty() || view.places.iter().any(place))
         });
         views.sort_by(|a, b| {
             (!a.open, std::cmp::Reverse(a.newest_unix_ms), &a.id).cmp(&(
@@ -163,7 +214,8 @@ impl Hub {
         let pages = total.div_ceil(PAGE).max(1);
         let page = filter.page.min(pages.saturating_sub(1));
         let open = views.iter().filter(|view| view.open).count();
-        let cents = views.iter().filter(|view| view.open).filter_map(|view| view.amount_cents);
+        let summed = views.iter().filter(|view| view.open && MatterKind::from_code(&view.kind).is_some_and(is_summed));
+        let cents = summed.filter_map(|view| view.amount_cents);
         let open_cents = cents.fold(0i64, i64::saturating_add);
         let matters = views.into_iter().skip(page.saturating_mul(PAGE)).take(PAGE).collect();
         Ok(MatterPage { total, open, open_cents, page, pages, more, signs: self.decisions_are_signed(), matters })
@@ -180,10 +232,6 @@ impl Hub {
         Ok(view(id, found.as_ref(), decided.as_ref(), &self.place_names()?))
     }
 
-    fn found_of(&mut self, id: &MatterId) -> Result<Option<Found>, HubError> {
-        Ok(self.found()?.0.remove(id))
-    }
-
     /// All rulings that count, by matter.
     fn rulings(&self) -> Result<BTreeMap<MatterId, Ruled>, HubError> {
         let currency = self.identity.founding.currency;
@@ -197,133 +245,13 @@ impl Hub {
         Ok(ruled(all))
     }
 
-    /// Whether more stands on some list than is told: see [`MOST`].
-    fn found(&mut self) -> Result<(BTreeMap<MatterId, Found>, bool), HubError> {
-        let mut found = BTreeMap::new();
-        let mut more = self.found_conflicts(&mut found)?;
-        more |= self.found_in_journals(&mut found)?;
-        more |= self.found_open_money(&mut found)?;
-        Ok((found, more))
-    }
-
-    fn found_conflicts(&mut self, found: &mut BTreeMap<MatterId, Found>) -> Result<bool, HubError> {
-        let kept = self.reading()?.conflicts(u32::try_from(MOST).unwrap_or(u32::MAX))?;
-        for conflict in kept.iter().flat_map(|text| read(text)) {
-            let Some(id) = self.of_subject(&conflict)? else { continue };
-            add(found, id, Found { places: places(&conflict), amount: conflict.amount(), waits: None });
-        }
-        Ok(kept.len() >= MOST)
-    }
-
-    fn of_subject(&self, conflict: &KeptConflict) -> Result<Option<MatterId>, HubError> {
-        let Some(subject) = unhex(conflict.subject()).and_then(|bytes| <[u8; 16]>::try_from(bytes).ok()) else {
-            return Ok(None);
-        };
-        let is_ticket = match conflict.matter() {
-            MatterKind::DoubleAdmission => true,
-            MatterKind::Overspend | MatterKind::ChipFork | MatterKind::Loss | MatterKind::LateSpend => false,
-            MatterKind::Fork
-            | MatterKind::RevokedEntries
-            | MatterKind::Gap
-            | MatterKind::ForbiddenEntry
-            | MatterKind::FrozenSubject
-            | MatterKind::InDoubt
-            | MatterKind::Pending => {
-                self.store.sums(WalletId(subject))?.is_none() && self.store.knows_ticket(TicketUid(subject))?
-            }
-        };
-        let what = if is_ticket { BlockedKind::Ticket } else { BlockedKind::Wallet };
-        Ok(Some(MatterId { kind: conflict.matter(), what, subject: Subject(subject), about: None }))
-    }
-
-    fn found_in_journals(&mut self, found: &mut BTreeMap<MatterId, Found>) -> Result<bool, HubError> {
-        let (conflicts, more) = self.journal_conflicts()?;
-        let more = more || conflicts.len() >= MOST;
-        for conflict in conflicts.iter().take(MOST) {
-            let mut places = places(conflict);
-            let Some(about) = places.first().and_then(|(at, _, _)| *at) else { continue };
-            let (kind, what) = (conflict.matter(), BlockedKind::Device);
-            if kind == MatterKind::Fork {
-                places.extend(self.further_histories(about)?);
-            }
-            let id = MatterId { kind, what, subject: about.device.into(), about: Some(about) };
-            add(found, id, Found { places, amount: None, waits: None });
-        }
-        Ok(more)
-    }
-
-    /// Ends of the histories beyond the two that make a fork: each is one more place, so that whoever decided before it
-    /// came is asked again.
-    fn further_histories(&self, fork: EntryRef) -> Result<Vec<FoundAt>, HubError> {
-        let Some(journal) = self.journals.get(fork.device, fork.epoch) else { return Ok(Vec::new()) };
-        let mut found = Vec::new();
-        for run in journal.tree.ends().filter(|run| run.last >= fork.seq).skip(2) {
-            let body = self.store.bodies(journal.id.into(), run.run, run.last, run.last)?.pop().unwrap_or_default();
-            let unix_ms = ReadBody::of(&body, self.identity.founding.currency).entry().hlc.unix_ms();
-            found.push((Some(journal.entry_ref(run.last)), journal.box_number, unix_ms));
-        }
-        Ok(found)
-    }
-
-    /// Every intent in doubt and everything that is owed.
-    fn found_open_money(&mut self, found: &mut BTreeMap<MatterId, Found>) -> Result<bool, HubError> {
-        let currency = self.identity.founding.currency;
-        let mut wallets = Vec::new();
-        let mut more = false;
-        self.reading()?.each_wallet(|wallet, stored| {
-            let state = stored.state.as_deref().and_then(|bytes| WalletState::from_bytes(bytes).ok());
-            let open = stored.sums().pending > 0 || state.is_some_and(|state| state.in_doubt > 0);
-            more |= open && wallets.len() >= MOST;
-            if open && wallets.len() < MOST {
-                wallets.push(wallet);
-            }
-        })?;
-        for wallet in wallets {
-            let entries = fold::wallet_entries(wallet, &self.journals, &self.store, currency)?;
-            let fold = fold_wallet(wallet, &entries);
-            let at_place = |at: EntryRef, unix_ms: u64| {
-                let journal = self.journals.get(at.device, at.epoch);
-                (Some(at), journal.map_or(BoxNumber(0), |journal| journal.box_number), unix_ms)
-            };
-            let id = |kind, about| MatterId { kind, what: BlockedKind::Wallet, subject: wallet.into(), about };
-            for settled in &fold.settled {
-                let doubt = settled.consequence().in_doubt;
-                if settled.verdict != Verdict::Doubt || doubt == 0 {
-                    continue;
-                }
-                let speaks = |e: &&domain::ledger::WalletEntry| {
-                    e.at == settled.intent || e.entry.refers_to == Some(settled.intent)
-                };
-                let places = entries.iter().filter(speaks).map(|e| at_place(e.at, e.entry.hlc.unix_ms())).collect();
-                let waits = Some(match settled.given_up {
-                    true => "read_or_write_off",
-                    false if self.is_revoked(settled.intent.device)? => "revoked_box",
-                    false => "its_box",
-                });
-                found.insert(
-                    id(MatterKind::InDoubt, Some(settled.intent)),
-                    Found { places, amount: Some(doubt), waits },
-                );
-            }
-            let (_, pending) = left(&fold.state, &fold.accounts);
-            if pending > 0 {
-                let owes = |e: &&domain::ledger::WalletEntry| {
-                    e.entry.effect == Effect::Owe && e.standing == Standing::InForce && e.entry.subject == wallet.into()
-                };
-                let mut places: Vec<_> =
-                    entries.iter().filter(owes).map(|e| at_place(e.at, e.entry.hlc.unix_ms())).collect();
-                let applied = fold.settled.iter().filter(|settled| settled.consequence().owed > 0);
-                places.extend(applied.filter_map(|settled| {
-                    let e = entries.iter().find(|e| e.at == settled.intent)?;
-                    Some(at_place(e.at, e.entry.hlc.unix_ms()))
-                }));
-                places.sort_by_key(|(at, _, unix_ms)| (*unix_ms, *at));
-                places.dedup();
-                let waits = self.waits(wallet)?;
-                found.insert(id(MatterKind::Pending, None), Found { places, amount: Some(pending), waits });
-            }
-        }
-        Ok(more)
+    /// Whether a matter, other than one that is lifted, says that this wallet's block holds.
+    pub(crate) fn is_blocked_by_ruling(&self, wallet: WalletId, lifted: Option<&MatterId>) -> Result<bool, HubError> {
+        let of_wallet = |id: &MatterId| id.what == BlockedKind::Wallet && id.subject == wallet.into();
+        let blocks =
+            |ruled: &Ruled| ruled.of(RulingSort::Other).is_some_and(|one| one.ruling.action == RulingAction::Block);
+        let rulings = self.rulings()?;
+        Ok(rulings.iter().any(|(id, ruled)| of_wallet(id) && Some(id) != lifted && blocks(ruled)))
     }
 
     fn place_names(&self) -> Result<BTreeMap<BoxNumber, String>, HubError> {
@@ -338,34 +266,8 @@ impl Hub {
     }
 }
 
-/// Several conflicts of one subject are one matter: it shows the places of all of them, each once, and their sum.
-fn add(found: &mut BTreeMap<MatterId, Found>, id: MatterId, more: Found) {
-    let Some(held) = found.get_mut(&id) else {
-        found.insert(id, more);
-        return;
-    };
-    for place in more.places {
-        if !held.places.contains(&place) {
-            held.places.push(place);
-        }
-    }
-    held.places.sort_by_key(|(at, _, unix_ms)| (*unix_ms, *at));
-    held.amount = match (held.amount, more.amount) {
-        (Some(one), Some(other)) => Some(one.saturating_add(other)),
-        (one, other) => one.or(other),
-    };
-}
-
-fn places(conflict: &KeptConflict) -> Vec<FoundAt> {
-    let of = conflict.places().iter();
-    of.map(|(entry, number, unix_ms)| (entry_ref(entry), BoxNumber(*number), *unix_ms)).collect()
-}
-
-/// `device/epoch/seq`.
-fn entry_ref(text: &str) -> Option<EntryRef> {
-    let mut parts = text.split('/');
-    let (device, epoch, seq) = (parts.next()?, parts.next()?, parts.next()?);
-    Some(EntryRef { device: DeviceId::from_hex(device)?, epoch: epoch.parse().ok()?, seq: seq.parse().ok()? })
+fn count(places: usize) -> u32 {
+    u32::try_from(places).unwrap_or(u32::MAX)
 }
 
 fn view(
@@ -376,7 +278,7 @@ fn view(
 ) -> MatterView {
     let name = |number: &BoxNumber| names.get(number).cloned().unwrap_or_else(|| format!("#{}", number.0));
     let open = match (found, decided) {
-        (Some(found), Some(ruled)) => !answers(&ruled.holds, found),
+        (Some(found), Some(ruled)) => !is_answered(ruled, found),
         (Some(_), None) => true,
         (None, _) => false,
     };
@@ -388,12 +290,14 @@ fn view(
     };
     let places: Vec<MatterPlace> =
         found.map(|found| found.places.iter().take(PLACES).map(place).collect()).unwrap_or_default();
+    let more_places = found.map_or(0, |found| found.total.saturating_sub(count(places.len())));
     let mut rulings = Vec::new();
-    if let Some(Ruled { holds, beside, replaced }) = decided {
-        rulings.push(ruling(holds, "holds"));
-        rulings.extend(beside.iter().map(|one| ruling(one, "beside")));
-        rulings.extend(replaced.iter().map(|one| ruling(one, "replaced")));
+    if let Some(ruled) = decided {
+        rulings.extend(newest_first(ruled).into_iter().map(|one| ruling(one, "holds")));
+        rulings.extend(ruled.beside.iter().map(|one| ruling(one, "beside")));
+        rulings.extend(ruled.replaced.iter().map(|one| ruling(one, "replaced")));
     }
+    let most_seen = || decided?.holds.iter().map(|one| one.ruling.cents_seen).max();
     let newest = places.iter().map(|place| place.at_unix_ms).chain(rulings.iter().map(|one| one.at_unix_ms)).max();
     MatterView {
         id: name_of(id),
@@ -404,23 +308,24 @@ fn view(
         what_code: format!("hub.{}", id.kind.code()),
         todo_code: format!("hub.{}_todo", id.kind.code()),
         amount_cents: found
-            .map_or_else(
-                || decided.map(|ruled| i64::try_from(ruled.holds.ruling.cents_seen).unwrap_or(i64::MAX)),
-                |found| found.amount,
-            )
+            .map_or_else(|| most_seen().map(|cents| i64::try_from(cents).unwrap_or(i64::MAX)), |found| found.amount)
             .filter(|amount| *amount != 0),
         waits: found.and_then(|found| found.waits).map(str::to_owned),
         places,
-        actions: possible(id, found).map(|action| action.code().to_owned()).collect(),
+        more_places,
+        actions: possible(id, found, decided),
         rulings,
         newest_unix_ms: newest.unwrap_or(0),
+        seen: seen(found, decided),
     }
 }
 
 fn ruling(one: &RuledAt, standing: &str) -> RulingView {
+    let action = one.ruling.action;
+    let is_undone = one.sort().is_money() && !is_booked(one);
     RulingView {
         entry: one.at.to_string(),
-        action: one.ruling.action.code().into(),
+        action: if is_undone { undoing(action) } else { action.code().into() },
         by: one.ruling.by.clone(),
         operator: one.entry.operator,
         reason: one.ruling.reason.clone(),

@@ -1,19 +1,20 @@
 //! Deciding about a matter: an entry of the hub's own journal, beside the entries that do what was decided.
 //! Invariant: nothing is edited; whoever decides is named (`deciders`), with a reason, and has seen what holds; a ruling
-//! replaces the earlier ones that it knew of, and does what it says in one commit wherever that is the hub's own doing.
+//! replaces the earlier ones of its sort that it knew of, and does what it says in one commit wherever that is the hub's
+//! own doing.
 use domain::{
     id::{DeviceId, EntryRef},
     journal::{
         Block, BlockedKind, Countersignature, Detail, Effect, Entry, Kind, PreviousHead, Revocation, Ruling,
         RulingAction,
     },
-    ledger::{MatterId, Ruled, unlifted},
+    ledger::{MatterId, Ruled, RulingSort, unlifted},
     money::Cents,
     wire::unhex,
 };
-use screens::view::MatterView;
+use screens::view::{MatterSeen, MatterView};
 
-use super::{By, Found, actions, deciders::Signed, is_money};
+use super::{By, Found, UNDO, actions, deciders::Signed, seen};
 use crate::{
     hub::{Hub, HubError},
     leaving::Way,
@@ -25,6 +26,8 @@ use crate::{
 pub struct Asked {
     /// What.
     pub action: RulingAction,
+    /// Takes back what that action booked here, all of it.
+    pub undo: bool,
     /// Who.
     pub by: By,
     /// Why.
@@ -33,8 +36,8 @@ pub struct Asked {
     pub amount: Option<Cents>,
     /// Which branch, by the hash of its head, for a fork.
     pub head: String,
-    /// The entry of the ruling that held when this was asked; empty where there was none.
-    pub seen: String,
+    /// What the matter showed when this was asked.
+    pub seen: MatterSeen,
     /// Pays out although boxes that have not been heard may still sell to the band.
     pub accept_risk: bool,
 }
@@ -46,6 +49,36 @@ pub struct Resolved {
     pub matter: MatterView,
     /// Whether the next bundle says something else.
     pub bundle: bool,
+}
+
+impl Asked {
+    /// An action by its word, and whether it is undone.
+    pub fn named(word: &str) -> Option<(RulingAction, bool)> {
+        match word.strip_prefix(UNDO) {
+            Some(undone) => {
+                RulingAction::from_code(undone).filter(|action| RulingSort::of(*action).is_money()).map(|it| (it, true))
+            }
+            None => RulingAction::from_code(word).map(|action| (action, false)),
+        }
+    }
+
+    /// Whether whoever decides saw what there is now. A request that comes twice, or from an old page, would undo or add
+    /// to money that it never saw, or answer what nobody looked at. Less than was seen matters only to who moves all of it.
+    fn saw(&self, now: &MatterSeen) -> bool {
+        let MatterSeen { rulings, cents, places } = &self.seen;
+        let moves_all = match self.action {
+            RulingAction::ChargeBack | RulingAction::Forgive => self.amount.is_none() && !self.undo,
+            RulingAction::WriteOff | RulingAction::PayOut => true,
+            RulingAction::Accept
+            | RulingAction::Block
+            | RulingAction::Lift
+            | RulingAction::Revoke
+            | RulingAction::ConfirmBranch
+            | RulingAction::AcceptEntries => false,
+        };
+        let as_much = if moves_all { now.cents == *cents } else { now.cents <= *cents };
+        *rulings == now.rulings && as_much && now.places <= *places
+    }
 }
 
 impl Hub {
@@ -64,9 +97,7 @@ impl Hub {
         if found.is_none() && before.is_none() {
             return Err(HubError::NotFound("The matter"));
         }
-        // a request that comes twice, or from an old page, would undo or add to money that it never saw
-        let holds = before.as_ref().map(|before| before.holds.at.to_string()).unwrap_or_default();
-        if asked.seen != holds {
+        if !asked.saw(&seen(found.as_ref(), before.as_ref())) {
             return Err(HubError::Refused("hub.ruling_changed"));
         }
         let mut amount = self.amount_of(asked, found.as_ref(), before.as_ref())?;
@@ -78,7 +109,9 @@ impl Hub {
                 if self.keeper(id.subject.wallet())?.0.flags.has(domain::ledger::WalletFlags::EMPTIED) {
                     return Err(HubError::Refused("hub.band_emptied"));
                 }
-                entries = self.lifting(BlockedKind::Wallet, id.subject)?;
+                if !self.is_blocked_by_ruling(id.subject.wallet(), Some(id))? {
+                    entries = self.lifting(BlockedKind::Wallet, id.subject)?;
+                }
             }
             RulingAction::WriteOff => entries.push(self.writing_off(id, found.as_ref())?),
             RulingAction::Revoke => {
@@ -117,8 +150,13 @@ impl Hub {
 
     /// How much a ruling moves in all, what it replaces included.
     fn amount_of(&self, asked: &Asked, found: Option<&Found>, before: Option<&Ruled>) -> Result<Cents, HubError> {
-        if !is_money(asked.action) {
+        let sort = RulingSort::of(asked.action);
+        if !sort.is_money() {
             return Ok(Cents::ZERO);
+        }
+        let moved = before.and_then(|before| before.of(sort)).map_or(Cents::ZERO, |one| one.entry.amount);
+        if asked.undo {
+            return if moved == Cents::ZERO { Err(HubError::Refused("hub.ruling_nothing")) } else { Ok(Cents::ZERO) };
         }
         let left = found.and_then(|found| found.amount).unwrap_or(0).max(0);
         let left = Cents::try_from(left).map_err(|_| HubError::Invalid("the amount"))?;
@@ -126,8 +164,6 @@ impl Hub {
         if now > left || now == Cents::ZERO {
             return Err(HubError::Refused("hub.ruling_amount"));
         }
-        let same = before.filter(|before| before.holds.ruling.action == asked.action);
-        let moved = same.map_or(Cents::ZERO, |before| before.holds.entry.amount);
         now.plus(moved).ok_or(HubError::Refused("hub.ruling_amount"))
     }
 
@@ -140,14 +176,14 @@ impl Hub {
         found: Option<&Found>,
         before: Option<&Ruled>,
     ) -> Entry {
-        let moved = before.filter(|before| is_money(before.holds.ruling.action));
-        let moved = moved.map_or(0, |before| u64::from(before.holds.entry.amount.get()));
-        let seen = found.and_then(|found| found.amount).unwrap_or(0).unsigned_abs();
-        let places = found.map_or(0, |found| u32::try_from(found.places.len()).unwrap_or(u32::MAX));
-        let places = places.max(before.map_or(0, |before| before.holds.ruling.places_seen));
-        // those that count: what they replaced is out already
+        let moved = before.map_or(0, Ruled::moved);
+        let seen = found.map_or(0, Found::cents);
+        let places = found.map_or(0, |found| found.total);
+        let told = before.iter().flat_map(|before| &before.holds).map(|one| one.ruling.places_seen).max();
+        let places = places.max(told.unwrap_or(0));
+        // those that count, of every sort: what they replaced is out already
         let replaces = before.map(|before| {
-            let all = std::iter::once(&before.holds).chain(&before.beside).map(|one| one.at);
+            let all = before.holds.iter().chain(&before.beside).map(|one| one.at);
             all.take(Ruling::MAX_REPLACES).collect::<Vec<EntryRef>>()
         });
         let ruling = Ruling {
@@ -221,7 +257,7 @@ impl Hub {
             return Err(HubError::Refused("hub.ruling_nothing"));
         }
         let heads = self.journals.of_device(device).filter_map(|journal| {
-            let head = journal.tree.head()?;
+            let head = journal.last_head()?;
             Some(PreviousHead { epoch: journal.epoch, seq: head.seq, hash: head.hash })
         });
         let revocation = Revocation { heads: heads.collect(), reason: reason.into() };

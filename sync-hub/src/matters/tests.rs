@@ -1,14 +1,18 @@
+mod forks;
+mod revoked;
+
 use domain::{
-    journal::{Entry, IntentPurpose, Kind},
-    ledger::{EvidenceFile, TicketFlags, WalletFlags},
+    journal::{Effect, Entry, IntentPurpose, Kind},
+    ledger::{EvidenceFile, TicketFlags, WalletFlags, WalletState},
     money::{Cents, Currency},
     staff::{Member, StaffRoles},
     trust::Roles,
 };
 
+use self::{forks::two_histories, revoked::goes_on};
 use super::*;
 use crate::{
-    credits::tests::Purse,
+    credits::{Paid, tests::Purse},
     sample::{self, SampleBox, ticket, wallet},
     totals,
 };
@@ -17,13 +21,26 @@ const ALL: Roles = Roles(7);
 
 fn asked(action: RulingAction) -> Asked {
     let (by, reason) = (By::Typed("Ana".into()), "seen at the office".into());
-    Asked { action, by, reason, amount: None, head: String::new(), seen: String::new(), accept_risk: false }
+    let seen = MatterSeen::default();
+    Asked { action, undo: false, by, reason, amount: None, head: String::new(), seen, accept_risk: false }
 }
 
-/// The same, from a page that shows what holds now.
+/// From a page that shows what there is now.
+fn now(hub: &mut Hub, id: &MatterId, asked: Asked) -> Asked {
+    Asked { seen: hub.matter(id).unwrap().seen, ..asked }
+}
+
 fn again(hub: &mut Hub, id: &MatterId, action: RulingAction) -> Asked {
-    let seen = hub.matter(id).unwrap().rulings.first().map(|one| one.entry.clone()).unwrap_or_default();
-    Asked { seen, ..asked(action) }
+    now(hub, id, asked(action))
+}
+
+fn resolves(hub: &mut Hub, id: &MatterId, asked: Asked) -> Resolved {
+    let asked = now(hub, id, asked);
+    hub.resolve(id, &asked).unwrap()
+}
+
+fn decides(hub: &mut Hub, id: &MatterId, action: RulingAction) -> MatterView {
+    resolves(hub, id, asked(action)).matter
 }
 
 fn open(hub: &mut Hub) -> Vec<MatterView> {
@@ -51,6 +68,12 @@ fn adopt(hub: &mut Hub, one: &SampleBox) {
 fn flags(hub: &Hub, n: u8) -> WalletFlags {
     let state = hub.store().wallet(wallet(n)).unwrap().and_then(|stored| stored.state).unwrap();
     WalletState::from_bytes(&state).unwrap().flags
+}
+
+/// Why it is refused from a page that shows what there is now.
+fn refused_now(hub: &mut Hub, id: &MatterId, asked: Asked) -> &'static str {
+    let asked = now(hub, id, asked);
+    refused(hub, id, &asked)
 }
 
 fn refused(hub: &mut Hub, id: &MatterId, asked: &Asked) -> &'static str {
@@ -90,10 +113,10 @@ fn what_was_overspent_is_forgiven_or_paid_back_in_parts_and_stays_visible_with_w
         (asked(RulingAction::Revoke), "hub.ruling_action"),
         (Asked { amount: Cents::new(201), ..asked(RulingAction::Forgive) }, "hub.ruling_amount"),
     ] {
-        assert_eq!(refused(&mut hub, &id, &bad), code);
+        assert_eq!(refused_now(&mut hub, &id, bad), code);
     }
     let part = Asked { amount: Cents::new(50), ..asked(RulingAction::ChargeBack) };
-    let after = hub.resolve(&id, &part).unwrap().matter;
+    let after = resolves(&mut hub, &id, part).matter;
     assert_eq!((after.open, after.amount_cents), (true, Some(150)), "the rest is open");
     let rest = again(&mut hub, &id, RulingAction::ChargeBack);
     let rest = hub.resolve(&id, &rest).unwrap().matter;
@@ -105,17 +128,106 @@ fn what_was_overspent_is_forgiven_or_paid_back_in_parts_and_stays_visible_with_w
     assert_eq!(rulings, [("holds", "Ana", 200), ("replaced", "Ana", 50)]);
     assert_eq!(kept[0].rulings[0].reason, "seen at the office");
 
-    // Decided otherwise: the money taken back is undone, the festival bears it. And it survives a restart.
+    // what the office has in its drawer stays booked, whatever is decided beside; and all of it survives a restart
     let forgive = again(&mut hub, &id, RulingAction::Forgive);
     assert_eq!(refused(&mut hub, &id, &forgive), "hub.ruling_amount", "nothing is open");
     let accept = again(&mut hub, &id, RulingAction::Accept);
     hub.resolve(&id, &accept).unwrap();
-    assert_eq!(money(&mut hub).overspend, 200, "the ruling before does not count any more");
-    let again = hub.matter(&id).unwrap();
-    assert!(!again.open, "accepted as it is");
+    assert_eq!((money(&mut hub).overspend, money(&mut hub).top_up), (0, 1_200));
     drop(hub);
     let mut hub = sample::open(dir.path());
-    assert_eq!(hub.matter(&id).unwrap().rulings.len(), 3);
+    let kept = hub.matter(&id).unwrap();
+    assert_eq!((kept.open, kept.rulings.len()), (false, 3));
+}
+
+/// Takes back what this action booked.
+/// One ticket comes in at gate `n`.
+fn admit(hub: &mut Hub, n: u8) {
+    let mut gate = SampleBox::new(n, ALL);
+    gate.admit(ticket(1));
+    hub.ingest(&gate.segments(10)).unwrap();
+}
+
+fn undoes(hub: &mut Hub, id: &MatterId, action: RulingAction) -> MatterView {
+    resolves(hub, id, Asked { undo: true, ..asked(action) }).matter
+}
+
+#[test]
+fn what_the_guest_paid_back_stays_in_the_books_when_the_block_is_lifted_and_more_spent_later_is_open() {
+    let dir = sample::hub_dir();
+    let mut hub = overspent(dir.path());
+    let id = the(&mut hub, MatterKind::Overspend);
+    decides(&mut hub, &id, RulingAction::Block);
+    assert!(!decides(&mut hub, &id, RulingAction::ChargeBack).open);
+    let lifted = decides(&mut hub, &id, RulingAction::Lift);
+    assert!(!lifted.open && !flags(&hub, 1).has(WalletFlags::BLOCKED));
+    let standings: Vec<_> = lifted.rulings.iter().map(|one| (one.action.as_str(), one.standing.as_str())).collect();
+    assert_eq!(standings, [("lift", "holds"), ("charge_back", "holds"), ("block", "replaced")]);
+    assert_eq!((money(&mut hub).overspend, money(&mut hub).top_up), (0, 1_200));
+    let mut late = SampleBox::new(23, ALL);
+    late.sale(wallet(1), 150);
+    hub.ingest(&late.segments(10)).unwrap();
+    let more = hub.matter(&id).unwrap();
+    assert_eq!((more.open, more.amount_cents), (true, Some(150)), "less than when it was blocked, and new");
+}
+
+#[test]
+fn a_part_that_is_paid_back_and_the_rest_that_is_forgiven_settle_it_together() {
+    let dir = sample::hub_dir();
+    let mut hub = overspent(dir.path());
+    let id = the(&mut hub, MatterKind::Overspend);
+    resolves(&mut hub, &id, Asked { amount: Cents::new(50), ..asked(RulingAction::ChargeBack) });
+    let rest = decides(&mut hub, &id, RulingAction::Forgive);
+    assert!(!rest.open, "{rest:?}");
+    let books = money(&mut hub);
+    assert_eq!((books.overspend, books.top_up, books.gifts), (0, 1_050, 150));
+}
+
+#[test]
+fn what_was_booked_by_mistake_is_undone_by_a_decision_of_its_own_and_open_again() {
+    for action in [RulingAction::ChargeBack, RulingAction::Forgive] {
+        let dir = sample::hub_dir();
+        let mut hub = overspent(dir.path());
+        let id = the(&mut hub, MatterKind::Overspend);
+        let word = format!("undo_{}", action.code());
+        assert_eq!(Asked::named(&word), Some((action, true)));
+        let nothing = Asked { undo: true, ..asked(action) };
+        assert_eq!(refused_now(&mut hub, &id, nothing), "hub.ruling_nothing");
+        let before = money(&mut hub);
+        let booked = decides(&mut hub, &id, action);
+        assert!(booked.actions.contains(&word), "{booked:?}");
+        decides(&mut hub, &id, RulingAction::Accept);
+        let undone = undoes(&mut hub, &id, action);
+        assert_eq!(money(&mut hub), before);
+        assert_eq!((undone.open, undone.amount_cents), (true, Some(200)), "whoever accepted it saw nothing missing");
+        assert_eq!(undone.rulings[0].action, word);
+        assert!(!undone.actions.contains(&word), "once");
+        assert!(!decides(&mut hub, &id, RulingAction::Accept).open);
+    }
+    assert_eq!(Asked::named("undo_block"), None);
+}
+
+#[test]
+fn a_band_that_two_decisions_block_is_freed_when_neither_says_so_any_more() {
+    let dir = sample::hub_dir();
+    let mut hub = overspent(dir.path());
+    let mut purse = Purse::new(wallet(1));
+    let (mut left, mut right) = (SampleBox::new(24, ALL), SampleBox::new(25, ALL));
+    purse.copied(2).tap(&mut right, IntentPurpose::Sale, 100, None);
+    purse.tap(&mut left, IntentPurpose::Sale, 100, None);
+    for one in [&left, &right] {
+        adopt(&mut hub, one);
+        hub.ingest(&one.segments(10)).unwrap();
+    }
+    let (overspend, fork) = (the(&mut hub, MatterKind::Overspend), the(&mut hub, MatterKind::ChipFork));
+    for id in [&overspend, &fork] {
+        decides(&mut hub, id, RulingAction::Block);
+    }
+    decides(&mut hub, &overspend, RulingAction::Lift);
+    assert!(flags(&hub, 1).has(WalletFlags::BLOCKED), "the copied band is still blocked, as its own card says");
+    assert!(matches!(hub.unblock_wallet(wallet(1)), Err(HubError::Refused("hub.band_ruled"))));
+    decides(&mut hub, &fork, RulingAction::Lift);
+    assert!(!flags(&hub, 1).has(WalletFlags::BLOCKED));
 }
 
 #[test]
@@ -124,7 +236,7 @@ fn the_same_request_twice_moves_money_once_and_an_old_page_undoes_nothing_that_i
         let dir = sample::hub_dir();
         let mut hub = overspent(dir.path());
         let id = the(&mut hub, MatterKind::Overspend);
-        let part = Asked { amount: Cents::new(50), ..asked(action) };
+        let part = Asked { amount: Cents::new(50), ..again(&mut hub, &id, action) };
         hub.resolve(&id, &part).unwrap();
         let once = money(&mut hub);
         assert_eq!((once.top_up + once.gifts, once.overspend), (1_050, 150));
@@ -133,10 +245,60 @@ fn the_same_request_twice_moves_money_once_and_an_old_page_undoes_nothing_that_i
         assert_eq!((money(&mut hub), hub.matter(&id).unwrap().rulings.len()), (once, 1));
 
         let first = again(&mut hub, &id, action);
-        hub.resolve(&id, &Asked { amount: Cents::new(50), ..first.clone() }).unwrap();
+        resolves(&mut hub, &id, Asked { amount: Cents::new(50), ..first.clone() });
         assert_eq!(refused(&mut hub, &id, &first), "hub.ruling_changed", "another ruling holds by now");
         assert_eq!(money(&mut hub).overspend, 100);
     }
+}
+
+#[test]
+fn nobody_decides_about_more_than_the_page_showed() {
+    let dir = sample::hub_dir();
+    let mut hub = overspent(dir.path());
+    let id = the(&mut hub, MatterKind::Overspend);
+    let page = hub.matter(&id).unwrap().seen;
+    assert_eq!((page.cents, page.places), (200, 2));
+    let mut late = SampleBox::new(23, ALL);
+    late.sale(wallet(1), 300);
+    hub.ingest(&late.segments(10)).unwrap();
+    let before = money(&mut hub);
+    for seen in [page, MatterSeen::default()] {
+        for action in [RulingAction::Accept, RulingAction::Block, RulingAction::ChargeBack, RulingAction::Forgive] {
+            let old = Asked { seen: seen.clone(), ..asked(action) };
+            assert_eq!(refused(&mut hub, &id, &old), "hub.ruling_changed", "{action:?}");
+        }
+    }
+    assert_eq!((money(&mut hub), hub.matter(&id).unwrap().rulings.len()), (before, 0), "nothing was booked");
+    assert!(!flags(&hub, 1).has(WalletFlags::BLOCKED));
+    assert!(!decides(&mut hub, &id, RulingAction::ChargeBack).open, "5.00 were shown");
+    assert_eq!(money(&mut hub).top_up, 1_500);
+}
+
+#[test]
+fn of_less_than_the_page_showed_nobody_moves_all_and_anybody_moves_a_part_that_he_named() {
+    let dir = sample::hub_dir();
+    let mut hub = overspent(dir.path());
+    let id = the(&mut hub, MatterKind::Overspend);
+    let seen = hub.matter(&id).unwrap().seen;
+    let mut late = SampleBox::new(23, ALL);
+    late.top_up(wallet(1), 120);
+    hub.ingest(&late.segments(10)).unwrap();
+    let all = Asked { seen: seen.clone(), ..asked(RulingAction::ChargeBack) };
+    assert_eq!(refused(&mut hub, &id, &all), "hub.ruling_changed", "the office took 2.00, and 0.80 is missing");
+    hub.resolve(&id, &Asked { amount: Cents::new(50), ..all }).unwrap();
+    assert_eq!((money(&mut hub).top_up, money(&mut hub).overspend), (1_170, 30));
+}
+
+#[test]
+fn a_further_gate_is_nothing_that_the_page_showed() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    (20..22).for_each(|n| admit(&mut hub, n));
+    let id = the(&mut hub, MatterKind::DoubleAdmission);
+    let page = again(&mut hub, &id, RulingAction::Accept);
+    admit(&mut hub, 22);
+    assert_eq!(refused(&mut hub, &id, &page), "hub.ruling_changed");
+    assert!(hub.matter(&id).unwrap().open);
 }
 
 #[test]
@@ -144,7 +306,7 @@ fn a_band_is_blocked_and_freed_and_more_spent_later_opens_the_matter_again() {
     let dir = sample::hub_dir();
     let mut hub = overspent(dir.path());
     let id = the(&mut hub, MatterKind::Overspend);
-    assert!(!hub.resolve(&id, &asked(RulingAction::Block)).unwrap().matter.open);
+    assert!(!decides(&mut hub, &id, RulingAction::Block).open);
     assert!(flags(&hub, 1).has(WalletFlags::BLOCKED));
     let mut late = SampleBox::new(23, ALL);
     late.sale(wallet(1), 300);
@@ -167,104 +329,11 @@ fn a_ticket_that_was_admitted_twice_is_blocked_at_every_gate() {
     hub.ingest(&left.segments(10)).unwrap();
     hub.ingest(&right.segments(10)).unwrap();
     let id = the(&mut hub, MatterKind::DoubleAdmission);
-    let done = hub.resolve(&id, &asked(RulingAction::Block)).unwrap();
+    let done = resolves(&mut hub, &id, asked(RulingAction::Block));
     assert!(done.bundle && !done.matter.open);
     let state = hub.reading().unwrap().ticket_state(ticket(1)).unwrap().unwrap();
     assert!(domain::ledger::TicketState::from_bytes(&state).unwrap().flags.has(TicketFlags::BLOCKED));
     assert!(hub.store().is_barred(ticket(1), crate::store::BarReason::Blocked).unwrap());
-}
-
-/// A bar that was restored from an image and went on: 3.00 on one branch, 5.00 on the other.
-fn forked(dir: &std::path::Path) -> (Hub, SampleBox) {
-    let (hub, bar, _) = two_histories(dir, false);
-    (hub, bar)
-}
-
-/// The same with the other history; whether the hub countersigned the first before it heard of the other.
-fn two_histories(dir: &std::path::Path, countersigned: bool) -> (Hub, SampleBox, SampleBox) {
-    let mut hub = sample::open(dir);
-    let mut desk = SampleBox::new(20, ALL);
-    desk.top_up(wallet(1), 2_000);
-    let mut bar = SampleBox::new(21, ALL);
-    bar.sale(wallet(1), 100);
-    let mut other = bar.restored(2);
-    bar.sale(wallet(1), 300);
-    other.sale(wallet(1), 500);
-    adopt(&mut hub, &desk);
-    adopt(&mut hub, &bar);
-    hub.ingest(&desk.segments(10)).unwrap();
-    hub.ingest(&bar.segments(10)).unwrap();
-    if countersigned {
-        assert_eq!(hub.countersign(true).unwrap(), 2);
-    }
-    hub.ingest(&[other.segment(2, 3)]).unwrap();
-    (hub, bar, other)
-}
-
-/// Standing of each history by its head, and whether it may be chosen.
-fn histories(hub: &mut Hub, id: &MatterId) -> Vec<(String, &'static str, bool)> {
-    let branches = hub.evidence(id).unwrap().branches.into_iter();
-    branches.map(|branch| (branch.head, branch.standing, branch.may_hold)).collect()
-}
-
-fn choosing(hub: &mut Hub, id: &MatterId, one: &SampleBox) -> Asked {
-    Asked { head: hex(&one.heads.last().unwrap().hash), ..again(hub, id, RulingAction::ConfirmBranch) }
-}
-
-#[test]
-fn a_history_beside_one_that_was_countersigned_is_not_chosen_since_neither_would_count_then() {
-    let dir = sample::hub_dir();
-    let (mut hub, mut bar, other) = two_histories(dir.path(), true);
-    let id = the(&mut hub, MatterKind::Fork);
-    let (held, before) = (histories(&mut hub, &id), money(&mut hub));
-    let (this, that) = (hex(&bar.heads[2].hash), hex(&other.heads[2].hash));
-    assert_eq!(held, [(this.clone(), "in_force", true), (that, "disputed", false)]);
-    let wrong = choosing(&mut hub, &id, &other);
-    assert_eq!(refused(&mut hub, &id, &wrong), "hub.ruling_confirmed");
-    assert_eq!((histories(&mut hub, &id), money(&mut hub)), (held, before), "nothing was changed");
-    assert!(hub.matter(&id).unwrap().open);
-
-    // what the box wrote behind the countersigned head may be chosen, and the head itself
-    bar.sale(wallet(1), 50);
-    hub.ingest(&[bar.segment(3, 4)]).unwrap();
-    let further = hex(&bar.heads[3].hash);
-    assert_eq!(histories(&mut hub, &id)[0], (further.clone(), "disputed", true));
-    let right = choosing(&mut hub, &id, &bar);
-    assert!(!hub.resolve(&id, &right).unwrap().matter.open);
-    assert_eq!(histories(&mut hub, &id)[0], (further, "in_force", true));
-}
-
-#[test]
-fn of_two_histories_one_is_chosen_and_never_the_other_as_well() {
-    let dir = sample::hub_dir();
-    let (mut hub, bar, other) = two_histories(dir.path(), false);
-    let id = the(&mut hub, MatterKind::Fork);
-    assert!(histories(&mut hub, &id).iter().all(|(_, standing, may)| *standing == "disputed" && *may));
-    let chosen = choosing(&mut hub, &id, &bar);
-    hub.resolve(&id, &chosen).unwrap();
-    let (held, before) = (histories(&mut hub, &id), money(&mut hub));
-    let too = choosing(&mut hub, &id, &other);
-    assert_eq!(refused(&mut hub, &id, &too), "hub.ruling_confirmed");
-    assert_eq!((histories(&mut hub, &id), money(&mut hub)), (held, before));
-    let same = choosing(&mut hub, &id, &bar);
-    assert!(!hub.resolve(&id, &same).unwrap().matter.open, "the same one again harms nothing");
-}
-
-#[test]
-fn a_third_history_opens_the_matter_of_the_fork_again() {
-    let dir = sample::hub_dir();
-    let (mut hub, bar, _) = two_histories(dir.path(), false);
-    let id = the(&mut hub, MatterKind::Fork);
-    let mut third = bar.restored(2);
-    third.sale(wallet(1), 700);
-    let chosen = choosing(&mut hub, &id, &bar);
-    let decided = hub.resolve(&id, &chosen).unwrap().matter;
-    assert_eq!((decided.open, decided.places.len()), (false, 1));
-    hub.ingest(&[third.segment(2, 3)]).unwrap();
-    let view = hub.matter(&id).unwrap();
-    assert_eq!((view.open, view.places.len()), (true, 2), "{view:?}");
-    let accept = again(&mut hub, &id, RulingAction::Accept);
-    assert!(!hub.resolve(&id, &accept).unwrap().matter.open);
 }
 
 #[test]
@@ -289,10 +358,10 @@ fn every_fork_of_a_copied_band_counts_and_a_further_one_opens_the_matter_again()
     let id = the(&mut hub, MatterKind::ChipFork);
     let view = hub.matter(&id).unwrap();
     assert_eq!((view.places.len(), view.amount_cents), (4, Some(400)), "{view:?}");
-    assert!(!hub.resolve(&id, &asked(RulingAction::Accept)).unwrap().matter.open);
+    assert!(!decides(&mut hub, &id, RulingAction::Accept).open);
     hub.ingest(&[three.segment(two.bodies.len(), three.bodies.len())]).unwrap();
     let view = hub.matter(&id).unwrap();
-    assert_eq!((view.open, view.places.len()), (true, 6), "{view:?}");
+    assert_eq!((view.open, view.places.len(), view.seen.places), (true, 6, 6), "{view:?}");
 }
 
 #[test]
@@ -311,26 +380,6 @@ fn a_ticket_that_was_admitted_twice_in_each_of_two_zones_shows_all_four_places()
 }
 
 #[test]
-fn a_fork_has_both_histories_a_proof_for_anybody_and_ends_with_the_branch_that_was_chosen() {
-    let dir = sample::hub_dir();
-    let (mut hub, bar) = forked(dir.path());
-    let id = the(&mut hub, MatterKind::Fork);
-    let evidence = hub.evidence(&id).unwrap();
-    assert_eq!(evidence.branches.iter().map(|branch| branch.entries.len()).collect::<Vec<_>>(), [1, 1]);
-    let file = EvidenceFile::from_bytes(&hub.fork_evidence(id.about.unwrap()).unwrap()).unwrap();
-    let shown = file.verify().unwrap();
-    assert_eq!((shown.device, shown.seq, file.founding), (bar.device, 2, sample::founding()));
-
-    assert_eq!(refused(&mut hub, &id, &asked(RulingAction::ConfirmBranch)), "hub.ruling_branch");
-    let chosen = hex(&bar.heads[2].hash);
-    let done = hub.resolve(&id, &Asked { head: chosen, ..asked(RulingAction::ConfirmBranch) }).unwrap();
-    assert!(!done.matter.open, "{:?}", done.matter);
-    let standings: Vec<_> = hub.evidence(&id).unwrap().branches.iter().map(|branch| branch.standing).collect();
-    assert!(standings.contains(&"in_force") && standings.contains(&"disputed"), "{standings:?}");
-    assert_eq!(hub.matters(&Filter { open: Some(false), ..Filter::default() }).unwrap().total, 1);
-}
-
-#[test]
 fn a_gap_is_accepted_or_its_box_revoked_and_what_a_revoked_box_delivers_can_be_counted() {
     let dir = sample::hub_dir();
     let mut hub = sample::open(dir.path());
@@ -342,19 +391,33 @@ fn a_gap_is_accepted_or_its_box_revoked_and_what_a_revoked_box_delivers_can_be_c
     hub.ingest(&[bar.segment(0, 2)]).unwrap();
     hub.ingest(&[bar.segment(3, 4)]).unwrap();
     let gap = the(&mut hub, MatterKind::Gap);
-    let done = hub.resolve(&gap, &asked(RulingAction::Revoke)).unwrap();
+    let done = resolves(&mut hub, &gap, asked(RulingAction::Revoke));
     assert_eq!((hub.cut_off.iter().collect::<Vec<_>>(), done.matter.open), (vec![&bar.device], false));
     assert!(hub.is_revoked(bar.device).unwrap());
     hub.ingest(&[bar.segment(2, 3)]).unwrap();
     hub.ingest(&[bar.segment(4, 5)]).unwrap();
     let before = money(&mut hub).top_up;
     let beyond = the(&mut hub, MatterKind::RevokedEntries);
-    hub.resolve(&beyond, &asked(RulingAction::AcceptEntries)).unwrap();
+    resolves(&mut hub, &beyond, asked(RulingAction::AcceptEntries));
     assert_eq!((before < 400, money(&mut hub).top_up), (true, 400), "all that it delivered counts");
     assert!(hub.is_revoked(bar.device).unwrap(), "and it stays out");
     bar.top_up(wallet(1), 100);
     hub.ingest(&[bar.segment(5, 6)]).unwrap();
     assert_eq!(money(&mut hub).top_up, 400, "what it writes from now on does not");
+}
+
+#[test]
+fn a_further_gate_opens_a_matter_again_also_where_more_places_are_known_than_shown() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    (20..40).for_each(|n| admit(&mut hub, n));
+    let id = the(&mut hub, MatterKind::DoubleAdmission);
+    let all = decides(&mut hub, &id, RulingAction::Accept);
+    assert_eq!((all.open, all.places.len(), all.more_places), (false, 20, 0));
+    admit(&mut hub, 40);
+    let more = hub.matter(&id).unwrap();
+    assert_eq!((more.open, more.places.len(), more.more_places), (true, 20, 1));
+    assert_eq!(hub.evidence(&id).unwrap().more, 1);
 }
 
 #[test]
@@ -376,21 +439,78 @@ fn doubts_and_what_is_owed_are_listed_written_off_and_paid_out() {
     assert_eq!(doubt.about, Some(torn));
     let view = hub.matter(&doubt).unwrap();
     assert_eq!((view.amount_cents, view.waits.as_deref()), (Some(300), Some("its_box")));
-    assert_eq!(refused(&mut hub, &doubt, &asked(RulingAction::WriteOff)), "hub.ruling_its_box");
+    assert_eq!(refused_now(&mut hub, &doubt, asked(RulingAction::WriteOff)), "hub.ruling_its_box");
     let give_up = bar.entry(Kind::GAVE_UP, Effect::None, 300);
     bar.commit(Entry { subject: wallet(1).into(), refers_to: Some(torn), ..give_up });
     hub.ingest(&[bar.segment(3, 4)]).unwrap();
-    assert!(!hub.resolve(&doubt, &asked(RulingAction::WriteOff)).unwrap().matter.open);
+    assert!(!decides(&mut hub, &doubt, RulingAction::WriteOff).open);
     assert_eq!(money(&mut hub).in_doubt, 0);
 
     let view = hub.matter(&pending).unwrap();
     assert_eq!((view.amount_cents, view.places[0].place.as_str()), (Some(250), "Place 21"));
-    assert_eq!(refused(&mut hub, &pending, &asked(RulingAction::PayOut)), "hub.ruling_risk");
+    assert_eq!(refused_now(&mut hub, &pending, asked(RulingAction::PayOut)), "hub.ruling_risk");
     assert!(flags(&hub, 1).has(WalletFlags::BLOCKED), "it waits for the boxes, blocked");
-    let paid = hub.resolve(&pending, &Asked { accept_risk: true, ..asked(RulingAction::PayOut) }).unwrap();
+    let paid = resolves(&mut hub, &pending, Asked { accept_risk: true, ..asked(RulingAction::PayOut) });
     assert!(!paid.matter.open);
     assert_eq!(paid.matter.rulings[0].amount_cents, 1_250, "what was owed and what was left");
     assert_eq!((money(&mut hub).refunded, money(&mut hub).pending_credit), (1_250, 0));
+}
+
+#[test]
+fn a_carried_credit_in_doubt_is_owed_once_in_the_total_and_closing_writes_it_off() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let (mut desk, mut bar) = (SampleBox::new(20, ALL), SampleBox::new(21, Roles(2)));
+    let mut purse = Purse::new(wallet(1));
+    purse.top_up(&mut desk, 1_000);
+    adopt(&mut hub, &desk);
+    hub.ingest(&desk.segments(10)).unwrap();
+    let paid = Paid { wallet: wallet(1), amount: Cents::new(2_000).unwrap(), key: [7; 16], reference: String::new() };
+    hub.online_top_up(&paid).unwrap();
+    hub.publish().unwrap();
+    let (record, _) = hub.offers[&wallet(1)].offer.unwrap();
+    let (carried, _) = purse.intent(&mut bar, IntentPurpose::Carry, 2_000, Some(record));
+    adopt(&mut hub, &bar);
+    hub.ingest(&bar.segments(10)).unwrap();
+    let page = hub.matters(&Filter::default()).unwrap();
+    let amounts: BTreeMap<&str, Option<i64>> =
+        page.matters.iter().map(|view| (view.kind.as_str(), view.amount_cents)).collect();
+    assert_eq!(amounts, BTreeMap::from([("in_doubt", None), ("pending", Some(2_000))]));
+    assert_eq!(page.open_cents, 2_000);
+    assert_eq!(hub.closing().unwrap().waiting, 1);
+    assert!(matches!(hub.expire(), Err(HubError::Refused("hub.still_in_doubt"))), "it may be on the band");
+
+    let give_up = bar.entry(Kind::GAVE_UP, Effect::None, 2_000);
+    bar.commit(Entry { subject: wallet(1).into(), refers_to: Some(carried), ..give_up });
+    hub.ingest(&[bar.segment(2, 3)]).unwrap();
+    let open = hub.closing().unwrap();
+    assert_eq!((open.write_off, open.write_off_cents, open.pending_cents), (1, 0, 2_000));
+    let closed = hub.close_event().unwrap();
+    assert_eq!((closed.booked, closed.write_off, closed.pending_cents), (1, 0, 2_000));
+    let page = hub.matters(&Filter { kind: Some(MatterKind::InDoubt), ..Filter::default() }).unwrap();
+    assert_eq!(page.total, 0);
+    assert_eq!(hub.expire().unwrap().booked, 2);
+    assert_eq!((money(&mut hub).expired, money(&mut hub).pending_credit), (3_000, 0));
+}
+
+#[test]
+fn the_goods_sold_on_a_copied_band_are_not_added_to_what_is_missing() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let (mut desk, mut left, mut right) = (SampleBox::new(20, ALL), SampleBox::new(21, ALL), SampleBox::new(22, ALL));
+    let mut purse = Purse::new(wallet(1));
+    purse.top_up(&mut desk, 1_000);
+    purse.copied(2).tap(&mut right, IntentPurpose::Sale, 700, None);
+    purse.tap(&mut left, IntentPurpose::Sale, 700, None);
+    for one in [&desk, &left, &right] {
+        adopt(&mut hub, one);
+        hub.ingest(&one.segments(20)).unwrap();
+    }
+    let page = hub.matters(&Filter::default()).unwrap();
+    let amounts: BTreeMap<&str, Option<i64>> =
+        page.matters.iter().map(|view| (view.kind.as_str(), view.amount_cents)).collect();
+    assert_eq!(amounts, BTreeMap::from([("chip_fork", Some(1_400)), ("overspend", Some(400))]));
+    assert_eq!((page.open_cents, money(&mut hub).overspend), (400, 400));
 }
 
 #[test]
@@ -411,7 +531,7 @@ fn what_a_stolen_box_left_in_doubt_before_its_revocation_is_written_off_and_the_
     let before = hub.matter(&doubt).unwrap();
     assert!(!before.actions.contains(&"write_off".into()), "its own box may still settle it: {before:?}");
     assert_eq!(
-        (hub.closing().unwrap().waiting, refused(&mut hub, &doubt, &asked(RulingAction::WriteOff))),
+        (hub.closing().unwrap().waiting, refused_now(&mut hub, &doubt, asked(RulingAction::WriteOff))),
         (2, "hub.ruling_its_box")
     );
 
@@ -419,7 +539,7 @@ fn what_a_stolen_box_left_in_doubt_before_its_revocation_is_written_off_and_the_
     let view = hub.matter(&doubt).unwrap();
     assert_eq!((view.waits.as_deref(), view.amount_cents), (Some("revoked_box"), Some(300)));
     assert!(view.actions.contains(&"write_off".into()), "{view:?}");
-    assert!(!hub.resolve(&doubt, &asked(RulingAction::WriteOff)).unwrap().matter.open);
+    assert!(!decides(&mut hub, &doubt, RulingAction::WriteOff).open);
     assert_eq!((money(&mut hub).in_doubt, money(&mut hub).balance), (300, 1_700), "the other one's is left");
     let closed = hub.close_event().unwrap();
     assert_eq!((closed.booked, closed.waiting, closed.write_off), (1, 0, 0));
@@ -445,7 +565,7 @@ fn once_somebody_on_the_staff_list_could_sign_a_typed_name_decides_nothing() {
     assert_eq!(refused(&mut hub, &id, &by(7)), "staff.not_allowed", "nobody is on the list");
     take_on(&mut hub, &member(5, StaffRoles::BAR));
     take_on(&mut hub, &Member { pin: None, ..member(6, StaffRoles::SUPERVISOR) });
-    let typed = hub.resolve(&id, &asked(RulingAction::Accept)).unwrap().matter;
+    let typed = decides(&mut hub, &id, RulingAction::Accept);
     assert_eq!((typed.rulings[0].by.as_str(), typed.rulings[0].operator), ("Ana", 0), "nobody on the list could sign");
 
     take_on(&mut hub, &member(7, StaffRoles::SUPERVISOR));
@@ -489,10 +609,73 @@ fn the_list_is_filtered_and_comes_in_pages() {
     }
     assert_eq!(page(&mut hub, Filter { kind: Some(MatterKind::Fork), ..Filter::default() }).total, 0);
     let id = named(&first.matters[0].id).unwrap();
-    hub.resolve(&id, &asked(RulingAction::Accept)).unwrap();
+    resolves(&mut hub, &id, asked(RulingAction::Accept));
     assert_eq!(page(&mut hub, Filter { open: Some(false), ..Filter::default() }).total, 1);
     assert_eq!(page(&mut hub, Filter::default()).matters.iter().position(|view| !view.open), None, "open ones first");
     assert_eq!(named("fork~device"), None);
+}
+
+/// Wallets 1 to 3 are owed money, wallet 4 has a sale in doubt.
+fn owed_and_in_doubt(dir: &std::path::Path) -> Hub {
+    let mut hub = sample::open(dir);
+    let mut bar = SampleBox::new(21, ALL);
+    for n in 1..=3 {
+        let owed = bar.entry(Kind::PENDING_CREDIT, Effect::Owe, 250);
+        bar.commit(Entry { subject: wallet(n).into(), ..owed });
+    }
+    Purse::new(wallet(4)).intent(&mut bar, IntentPurpose::Sale, 300, None);
+    adopt(&mut hub, &bar);
+    hub.ingest(&bar.segments(10)).unwrap();
+    hub
+}
+
+#[test]
+fn of_more_than_a_list_holds_each_kind_is_cut_apart_and_any_matter_can_be_shown_and_decided() {
+    let dir = sample::hub_dir();
+    let mut hub = owed_and_in_doubt(dir.path());
+    let page = hub.matters_up_to(&Filter::default(), 2).unwrap();
+    let kinds = |kind: MatterKind| page.matters.iter().filter(|view| view.kind == kind.code()).count();
+    assert_eq!((kinds(MatterKind::Pending), kinds(MatterKind::InDoubt), page.more), (2, 1, true));
+    let doubts = hub.matters_up_to(&Filter { kind: Some(MatterKind::InDoubt), ..Filter::default() }, 2).unwrap();
+    assert_eq!((doubts.total, doubts.more), (1, false), "what is not asked for is not left out");
+
+    let all = hub.matters(&Filter { kind: Some(MatterKind::Pending), ..Filter::default() }).unwrap().matters;
+    let left_out = all.iter().find(|view| page.matters.iter().all(|shown| shown.id != view.id)).unwrap();
+    let id = named(&left_out.id).unwrap();
+    assert_eq!(&hub.matter(&id).unwrap(), left_out);
+    assert!(!decides(&mut hub, &id, RulingAction::Accept).open);
+    let more = Entry { subject: id.subject, ..SampleBox::new(22, ALL).entry(Kind::PENDING_CREDIT, Effect::Owe, 100) };
+    let mut other = SampleBox::new(22, ALL);
+    other.commit(more);
+    hub.ingest(&other.segments(10)).unwrap();
+    let page = hub.matters_up_to(&Filter { open: Some(true), ..Filter::default() }, 2).unwrap();
+    assert!(page.matters.iter().any(|view| view.id == left_out.id), "decided and open again, beyond the cut");
+}
+
+#[test]
+fn a_matter_by_itself_is_the_one_on_the_list() {
+    let dir = sample::hub_dir();
+    let (mut hub, mut bar, _) = two_histories(dir.path(), false);
+    let mut mad = SampleBox::new(30, Roles(1));
+    mad.sale(wallet(2), 100);
+    let (mut left, mut right) = (SampleBox::new(31, ALL), SampleBox::new(32, ALL));
+    left.admit(ticket(1));
+    right.admit(ticket(1));
+    for one in [&mad, &left, &right] {
+        adopt(&mut hub, one);
+        hub.ingest(&one.segments(10)).unwrap();
+    }
+    hub.note_poison(bar.device, "not a segment").unwrap();
+    hub.revoke_device(bar.device, "stolen").unwrap();
+    goes_on(&mut hub, &mut bar, 3);
+    let all = hub.matters(&Filter::default()).unwrap().matters;
+    let kinds: std::collections::BTreeSet<&str> = all.iter().map(|view| view.kind.as_str()).collect();
+    for kind in ["fork", "forbidden_entry", "double_admission", "revoked_entries"] {
+        assert!(kinds.contains(kind), "{kinds:?}");
+    }
+    for view in all {
+        assert_eq!(hub.matter(&named(&view.id).unwrap()).unwrap(), view);
+    }
 }
 
 #[test]

@@ -108,6 +108,12 @@ impl Store {
         Ok(())
     }
 
+    /// In how many histories the entry at this position was set aside.
+    pub fn set_aside_at(&self, journal: u32, seq: u32) -> Result<usize, StoreError> {
+        let sql = "SELECT run FROM set_aside WHERE festival = $1 AND journal = $2 AND seq = $3";
+        Ok(rows(&self.conn, sql, params![self.festival, journal, seq], |r| r.get::<_, u32>(0))?.len())
+    }
+
     /// Entries set aside, newest journal first, at most `most`.
     pub fn all_set_aside(&self, most: u32) -> Result<Vec<SetAside>, StoreError> {
         let sql = "SELECT journal, run, seq, reason FROM set_aside WHERE festival = $1 ORDER BY journal DESC, run, seq LIMIT $2";

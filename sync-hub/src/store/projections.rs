@@ -10,7 +10,7 @@ use super::{Reading, Store, StoreError, boxes::stored_ms, row, rows, statement};
 
 /// Version of the folding; projections of another one are folded again at the start. Raise it where the ledger makes
 /// something else of the same entries, or a row holds more of them.
-pub(super) const PROJECTION: i64 = 3;
+pub(super) const PROJECTION: i64 = 5;
 
 /// A wallet as it is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -320,6 +320,23 @@ impl Reading {
     pub fn conflicts(&self, most: u32) -> Result<Vec<String>, StoreError> {
         let sql = "SELECT view FROM conflicts WHERE festival = $1 ORDER BY newest_ms DESC, subject LIMIT $2";
         rows(&self.conn, sql, params![self.festival, most], |r| r.get(0))
+    }
+
+    /// The same of every subject, newest first.
+    pub fn each_conflict(&self, mut each: impl FnMut(&str)) -> Result<(), StoreError> {
+        let sql = "SELECT view FROM conflicts WHERE festival = $1 ORDER BY newest_ms DESC, subject";
+        let mut statement = statement(&self.conn, sql)?;
+        let mut rows = statement.query(params![self.festival])?;
+        while let Some(row) = rows.next()? {
+            each(row.get_ref(0)?.as_str().map_err(|_| StoreError::Damaged("conflict"))?);
+        }
+        Ok(())
+    }
+
+    /// What does not fit together on one subject.
+    pub fn conflicts_of(&self, subject: &[u8; 16]) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT view FROM conflicts WHERE festival = $1 AND subject = $2";
+        row(&self.conn, sql, params![self.festival, subject], |r| r.get(0))
     }
 
     /// How many things do not fit together, those that [`Self::conflicts`] leaves out included.

@@ -5,26 +5,24 @@
 //! | --- | --- |
 //! | `GET /api/matters?state=open\|decided\|all&kind=WORD&place=TEXT&page=N` | 50 a page: open ones first, then the newest |
 //! | `GET /api/matters/{id}` | one, with its evidence |
-//! | `POST /api/matters/{id}/resolve` `{"action", "by" or "pin": {"number", "pin"}, "reason", "seen"?, "amount_cents"?, "head"?, "accept_risk"?}` | decides; answers the matter as it is then |
+//! | `POST /api/matters/{id}/resolve` `{"action", "by" or "pin": {"number", "pin"}, "reason", "seen", "amount_cents"?, "head"?, "accept_risk"?}` | decides; answers the matter as it is then |
 //! | `GET /api/matters/{id}/proof` | a fork's proof as a file for `provision verify` |
 //!
 //! Actions: `accept`, `block`, `lift`, `charge_back`, `forgive` (with `amount_cents`, all where it is left out),
-//! `write_off`, `revoke`, `confirm_branch` (with `head`), `accept_entries`, `pay_out` (with `accept_risk`). A no is 409
-//! with a code `hub.ruling_*`. `seen` is the entry of the first ruling that the matter showed, left out where it showed
-//! none; where another one holds by then nothing is done (`hub.ruling_changed`). Where somebody on the staff list may
-//! decide (`signs` of the list) the name comes from a PIN; else it is typed, and its ruling's `operator` is 0.
+//! `undo_charge_back`, `undo_forgive` (all of what was booked by it), `write_off`, `revoke`, `confirm_branch` (with
+//! `head`), `accept_entries`, `pay_out` (with `accept_risk`). A no is 409 with a code `hub.ruling_*`. `seen` is that of
+//! the matter as it was shown, `{"rulings", "cents", "places"}`; who leaves it out saw nothing. Where other rulings hold,
+//! or more is found by then, nothing is done (`hub.ruling_changed`); also where it is less, for who moves all of it
+//! (`pay_out`, `write_off`, and the others without `amount_cents`). Where somebody on the staff list may decide (`signs` of the list) the name comes from a PIN;
+//! else it is typed, and its ruling's `operator` is 0.
 use axum::{
     Json,
     extract::{Path, Query, State},
     http::header,
     response::{IntoResponse, Response},
 };
-use domain::{
-    journal::{MatterKind, RulingAction},
-    ledger::MatterId,
-    money::Cents,
-};
-use screens::view::{MatterPage, MatterView};
+use domain::{journal::MatterKind, ledger::MatterId, money::Cents};
+use screens::view::{MatterPage, MatterSeen, MatterView};
 use serde::{Deserialize, Serialize};
 
 use super::{ApiError, App, answer::Body};
@@ -98,7 +96,7 @@ pub(super) struct Resolve {
     #[serde(default)]
     head: String,
     #[serde(default)]
-    seen: String,
+    seen: MatterSeen,
     #[serde(default)]
     accept_risk: bool,
 }
@@ -110,7 +108,7 @@ pub(super) async fn resolve(
     Body(body): Body<Resolve>,
 ) -> Result<Json<MatterView>, ApiError> {
     let id = named(&id)?;
-    let action = RulingAction::from_code(&body.action).ok_or_else(|| ApiError::bad_request("the action"))?;
+    let (action, undo) = Asked::named(&body.action).ok_or_else(|| ApiError::bad_request("the action"))?;
     let amount = match body.amount_cents {
         Some(amount) => Some(Cents::new(amount).ok_or_else(|| ApiError::bad_request("the amount"))?),
         None => None,
@@ -120,7 +118,7 @@ pub(super) async fn resolve(
         Some(pin) => By::Staff(app.person(pin).await?),
         None => By::Typed(by),
     };
-    let asked = Asked { action, by, reason, amount, head, seen, accept_risk };
+    let asked = Asked { action, undo, by, reason, amount, head, seen, accept_risk };
     let matter = app.act(move |hub| {
         let done = hub.resolve(&id, &asked)?;
         if done.bundle {

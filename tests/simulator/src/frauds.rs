@@ -1,18 +1,71 @@
 //! Cheating, theft and bad luck with disks: what people and boxes do that the rules cannot prevent, only bound or name.
 //! Invariant: what is noted here as a fraud is one of the kinds that the design's section 2 says are found.
 //! Not here: whether they were named (`quiet`).
+use std::collections::BTreeSet;
+
 use domain::{
     id::EntryRef,
-    journal::Means,
-    ledger::ConflictKind,
+    journal::{Entry, Kind, Means},
+    ledger::{Conflict, ConflictKind},
     money::Cents,
     wristband::tap::{UidAccount, uid_top_up_entry},
 };
 
 use crate::{
     festival::{Keeping, Role},
-    world::{Fraud, World},
+    hub::Sent,
+    names::subject,
+    world::World,
 };
+
+/// Every kind of fraud that must be found.
+pub(crate) const KINDS: [&str; 9] = [
+    "beyond_revocation",
+    "cloned_band",
+    "minted",
+    "other_amount",
+    "restored_dump",
+    "screenshot",
+    "two_histories",
+    "unpaid",
+    "withheld",
+];
+
+/// A fraud that was committed and must be found, by its kind and whom it is named on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Fraud {
+    /// What happened: one of [`KINDS`].
+    pub(crate) what: &'static str,
+    /// The kind of conflict that names it.
+    pub(crate) named_as: ConflictKind,
+    /// On what.
+    pub(crate) subject: [u8; 16],
+    /// Where: for each of its deeds the entries of which one must be listed.
+    pub(crate) places: Vec<BTreeSet<EntryRef>>,
+    /// How much must be listed, by the reference's own sum, where it has one.
+    pub(crate) amount: Option<i64>,
+}
+
+impl Fraud {
+    /// One whose places and amount nobody knows yet.
+    pub(crate) fn new(what: &'static str, named_as: ConflictKind, subject: [u8; 16]) -> Self {
+        Self { what, named_as, subject, places: Vec::new(), amount: None }
+    }
+
+    /// Whether the conflict says what happened, to whom, where and how much.
+    pub(crate) fn is_named_by(&self, conflict: &Conflict) -> bool {
+        let is_listed = |deed: &BTreeSet<EntryRef>| conflict.places.iter().any(|place| deed.contains(&place.at));
+        conflict.kind == self.named_as
+            && subject(conflict) == self.subject
+            && self.places.iter().all(is_listed)
+            && self.amount.is_none_or(|amount| conflict.amount == Some(amount))
+    }
+}
+
+/// A deed that one entry shows.
+pub(crate) fn one_of(at: EntryRef) -> BTreeSet<EntryRef> {
+    BTreeSet::from([at])
+}
 
 impl World<'_> {
     /// Something foul happens, where it can.
@@ -20,7 +73,7 @@ impl World<'_> {
         let at = self.dice.below(self.places.len());
         let band = self.dice.below(self.bands.len());
         match self.dice.below(8) {
-            0 | 1 => self.sets_chip_back(band),
+            0 | 1 => self.sets_chip_back(),
             2 => self.doubles_disk(at),
             3 => self.mints(at, band),
             4 => self.places[at].lying |= self.places[at].role == Role::Bar && self.may_misbehave(at),
@@ -38,11 +91,13 @@ impl World<'_> {
         self.places[at].role != Role::Desk && !self.places.iter().any(bad)
     }
 
-    /// A guest keeps a dump of an NTAG and writes it back later.
-    fn sets_chip_back(&mut self, band: usize) {
-        if self.bands[band].stocked.keeping != Keeping::Ntag {
-            return;
-        }
+    /// A guest keeps a dump of an NTAG and writes it back later: whoever holds one does so at the next occasion.
+    fn sets_chip_back(&mut self) {
+        let is_ntag = |n: &usize| self.bands[*n].stocked.keeping == Keeping::Ntag;
+        let ntags: Vec<usize> = (0..self.bands.len()).filter(is_ntag).collect();
+        let held = ntags.iter().find(|n| self.bands[**n].dump.is_some()).copied();
+        let any = ntags.get(self.dice.below(ntags.len())).copied();
+        let Some(band) = held.or(any) else { return };
         match self.bands[band].dump.take() {
             None => self.bands[band].dump = Some(self.bands[band].chip.clone()),
             Some(dump) => {
@@ -77,21 +132,30 @@ impl World<'_> {
         let entry = uid_top_up_entry(&of, amount, Cents::ZERO, Means::Cash);
         if let Ok(refs) = self.places[at].keeper.append(vec![entry], &[]) {
             self.places[at].keeper.confirm(&refs);
-            self.places[at].remembered.extend(refs);
             self.places[at].lying = true;
-            let named_as = ConflictKind::ForbiddenEntry;
-            self.frauds.push(Fraud { what: "minted", named_as, subject: wallet.0 });
+            let places = refs.iter().copied().map(one_of).collect();
+            for of in refs {
+                let hash = self.places[at].keeper.hash(of).unwrap_or_default();
+                self.places[at].remembered.insert((of, hash));
+            }
+            let fraud = Fraud::new("minted", ConflictKind::ForbiddenEntry, wallet.0);
+            self.frauds.push(Fraud { places, amount: Some(amount.as_i64()), ..fraud });
             let name = self.name(at);
             self.note(|| format!("{name} mints {amount} for account {band}"));
         }
     }
 
-    /// A lying bar wrote another amount into its commit than its intent had.
-    pub(crate) fn lied(&mut self, band: usize) {
-        self.reference.bands[band].is_disturbed = true;
-        let subject = self.bands[band].wallet().0;
-        self.frauds.push(Fraud { what: "other_amount", named_as: ConflictKind::ForbiddenEntry, subject });
-        self.note(|| format!("a bar lies about what band {band} paid"));
+    /// A lying bar wrote another amount into these commits than their intents had.
+    pub(crate) fn lied(&mut self, band: usize, written: &[Sent]) {
+        let wallet = self.bands[band].wallet();
+        let is_lie = |sent: &&Sent| sent.entry.kind == Kind::SALE && sent.entry.amount.get() > 0;
+        let places: Vec<_> = written.iter().filter(is_lie).map(|sent| one_of(sent.at)).collect();
+        if !places.is_empty() {
+            written.iter().for_each(|sent| self.disturb(&sent.entry));
+            let fraud = Fraud::new("other_amount", ConflictKind::ForbiddenEntry, wallet.0);
+            self.frauds.push(Fraud { places, ..fraud });
+            self.note(|| format!("a bar lies about what band {band} paid"));
+        }
     }
 
     /// A box is stolen and revoked, and goes on selling.
@@ -99,6 +163,10 @@ impl World<'_> {
         if self.places[at].role == Role::Bar && self.may_misbehave(at) && self.dice.one_in(2) {
             let device = self.places[at].device;
             self.hub.revoke(device);
+            // what was told of it beyond a gap counts nothing any more
+            let hub = &self.hub;
+            let is_beyond = |at: &EntryRef| at.device == device && at.seq >= hub.revoked_from(device, at.epoch);
+            self.reference.moved.retain(|moved| !is_beyond(&moved.at) || moved.published.is_none());
             self.places[at].revoked = true;
             self.places[at].offline_until = usize::MAX;
             let name = self.name(at);
@@ -127,10 +195,13 @@ impl World<'_> {
         for passed in self.reference.passed.iter_mut().filter(|passed| is_gone(&passed.at)) {
             passed.gate = usize::MAX; // this gate does not remember it, and may write another entry at its place
         }
+        for moved in self.reference.moved.iter_mut().filter(|moved| is_gone(&moved.at)) {
+            moved.by = usize::MAX;
+        }
         for spent in self.reference.spent.iter_mut().filter(|spent| is_gone(&spent.at)) {
             spent.bar = usize::MAX;
         }
-        self.places[at].remembered.retain(|at| !is_gone(at));
+        self.places[at].remembered.retain(|(at, _)| !is_gone(at));
         let hub = &self.hub;
         self.reference.acknowledged.retain(|(at, hash)| !is_gone(at) || hub.has(*at, *hash));
         self.reference.told[at] = self.places[at].keeper.heard();
@@ -159,12 +230,19 @@ impl World<'_> {
         }
     }
 
-    /// An entry about a band that the hub may never see: only bounds hold for that band.
-    pub(crate) fn disturb(&mut self, entry: &domain::journal::Entry) {
-        let found = self.bands.iter().position(|band| entry.subject == band.wallet().into());
-        if let Some(facts) = found.and_then(|band| self.reference.bands.get_mut(band)) {
-            facts.is_disturbed = true;
-            facts.disturbed = facts.disturbed.saturating_add(entry.amount.as_i64());
-        }
+    /// An entry about a band that the hub may never see, or that counts otherwise than it was meant: only bounds hold for
+    /// that band. What ends or gives up an intent moves as much as that one.
+    pub(crate) fn disturb(&mut self, entry: &Entry) {
+        let Some(band) = self.bands.iter().position(|band| entry.subject == band.wallet().into()) else { return };
+        let intended = entry.refers_to.map_or(0, |at| self.amount_of(at));
+        let facts = &mut self.reference.bands[band];
+        facts.is_disturbed = true;
+        facts.disturbed = facts.disturbed.saturating_add(entry.amount.as_i64().max(intended));
+    }
+
+    fn amount_of(&self, at: EntryRef) -> i64 {
+        let disks = self.places.iter().filter(|place| place.device == at.device);
+        let mut entries = disks.flat_map(|p| std::iter::once(&p.keeper).chain(&p.twin)).filter_map(|k| k.entry(at));
+        entries.next().map_or(0, |entry| entry.amount.as_i64())
     }
 }

@@ -9,13 +9,13 @@ use std::{
 use domain::{
     id::{BoxNumber, DeviceId, EntryRef, TicketUid, WalletId},
     journal::{
-        Detail, Effect, Entry, EntryHash, Head, Kind, OnlineCredit, OnlineTopUp, PreviousHead, Revocation, ZERO_HASH,
-        link,
+        BlockedKind, Countersignature, Detail, Effect, Entry, EntryHash, Head, Kind, OnlineCredit, OnlineTopUp,
+        PreviousHead, Revocation, ZERO_HASH, link,
     },
     ledger::{
-        Branches, Conflict, ConflictKind, Cutoff, Owed, Reason, Rights, Standing, TicketEntry, TicketState, Totals,
-        WalletEntry, WalletFold, WalletState, WalletSum, fold_ticket, fold_wallet, gap_conflict, journal_conflict,
-        owed, ticket_conflicts, wallet_conflicts,
+        Branches, Conflict, ConflictKind, Cutoff, Due, Owed, Reason, Rights, Standing, TicketEntry, TicketState,
+        Totals, WalletEntry, WalletFold, WalletState, WalletSum, active_revocations, cutoff, fold_ticket, fold_wallet,
+        gap_conflict, journal_conflict, owed, ticket_conflicts, wallet_conflicts,
     },
     money::Cents,
     time::Hlc,
@@ -23,10 +23,15 @@ use domain::{
 };
 use sync::{Branch, JournalHeads, vector::hash16};
 
-use crate::festival::{Festival, device, rights};
+use crate::{
+    dice::Dice,
+    festival::{Festival, device, rights},
+};
 
 /// The hub's own device number.
 pub(crate) const HUB: u8 = 200;
+/// A journal's head is countersigned when it has grown by so much; a real hub waits for 500 entries.
+const COUNTERSIGN_EVERY: u32 = 4;
 
 /// One entry on its way, with its place in the chain.
 #[derive(Clone)]
@@ -55,6 +60,8 @@ pub(crate) struct Publication {
     pub(crate) lines: BTreeMap<(DeviceId, u32), Rc<Vec<EntryHash>>>,
     /// The same as a hub tells it: every branch, and what lies beyond a gap.
     pub(crate) heads: Vec<JournalHeads>,
+    /// Places beyond a gap, of journals that never forked.
+    pub(crate) beyond: BTreeMap<(DeviceId, u32), Vec<(u32, u32)>>,
     /// Everything of journals with several branches.
     pub(crate) branches: BTreeMap<(DeviceId, u32), BTreeSet<(u32, EntryHash)>>,
 }
@@ -68,6 +75,9 @@ struct Journal {
     line: Rc<Vec<EntryHash>>,
     /// Entries of the line and beyond gaps that wait for it, by place.
     waiting: BTreeMap<u32, Vec<(EntryHash, EntryHash)>>,
+    /// How long its line was when its head was countersigned last.
+    signed: u32,
+    /// Heads that were, once it is forked: before that they say nothing.
     countersigned: Vec<Head>,
     forked: bool,
     cutoff: Cutoff,
@@ -89,6 +99,8 @@ pub(crate) struct Hub<'f> {
     dirty_tickets: BTreeSet<TicketUid>,
     published: Option<Rc<Publication>>,
     hlc: Hlc,
+    /// Folds are handed their entries in an order that it throws, and some of them twice.
+    disorder: Option<Dice>,
     /// The control that merges by last writer: what each account is by the last stamp.
     pub(crate) last_writer: BTreeMap<WalletId, (Hlc, i64)>,
 }
@@ -108,6 +120,7 @@ impl<'f> Hub<'f> {
             dirty_tickets: BTreeSet::new(),
             published: None,
             hlc: Hlc::default(),
+            disorder: None,
             last_writer: BTreeMap::new(),
         };
         hub.enrol(device(HUB), 0, BoxNumber(0), rights(None));
@@ -123,6 +136,7 @@ impl<'f> Hub<'f> {
             bodies: HashMap::new(),
             line: Rc::default(),
             waiting: BTreeMap::new(),
+            signed: 0,
             countersigned: Vec::new(),
             forked: false,
             cutoff: Cutoff::None,
@@ -151,8 +165,8 @@ impl<'f> Hub<'f> {
             }
             let now_forked = self.journals.get(&id).is_some_and(|journal| journal.branches.first_fork().is_some());
             if now_forked {
-                if let Some(journal) = self.journals.get_mut(&id) {
-                    journal.forked = true;
+                if self.journals.get_mut(&id).is_some_and(|journal| !std::mem::replace(&mut journal.forked, true)) {
+                    self.judge(id.0);
                 }
                 self.touch_all_of(id);
             }
@@ -162,9 +176,13 @@ impl<'f> Hub<'f> {
     fn touch(&mut self, subject: [u8; 16]) {
         if self.keeping.contains_key(&WalletId(subject)) {
             self.dirty_wallets.insert(WalletId(subject));
-        } else {
+        } else if self.journals.range((DeviceId(subject), 0)..=(DeviceId(subject), u32::MAX)).next().is_none() {
             self.dirty_tickets.insert(TicketUid(subject));
         }
+    }
+
+    fn ids_of(&self, of: DeviceId) -> Vec<JournalId> {
+        self.journals.range((of, 0)..=(of, u32::MAX)).map(|(id, _)| *id).collect()
     }
 
     fn touch_all_of(&mut self, id: JournalId) {
@@ -238,21 +256,51 @@ impl<'f> Hub<'f> {
 
     /// Revokes a box: what it wrote beyond what is here now counts nothing.
     pub(crate) fn revoke(&mut self, of: DeviceId) {
-        let ids: Vec<JournalId> = self.journals.keys().filter(|id| id.0 == of).copied().collect();
-        let mut heads = Vec::new();
-        for id in &ids {
-            let Some(journal) = self.journals.get_mut(id) else { continue };
-            journal.standings = None;
-            journal.cutoff = Cutoff::All;
-            let Some(hash) = journal.line.last().copied() else { continue };
-            let seq = (journal.line.len() as u32).saturating_sub(1);
-            journal.cutoff = Cutoff::Behind(Head { seq, hash });
-            heads.push(PreviousHead { epoch: id.1, seq, hash });
-        }
-        let revocation = Revocation { heads, reason: "stolen".into() };
-        let part = Detail::Revocation(domain::journal::BlockedKind::Device, revocation).to_bytes();
+        let ids = self.ids_of(of);
+        let head = |id: &JournalId| {
+            let line = &self.journals.get(id)?.line;
+            let seq = (line.len() as u32).checked_sub(1)?;
+            Some(PreviousHead { epoch: id.1, seq, hash: *line.last()? })
+        };
+        let revocation = Revocation { heads: ids.iter().filter_map(head).collect(), reason: "stolen".into() };
+        let part = Detail::Revocation(BlockedKind::Device, revocation).to_bytes();
         self.act(Kind::REVOCATION, Effect::Block, of.0, |entry| entry.part = part);
+        self.judge(of);
         ids.into_iter().for_each(|id| self.touch_all_of(id));
+    }
+
+    /// Confirms the heads of journals that have grown.
+    fn countersign(&mut self) {
+        let mut due = Vec::new();
+        for (id, journal) in self.journals.iter_mut().filter(|(id, journal)| id.0 != device(HUB) && !journal.forked) {
+            let length = journal.line.len() as u32;
+            if let Some(hash) = journal.line.last().filter(|_| length >= journal.signed + COUNTERSIGN_EVERY) {
+                due.push((*id, length - 1, *hash));
+                journal.signed = length;
+            }
+        }
+        for ((of, epoch), seq, hash) in due {
+            let part = Detail::Countersignature(Countersignature { epoch, seq, hash, term: 1, archived: false });
+            self.act(Kind::COUNTERSIGNATURE, Effect::None, of.0, |entry| entry.part = part.to_bytes());
+        }
+    }
+
+    /// What the hub's own entries say of a box: where its journals end, and which of their heads are confirmed.
+    fn judge(&mut self, of: DeviceId) {
+        let acts: Vec<(EntryRef, Entry)> =
+            self.entries_about(of.0).into_iter().map(|(at, entry, ..)| (at, (*entry).clone())).collect();
+        let revocations = active_revocations(of, &acts);
+        for id in self.ids_of(of) {
+            let Some(journal) = self.journals.get_mut(&id) else { continue };
+            let signed = acts.iter().filter_map(|(_, act)| match Detail::of(act) {
+                Ok(Detail::Countersignature(signed)) if signed.epoch == id.1 => {
+                    Some(Head { seq: signed.seq, hash: signed.hash })
+                }
+                _ => None,
+            });
+            (journal.countersigned, journal.cutoff) = (signed.collect(), cutoff(&revocations, id.1));
+            journal.standings = None;
+        }
     }
 
     fn entries_about(&mut self, subject: [u8; 16]) -> Vec<(EntryRef, Rc<Entry>, Standing, BoxNumber)> {
@@ -270,50 +318,41 @@ impl<'f> Hub<'f> {
 
     /// Every entry of a wallet as the ledger takes them.
     pub(crate) fn wallet_entries(&mut self, wallet: WalletId) -> Vec<WalletEntry> {
-        let found = self.entries_about(wallet.0);
-        found.into_iter().map(|(at, entry, standing, _)| WalletEntry::new(at, (*entry).clone(), standing)).collect()
+        let found = self.entries_about(wallet.0).into_iter();
+        let entries = found.map(|(at, entry, standing, _)| WalletEntry::new(at, (*entry).clone(), standing)).collect();
+        self.disordered(entries)
     }
 
     fn ticket_entries(&mut self, ticket: TicketUid) -> Vec<TicketEntry> {
-        let found = self.entries_about(ticket.0);
-        found
-            .into_iter()
+        let found = self.entries_about(ticket.0).into_iter();
+        let entries = found
             .map(|(at, entry, standing, box_number)| TicketEntry { at, entry: (*entry).clone(), box_number, standing })
-            .collect()
+            .collect();
+        self.disordered(entries)
+    }
+
+    fn disordered<T: Clone>(&mut self, mut entries: Vec<T>) -> Vec<T> {
+        if let Some(dice) = &mut self.disorder {
+            disorder(&mut entries, dice);
+        }
+        entries
+    }
+
+    /// The number of the next publication.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.published.as_ref().map_or(1, |before| before.number.saturating_add(1))
     }
 
     /// Folds what changed, signs what is due, and gives what boxes may now be told.
     pub(crate) fn publish(&mut self) -> Rc<Publication> {
         for _ in 0..2 {
-            let dirty = std::mem::take(&mut self.dirty_wallets);
-            let mut due = Vec::new();
-            for wallet in dirty {
-                let entries = self.wallet_entries(wallet);
-                let fold = fold_wallet(wallet, &entries);
-                let purse = self.keeping.get(&wallet).copied().unwrap_or(false);
-                let owes = owed(&fold, &entries, self.festival.bundle.body.policy.maximum_balance);
-                if purse {
-                    due.extend(owes.due.clone().ok().map(|due| (wallet, Some(due), Cents::ZERO)));
-                } else if let Some(amount) = Cents::try_from(owes.pending).ok().filter(|owed| *owed > Cents::ZERO) {
-                    due.push((wallet, None, amount));
-                }
-                self.wallets.insert(wallet, (fold, owes));
-            }
-            for (wallet, due, amount) in due {
+            for (wallet, due, amount) in self.fold_wallets() {
                 self.pay(wallet, due, amount);
             }
         }
-        for ticket in std::mem::take(&mut self.dirty_tickets) {
-            let entries = self.ticket_entries(ticket);
-            if !entries.is_empty() {
-                self.tickets.insert(ticket, fold_ticket(ticket, &entries).state);
-            }
-        }
-        for journal in self.journals.values_mut().filter(|journal| !journal.forked) {
-            let Some(hash) = journal.line.last().copied() else { continue };
-            journal.countersigned = vec![Head { seq: (journal.line.len() as u32).saturating_sub(1), hash }];
-        }
-        let number = self.published.as_ref().map_or(1, |before| before.number.saturating_add(1));
+        self.fold_tickets();
+        self.countersign();
+        let number = self.next_number();
         let offers = self.wallets.iter().filter_map(|(wallet, (_, owed))| {
             let offer = owed.on_offer()?;
             Some((*wallet, (offer.record, offer.amount)))
@@ -325,6 +364,13 @@ impl<'f> Hub<'f> {
             offers: offers.collect(),
             lines: self.journals.iter().map(|(id, journal)| (*id, Rc::clone(&journal.line))).collect(),
             heads: self.journals.iter().filter_map(|(id, journal)| journal.heads(*id)).collect(),
+            beyond: self
+                .journals
+                .iter()
+                .filter(|(_, journal)| !journal.forked)
+                .map(|(id, journal)| (*id, journal.beyond()))
+                .filter(|(_, ranges)| !ranges.is_empty())
+                .collect(),
             branches: self
                 .journals
                 .iter()
@@ -336,8 +382,35 @@ impl<'f> Hub<'f> {
         publication
     }
 
+    /// Folds the wallets that changed, and gives what they are to be paid.
+    fn fold_wallets(&mut self) -> Vec<(WalletId, Option<Due>, Cents)> {
+        let mut due = Vec::new();
+        for wallet in std::mem::take(&mut self.dirty_wallets) {
+            let entries = self.wallet_entries(wallet);
+            let fold = fold_wallet(wallet, &entries);
+            let purse = self.keeping.get(&wallet).copied().unwrap_or(false);
+            let owes = owed(&fold, &entries, self.festival.bundle.body.policy.maximum_balance);
+            if purse {
+                due.extend(owes.due.clone().ok().map(|due| (wallet, Some(due), Cents::ZERO)));
+            } else if let Some(amount) = Cents::try_from(owes.pending).ok().filter(|owed| *owed > Cents::ZERO) {
+                due.push((wallet, None, amount));
+            }
+            self.wallets.insert(wallet, (fold, owes));
+        }
+        due
+    }
+
+    fn fold_tickets(&mut self) {
+        for ticket in std::mem::take(&mut self.dirty_tickets) {
+            let entries = self.ticket_entries(ticket);
+            if !entries.is_empty() {
+                self.tickets.insert(ticket, fold_ticket(ticket, &entries).state);
+            }
+        }
+    }
+
     /// Signs the C′ of a purse, or credits an account.
-    fn pay(&mut self, wallet: WalletId, due: Option<domain::ledger::Due>, amount: Cents) {
+    fn pay(&mut self, wallet: WalletId, due: Option<Due>, amount: Cents) {
         let (effect, amount, credit) = match due {
             None => (Effect::Credit, amount, OnlineCredit { record: None, covers: Vec::new() }),
             Some(due) => {
@@ -387,42 +460,39 @@ impl<'f> Hub<'f> {
         Totals::against_chips(self.wallets.values().map(|(fold, _)| WalletSum::from(fold)), chips)
     }
 
-    /// The same set, handed over anew in another order, must mean the same.
-    pub(crate) fn refolded(&self, order: impl FnOnce(&mut Vec<Sent>)) -> Hub<'f> {
-        let mut all = Vec::new();
-        for (id, journal) in self.journals.iter().filter(|(id, _)| id.0 != device(HUB)) {
-            all.extend(journal.sent(*id));
-        }
-        let own = (device(HUB), 0);
-        let hubs: Vec<Sent> = self.journals.get(&own).map(|journal| journal.sent(own)).unwrap_or_default();
-        order(&mut all);
+    /// A hub that is handed the same set anew, in another order and some of it twice, and folds it so.
+    pub(crate) fn refolded(&self, mut dice: Dice) -> Hub<'f> {
+        let mut all: Vec<Sent> = self.journals.iter().flat_map(|(id, journal)| journal.sent(*id)).collect();
+        disorder(&mut all, &mut dice);
         let mut again = Hub::new(self.festival, self.keeping.clone());
         for (id, journal) in &self.journals {
             again.enrol(id.0, id.1, journal.box_number, journal.rights);
         }
-        again.take(&hubs);
         again.take(&all);
-        for (id, journal) in &mut again.journals {
-            // what was countersigned and revoked is part of the set, too
-            if let Some(before) = self.journals.get(id) {
-                (journal.countersigned, journal.cutoff) = (before.countersigned.clone(), before.cutoff);
-                journal.standings = None;
-            }
-        }
-        for wallet in again.keeping.keys().copied().collect::<Vec<_>>() {
-            let entries = again.wallet_entries(wallet);
-            if !entries.is_empty() {
-                let fold = fold_wallet(wallet, &entries);
-                let owes = owed(&fold, &entries, again.festival.bundle.body.policy.maximum_balance);
-                again.wallets.insert(wallet, (fold, owes));
-            }
-        }
+        again.disorder = Some(dice);
+        let devices: BTreeSet<DeviceId> = again.journals.keys().map(|id| id.0).collect();
+        devices.into_iter().for_each(|of| again.judge(of));
+        again.fold_wallets();
+        again.fold_tickets();
         again
     }
 
-    /// All wallets' states.
-    pub(crate) fn states(&self) -> BTreeMap<WalletId, WalletState> {
-        self.wallets.iter().map(|(wallet, (fold, _))| (*wallet, fold.state)).collect()
+    /// What two hubs make of the same set otherwise: wallets, what they are owed, and tickets.
+    pub(crate) fn differing(&self, other: &Self) -> Vec<String> {
+        let wallets = self.keeping.keys().filter(|wallet| self.wallets.get(*wallet) != other.wallets.get(*wallet));
+        let tickets: BTreeSet<&TicketUid> = self.tickets.keys().chain(other.tickets.keys()).collect();
+        let tickets = tickets.into_iter().filter(|ticket| self.tickets.get(*ticket) != other.tickets.get(*ticket));
+        let wallets = wallets.map(|wallet| format!("wallet {}", wallet.to_hex()));
+        wallets.chain(tickets.map(|ticket| format!("ticket {}", domain::wire::hex(&ticket.0)))).collect()
+    }
+}
+
+/// Throws the order anew, and repeats some.
+fn disorder<T: Clone>(all: &mut Vec<T>, dice: &mut Dice) {
+    let again: Vec<T> = all.iter().filter(|_| dice.one_in(4)).cloned().collect();
+    all.extend(again);
+    for n in (1..all.len()).rev() {
+        all.swap(n, dice.below(n + 1));
     }
 }
 

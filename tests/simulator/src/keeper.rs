@@ -108,6 +108,13 @@ struct Intended {
     handed_over: bool,
 }
 
+/// Entries of one epoch that the hub's state covers: those before a place, and some ranges behind it.
+#[derive(Clone, Default)]
+struct Covered {
+    before: u32,
+    beyond: Vec<(u32, u32)>,
+}
+
 /// A box's disk without SQLite: the same rules, folded by the same ledger.
 #[derive(Clone)]
 pub(crate) struct InMemory {
@@ -121,7 +128,7 @@ pub(crate) struct InMemory {
     unconfirmed: BTreeSet<EntryRef>,
     heard: Option<Rc<Publication>>,
     /// Entries of each epoch that the hub's state covers.
-    covered: Vec<u32>,
+    covered: Vec<Covered>,
     hlc: Hlc,
     wall_ms: u64,
 }
@@ -150,7 +157,7 @@ impl InMemory {
     fn begin(&mut self, box_number: BoxNumber) {
         let epoch = self.epochs.len() as u32;
         self.epochs.push((box_number, Vec::new()));
-        self.covered.push(0);
+        self.covered.push(Covered::default());
         let genesis = Genesis {
             festival: self.festival,
             public_key: [0; 32],
@@ -225,7 +232,9 @@ impl InMemory {
     }
 
     fn is_covered(&self, at: &EntryRef) -> bool {
-        self.covered.get(at.epoch as usize).is_some_and(|covered| at.seq < *covered)
+        let covers = |(first, last): &(u32, u32)| (*first..=*last).contains(&at.seq);
+        let covered = self.covered.get(at.epoch as usize);
+        covered.is_some_and(|covered| at.seq < covered.before || covered.beyond.iter().any(covers))
     }
 
     fn beyond(&self, subject: &[u8; 16]) -> Vec<(EntryRef, Rc<Entry>)> {
@@ -367,8 +376,11 @@ impl Keeper for InMemory {
             let is_there =
                 |(seq, own): &(usize, &Stored)| branches.is_some_and(|all| all.contains(&(*seq as u32, own.hash)));
             let on_branch = stored.iter().enumerate().skip(common).take_while(is_there).count();
+            // what lies beyond a gap is this box's own where the line up to the gap is
+            let beyond = publication.beyond.get(&(self.device, epoch as u32)).filter(|_| common == line.len());
             if let Some(covered) = self.covered.get_mut(epoch) {
-                *covered = (common + on_branch) as u32;
+                let beyond = beyond.cloned().unwrap_or_default();
+                *covered = Covered { before: (common + on_branch) as u32, beyond };
             }
             newer |= common < line.len() && epoch == current;
         }
@@ -388,7 +400,7 @@ impl Keeper for InMemory {
         // epochs that another image of this box wrote stand empty here
         while (self.epochs.len() as u32) < wanted {
             self.epochs.push((BoxNumber(0), Vec::new()));
-            self.covered.push(0);
+            self.covered.push(Covered::default());
         }
         self.begin(box_number);
     }

@@ -3,19 +3,24 @@
 //! Not here: what happens (`world`), what must be true (`reference`).
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people at a terminal")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "what a world does not have needs no arm of its own")]
+mod account;
 mod chip;
 mod dice;
 mod disk;
+mod enough;
 mod festival;
 mod frauds;
+mod guests;
 mod hub;
 mod keeper;
+mod names;
 mod network;
 mod people;
 mod quic;
 mod quiet;
 mod reference;
 mod run;
+mod service;
 mod store;
 mod tally;
 mod tap;

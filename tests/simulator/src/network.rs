@@ -49,6 +49,11 @@ impl World<'_> {
                 passed.published = Some(publication.number);
             }
         }
+        for moved in self.reference.moved.iter_mut().filter(|moved| moved.published.is_none()) {
+            if self.hub.has(moved.at, moved.hash) {
+                moved.published = Some(publication.number);
+            }
+        }
         for spent in self.reference.spent.iter_mut().filter(|spent| spent.published.is_none()) {
             if self.hub.has(spent.at, spent.hash) {
                 spent.published = Some(publication.number);

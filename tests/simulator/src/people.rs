@@ -8,13 +8,16 @@ use domain::{
     money::Cents,
     till::Account,
     time::{Hlc, TimeSource, TrustedTime},
-    wristband::tap::{SettledAs, TapOutcome, TapRequest, UidAccount, uid_sale_entry, uid_top_up_entry},
+    wristband::tap::{
+        OfflineLimit, SettledAs, TapOutcome, TapRequest, UidAccount, uid_refund_entry, uid_sale_entry, uid_top_up_entry,
+    },
 };
 
 use crate::{
-    festival::{ONCE_ZONE, RE_ENTRY_ZONE, Role},
+    festival::{Keeping, ONCE_ZONE, RE_ENTRY_ZONE, Role},
     keeper::Started,
     reference::{Passed, Spent},
+    service::Must,
     tally::Control,
     tap::{self, End, Fault, Given},
     world::{Order, World},
@@ -61,6 +64,9 @@ impl World<'_> {
         let key = self.dice.bytes();
         self.hub.online_top_up(self.bands[band].wallet(), cents(amount), key);
         self.reference.bands[band].paid_elsewhere += i64::from(amount);
+        if !self.bands[band].has_purse() {
+            self.moved_by_hub(band, amount.into(), None);
+        }
         self.note(|| format!("guest {band} pays {amount} on the web"));
     }
 
@@ -126,45 +132,62 @@ impl World<'_> {
         let lies = (self.places[at].lying && !closes && self.dice.one_in(6)).then_some(3);
         let random = self.dice.bytes();
         let (wallet, context) = (self.bands[band].wallet(), self.places[at].context.clone());
+        let limit = self.offline_limit(at, matches!(request, TapRequest::Refund));
         let place = &mut self.places[at];
         let keeper = match &mut place.twin {
             Some(twin) if twin_writes => twin,
             _ => &mut place.keeper,
         };
         let mut known = keeper.known(wallet, closes);
+        let taken = Cents::try_from(keeper.uncovered(wallet).max(0)).unwrap_or(Cents::MAX);
+        known.offline = limit.map(|limit| OfflineLimit { limit, taken });
         if self.control == Control::ConfirmedOnly {
             known.open.clear();
         }
         if closes || self.dice.one_in(4) {
             known.unfinished_in_a_row = 0; // a supervisor said so
         }
+        let must = match lies {
+            None => self.must_end(at, band, &request, &known, fault),
+            Some(_) => Must::Whatever,
+        };
+        let place = &mut self.places[at];
+        let asked = place.asked.entry(band).or_default();
+        *asked = if matches!(request, TapRequest::Refund) { i64::MAX } else { asked.saturating_add(amount.into()) };
+        let keeper = match &mut place.twin {
+            Some(twin) if twin_writes => twin,
+            _ => &mut place.keeper,
+        };
         let given = Given { context, request, known, fault, random, lies, struck: &mut struck };
         let (epoch, entries) = (keeper.epoch().0, keeper.length());
         let end = tap::run(given, &mut self.bands[band], &mut self.reference.bands[band], keeper.as_mut());
-        let lied = lies.is_some() && {
-            let new = keeper.sent_from(epoch, entries);
-            new.iter().any(|sent| sent.entry.kind == Kind::SALE && sent.entry.amount.get() > 0)
-        };
+        let lied = lies.map(|_| keeper.sent_from(epoch, entries));
         self.tally.taps += 1;
         self.tally.purse_taps += 1;
         self.tally.tears += u64::from(struck && matches!(fault, Fault::Leaves(..) | Fault::Refuses(_)));
-        if lied {
-            self.lied(band);
+        if let Some(written) = lied {
+            self.lied(band, &written);
         }
         let name = self.name(at);
         match end {
             End::PowerCut => {
                 self.tally.power_cuts += 1;
-                // a lie that was being written may be on disk or not
-                self.reference.bands[band].is_disturbed |= lies.is_some();
                 self.note(|| format!("{name}: power cut while band {band} is tapped ({fault:?})"));
                 self.trace(&[1, at as u64, band as u64]);
                 self.comes_back(at, twin_writes);
+                if lies.is_some() {
+                    // a lie that was being written may be on disk or not
+                    self.reference.bands[band].is_disturbed = true;
+                    let written = self.keeper(at, twin_writes).sent_from(epoch, entries);
+                    written.iter().for_each(|sent| self.disturb(&sent.entry));
+                }
             }
             End::Outcome(outcome, settled) => {
                 self.note(|| format!("{name}: band {band}: {outcome:?} (fault {fault:?})"));
                 self.trace(&[2, at as u64, band as u64, code(&outcome), amount.into()]);
-                let began = Began { epoch, entries, asked: again.and_then(|order| order.intent) };
+                self.check_end(at, band, must, &outcome);
+                let asked = again.and_then(|order| order.intent);
+                let began = Began { epoch, entries, asked, limited: limit.is_some() && !self.places[at].lying };
                 let done_order = self.ends(at, band, &outcome, (amount, top_up), twin_writes, began);
                 for settled in settled {
                     let was_asked = again.and_then(|order| order.intent) == Some(settled.open.entry);
@@ -197,14 +220,17 @@ impl World<'_> {
                 }
                 self.places[at].orders.remove(&band);
                 if let Some(entry) = entry {
+                    if !twin && self.bands[band].stocked.keeping == Keeping::Ntag {
+                        self.took_from_chip(at, band, charged.as_i64() + paid_back.as_i64(), *entry, &began);
+                    }
                     self.acknowledged(at, twin, *entry);
                     self.confirm(at, twin, *entry);
                 }
                 true
             }
             TapOutcome::TapAgain { intent } => {
-                let order = self.keeper(at, twin).entry(*intent).map(|entry| (Detail::of(&entry), entry.amount.get()));
-                if let Some((Ok(Detail::Intent(intended)), amount)) = order {
+                let order = self.keeper(at, twin).entry(*intent).map(|entry| Detail::of(&entry));
+                if let Some(Ok(Detail::Intent(intended))) = order {
                     let top_up = match intended.purpose {
                         IntentPurpose::Sale => Some(false),
                         IntentPurpose::TopUp => Some(true),
@@ -264,7 +290,8 @@ impl World<'_> {
             let Some(entry) = self.keeper(at, twin).entry(prompt) else { continue };
             let Some(band) = self.bands.iter().position(|band| entry.subject == band.wallet().into()) else { continue };
             let served_before = entry.refers_to.is_some_and(|intent| self.was_handed_over(at, twin, intent));
-            let remembered = self.places[at].remembered.contains(&prompt);
+            let hash = self.keeper(at, twin).hash(prompt).unwrap_or_default();
+            let remembered = self.places[at].remembered.contains(&(prompt, hash));
             let yes = remembered || entry.kind == Kind::TOP_UP || served_before || self.dice.percent(70);
             let amount = entry.amount.as_i64();
             if remembered {
@@ -281,7 +308,12 @@ impl World<'_> {
             } else {
                 let mut owed = Entry::new(Kind::PENDING_CREDIT, Effect::Owe, self.festival.currency, Hlc::default());
                 (owed.subject, owed.amount, owed.refers_to) = (entry.subject, entry.amount, Some(prompt));
-                self.write(at, twin, vec![owed], &[prompt]);
+                let place = self.next_place(at, twin);
+                let stored = self.write(at, twin, vec![owed], &[prompt]);
+                self.reference.bands[band].is_vague |= !stored;
+                if stored && !self.bands[band].has_purse() {
+                    self.moved_by_hub(band, amount, Some(place));
+                }
             }
             self.places[at].orders.retain(|_, order| order.intent.is_none() || order.intent != entry.refers_to);
             let name = self.name(at);
@@ -317,7 +349,12 @@ impl World<'_> {
             stored = self.was_handed_over(at, false, intent);
         }
         if stored {
-            self.reference.bands[band].goods += i64::from(order.amount);
+            let intended = self.places[at].keeper.entry(intent).and_then(|entry| Detail::of(&entry).ok());
+            let facts = &mut self.reference.bands[band];
+            facts.goods += i64::from(order.amount);
+            if let Some(Detail::Intent(intended)) = intended {
+                facts.served.push((intent, intended.own, i64::from(order.amount)));
+            }
             self.places[at].orders.remove(&band);
             self.tally.handed_over += 1;
             let name = self.name(at);
@@ -365,21 +402,29 @@ impl World<'_> {
         let of = UidAccount { wallet, currency: self.festival.currency, operator: 7 };
         let policy = &self.festival.bundle.body.policy;
         let is_desk = self.places[at].role == Role::Desk;
-        let (entry, moved) = if is_desk && self.dice.percent(70) {
+        let (mut entry, moved, may) = if is_desk && self.dice.percent(70) {
             let amount = cents(self.dice.amount(500, 4_000));
-            if account.may_top_up(amount, policy.maximum_balance).is_err() {
+            let may = account.may_top_up(amount, policy.maximum_balance).is_ok();
+            (uid_top_up_entry(&of, amount, Cents::ZERO, Means::Cash), amount.as_i64(), may)
+        } else if is_desk && self.dice.one_in(4) {
+            let left = Cents::try_from(account.balance.max(0)).unwrap_or(Cents::MAX);
+            if left == Cents::ZERO {
                 return;
             }
-            (uid_top_up_entry(&of, amount, Cents::ZERO, Means::Cash), amount.as_i64())
+            let limit = self.offline_limit(at, true).unwrap_or(Cents::MAX);
+            (uid_refund_entry(&of, left), -left.as_i64(), account.may_spend(left, limit).is_ok())
         } else {
             let amount = self.dice.amount(50, 900);
-            if account.may_spend(cents(amount), policy.offline_limit).is_err() {
-                self.tally.refused += 1;
-                return;
-            }
-            (uid_sale_entry(&of, one_sale(amount), cents(amount), 4), -i64::from(amount))
+            let may = account.may_spend(cents(amount), policy.offline_limit).is_ok();
+            (uid_sale_entry(&of, one_sale(amount), cents(amount), 4), -i64::from(amount), may)
         };
-        let mut entry = entry;
+        let refund = entry.kind == Kind::REFUND;
+        let known = self.reference.knows(band, at);
+        self.check_service(at, band, moved, known, may);
+        if !may {
+            self.tally.refused += u64::from(moved < 0);
+            return;
+        }
         if !self.is_online(at) {
             entry.flags = entry.flags.with(Flags::ALONE);
         }
@@ -388,9 +433,23 @@ impl World<'_> {
             self.tally.power_cuts += 1; // before it was on disk: nothing happened
             return;
         }
-        let Ok(refs) = self.places[at].keeper.append(vec![entry], &[]) else { return self.power_failed(at) };
+        let (kind, place) = (entry.kind, self.next_place(at, false));
+        let Ok(refs) = self.places[at].keeper.append(vec![entry], &[]) else {
+            self.power_failed(at);
+            // nobody saw green; it may be on disk all the same, and then the box has asked
+            let there = self.places[at].keeper.entry(place);
+            if there.is_some_and(|there| there.kind == kind && there.subject == wallet.into()) {
+                self.moved(at, band, moved, place, known);
+            }
+            return;
+        };
         let Some(stored) = refs.first().copied() else { return };
-        self.took(at, band, -moved, stored);
+        self.moved(at, band, moved, stored, known);
+        if refund && self.is_online(at) {
+            self.has_spent(at, band, -moved, stored);
+        } else {
+            self.took(at, band, -moved, stored);
+        }
         self.trace(&[3, at as u64, band as u64, moved.unsigned_abs()]);
         let name = self.name(at);
         self.note(|| format!("{name}: account {band} moves by {moved}, was believed {}", account.balance));
@@ -408,6 +467,8 @@ impl World<'_> {
         }
         if moved > 0 {
             self.reference.bands[band].paid_elsewhere += moved;
+        } else if refund {
+            self.reference.bands[band].cash_out -= moved;
         } else {
             self.reference.bands[band].goods -= moved;
         }
@@ -415,13 +476,35 @@ impl World<'_> {
         self.confirm(at, false, stored);
     }
 
-    /// What a bar took from an account: no more than the limit, until it hears that the hub knows.
+    /// What this box may take from a band that can be copied, as long as the hub has not heard of it. A refund pays out all
+    /// that is left: while the hub is heard it hears of that at once.
+    fn offline_limit(&self, at: usize, refund: bool) -> Option<Cents> {
+        let heard_at_once = refund && self.is_online(at);
+        (!heard_at_once).then_some(self.festival.bundle.body.policy.offline_limit)
+    }
+
+    /// What a box took from a purse that can be copied; an order that an earlier tap began was within the limit then.
+    fn took_from_chip(&mut self, at: usize, band: usize, cents: i64, stored: EntryRef, began: &Began) {
+        let intent = self.places[at].keeper.entry(stored).and_then(|entry| entry.refers_to);
+        let is_new = intent.is_some_and(|intent| (intent.epoch, intent.seq) >= (began.epoch, began.entries));
+        if began.limited && is_new {
+            self.took(at, band, cents, stored);
+        } else {
+            self.has_spent(at, band, cents, stored);
+        }
+    }
+
+    /// What a box took from a band that can be copied: no more than the limit, until it hears that the hub knows.
     fn took(&mut self, at: usize, band: usize, cents: i64, stored: EntryRef) {
         let limit = self.festival.bundle.body.policy.offline_limit.as_i64();
         if cents > 0 && !self.reference.may_take(band, at, cents, limit) {
             let name = self.name(at);
-            self.tally.broken.push(format!("{name} took more than its limit from account {band}"));
+            self.tally.broken.push(format!("{name} took more than its limit from band {band}"));
         }
+        self.has_spent(at, band, cents, stored);
+    }
+
+    fn has_spent(&mut self, at: usize, band: usize, cents: i64, stored: EntryRef) {
         if cents > 0 {
             let hash = self.places[at].keeper.hash(stored).unwrap_or_default();
             self.reference.spent.push(Spent { band, bar: at, cents, at: stored, hash, published: None });
@@ -470,7 +553,9 @@ impl World<'_> {
         let may = zone != ONCE_ZONE || self.reference.may_enter(ticket.uid, zone, at);
         let Ok(passage) = verdict else {
             self.tally.refused += 1;
-            if !inwards {
+            if inwards {
+                self.check_refusal(at, ticket.uid, zone);
+            } else {
                 self.tally.broken.push("an exit was refused".into());
             }
             return;
@@ -493,11 +578,7 @@ impl World<'_> {
             reason: String::new(),
         };
         entry.part = Detail::Admission(admission).to_bytes();
-        let place = EntryRef {
-            device: self.places[at].device,
-            epoch: self.places[at].keeper.epoch().0,
-            seq: self.places[at].keeper.length(),
-        };
+        let place = self.next_place(at, false);
         let stored = match self.places[at].keeper.append(vec![entry], &[]) {
             Ok(refs) => refs.first().copied(),
             Err(_) => {
@@ -535,6 +616,13 @@ impl World<'_> {
         }
     }
 
+    /// Where its next entry will stand.
+    fn next_place(&mut self, at: usize, twin: bool) -> EntryRef {
+        let device = self.places[at].device;
+        let keeper = self.keeper(at, twin);
+        EntryRef { device, epoch: keeper.epoch().0, seq: keeper.length() }
+    }
+
     fn write(&mut self, at: usize, twin: bool, entries: Vec<Entry>, seen: &[EntryRef]) -> bool {
         self.keeper(at, twin).append(entries, seen).is_ok()
     }
@@ -545,21 +633,22 @@ impl World<'_> {
 
     /// Somebody saw green: it must be at the hub in the end, from a box that is neither lost nor lies.
     fn acknowledged(&mut self, at: usize, twin: bool, entry: EntryRef) {
+        let hash = self.keeper(at, twin).hash(entry).unwrap_or_default();
+        self.places[at].remembered.insert((entry, hash));
         if self.places[at].twin.is_some() || self.places[at].revoked {
             return;
         }
-        self.places[at].remembered.insert(entry);
-        let hash = self.keeper(at, twin).hash(entry).unwrap_or_default();
         self.reference.acknowledged.push((entry, hash));
     }
 }
 
-/// How a tap began: how long the journal was, and which intent it was a second try of.
+/// How a tap began: how long the journal was, which intent it was a second try of, and whether the offline limit bound it.
 #[derive(Clone, Copy)]
 struct Began {
     epoch: u32,
     entries: u32,
     asked: Option<EntryRef>,
+    limited: bool,
 }
 
 fn code(outcome: &TapOutcome) -> u64 {

@@ -12,11 +12,13 @@ use domain::{
     wristband::{CreditId, RecordId},
 };
 
+use crate::account::Moved;
+
 /// What a C is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Planned {
-    /// Cash for a higher C.
-    TopUp,
+    /// So much cash for a higher C.
+    TopUp(i64),
     /// What the hub owed, for a higher C.
     Carry,
 }
@@ -28,41 +30,74 @@ pub(crate) struct BandFacts {
     pub(crate) records: BTreeMap<RecordId, RecordId>,
     /// Every C that was ever in force on its chip.
     pub(crate) credits: BTreeSet<CreditId>,
-    credit_plans: HashMap<CreditId, (Planned, i64)>,
+    credit_plans: HashMap<CreditId, Planned>,
     /// Goods that the guest carried away, in cents.
     pub(crate) goods: i64,
+    /// Of them those served on "tap again": the intent, its S record, and how much.
+    pub(crate) served: Vec<(EntryRef, RecordId, i64)>,
     /// Cash that the guest got.
     pub(crate) cash_out: i64,
     /// Money that the guest paid without a chip being written: accounts, online.
     pub(crate) paid_elsewhere: i64,
     /// Somebody copied or set back the chip.
     pub(crate) copied: bool,
-    /// Entries about it were lost with a disk, forged or withheld: only bounds can be checked.
+    /// How much the entries about it moved that were lost with a disk, forged or withheld: what nobody can explain is no
+    /// more than that.
     pub(crate) disturbed: i64,
     /// Whether anything like that happened at all.
     pub(crate) is_disturbed: bool,
+    /// The power failed when staff said that something was not handed over: nobody knows since when boxes know.
+    pub(crate) is_vague: bool,
 }
 
 impl BandFacts {
-    /// A C was signed: if it is ever in force on the chip, this much was put on.
-    pub(crate) fn planned(&mut self, credit: CreditId, what: Planned, amount: i64) {
-        self.credit_plans.insert(credit, (what, amount));
+    /// A C was signed: if it is ever in force on the chip, this was put on.
+    pub(crate) fn planned(&mut self, credit: CreditId, what: Planned) {
+        self.credit_plans.insert(credit, what);
     }
 
     /// Cash that went onto the chip.
     pub(crate) fn put_on(&self) -> i64 {
-        let of = |id: &CreditId| self.credit_plans.get(id).filter(|(what, _)| *what == Planned::TopUp);
-        self.credits.iter().filter_map(of).map(|(_, amount)| amount).sum()
+        let cash = |credit: &CreditId| match self.credit_plans.get(credit) {
+            Some(Planned::TopUp(cash)) => *cash,
+            Some(Planned::Carry) | None => 0,
+        };
+        self.credits.iter().map(cash).sum()
     }
 
-    /// Whether two records that moved money follow the same one: the chip was copied or set back and spent twice.
-    pub(crate) fn spent_twice(&self, sold: &BTreeSet<RecordId>) -> bool {
-        let mut followers: BTreeMap<RecordId, usize> = BTreeMap::new();
-        for (_, before) in self.records.iter().filter(|(record, _)| sold.contains(record)) {
-            let count = followers.entry(*before).or_default();
-            *count = count.saturating_add(1);
+    /// What was served and never paid: its record was never in force on the chip.
+    fn served_unpaid(&self) -> impl Iterator<Item = &(EntryRef, RecordId, i64)> {
+        self.served.iter().filter(|(_, record, amount)| *amount > 0 && !self.records.contains_key(record))
+    }
+
+    /// The intents of what was never paid.
+    pub(crate) fn unpaid(&self) -> impl Iterator<Item = EntryRef> + '_ {
+        self.served_unpaid().map(|(intent, ..)| *intent)
+    }
+
+    /// How much that is.
+    pub(crate) fn lost(&self) -> i64 {
+        self.served_unpaid().fold(0, |sum, (_, _, amount)| sum.saturating_add(*amount))
+    }
+
+    /// How much was served on "tap again" and is paid: its record was in force on the chip.
+    pub(crate) fn served_and_paid(&self) -> i64 {
+        let all = self.served.iter().fold(0, |sum: i64, (_, _, amount)| sum.saturating_add(*amount));
+        all.saturating_sub(self.lost())
+    }
+
+    /// How much more an account carried away than was paid in.
+    pub(crate) fn overspent(&self) -> i64 {
+        self.goods.saturating_add(self.cash_out).saturating_sub(self.paid_elsewhere).max(0)
+    }
+
+    /// Records that moved money and follow the same one, together: the chip was copied or set back and spent twice.
+    pub(crate) fn spent_twice(&self, sold: &BTreeSet<RecordId>) -> Vec<Vec<RecordId>> {
+        let mut followers: BTreeMap<RecordId, Vec<RecordId>> = BTreeMap::new();
+        for (record, before) in self.records.iter().filter(|(record, _)| sold.contains(record)) {
+            followers.entry(*before).or_default().push(*record);
         }
-        followers.values().any(|count| *count > 1)
+        followers.into_values().filter(|followers| followers.len() > 1).collect()
     }
 
     /// What the guest paid in less what the guest got in cash, goods (less what was lost to them), and what is left:
@@ -122,6 +157,10 @@ pub(crate) struct Reference {
     /// A gate that was set back has written the very entry again that it had lost, where its clock stands. Under a clock
     /// that goes it would have been another one, and the gate would have learned that it was set back: another evening.
     pub(crate) wrote_the_same: bool,
+    /// What was put on accounts and taken from them.
+    pub(crate) moved: Vec<Moved>,
+    /// How much more each account may spend than there is, as islands stood when everybody was connected again.
+    pub(crate) at_risk: Vec<i64>,
     /// What accounts paid, as long as their bar has not been told that the hub knows.
     pub(crate) spent: Vec<Spent>,
     /// What each gate and bar has been told of, by publication.
@@ -148,6 +187,12 @@ impl Reference {
         self.spent.retain(|spent| !heard_back(spent));
         let unheard = self.spent.iter().filter(|spent| spent.band == band && spent.bar == bar);
         unheard.fold(cents, |sum, spent| sum.saturating_add(spent.cents)) <= limit
+    }
+
+    /// Where somebody came in with this ticket.
+    pub(crate) fn admissions(&self, ticket: TicketUid, zone: u16) -> impl Iterator<Item = EntryRef> + '_ {
+        let inwards = move |p: &&Passed| p.ticket == ticket && p.zone == zone && p.inwards;
+        self.passed.iter().filter(inwards).map(|p| p.at)
     }
 
     /// Tickets and zones that more people are inside with than one, or entered once too often.
@@ -182,7 +227,7 @@ mod tests {
     #[test]
     fn a_guest_who_paid_for_what_is_there_is_square_and_a_cent_more_or_less_shows() {
         let mut facts = BandFacts::default();
-        facts.planned(CreditId([1; 4]), Planned::TopUp, 1_000);
+        facts.planned(CreditId([1; 4]), Planned::TopUp(1_000));
         facts.credits.insert(CreditId([1; 4]));
         facts.records.insert(RecordId([2; 4]), RecordId([1; 4]));
         facts.goods = 300;

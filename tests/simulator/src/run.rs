@@ -2,6 +2,7 @@
 //! Invariant: the trace is that of all worlds in the order of their numbers, whatever thread played them.
 //! Not here: a world (`world`).
 use std::{
+    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Mutex, PoisonError,
@@ -17,7 +18,9 @@ use crate::{
     Arguments,
     dice::Dice,
     disk::Medium,
+    enough,
     festival::Festival,
+    frauds::KINDS,
     tally::{Control, Tally},
     world::{STEPS, Shelf, World},
 };
@@ -166,7 +169,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
         tell(&festival, *number, *seed, broken, how);
     }
     report(arguments, &tally, traces.len(), trace.finalize().as_bytes(), seconds);
-    Ok(tally.holds())
+    let missing = enough::missing(&tally, how.shelf != Shelf::Memory);
+    let says_enough = missing.is_empty() || control != Control::None;
+    if !says_enough {
+        missing.iter().for_each(|what| eprintln!("too little happened: {what}"));
+    }
+    Ok(tally.holds() && says_enough)
 }
 
 /// The fewest steps after which the world still fails, and how to see it.
@@ -217,7 +225,11 @@ fn short(trace: &[u8; 32]) -> String {
 }
 
 fn report(arguments: &Arguments, tally: &Tally, worlds: usize, trace: &[u8; 32], seconds: f64) {
-    let sum = |of: &std::collections::BTreeMap<&'static str, u64>| of.values().sum::<u64>();
+    let sum = |of: &BTreeMap<&'static str, u64>| of.values().sum::<u64>();
+    let by_kind = |of: &BTreeMap<&'static str, u64>| -> BTreeMap<&'static str, u64> {
+        KINDS.iter().map(|kind| (*kind, of.get(kind).copied().unwrap_or(0))).collect()
+    };
+    let (frauds, named) = (by_kind(&tally.frauds), by_kind(&tally.named));
     if arguments.json {
         let json = serde_json::json!({
             "seed": arguments.seed,
@@ -226,6 +238,8 @@ fn report(arguments: &Arguments, tally: &Tally, worlds: usize, trace: &[u8; 32],
             "purse_taps": tally.purse_taps,
             "scans": tally.scans,
             "refused": tally.refused,
+            "refused_rightly": tally.refused_rightly,
+            "carried_and_served": tally.carried_and_served,
             "tears": tally.tears,
             "power_cuts": tally.power_cuts,
             "partitions": tally.partitions,
@@ -234,7 +248,11 @@ fn report(arguments: &Arguments, tally: &Tally, worlds: usize, trace: &[u8; 32],
             "damaged_disks": tally.damaged,
             "frauds": sum(&tally.frauds),
             "frauds_named": sum(&tally.named),
-            "frauds_by_kind": tally.frauds,
+            "frauds_by_kind": frauds,
+            "frauds_named_by_kind": named,
+            "guests_checked": tally.guests_checked,
+            "guests_left_out": sum(&tally.left_out),
+            "guests_left_out_by_why": tally.left_out,
             "unexplained_cents": tally.unexplained,
             "lost_acknowledged": tally.lost_acknowledged,
             "promises_broken": tally.broken.len(),
@@ -245,9 +263,10 @@ fn report(arguments: &Arguments, tally: &Tally, worlds: usize, trace: &[u8; 32],
     } else {
         println!("{} taps in {worlds} worlds, {seconds:.1} s, trace {}", tally.taps, short(trace));
         println!("{} tears, {} power cuts, {} partitions", tally.tears, tally.power_cuts, tally.partitions);
-        for (what, count) in &tally.frauds {
-            println!("{what}: {count}, named {}", tally.named.get(what).copied().unwrap_or(0));
+        for (what, count) in &frauds {
+            println!("{what}: {count}, named {}", named.get(what).copied().unwrap_or(0));
         }
+        println!("{} guests checked to the cent, left out: {:?}", tally.guests_checked, tally.left_out);
         println!("unexplained {} cents, {} green lights lost", tally.unexplained, tally.lost_acknowledged);
     }
 }

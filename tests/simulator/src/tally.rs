@@ -31,6 +31,10 @@ pub(crate) struct Tally {
     pub(crate) scans: u64,
     /// Refused by the rules.
     pub(crate) refused: u64,
+    /// Of them those of which the reference was certain that it was right.
+    pub(crate) refused_rightly: u64,
+    /// Purses that were given back what a sale took and were served it as well.
+    pub(crate) carried_and_served: u64,
     /// Bands that left or refused in a tap.
     pub(crate) tears: u64,
     /// Boxes that lost power.
@@ -53,6 +57,10 @@ pub(crate) struct Tally {
     pub(crate) frauds: BTreeMap<&'static str, u64>,
     /// Those that were.
     pub(crate) named: BTreeMap<&'static str, u64>,
+    /// Guests who were checked to the cent.
+    pub(crate) guests_checked: u64,
+    /// Guests who were not, by why: whose chip was copied, and whose entries were lost or forged, for whom a bound holds.
+    pub(crate) left_out: BTreeMap<&'static str, u64>,
     /// Cents that nobody can explain.
     pub(crate) unexplained: i64,
     /// Green lights whose entry the hub does not have.
@@ -69,6 +77,8 @@ impl Tally {
             (&mut self.purse_taps, other.purse_taps),
             (&mut self.scans, other.scans),
             (&mut self.refused, other.refused),
+            (&mut self.refused_rightly, other.refused_rightly),
+            (&mut self.carried_and_served, other.carried_and_served),
             (&mut self.tears, other.tears),
             (&mut self.power_cuts, other.power_cuts),
             (&mut self.partitions, other.partitions),
@@ -78,13 +88,16 @@ impl Tally {
             (&mut self.restored, other.restored),
             (&mut self.swapped, other.swapped),
             (&mut self.damaged, other.damaged),
+            (&mut self.guests_checked, other.guests_checked),
             (&mut self.lost_acknowledged, other.lost_acknowledged),
         ];
         for (sum, more) in pairs {
             *sum = sum.saturating_add(more);
         }
         self.unexplained = self.unexplained.saturating_add(other.unexplained.abs());
-        for (sums, more) in [(&mut self.frauds, &other.frauds), (&mut self.named, &other.named)] {
+        let by_what =
+            [(&mut self.frauds, &other.frauds), (&mut self.named, &other.named), (&mut self.left_out, &other.left_out)];
+        for (sums, more) in by_what {
             for (what, count) in more {
                 let sum = sums.entry(what).or_default();
                 *sum = sum.saturating_add(*count);

@@ -111,6 +111,7 @@ pub(crate) fn run(given: Given<'_>, band: &mut Band, facts: &mut BandFacts, keep
         band.sealed(offer);
     }
     band.chip.enter_field();
+    let asked = if let TapRequest::TopUp { amount, .. } = &given.request { amount.as_i64() } else { 0 };
     let mut tap = Tap::new(given.context, given.known, &uid, chip, given.request);
     let (mut commands, mut stores, mut away) = (0, 0, false);
     let end = loop {
@@ -165,7 +166,7 @@ pub(crate) fn run(given: Given<'_>, band: &mut Band, facts: &mut BandFacts, keep
                     None => entries,
                 };
                 // also what was not answered may be on disk
-                entries.iter().for_each(|entry| note(entry, band, facts));
+                entries.iter().for_each(|entry| note(entry, asked, band, facts));
                 let stored = keeper.append(entries, &[]);
                 if given.fault == Fault::PowerCutStoring(at, true) {
                     *given.struck = true;
@@ -198,16 +199,16 @@ fn lie(mut entry: Entry, by: u32) -> Entry {
     entry
 }
 
-/// The reference hears what is planned for the chip.
-fn note(entry: &Entry, band: &mut Band, facts: &mut BandFacts) {
+/// The reference hears what is planned for the chip. How much cash that is the guest knows: what was `asked`.
+fn note(entry: &Entry, asked: i64, band: &mut Band, facts: &mut BandFacts) {
     if entry.kind != Kind::INTENT {
         return;
     }
     let Ok(Detail::Intent(intent)) = Detail::of(entry) else { return };
     let Some(record) = intent.new_credit else { return };
     band.sealed(record);
-    let what = if intent.purpose == IntentPurpose::TopUp { Planned::TopUp } else { Planned::Carry };
-    facts.planned(CreditId::of(&record), what, entry.amount.as_i64());
+    let what = if intent.purpose == IntentPurpose::TopUp { Planned::TopUp(asked) } else { Planned::Carry };
+    facts.planned(CreditId::of(&record), what);
 }
 
 /// A wallet's id, for messages.

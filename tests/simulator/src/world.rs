@@ -10,6 +10,7 @@ use std::{
 use anyhow::Result;
 use domain::{
     id::{BoxNumber, DeviceId, EntryRef},
+    journal::EntryHash,
     ticket::Ticket,
     wristband::tap::TapContext,
 };
@@ -20,6 +21,7 @@ use crate::{
     dice::Dice,
     disk::Medium,
     festival::{Festival, Role, desk_key, device, rights},
+    frauds::Fraud,
     hub::Hub,
     keeper::{InMemory, Keeper},
     network::Network,
@@ -30,6 +32,9 @@ use crate::{
 
 /// Steps of a world, unless a replay stops sooner.
 pub(crate) const STEPS: usize = 420;
+
+/// The part of a seed that clocks are thrown from.
+const CLOCKS: u64 = 0x636c_6f63_6b73;
 
 /// Where boxes keep their journals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,17 +70,21 @@ pub(crate) struct Place {
     /// Its disk was found damaged after a power cut.
     pub(crate) damaged: bool,
     /// Green lights that its staff saw.
-    pub(crate) remembered: BTreeSet<EntryRef>,
+    pub(crate) remembered: BTreeSet<(EntryRef, EntryHash)>,
     /// It was stolen and revoked.
     pub(crate) revoked: bool,
     /// It keeps back the entry at this place for ever.
     pub(crate) withheld: Option<EntryRef>,
+    /// How much was asked of each band here: sales, and without end after a payout.
+    pub(crate) asked: BTreeMap<usize, i64>,
     /// Sales that wait for a second tap: by band, what staff remember.
     pub(crate) orders: BTreeMap<usize, Order>,
     /// Next box number of its range.
     pub(crate) next_number: u16,
     /// How far off its clock is, in milliseconds.
     pub(crate) clock_off: i64,
+    /// How far it will jump: its own, and another one under other clocks.
+    clock: Dice,
 }
 
 /// What a bartender remembers of a tap that did not finish.
@@ -87,17 +96,6 @@ pub(crate) struct Order {
     pub(crate) amount: u32,
     /// Sale or top-up.
     pub(crate) top_up: bool,
-}
-
-/// A fraud that was committed and must be found, by its kind and whom it is named on.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Fraud {
-    /// What happened.
-    pub(crate) what: &'static str,
-    /// The kind of conflict that names it.
-    pub(crate) named_as: domain::ledger::ConflictKind,
-    /// On what.
-    pub(crate) subject: [u8; 16],
 }
 
 /// How much of the odd things a world has.
@@ -147,7 +145,8 @@ pub(crate) struct World<'f> {
 }
 
 impl<'f> World<'f> {
-    /// A new one. `clocks` seeds how wrong the clocks are, and must change nothing.
+    /// A new one. `clocks` seeds, with world and place, how wrong each clock is and how far it jumps, and must change
+    /// nothing; when one jumps is the world's.
     pub(crate) fn new(
         festival: &'f Festival,
         seed: u64,
@@ -157,7 +156,6 @@ impl<'f> World<'f> {
         tells: bool,
     ) -> Result<Self> {
         let mut dice = Dice::new(seed);
-        let mut clock_dice = Dice::new(clocks);
         let mut bands: Vec<Band> = Vec::new();
         let count = 4 + dice.below(5);
         let first = dice.below(festival.bands.len());
@@ -185,6 +183,7 @@ impl<'f> World<'f> {
                 }
             };
             hub.enrol(of, 0, number, rights(Some(role)));
+            let mut clock = Dice::part(Dice::part(seed ^ CLOCKS, n as u64).draw(), clocks);
             let key = (role == Role::Desk).then(|| desk_key(desks));
             desks += u8::from(role == Role::Desk);
             places.push(Place {
@@ -202,9 +201,11 @@ impl<'f> World<'f> {
                 damaged: false,
                 remembered: BTreeSet::new(),
                 withheld: None,
+                asked: BTreeMap::new(),
                 orders: BTreeMap::new(),
                 next_number: number.0 + 1,
-                clock_off: wrong(&mut clock_dice),
+                clock_off: wrong(&mut clock),
+                clock,
             });
         }
         let weather = Weather {
@@ -246,13 +247,13 @@ impl<'f> World<'f> {
 
     /// Lets `steps` steps happen.
     pub(crate) fn live(&mut self, steps: usize) {
-        let mut clock_dice = Dice::new(self.dice.clone().draw());
         while self.step < steps {
             self.step += 1;
             self.deliver();
             if self.dice.one_in(60) {
                 let at = self.dice.below(self.places.len());
-                self.places[at].clock_off = wrong(&mut clock_dice);
+                let place = &mut self.places[at];
+                place.clock_off = wrong(&mut place.clock);
             }
             self.run_clocks();
             self.power_comes_back();

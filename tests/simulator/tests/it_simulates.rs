@@ -16,10 +16,11 @@ fn simulate(arguments: &[&str]) -> (Output, Value) {
 fn every_promise_holds_and_the_same_seed_is_the_same_evening() {
     let (output, first) = simulate(&["--taps", "8000", "--seed", "5", "--threads", "1"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    for key in ["taps", "tears", "power_cuts", "partitions", "frauds"] {
+    for key in ["taps", "tears", "power_cuts", "partitions", "frauds", "guests_checked", "refused_rightly"] {
         assert!(first[key].as_u64().unwrap() > 0, "{key}: {first}");
     }
     assert_eq!(first["frauds"], first["frauds_named"]);
+    assert_eq!(first["frauds_by_kind"], first["frauds_named_by_kind"]);
     assert_eq!((&first["unexplained_cents"], &first["lost_acknowledged"]), (&Value::from(0), &Value::from(0)));
     let (_, again) = simulate(&["--taps", "8000", "--seed", "5", "--threads", "1"]);
     assert_eq!(first["trace"], again["trace"]);

@@ -257,8 +257,7 @@ impl Place {
 }
 
 impl Place {
-    /// Asks for something, holds the band there, and takes the box's power the moment that `pages` pages of the chip
-    /// have changed: the chip's next answer never comes. Gives whether the light was green all the same.
+    /// Asks for something, and loses the power as in [`Place::hold_into_power_cut`].
     pub async fn tap_into_power_cut(
         &self,
         guest: &mut Guest,
@@ -268,13 +267,19 @@ impl Place {
     ) -> Result<bool> {
         let asked = self.api.ask::<Outcome>(request.path(), &request.body(id)).await?;
         ensure!(asked.is_ok(), "{}: {:?}", self.name(), asked.err());
+        // Should this hand be too slow, the band goes before the deciding page: the tap cannot end well.
+        self.hold_into_power_cut(&guest.band.chip, pages, fault("leave before write 5")?)
+    }
+
+    /// Holds a band there for what waits, and takes the box's power the moment that `pages` pages of the chip have
+    /// changed: the chip's next answer never comes. Gives whether the light was green all the same.
+    pub fn hold_into_power_cut(&self, band: &SharedBand, pages: usize, faults: Vec<Fault>) -> Result<bool> {
         block_in_place(|| {
-            let before = guest.band.chip.chip();
-            // Should this hand be too slow, the band goes before the deciding page: the tap cannot end well.
-            let presented = self.field()?.present(&guest.band.chip, fault("leave before write 5")?)?;
+            let before = band.chip();
+            let presented = self.field()?.present(band, faults)?;
             let end = Instant::now() + SOON;
             // The field answers for the chip under its lock: while it is held here, the box waits.
-            while !guest.band.chip.with(|chip| {
+            while !band.with(|chip| {
                 let changed = chip.memory().chunks(4).zip(before.memory().chunks(4)).filter(|(now, then)| now != then);
                 let is_time = changed.count() >= pages;
                 if is_time { self.kill().map(|()| true) } else { Ok(false) }

@@ -151,8 +151,7 @@ impl World {
     /// Enrols one more box, switched off.
     pub async fn enrol(&mut self, post: Post, folder: &str) -> Result<&Place> {
         let dir = self.dir.path().join(folder);
-        // an address of its own on loopback: browsers keep cookies by address, not by port
-        let screens = format!("127.0.0.{}:0", 11 + self.places.len());
+        let screens = free_address(11 + self.places.len())?;
         let wire = Wire::lay().await?;
         if let Some(quic) = self.hub.quic() {
             wire.lead_to(quic);
@@ -248,6 +247,13 @@ impl World {
         self.hub.stop(within)?;
         stopped.into_iter().collect()
     }
+}
+
+/// An address of its own on loopback, since browsers keep cookies by address and not by port; the same after each start,
+/// as a place's tablets know it.
+fn free_address(host: usize) -> Result<String> {
+    let address = std::net::TcpListener::bind(format!("127.0.0.{host}:0"))?.local_addr()?;
+    Ok(address.to_string())
 }
 
 /// As the organiser writes it.

@@ -270,14 +270,14 @@ fn a_restored_hub_uncovers_what_it_lost() {
         let items = if section == Section::Wallets { wallet_state(50).to_bytes().to_vec() } else { Vec::new() };
         tell(&store, section, 3, items);
     }
-    assert_eq!(store.read(|view| (view.wallet(&WALLET).balance, view.at_risk(9999, true))).unwrap(), (50, 0));
+    assert_eq!(store.read(|view| (view.wallet(&WALLET).balance, view.at_risk(true))).unwrap(), (50, 0));
     // A new term, from a backup that knows the genesis only, and of 5.00 then.
     let snapshot = Delta {
         term: 2,
         ..batch(Section::Wallets, (0, 1), heads(&store, 0, 1), wallet_state(500).to_bytes().to_vec())
     };
     assert!(matches!(apply(&store, &snapshot), DeltaOutcome::Applied { .. }));
-    assert_eq!(store.read(|view| (view.wallet(&WALLET).balance, view.at_risk(9999, true))).unwrap(), (50, 450));
+    assert_eq!(store.read(|view| (view.wallet(&WALLET).balance, view.at_risk(true))).unwrap(), (50, 450));
 }
 
 #[test]

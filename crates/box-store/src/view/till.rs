@@ -37,6 +37,11 @@ impl View<'_> {
         domain::journal::is_closed(acts.iter().map(|(_, entry)| entry))
     }
 
+    /// The final closure that nothing was opened after.
+    pub fn closed_by(&self) -> Option<EntryRef> {
+        self.newest(&[Kind::CLOSURE]).filter(|_| self.is_closed()).map(|(at, _)| at)
+    }
+
     fn newest(&self, kinds: &[Kind]) -> Option<(EntryRef, Entry)> {
         self.kept(self.acts_of(kinds)).pop()
     }

@@ -99,7 +99,7 @@ codes!(
 );
 
 /// `Kind::RULING`; the header has the subject, the money moved, and the entry that it is about where it is about one.
-/// Matter u8 · action u8 · what u8 · places seen varint · cents seen varint · replaces: count u8, 24 each · by: length u8,
+/// Matter u8 · action u8 · what u8 · places seen varint · cents seen varint · those that held: count u8, 24 each · by: length u8,
 /// UTF-8 · reason: UTF-8 to the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ruling {
@@ -111,9 +111,9 @@ pub struct Ruling {
     pub what: BlockedKind,
     /// In how many places it showed then.
     pub places_seen: u32,
-    /// How much it was about then, in minor units.
+    /// How much it was about then, in minor units, with what had been paid back or forgiven of it.
     pub cents_seen: u64,
-    /// Earlier rulings on the same matter that count no more.
+    /// The rulings on the same matter that held then: those of its sort count no more (`ledger::RulingSort`).
     pub replaces: Vec<EntryRef>,
     /// Who decided, as people write their name.
     pub by: String,

@@ -331,7 +331,8 @@ impl Accounts {
             }
         }
         // A commit read what its intent says already; any other reading is for the full fold.
-        let reads = !closes && matches!(Detail::of(entry), Ok(Detail::Seen(Some(_))));
+        let may_read = matches!(entry.kind, Kind::VOID | Kind::GAVE_UP | Kind::CLOSING_READ | Kind::REFUND);
+        let reads = !closes && may_read && matches!(Detail::of(entry), Ok(Detail::Seen(Some(_))));
         // A C′ counts once, whoever carried it: only the full fold can tell.
         let carries =
             entry.kind == Kind::ONLINE_CREDIT && entry.effect == Effect::None || closed.is_some_and(carries_credit);

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     id::WalletId,
-    journal::{BandProfile, Detail, Entry, Flags},
+    journal::{BandProfile, Detail, Entry, Flags, Kind},
     wire::{Malformed, Reader, Writer},
     wristband::RecordId,
 };
@@ -39,8 +39,9 @@ impl Tip {
         if entry.flags.has(Flags::TRAINING) {
             return;
         }
-        let detail = Detail::of(entry);
-        if let Ok(Detail::Pairing(pairing)) = &detail {
+        if entry.kind == Kind::PAIRING
+            && let Ok(Detail::Pairing(pairing)) = Detail::of(entry)
+        {
             self.profile = self.profile.max(Some(pairing.profile));
         }
         if closes(entry).is_none() || is_void(entry) {
@@ -56,7 +57,7 @@ impl Tip {
         let written = intent.new_credit.as_ref().map_or(0, credit_seq);
         self.credit_seq = self.credit_seq.max(intent.seen.credit_seq).max(written);
         let base = (counter.saturating_sub(1), intent.seen.base);
-        if matches!(detail, Ok(Detail::TopUp(top_up)) if top_up.c_only) {
+        if entry.kind == Kind::TOP_UP && matches!(Detail::of(entry), Ok(Detail::TopUp(top_up)) if top_up.c_only) {
             self.unknown = true;
             return;
         }

@@ -38,7 +38,7 @@ pub use journals::{Cutoff, Reason, Standing, active_revocations, cutoff, subject
 pub use pending::{Carrying, CreditHead, CreditItem, Due, NotDue, Offer, Owed, owed};
 pub use rights::{Forbidden, Rights};
 pub use risk::{Bound, Plan as RiskPlan, of_one_band};
-pub use ruling::{MatterId, Ruled, RuledAt, ruled};
+pub use ruling::{MatterId, Ruled, RuledAt, RulingSort, ruled};
 pub use settle::{Consequence, Settled, Verdict, WalletEntry, credit_id, verdicts};
 pub use ticket::{Admitted, DoubleAdmission, TicketEntry, TicketFold, fold_ticket, marks_of};
 pub use ticket_state::{TicketFlags, TicketState, zone_bit};

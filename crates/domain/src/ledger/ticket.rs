@@ -166,6 +166,9 @@ fn excess(passages: &[&TicketEntry]) -> u32 {
 
 /// How an admission or exit came about; nothing where its part does not say.
 pub fn marks_of(entry: &Entry) -> Marks {
+    if !matches!(entry.kind, Kind::ADMISSION | Kind::EXIT) {
+        return Marks::default();
+    }
     match Detail::of(entry) {
         Ok(Detail::Admission(admission)) => admission.marks,
         Ok(_) | Err(_) => Marks::default(),

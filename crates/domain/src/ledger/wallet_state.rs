@@ -144,8 +144,8 @@ impl WalletState {
     }
 
     /// What a tap is told, from what the box believes of the wallet (this) and its own intents, open and given up.
-    /// `closes`: at the end of the event, when what it gave up may be completed. The offer and the taps that did not
-    /// finish are the caller's.
+    /// `closes`: at the end of the event, when what it gave up may be completed. The offer, the taps that did not
+    /// finish and the offline limit are the caller's.
     pub fn for_tap(&self, open: Vec<OpenIntent>, given_up: &[OpenIntent], closes: bool) -> KnownWallet {
         let charges = |open: &&OpenIntent| matches!(open.intent.purpose, IntentPurpose::Sale | IntentPurpose::Refund);
         let credits = given_up
@@ -162,6 +162,7 @@ impl WalletState {
             open,
             given_up: given_up.iter().filter(charges).map(|open| open.intent.own).collect(),
             unfinished_in_a_row: 0,
+            offline: None,
         }
     }
 

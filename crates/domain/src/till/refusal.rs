@@ -122,6 +122,9 @@ pub enum TillRefusal {
     /// The journal was closed for the event.
     #[error("the journal is closed")]
     JournalClosed,
+    /// The hub holds the closure for the event and cannot hear of an opening now.
+    #[error("the hub holds the journal as closed and is not heard")]
+    ClosedAtHub,
     /// A correction that is about another band.
     #[error("this is about another wristband")]
     NotThisBand,
@@ -161,6 +164,7 @@ impl TillRefusal {
             Self::ShiftOpen => "till.shift_open",
             Self::NoShift => "till.no_shift",
             Self::JournalClosed => "till.journal_closed",
+            Self::ClosedAtHub => "till.closed_at_hub",
             Self::NotThisBand => "till.not_this_band",
             Self::Training => "till.training",
         }
@@ -211,6 +215,7 @@ impl TillRefusal {
             | Self::ShiftOpen
             | Self::NoShift
             | Self::JournalClosed
+            | Self::ClosedAtHub
             | Self::NotThisBand
             | Self::Training => Vec::new(),
         }

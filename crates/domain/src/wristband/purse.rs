@@ -243,6 +243,11 @@ impl PurseImage {
         spent_after.minus(counter).filter(|amount| *amount != Cents::ZERO)
     }
 
+    /// Whether all that it says can be written to another chip, or back to this one later.
+    pub fn can_be_copied(&self) -> bool {
+        self.pages.counter.is_none()
+    }
+
     /// Spent, at least as much as the ledger knows; a counter that cannot be set back knows it alone.
     pub fn effective_spent(&self, ledger: Cents) -> Cents {
         if self.pages.counter.is_some() { self.record.spent } else { self.record.spent.max(ledger) }

@@ -21,6 +21,8 @@ use crate::tag::{TagKind, Uid};
 
 /// A 4-bit NAK: an invalid argument (NTAG21x data sheet, section 9.3).
 pub const NAK_INVALID_ARGUMENT: u8 = 0x0;
+/// A 4-bit NAK: the command came with a wrong parity or CRC.
+pub const NAK_TRANSMISSION: u8 = 0x1;
 /// A 4-bit NAK: the counter of wrong passwords has reached its limit.
 pub const NAK_TOO_MANY_PASSWORDS: u8 = 0x4;
 /// A 4-bit NAK: the memory could not be written.

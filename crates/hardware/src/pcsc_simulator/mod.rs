@@ -60,6 +60,8 @@ pub enum ReaderModel {
     Acr122u,
     /// Takes transparent exchanges (PC/SC part 3).
     Transparent,
+    /// Tells a tag's UID, and gives these status bytes to everything else.
+    UidOnly([u8; 2]),
 }
 
 /// A reader's own way with APDUs.
@@ -68,6 +70,17 @@ trait Firmware: Send {
     fn selected(&mut self);
     /// An APDU that every reader does not answer alike.
     fn apdu(&mut self, field: &SimulatedField, apdu: &[u8]) -> Vec<u8>;
+}
+
+/// A reader that takes no commands for a tag.
+struct UidOnly([u8; 2]);
+
+impl Firmware for UidOnly {
+    fn selected(&mut self) {}
+
+    fn apdu(&mut self, _: &SimulatedField, _: &[u8]) -> Vec<u8> {
+        self.0.to_vec()
+    }
 }
 
 /// A simulated PC/SC reader. Dropping it unplugs it.
@@ -97,6 +110,7 @@ impl PcscSimulator {
         let firmware: Box<dyn Firmware> = match model {
             ReaderModel::Acr122u => Box::new(acr122u::Acr122u::new(field.clone())),
             ReaderModel::Transparent => Box::new(transparent::Transparent),
+            ReaderModel::UidOnly(status) => Box::new(UidOnly(status)),
         };
         let listener = socket::bind(path)?;
         let reader = Reader { firmware, selected: None, escapes: Vec::new(), lines: Vec::new(), events: Vec::new() };

@@ -270,7 +270,7 @@ impl TagReader for VirtualReader {
                         Answer::Ack => Ok(Vec::new()),
                         Answer::Nak(code) => {
                             self.lose_selection();
-                            Err(ReaderError::Nak(code))
+                            Err(ReaderError::from_nak(code))
                         }
                         Answer::Garbled => Err(ReaderError::Malformed),
                         Answer::Silent | Answer::Selected => {

@@ -1,33 +1,30 @@
 // The basket: what is in it, what it costs as the screen shows it, and the sale that is posted.
-// Invariant: while it is not known whether a sale arrived, the same basket is sent again under the same id; what the
-// screen showed goes along, so that nobody is charged another price unasked.
-import { newId } from "./live.js";
-
+// Invariant: what the screen showed goes along, so that nobody is charged another price unasked; what was sent goes out of
+// the basket once it is paid, and only that: what was put in meanwhile is still to be paid.
+// Not here: what becomes of a sale that was sent (`order.js`).
 const empty = () => ({ quantities: new Map(), cupsBack: 0, vouchers: [], isFree: new Set(), freeReason: null, ageChecked: false, revision: null });
 let basket = empty();
-let saleId = null;
 
 /** The basket as it is. */
 export const now = () => basket;
 
-/** The id of the sale that this basket may have become, or null. */
-export const sale = () => saleId;
-
-/** The basket is another one from here on: a later attempt is a new sale. */
+/** Edits it. */
 export function change(edit) {
   edit(basket);
-  saleId = null;
-}
-
-/** The last attempt is known to have failed. */
-export function failed() {
-  saleId = null;
 }
 
 /** Starts anew. */
 export function clear() {
   basket = empty();
-  saleId = null;
+}
+
+/** A sale that was posted goes out of it. */
+export function takeOut({ lines, cups_back, vouchers }) {
+  for (const { product, quantity } of lines) add(product, -quantity);
+  basket.cupsBack = Math.max(0, basket.cupsBack - cups_back);
+  basket.vouchers = basket.vouchers.filter((voucher) => !vouchers.includes(voucher.text));
+  basket.ageChecked = false;
+  if (isEmpty()) clear();
 }
 
 /** One more or less of a product. */
@@ -75,13 +72,11 @@ export function age(till) {
   return Math.max(0, ...ages);
 }
 
-/** The body of the sale, under the same id until the basket changes. */
-export function posted(till, supervisor) {
-  saleId ??= newId();
+/** The body of a sale of it. */
+export function posted(till) {
   const lines = [...basket.quantities].map(([product, quantity]) => ({ product, quantity, free: basket.isFree.has(product) }));
   const { total } = shown(till);
   return {
-    id: saleId,
     lines,
     cups_back: basket.cupsBack,
     vouchers: basket.vouchers.map((voucher) => voucher.text),
@@ -89,6 +84,5 @@ export function posted(till, supervisor) {
     free_reason: basket.freeReason,
     price_revision: basket.revision ?? till.revision,
     total_cents: Number(total),
-    supervisor: supervisor ?? null,
   };
 }

@@ -77,6 +77,14 @@ export function conflictCount(list, total) {
   return total > list.length ? t("console-conflicts-of", { count: list.length, number: total }) : String(list.length);
 }
 
+/** The money that a conflict is about, with a word where it is not money that is missing. */
+export function about({ kind, amount_cents: amount }) {
+  if (amount === null) return null;
+  if (kind === "chip_fork") return h("b", {}, t("matters-goods", { amount }));
+  const isOfEntries = kind === "revoked_entries" || kind === "forbidden_entry";
+  return h("b", {}, isOfEntries ? t("matters-in-entries", { amount }) : money(amount, lang));
+}
+
 /** One card for each conflict, or the sentence that there is none. */
 export function conflicts(list) {
   if (list.length === 0) return [h("p", { class: "none" }, h("verdict-shape", { kind: "ok" }), t("console-no-conflicts"))];
@@ -85,9 +93,9 @@ export function conflicts(list) {
     return h(
       "article",
       { class: "conflict" },
-      h("h3", {}, h("verdict-shape", { kind: "care" }), tOf("conflict", conflict.kind), conflict.amount_cents === null ? null : h("b", {}, money(conflict.amount_cents, lang))),
+      h("h3", {}, h("verdict-shape", { kind: "care" }), tOf("conflict", conflict.kind), about(conflict)),
       h("p", {}, reason(conflict.what_code, args)),
-      h("ul", {}, conflict.places.map(side)),
+      h("ul", {}, conflict.places.map(side), conflict.more_places > 0 ? h("li", { class: "more" }, t("matters-and-more", { count: conflict.more_places })) : null),
       h("p", { class: "todo" }, h("b", {}, t("console-todo")), " ", reason(conflict.todo_code, args)),
     );
   });

@@ -28,7 +28,9 @@ export async function postKeyed(address, body) {
 }
 
 function tell({ ok, body }) {
-  if (!ok || !body?.entry) return;
+  if (!ok) return;
+  if (body?.result?.ok) return notice(t("till-corrected-charged", { amount: body.result.charged_cents }));
+  if (!body?.entry) return notice(t("till-correct-hold"));
   notice(t(body.owed ? "till-corrected-owed" : "till-corrected", { amount: body.amount_cents }));
 }
 
@@ -37,8 +39,8 @@ export async function undo(entry) {
   if (entry) tell(await postKeyed("/api/till/undo", { entry }));
 }
 
-/** The dialog: which entry, in whose favour, how much, why. */
-export async function correct(reasons) {
+/** The dialog: which entry, in whose favour, how much, why; what a band is charged waits on this page's screen. */
+export async function correct(reasons, at_desk) {
   const answer = await fetch("/api/till/recent").catch(() => null);
   if (!answer?.ok) return notice(t("notice-failed"));
   const recent = await answer.json();
@@ -67,7 +69,7 @@ export async function correct(reasons) {
   if (!amount_cents) return;
   const why = await asked(t("till-why"), (choose) => reasonButtons(reasons, OWN_REASONS, choose));
   if (!why) return;
-  tell(await postKeyed("/api/till/correct", { entry: entry.entry, amount_cents, favour, reason: why }));
+  tell(await postKeyed("/api/till/correct", { entry: entry.entry, amount_cents, favour, reason: why, at_desk }));
 }
 
 /** Asks for an amount in minor units; `first` is offered. Null if it was closed. */

@@ -44,7 +44,7 @@ function form(matter, actions, head, done) {
   node.addEventListener("submit", async (event) => {
     event.preventDefault();
     const action = actions.length > 1 ? node.elements.action.value : actions[0];
-    const body = { action, reason: why.value.trim(), seen: matter.rulings[0]?.entry ?? "" };
+    const body = { action, reason: why.value.trim(), seen: matter.seen };
     if (head !== "") body.head = head;
     if (!amount.hidden && node.elements.amount.value.trim() !== "") body.amount_cents = centsOf(node.elements.amount.value);
     if (!risk.hidden && node.elements.risk.checked) body.accept_risk = true;

@@ -1,4 +1,6 @@
 // Shared documents: shows their things as forms, sends what was changed, and lets people settle conflicts.
+// Invariant: a form sends the fields that somebody changed in it, compared with what it showed them: what others have changed
+// since stays.
 // Used by the hub's `documents.html` and a box's `manager.html`; the page's body says which (`data-at`).
 import { byId, h, refill } from "./dom.js";
 import { reason, t, tOf, tOr, lang } from "./texts.js";
@@ -99,7 +101,8 @@ function display(path, value) {
 
 function card(family, name, fields) {
   const at = (field) => `${family}/${name}/${field}`;
-  const words = shown.fields[at(`name_${lang}`)] ?? shown.fields[at(lang)] ?? shown.fields[at("name")] ?? "";
+  const drawn = shown.fields;
+  const words = drawn[at(`name_${lang}`)] ?? drawn[at(lang)] ?? drawn[at("name")] ?? "";
   const inputs = Object.entries(fields).map(([field, kind]) => [field, kind, input(at(field), kind)]);
   const labels = inputs.map(([field, , node]) => {
     const isWaiting = shown.waiting.some((edit) => Object.keys(edit.set).some((path) => path === at(field) || path.startsWith(`${at(field)}/`)));
@@ -109,7 +112,7 @@ function card(family, name, fields) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const set = {};
-    for (const [field, kind, node] of inputs) Object.assign(set, changed(at(field), kind, node));
+    for (const [field, kind, node] of inputs) Object.assign(set, changed(at(field), kind, node, drawn));
     send(set, form);
   });
   const held = family === "product" ? stock.get(Number(name)) : undefined;
@@ -134,16 +137,28 @@ function adding(family, fields) {
   return form;
 }
 
-function value(path) {
-  return shown.fields[path] ?? null;
+function value(path, fields = shown.fields) {
+  return fields[path] ?? null;
+}
+
+/** Whether nothing is known yet of the thing that a field belongs to. */
+function isFresh(path, fields) {
+  const thing = path.slice(0, path.lastIndexOf("/") + 1);
+  return !Object.keys(fields).some((other) => other.startsWith(thing));
+}
+
+/** Whether a field shows what it was drawn with. */
+function isUntouched(node) {
+  if (node.type === "checkbox") return node.checked === node.defaultChecked;
+  if (node.options) return [...node.options].every((option) => option.selected === option.defaultSelected);
+  return node.value === node.defaultValue;
 }
 
 function input(path, kind) {
   const now = value(path);
   switch (kind) {
     case "flag": {
-      const fresh = !Object.keys(shown.fields).some((other) => other.startsWith(path.slice(0, path.lastIndexOf("/") + 1)));
-      const on = now === "true" || (fresh && /\/(listed|active)$/.test(path));
+      const on = now === "true" || (isFresh(path, shown.fields) && /\/(listed|active)$/.test(path));
       return h("input", { type: "checkbox", checked: on });
     }
     case "money":
@@ -164,20 +179,22 @@ function input(path, kind) {
 }
 
 /** What stands below a path: products of a happy hour, windows of a zone. */
-function members(path) {
-  const below = Object.keys(shown.fields).filter((key) => key.startsWith(`${path}/`) && value(key) !== "false");
+function members(path, fields = shown.fields) {
+  const below = Object.keys(fields).filter((key) => key.startsWith(`${path}/`) && value(key, fields) !== "false");
   return below.map((key) => key.slice(path.length + 1)).sort((a, b) => Number(a) - Number(b));
 }
 
-function changed(path, kind, node) {
+/** What somebody changed in a field since it was drawn with these fields. */
+function changed(path, kind, node, drawn) {
   const set = {};
+  if (isUntouched(node) && !isFresh(path, drawn)) return set;
   const put = (key, wanted) => {
-    if (wanted !== value(key)) set[key] = wanted;
+    if (wanted !== value(key, drawn)) set[key] = wanted;
   };
   const words = (node.value ?? "").trim();
   switch (kind) {
     case "flag":
-      if (node.checked || value(path) !== null) put(path, String(node.checked));
+      if (node.checked || value(path, drawn) !== null) put(path, String(node.checked));
       break;
     case "money":
       put(path, words === "" ? null : String(centsOf(words)));
@@ -188,13 +205,13 @@ function changed(path, kind, node) {
     case "numbers": {
       const wanted = words.split(/[^0-9]+/).filter((part) => part !== "");
       for (const key of wanted) put(`${path}/${Number(key)}`, "true");
-      for (const key of members(path)) if (!wanted.includes(key)) put(`${path}/${key}`, null);
+      for (const key of members(path, drawn)) if (!wanted.includes(key)) put(`${path}/${key}`, null);
       break;
     }
     case "lines": {
       const wanted = words.split("\n").map((line) => line.trim()).filter((line) => line !== "");
       wanted.forEach((line, index) => put(`${path}/${index}`, line));
-      for (const key of members(path)) if (Number(key) >= wanted.length) put(`${path}/${key}`, null);
+      for (const key of members(path, drawn)) if (Number(key) >= wanted.length) put(`${path}/${key}`, null);
       break;
     }
     default:

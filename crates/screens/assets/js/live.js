@@ -1,27 +1,36 @@
 // The live state: one event stream, told again as a call on each change.
-// Invariant: a page never shows an old state as if it were live; after 12 s of silence it says so.
-import { t } from "./texts.js";
+// Invariant: a page never shows an old state as if it were live; after 12 s of silence it says so; where the hub no longer
+// knows who is there, its login is shown.
+import { isKnown, lang, t } from "./texts.js";
 import { byId } from "./dom.js";
 
 const SILENCE_MS = 12_000;
+const AGAIN_MS = 2000;
 let heardAt = performance.now();
-let source;
+let source = null;
+let retry;
 
 /** Calls `show(state, previous)` for each state. */
 export function listen(show) {
   let previous = null;
   const open = () => {
-    source = new EventSource("/events");
-    source.addEventListener("state", (event) => {
+    clearTimeout(retry);
+    source?.close();
+    const own = new EventSource("/events");
+    source = own;
+    own.addEventListener("state", (event) => {
       heardAt = performance.now();
       const state = JSON.parse(event.data);
       setLost(false);
       show(state, previous);
       previous = state;
     });
-    source.addEventListener("error", () => {
+    own.addEventListener("error", () => {
       setLost(true);
-      if (source.readyState === EventSource.CLOSED) setTimeout(open, 2000);
+      if (own !== source || own.readyState !== EventSource.CLOSED) return;
+      clearTimeout(retry);
+      retry = setTimeout(open, AGAIN_MS);
+      showLoginIfAsked();
     });
   };
   open();
@@ -30,9 +39,16 @@ export function listen(show) {
     setLost(true);
     // A half-dead connection does not report an error by itself.
     heardAt = performance.now();
-    source.close();
     open();
   }, 1000);
+}
+
+/** A stream that is refused does not say why; the same question does. */
+async function showLoginIfAsked() {
+  const answer = await fetch("/api/state").catch(() => null);
+  if (answer?.status !== 401) return;
+  const { code } = parsed(await answer.text().catch(() => "")) ?? {};
+  if (code === "hub.login") location.replace(`/?lang=${lang}`);
 }
 
 /** Seconds since the last state came. */
@@ -68,11 +84,16 @@ export async function post(address, body, explain) {
     return { ok: true, known: true, body: read };
   }
   if (read?.code) {
-    notice(explain(read.code, read.args ?? {}));
+    notice(saidBy(read, explain(read.code, read.args ?? {})));
     return { ok: false, known: true, code: read.code };
   }
   notice(t("notice-failed"));
   return { ok: false, known: false };
+}
+
+/** Why not: in this page's words, or, for a code that it has no words for, in those of the answer. */
+function saidBy({ code, error }, words) {
+  return isKnown(code) ? words : (error?.[`message_${lang}`] ?? words);
 }
 
 function parsed(text) {

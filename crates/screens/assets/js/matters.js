@@ -6,6 +6,7 @@ import { lang, reason, t, tOf } from "./texts.js";
 import { money } from "./money.js";
 import { moment } from "./clock.js";
 import { notice } from "./live.js";
+import { about } from "./books.js";
 import { branch, deciding } from "./deciding.js";
 
 const KINDS = ["double_admission", "overspend", "late_spend", "loss", "in_doubt", "pending", "fork", "chip_fork", "revoked_entries", "gap", "forbidden_entry", "frozen_subject"];
@@ -46,9 +47,9 @@ function card(matter, done) {
   const evidence = h("div", { class: "proof" });
   const args = { amount: matter.amount_cents ?? 0, place: matter.places[0]?.place ?? "" };
   return h("article", { class: "conflict", "data-matter": matter.id, "data-kind": matter.kind, "data-open": String(matter.open) },
-    h("h3", {}, h("verdict-shape", { kind: matter.open ? "care" : "ok" }), tOf("conflict", matter.kind), matter.amount_cents === null ? null : h("b", {}, money(matter.amount_cents, lang))),
+    h("h3", {}, h("verdict-shape", { kind: matter.open ? "care" : "ok" }), tOf("conflict", matter.kind), about(matter)),
     h("p", {}, reason(matter.what_code, args)),
-    h("ul", { class: "where" }, matter.places.map(where)),
+    h("ul", { class: "where" }, matter.places.map(where), more(matter.more_places)),
     h("p", { class: "whom" }, whom(matter)),
     matter.waits === null ? null : h("p", { class: "waits" }, tOf("waits", matter.waits)),
     h("ul", { class: "rulings" }, matter.rulings.map(ruling)),
@@ -67,6 +68,11 @@ function isOfItsBox(matter) {
 
 function where(at) {
   return h("li", {}, h("b", {}, at.place), ` ${t("status-box", { number: at.box_number })}, `, h("time", {}, moment(at.at_unix_ms, lang)));
+}
+
+/** What is left out of a list. */
+function more(count) {
+  return count > 0 ? h("li", { class: "more" }, t("matters-and-more", { count })) : null;
 }
 
 /** The wristband with its page, or the ticket; a box is named by its place already. */
@@ -93,7 +99,7 @@ async function prove(matter, into, done) {
     h("h4", {}, t("matters-branch", { count: at + 1, number: one.last, code: one.head.slice(0, 8) })),
     h("ul", {}, one.entries.map(entry)),
     one.standing === "disputed" && one.may_hold ? branch(matter, one.head, done) : null));
-  into.replaceChildren(...(histories.length > 0 ? histories : [h("ul", {}, evidence.entries.map(entry))]));
+  into.replaceChildren(...(histories.length > 0 ? histories : [h("ul", {}, evidence.entries.map(entry), more(evidence.more))]));
 }
 
 function entry(one) {

@@ -15,6 +15,7 @@ export function riskNow(risk) {
   return [
     h("p", { class: "balance-line", "data-shape": shape }, h("verdict-shape", { kind: shape }), h("b", {}, words)),
     risk.boxes.length > 0 ? h("table", { class: "at-risk" }, h("thead", {}, head), h("tbody", {}, risk.boxes.map(row))) : null,
+    risk.emptied_cents > 0 ? h("p", {}, t("risk-emptied", { amount: risk.emptied_cents })) : null,
     h("p", {}, t("risk-how", { count: risk.bands, limit: risk.limit_cents })),
     ...accounts(risk.escrow),
   ];

@@ -11,37 +11,38 @@ const PAID_SHOWN_MS = 5000;
 let dismissed = "";
 let current = "";
 let timer;
+let told = null;
 
-/** What the state says about the sale or top-up `id` since the state before: `paid`, `not_paid`, or null for nothing new. */
-export function outcomeFor(id, now, before) {
-  if (id === null || !before || (now.phase === before.phase && now.result?.id === before.result?.id)) return null;
-  const named = now.result?.id ?? "";
-  const isOwn = named === "" || named === id;
-  if (now.phase === "paid") return isOwn ? "paid" : null;
-  if (now.phase === "refused") return isOwn ? "not_paid" : null;
-  if (now.phase !== "idle" || before.phase === "idle") return null;
-  // Back to idle: paid in between and missed, or cancelled.
-  return now.result?.ok && named === id ? "paid" : "not_paid";
+/** Whether something waits for its band, or is written to it. */
+export const isUnderWay = (phase) => ["waiting_for_band", "writing", "tap_again", "supervisor"].includes(phase);
+
+/** An outcome that the answer to a post has told: it is shown where the box's own screen has nothing to show. */
+export function tell({ phase, result }) {
+  told = { phase, result };
 }
 
 /**
- * Shows where a tap stands. `view` has `phase` and `result`; `amountCents` is what is being paid; `words` names the
+ * Shows where a tap stands. `state` has `phase` and `result`; `amountCents` is what is being paid; `words` names the
  * headline and labels that differ between till and desk; `onCancel` is called by the cancel button.
  */
-export function showTap(view, before, { amountCents, words, onCancel, onSupervisor }) {
+export function showTap(state, before, { amountCents, words, onCancel, onSupervisor }) {
+  if (state.phase !== "idle") told = null;
+  const view = told ?? state;
   const panel = byId("tap");
   const moment = JSON.stringify([view.phase, view.result]);
-  const isNew = before !== null && before !== undefined && moment !== JSON.stringify([before.phase, before.result]);
+  const isFirst = told === null && (before === null || before === undefined);
+  const isNew = !isFirst && moment !== current;
   const isOver = view.phase === "paid" || view.phase === "refused";
   current = moment;
   if (!isOver) dismissed = "";
-  if (isOver && (before === null || before === undefined)) dismissed = moment;
+  if (isOver && isFirst) dismissed = moment;
   if (isNew) sound(view);
-  clearTimeout(timer);
+  if (isNew) clearTimeout(timer);
   if (view.phase === "idle" || dismissed === moment) return hide(panel);
 
   const close = () => {
     dismissed = current;
+    told = null;
     hide(panel);
   };
   const isStuck = view.phase === "tap_again" || view.phase === "supervisor";
@@ -67,7 +68,7 @@ export function showTap(view, before, { amountCents, words, onCancel, onSupervis
     document.body.classList.add("has-tap");
     panel.focus();
   }
-  if (view.phase === "paid") timer = setTimeout(close, PAID_SHOWN_MS);
+  if (isNew && view.phase === "paid") timer = setTimeout(close, PAID_SHOWN_MS);
 }
 
 function hide(panel) {

@@ -55,10 +55,13 @@ export function tOr(key, words) {
   return key in texts ? t(key) : words;
 }
 
+/** Whether there is a text for a reason code. */
+export const isKnown = (code) => code.replaceAll(".", "-") in texts;
+
 /** The text of a reason code. */
 export function reason(code, args = {}) {
   const key = code.replaceAll(".", "-");
-  return key in texts ? t(key, args) : t("reason-unknown", { code });
+  return isKnown(code) ? t(key, args) : t("reason-unknown", { code });
 }
 
 function shown(name, value) {

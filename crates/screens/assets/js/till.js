@@ -4,11 +4,12 @@ import { start } from "./page.js";
 import { byId, h, refill } from "./dom.js";
 import { lang, reason, t } from "./texts.js";
 import { money } from "./money.js";
-import { clock } from "./clock.js";
 import { newId, notice, post } from "./live.js";
-import { outcomeFor, showTap } from "./tap.js";
+import { isUnderWay, showTap, tell } from "./tap.js";
 import * as basket from "./basket.js";
+import * as order from "./order.js";
 import { drawProducts, name } from "./products.js";
+import { drawQuestions } from "./questions.js";
 import { asked } from "./dialog.js";
 import { askPin, showStaff } from "./staff.js";
 import { correct, undo } from "./correction.js";
@@ -17,9 +18,12 @@ import { reasonButtons } from "./reasons.js";
 
 const NOT_A_BAR = { phase: "refused", result: { code: "till.not_a_bar", args: {} } };
 const FREE_REASONS = ["artist", "complaint", "spilled", "other"];
+/** A voucher that was read so long before the page opened is nobody's here. */
+const OLD_MS = 10_000;
 let state = null;
 let sending = false;
 let scannedAt = 0;
+let openedAt = null;
 
 start(
   (now, previous) => {
@@ -27,25 +31,23 @@ start(
     const till = now.till;
     if (!till) return showTap(NOT_A_BAR, NOT_A_BAR, frame(null));
     showStaff(now);
-    const outcome = outcomeFor(basket.sale(), till, previous?.till);
-    if (outcome === "paid") basket.clear();
-    else if (outcome === "not_paid") basket.failed();
+    settle(order.outcome(till));
     byId("sales").textContent = till.sales;
     byId("sold").textContent = money(till.sold_cents, lang);
     byId("revision").textContent = t("till-revision", { number: till.revision });
     draw();
     drawShop(now.shop);
-    drawQuestions();
+    drawQuestions(now);
     takeScanned(now.shop?.scanned);
     showTap(till, previous?.till, frame(till.basket?.total_cents ?? null));
   },
   () => {
     const on = (id, act) => byId(id).addEventListener("click", act);
     on("pay", pay);
-    on("clear", () => changed(basket.clear));
+    on("clear", () => changed(startAnew));
     on("cup-back", () => changed(() => basket.change((now) => (now.cupsBack += 1))));
     on("undo", () => undo(state.shop?.undo_entry));
-    on("correct", () => correct(state.shop?.reasons ?? []));
+    on("correct", () => correct(state.shop?.reasons ?? [], false));
     on("receipt", () => printReceipt(state.till?.result));
     on("look", () => post("/api/band/look", { id: newId() }, reason));
     on("voucher", typeVoucher);
@@ -59,8 +61,27 @@ function frame(amountCents) {
   return { amountCents, words, onCancel: () => post("/api/till/cancel", {}, reason), onSupervisor: supervised };
 }
 
+/** What became of the order that was sent: what was paid, or is left in doubt, is nothing to be paid any more. */
+function settle(outcome) {
+  if (outcome === null) return;
+  const sale = order.open();
+  order.over();
+  if (sale !== null && outcome !== "not_paid") basket.takeOut(sale);
+}
+
+/** The next guest's order. */
+function startAnew() {
+  basket.clear();
+  order.over();
+}
+
+/** An order is on its way to the box, or waits for its band. */
+const isBusy = () => sending || isUnderWay(state.till.phase);
+
 function changed(edit) {
   edit();
+  // whoever takes everything out of the basket serves somebody else
+  if (basket.isEmpty()) order.over();
   draw();
 }
 
@@ -94,10 +115,10 @@ function drawBasket() {
   byId("deposit").textContent = money(deposit, lang);
   byId("total").textContent = money(total, lang);
   byId("pay-amount").textContent = money(total, lang);
-  const isBusy = till.phase === "writing" || till.phase === "waiting_for_band";
-  byId("pay").disabled = sending || basket.isEmpty() || isBusy || Boolean(state.shop?.closed);
+  byId("pay").disabled = basket.isEmpty() || isBusy() || Boolean(state.shop?.closed);
   byId("clear").disabled = basket.isEmpty();
-  byId("park").disabled = basket.now().quantities.size === 0;
+  // what was sent and has no outcome yet must not come back later as another order
+  byId("park").disabled = basket.now().quantities.size === 0 || order.open() !== null;
   byId("cup-back").hidden = cup === 0n;
 }
 
@@ -154,19 +175,26 @@ async function pay() {
 }
 
 async function send(supervisor) {
+  const isAgain = order.open() !== null;
   sending = true;
   drawBasket();
-  const answer = await post("/api/till/sale", basket.posted(state.till, supervisor), reason);
-  // A refusal is known: the next attempt is a new sale. Silence is not: the same id goes again.
-  if (!answer.ok && answer.known) basket.failed();
+  const sale = order.posted(() => basket.posted(state.till));
+  const answer = await post("/api/till/sale", { ...sale, supervisor }, reason);
   sending = false;
+  const outcome = order.answered(answer, state.in_doubt.length > 0);
+  settle(outcome);
   if (answer.code === "till.price_changed") basket.change((now) => (now.revision = null));
-  if (answer.ok && answer.body?.phase === "paid" && basket.now().vouchers.length > 0) {
-    basket.clear();
-    notice(t("till-vouchers-taken"));
-  }
+  if (answer.ok && outcome !== null) showAnswer(sale, answer.body);
+  else if (answer.ok && isAgain) notice(t("till-order-again", { amount: sale.total_cents }));
   draw();
   if (answer.code === "till.correction_quota" && !supervisor) await supervised();
+}
+
+/** The outcome came with the answer: it was known before, or vouchers paid for everything. */
+function showAnswer(sale, { phase, result }) {
+  if (sale.vouchers.length > 0 && sale.lines.length === 0 && result.ok) return notice(t("till-vouchers-taken"));
+  tell({ phase, result });
+  showTap(state.till, state.till, frame(null));
 }
 
 /** A supervisor stands by: the same basket once more. */
@@ -190,49 +218,31 @@ async function typeVoucher() {
 }
 
 function takeScanned(scanned) {
-  if (!scanned || scanned.at_unix_ms === scannedAt) return;
-  const isFirst = scannedAt === 0 && Math.abs(state.now_unix_ms - scanned.at_unix_ms) > 10_000;
+  openedAt ??= state.now_unix_ms;
+  // the order that waits for its band is complete: this voucher is for the next one
+  if (!scanned || scanned.at_unix_ms === scannedAt || isBusy()) return;
+  const isOld = scannedAt === 0 && openedAt - scanned.at_unix_ms > OLD_MS;
   scannedAt = scanned.at_unix_ms;
-  if (isFirst) return;
+  if (isOld) return;
   if (scanned.code) notice(reason(scanned.code, scanned.args));
   else takeVoucher(scanned.text);
 }
 
 async function park() {
-  const { lines, cups_back, price_revision } = basket.posted(state.till, null);
+  const { lines, cups_back, price_revision } = basket.posted(state.till);
   const { ok } = await post("/api/till/park", { label: "", lines, cups_back, price_revision }, reason);
-  if (ok) changed(basket.clear);
+  if (ok) changed(startAnew);
 }
 
 async function resume(number) {
   const { ok, body } = await post("/api/till/resume", { number }, reason);
   if (!ok) return;
   changed(() => {
-    basket.clear();
+    startAnew();
     basket.change((now) => {
       for (const one of body.lines) now.quantities.set(one.product, one.quantity);
       now.cupsBack = body.cups_back;
       now.revision = body.price_revision;
     });
   });
-}
-
-async function handOver(entry, handedOver, isDoubt) {
-  const pin = isDoubt && handedOver && state.staff ? await askPin(t("staff-own-word")) : null;
-  if (isDoubt && handedOver && state.staff && !pin) return;
-  await post("/api/till/handed-over", { entry, handed_over: handedOver, pin }, reason);
-}
-
-function drawQuestions() {
-  const buttons = (one, isDoubt) => [
-    h("button", { type: "button", "data-focus": `yes-${one.entry}`, onclick: () => handOver(one.entry, true, isDoubt) }, t("till-hand-over-yes")),
-    isDoubt ? null : h("button", { type: "button", "data-focus": `no-${one.entry}`, onclick: () => handOver(one.entry, false, false) }, t("till-hand-over-no")),
-  ];
-  const paid = state.unconfirmed_paid.map((one) =>
-    h("div", { class: "question", role: "group" }, h("verdict-shape", { kind: "unknown" }), h("p", {}, h("b", {}, t("till-hand-over")), ` ${money(one.price_cents, lang)}, ${clock(one.since_unix_ms, lang)}`), buttons(one, false)),
-  );
-  const doubts = state.in_doubt.map((one) =>
-    h("div", { class: "question doubt", role: "group" }, h("verdict-shape", { kind: "care" }), h("p", {}, h("b", {}, t("till-in-doubt-title")), ` ${money(one.price_cents, lang)}, ${clock(one.since_unix_ms, lang)}. ${t("till-in-doubt-hint")}`), buttons(one, true)),
-  );
-  refill(byId("questions"), ...paid, ...doubts);
 }

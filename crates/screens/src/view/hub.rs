@@ -129,6 +129,8 @@ pub struct Conflict {
     pub args: Args,
     /// Where and when.
     pub places: Vec<ConflictPlace>,
+    /// In how many more places.
+    pub more_places: u32,
     /// What it is about.
     pub amount_cents: Option<i64>,
     /// Reason code of what to do, e.g. `hub.double_admission_todo`.

@@ -9,7 +9,7 @@ pub struct MatterPage {
     pub total: usize,
     /// Of these, open ones.
     pub open: usize,
-    /// Money that these open ones are about.
+    /// Money that is missing, lost, in doubt or owed by these open ones, each cent once.
     pub open_cents: i64,
     /// This page, from 0.
     pub page: usize,
@@ -41,18 +41,35 @@ pub struct MatterView {
     pub what_code: String,
     /// Reason code of what to do.
     pub todo_code: String,
-    /// How much money, where it is about money.
+    /// How much money, where it is about money; of a copied band the goods sold on it, of entries that do not count what
+    /// they would move.
     pub amount_cents: Option<i64>,
     /// What it waits for.
     pub waits: Option<String>,
-    /// Where and when.
+    /// Where and when; of what a revoked box wrote the first and the last entry.
     pub places: Vec<MatterPlace>,
+    /// In how many more places.
+    pub more_places: u32,
     /// What may be decided.
     pub actions: Vec<String>,
-    /// What was decided, the one that holds first.
+    /// What was decided: those that hold first, the newest of them before the others.
     pub rulings: Vec<RulingView>,
     /// When it showed or was decided last.
     pub newest_unix_ms: u64,
+    /// What this shows, for who decides on it.
+    pub seen: MatterSeen,
+}
+
+/// What a page showed of a matter. Whoever decides sends it along: where the hub holds more by then, nothing is done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MatterSeen {
+    /// The entries of the rulings that hold, in their order.
+    pub rulings: Vec<String>,
+    /// How much money is found, whatever its sign.
+    pub cents: u64,
+    /// In how many places it is found.
+    pub places: u32,
 }
 
 /// Where it shows.
@@ -75,7 +92,7 @@ pub struct MatterPlace {
 pub struct RulingView {
     /// Its entry in a hub's journal.
     pub entry: String,
-    /// What was decided.
+    /// What was decided; `undo_charge_back` and `undo_forgive` where nothing is left of it.
     pub action: String,
     /// By whom.
     pub by: String,
@@ -87,6 +104,7 @@ pub struct RulingView {
     pub amount_cents: i64,
     /// When.
     pub at_unix_ms: u64,
-    /// `holds`, `beside` (decided at the same time, counts more) or `replaced`.
+    /// `holds` (one of each sort may: charged back, forgiven, everything else), `beside` (decided at the same time, counts
+    /// more) or `replaced`.
     pub standing: String,
 }

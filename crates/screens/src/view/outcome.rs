@@ -128,7 +128,8 @@ pub struct TillView {
     pub basket: Option<BasketView>,
     /// Where the tap stands; `paid` and `refused` stay until the next tap starts (each page takes them away itself).
     pub phase: Phase,
-    /// Outcome of the last tap; kept until the next one starts.
+    /// Outcome of the last tap; kept until the next one starts. While `phase` is `idle`: what became of a sale that was
+    /// left; a sale that no result names has no known outcome.
     pub result: Option<TapResult>,
     /// Sales since the journal's start.
     pub sales: u64,
@@ -144,9 +145,11 @@ pub struct TillView {
 pub struct TopUpView {
     /// Where the tap stands.
     pub phase: Phase,
-    /// What is being credited.
+    /// What it is about.
+    pub about: About,
+    /// What is being credited, or charged.
     pub amount_cents: i64,
-    /// Outcome of the last tap; kept until the next one starts.
+    /// Outcome of the last tap, as in [`TillView::result`].
     pub result: Option<TapResult>,
     /// Credited here today.
     pub today_cents: i64,
@@ -173,6 +176,21 @@ pub enum Phase {
     Refused,
     /// Staff cannot go on alone.
     Supervisor,
+}
+
+/// What a tap, or a question about one, is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum About {
+    /// Nothing that is named here.
+    #[default]
+    Other,
+    /// What a band is charged: goods, or a correction.
+    Sale,
+    /// Money onto a band.
+    TopUp,
+    /// Money back in cash.
+    Refund,
 }
 
 /// The outcome of a tap at a till or desk.

@@ -19,6 +19,8 @@ pub struct RiskView {
     pub boxes: Vec<RiskBox>,
     /// Shares of accounts that people booked and that a box may spend all the same.
     pub booked_cents: i64,
+    /// What was swapped or paid out of bands that cannot be copied: while a box is apart it may be taken there once more.
+    pub emptied_cents: i64,
     /// Where the money of accounts is held.
     pub escrow: EscrowView,
 }

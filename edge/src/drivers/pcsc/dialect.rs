@@ -53,13 +53,16 @@ impl Dialect {
         }
     }
 
-    /// Whether that was understood.
+    /// Whether that was understood. A reader that does not know it will know it for no tag.
     pub(super) fn prepared(self, answer: &[u8]) -> Result<(), ReaderError> {
-        let body = body(answer)?;
+        let body = body(answer).map_err(Status::of_preparing)?;
         match self {
             Self::Acr122u if body.starts_with(&[0xD5, 0x09]) => Ok(()),
             Self::Acr122u => Err(ReaderError::Io("the reader does not take direct commands".into())),
-            Self::Transparent => objects(body).map(|_| ()),
+            Self::Transparent => match objects(body)? {
+                Received { failure: Some(status), .. } => Err(status.of_preparing()),
+                Received { failure: None, .. } => Ok(()),
+            },
         }
     }
 
@@ -79,7 +82,8 @@ impl Dialect {
 
     /// The tag's frame, as it was on air.
     pub(super) fn unwrap(self, answer: &[u8]) -> Result<Vec<u8>, ReaderError> {
-        let body = body(answer)?;
+        // 63 00: the operation failed, which is how readers put a tag that left
+        let body = body(answer).map_err(|_| ReaderError::TagGone)?;
         match self {
             Self::Acr122u => match body.strip_prefix(&THRU_ANSWER) {
                 Some([0x00, frame @ ..]) => Ok(frame.to_vec()),
@@ -88,8 +92,9 @@ impl Dialect {
                 Some(_) | None => Err(ReaderError::Malformed),
             },
             Self::Transparent => {
-                let Received { frame, last_bits } = objects(body)?;
+                let Received { frame, last_bits, failure } = objects(body)?;
                 match (frame.as_slice(), last_bits) {
+                    _ if failure.is_some() => Err(ReaderError::TagGone),
                     ([], _) => Err(ReaderError::TagGone),
                     ([bits], 1..=7) => Ok(vec![bits & ((1 << last_bits) - 1)]),
                     (_, 0 | 8) => Ok(frame),
@@ -100,12 +105,29 @@ impl Dialect {
     }
 }
 
+/// Status bytes that say that not all went well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Status([u8; 2]);
+
+impl Status {
+    /// What they mean where a command of the reader's own was answered (ISO/IEC 7816-4, section 5.6: wrong parameters,
+    /// instruction or class; "no precise diagnosis", which readers say for the same).
+    fn of_preparing(self) -> ReaderError {
+        match self.0 {
+            [high @ (0x6A | 0x6D | 0x6E | 0x6F), low] => {
+                ReaderError::Io(format!("the reader takes no raw commands for a tag (status {high:02X}{low:02X})"))
+            }
+            _ => ReaderError::TagGone,
+        }
+    }
+}
+
 /// What comes before the status bytes, where those say that all went well.
-fn body(answer: &[u8]) -> Result<&[u8], ReaderError> {
+fn body(answer: &[u8]) -> Result<&[u8], Status> {
     match answer.split_last_chunk() {
         Some((body, status)) if *status == OK => Ok(body),
-        // 63 00: the operation failed, which is how readers put a tag that left
-        Some(_) | None => Err(ReaderError::TagGone),
+        Some((_, status)) => Err(Status(*status)),
+        None => Err(Status([0; 2])),
     }
 }
 
@@ -113,6 +135,7 @@ fn body(answer: &[u8]) -> Result<&[u8], ReaderError> {
 struct Received {
     frame: Vec<u8>,
     last_bits: u8,
+    failure: Option<Status>,
 }
 
 /// The data objects of a transparent answer.
@@ -127,7 +150,7 @@ fn objects(mut rest: &[u8]) -> Result<Received, ReaderError> {
         };
         let (value, after) = after.split_at_checked(length).ok_or(ReaderError::Malformed)?;
         match (*tag, value) {
-            (ERROR_STATUS, [_, status @ ..]) if *status != OK => return Err(ReaderError::TagGone),
+            (ERROR_STATUS, [_, high, low]) if [*high, *low] != OK => received.failure = Some(Status([*high, *low])),
             (RECEIVED, frame) => received.frame = frame.to_vec(),
             (LAST_BITS, [bits]) => received.last_bits = *bits,
             _ => {}
@@ -176,5 +199,22 @@ mod tests {
         }
         let silent = Dialect::Transparent.unwrap(&[0xC0, 3, 1, 0x64, 0x01, 0x90, 0]);
         assert_eq!(silent, Err(ReaderError::TagGone));
+    }
+
+    #[test]
+    fn a_reader_that_does_not_know_raw_commands_is_told_from_a_tag_that_left() {
+        for dialect in [Dialect::Acr122u, Dialect::Transparent] {
+            for unknown in [[0x6A, 0x81], [0x6D, 0x00], [0x6E, 0x00], [0x6F, 0x00]] {
+                assert!(matches!(dialect.prepared(&unknown), Err(ReaderError::Io(_))), "{dialect:?} {unknown:02x?}");
+                assert_eq!(dialect.unwrap(&unknown), Err(ReaderError::TagGone), "only the first commands tell");
+            }
+            assert_eq!(dialect.prepared(&[0x63, 0x00]), Err(ReaderError::TagGone));
+            assert_eq!(dialect.prepared(&[]), Err(ReaderError::TagGone));
+        }
+        assert_eq!(Dialect::Acr122u.prepared(&[0xD5, 0x09, 0x90, 0]), Ok(()));
+        let prepared = |status: [u8; 2]| Dialect::Transparent.prepared(&[&[0xC0, 3, 1], &status[..], &OK].concat());
+        assert_eq!(prepared(OK), Ok(()));
+        assert_eq!(prepared([0x64, 0x01]), Err(ReaderError::TagGone));
+        assert!(matches!(prepared([0x6A, 0x81]), Err(ReaderError::Io(_))), "within the answer");
     }
 }

@@ -2,12 +2,16 @@
 //!
 //! Connections are exclusive: no other program speaks to a tag between two of our commands. A context that has lost its
 //! daemon stays lost, so every failure of the reader ends this process and the next one makes a context of its own.
-//! Invariant: an answer too short to be one is no answer (pcscd gives an empty one for a tag that has just left).
+//! Invariant: an answer too short to be one is no answer (pcscd gives an empty one for a tag that has just left); a reader
+//! on which something lies either selects it, or fails and is told within [`STUCK`].
 //! Not here: how a reader is made to send raw bytes (`dialect`), its light and buzzer (`lamp`), tags (`type2`).
 mod dialect;
 mod lamp;
 
-use std::{ffi::CString, time::Duration};
+use std::{
+    ffi::CString,
+    time::{Duration, Instant},
+};
 
 use hardware::{
     signal::Signal,
@@ -23,6 +27,9 @@ const LOOK: Duration = Duration::from_millis(30);
 /// After how many looks at an empty field it is looked at by force, once a tag was lost: 0.3 s and more, since whoever
 /// forces it just when a tag arrives disturbs that one.
 const PROBES: [u8; 4] = [10, 20, 40, 80];
+/// What lies there unselected for so long is no band that is held badly: the reader, its daemon or what lies there is not
+/// in order.
+const STUCK: Duration = Duration::from_secs(3);
 /// More than the longest answer with what each dialect puts around it.
 const ANSWER: usize = MAX_EXCHANGE + 64;
 /// GET DATA: the UID (PC/SC part 3, section 3.2.2.1.3).
@@ -49,6 +56,8 @@ pub(in crate::drivers) struct PcscReader {
     needs_reset: bool,
     /// Looks at an empty field since a tag was lost.
     empty_looks: Option<u8>,
+    /// Since when what lies there could not be selected.
+    unselected: Option<Instant>,
 }
 
 impl PcscReader {
@@ -74,6 +83,7 @@ impl PcscReader {
             is_selected: false,
             needs_reset: false,
             empty_looks: None,
+            unselected: None,
         };
         Ok((reader, shown))
     }
@@ -221,13 +231,19 @@ impl RawReader for PcscReader {
         });
         match selected {
             Ok(found) => {
-                (self.is_selected, self.needs_reset, self.empty_looks) = (true, false, None);
+                (self.is_selected, self.needs_reset, self.empty_looks, self.unselected) = (true, false, None, None);
                 Ok(Some(found))
             }
             Err(ReaderError::TagGone | ReaderError::Malformed | ReaderError::Nak(_)) => {
                 // it may have left and come back faster than the daemon looks: then only a reset wakes it
                 self.let_go();
                 (self.needs_reset, self.empty_looks) = (true, Some(0));
+                if self.unselected.get_or_insert_with(Instant::now).elapsed() >= STUCK {
+                    return Err(ReaderError::Io(format!(
+                        "what lies on the reader could not be selected for {} s: take it away",
+                        STUCK.as_secs()
+                    )));
+                }
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -249,10 +265,11 @@ impl TagReader for PcscReader {
         let Some(visit) = self.look(patience)? else {
             self.probe();
             self.let_go();
-            (self.visit, self.needs_reset) = (Some(0), false);
+            (self.visit, self.needs_reset, self.unselected) = (Some(0), false, None);
             return Ok(None);
         };
         let is_same_visit = self.visit == Some(visit);
+        self.unselected = self.unselected.filter(|_| is_same_visit);
         // the daemon powers up what it saw arriving
         self.needs_reset &= is_same_visit;
         let now = match before {

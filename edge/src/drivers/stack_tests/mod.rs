@@ -66,7 +66,9 @@ struct Hand {
 
 impl Hand {
     fn new(stack: Stack) -> Self {
-        Self { bench: Bench::new(), stack, reader: None }
+        // the hub hears of none of the many sales to one band
+        let bench = Bench::with_bundle(|body| body.policy.offline_limit = body.policy.maximum_balance);
+        Self { bench, stack, reader: None }
     }
 
     /// A basket of chips.

@@ -2,6 +2,7 @@
 use std::{cell::RefCell, io::Write};
 
 use hardware::{
+    chip::{Ntag21x, NtagType, SharedBand},
     pcsc_simulator::{
         PcscSimulator, ReaderModel,
         daemon::{Pcscd, SOCKET_VARIABLE},
@@ -99,6 +100,16 @@ fn a_refused_write_charges_nothing_through_pcsc() {
 }
 
 #[test]
+fn a_command_damaged_on_air_is_not_taken_for_a_refusal_through_an_acr122u() {
+    a_command_damaged_on_air_is_not_taken_for_a_refusal(acr122u());
+}
+
+#[test]
+fn a_command_damaged_on_air_is_not_taken_for_a_refusal_in_a_transparent_session() {
+    a_command_damaged_on_air_is_not_taken_for_a_refusal(acr1252u());
+}
+
+#[test]
 fn another_band_on_the_second_tap_is_not_charged_through_pcsc() {
     another_band_on_the_second_tap_is_not_charged(acr122u());
 }
@@ -147,6 +158,56 @@ fn a_restarted_pcscd_is_told_and_recovered() {
 fn an_unplugged_pcsc_reader_is_told_and_recovered() {
     let (away, back) = (|stack: &Stack| stack.field.unplug(), |stack: &Stack| stack.field.plug_in());
     the_box_tells_and_recovers(acr122u(), away, back, "reader.unplugged");
+}
+
+/// What the driver says of a reader of this kind when a band lies on it, and after how long.
+fn said_of_a_band(status: [u8; 2], name: &str) -> (ReaderError, Duration) {
+    let mut hand = Hand::new(stack_of(ReaderModel::UidOnly(status), name));
+    let band = hand.bench.purse(1);
+    hand.reader();
+    hand.stack.field.present(&band.chip, Vec::new());
+    let began = Instant::now();
+    loop {
+        match hand.reader().poll_tag() {
+            Err(error) => return (error, began.elapsed()),
+            Ok(tag) => assert_eq!(tag, None),
+        }
+        assert!(began.elapsed() < BOUND, "it is green, and ignores the band");
+    }
+}
+
+#[test]
+fn a_reader_that_takes_no_raw_commands_says_so() {
+    for (status, name) in [
+        ([0x6A, 0x81], "ACS ACR1252 Dual Reader PICC"),
+        ([0x6D, 0x00], "Another reader"),
+        ([0x6E, 0x00], "Another reader"),
+        ([0x6F, 0x00], "ACS ACR122U PICC Interface"),
+    ] {
+        let (error, _) = said_of_a_band(status, name);
+        let ReaderError::Io(why) = error else { panic!("{error}") };
+        assert!(why.contains(&format!("{:02X}{:02X}", status[0], status[1])), "{why}");
+    }
+}
+
+#[test]
+fn a_reader_that_cannot_select_what_lies_on_it_says_so_after_a_while() {
+    let (error, after) = said_of_a_band([0x63, 0x00], "Another reader");
+    assert!(matches!(error, ReaderError::Io(_)), "{error}");
+    assert!(after >= Duration::from_secs(3), "a band that is held badly is no failure: {after:?}");
+}
+
+#[test]
+fn a_reader_that_takes_no_raw_commands_is_told() {
+    let chip = SharedBand::new(Ntag21x::new(NtagType::Ntag215, [4, 1, 2, 3, 4, 5, 6]));
+    let lies = |stack: &Stack| stack.field.present(&chip, Vec::new());
+    let is_gone = |stack: &Stack| stack.field.take_away();
+    the_box_tells_and_recovers(
+        stack_of(ReaderModel::UidOnly([0x6A, 0x81]), "Another reader"),
+        lies,
+        is_gone,
+        "reader.failed",
+    );
 }
 
 #[test]

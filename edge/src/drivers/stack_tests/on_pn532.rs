@@ -45,6 +45,11 @@ fn a_refused_write_charges_nothing_through_libnfc() {
 }
 
 #[test]
+fn a_command_damaged_on_air_is_not_taken_for_a_refusal_through_libnfc() {
+    a_command_damaged_on_air_is_not_taken_for_a_refusal(stack());
+}
+
+#[test]
 fn another_band_on_the_second_tap_is_not_charged_through_libnfc() {
     another_band_on_the_second_tap_is_not_charged(stack());
 }

@@ -108,6 +108,22 @@ pub(super) fn another_band_on_the_second_tap_is_not_charged(stack: Stack) {
     assert_eq!(hand.bench.balances(&band), (LOADED - PRICE, LOADED - PRICE));
 }
 
+/// One flipped bit on the way to the chip is no refusal: a band is the kind it is, and takes part again when it comes again.
+pub(super) fn a_command_damaged_on_air_is_not_taken_for_a_refusal(stack: Stack) {
+    let mut hand = Hand::new(stack);
+    let aes = hand.bench.aes_purse(2);
+    for band in [hand.loaded(1), hand.topped_up(aes)] {
+        // the chip's kind is asked by the first command; the tap begins with the second
+        let sold = hand.tap(fresh_id(), hand.chips(), &band, "crc nak at command 1");
+        assert!(sold.ok, "{sold:?}");
+        let id = fresh_id();
+        let away = hand.tap(id, hand.chips(), &band, "crc nak at command 2");
+        assert_eq!(away.code.as_deref(), Some("band.pulled_away"), "{away:?}");
+        assert!(hand.tap(id, hand.chips(), &band, "").ok);
+        assert_eq!(hand.bench.balances(&band), (LOADED - 2 * PRICE, LOADED - 2 * PRICE));
+    }
+}
+
 /// Two bands at once: the reader answers for one of them only, and the other is as it was.
 pub(super) fn of_two_bands_one_is_charged(stack: Stack) {
     let mut hand = Hand::new(stack);

@@ -229,6 +229,7 @@ fn change(
         TapRequest::Sale { amount, .. } => {
             let short = TapRefusal::NotEnough { balance, price: *amount };
             let spent_after = spent.plus(*amount).filter(|after| *after <= credits).ok_or(short)?;
+            within_offline_limit(*amount, known, image)?;
             Ok(Change { purpose: IntentPurpose::Sale, amount: *amount, spent_after, new_credit: None })
         }
         TapRequest::TopUp { amount, key, .. } => {
@@ -262,6 +263,7 @@ fn change(
         }
         TapRequest::Refund if balance == Cents::ZERO => Err(TapRefusal::NothingToMove),
         TapRequest::Refund => {
+            within_offline_limit(balance, known, image)?;
             Ok(Change { purpose: IntentPurpose::Refund, amount: balance, spent_after: credits, new_credit: None })
         }
         TapRequest::ClosingRead | TapRequest::Balance => Ok(Change {
@@ -270,6 +272,14 @@ fn change(
             spent_after: spent,
             new_credit: None,
         }),
+    }
+}
+
+/// A chip whose counter cannot be set back is not bounded: what it says was spent holds for every copy of its memory.
+fn within_offline_limit(price: Cents, known: &KnownWallet, image: &PurseImage) -> Result<(), TapRefusal> {
+    match &known.offline {
+        Some(offline) if price > Cents::ZERO && image.can_be_copied() => offline.allows(price),
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -137,3 +137,13 @@ pub fn uid_top_up_entry(account: &UidAccount, amount: Cents, fee: Cents, means: 
         ..Entry::new(Kind::TOP_UP, Effect::Credit, account.currency, Hlc::default())
     }
 }
+
+/// The one entry of a refund without a purse.
+pub fn uid_refund_entry(account: &UidAccount, amount: Cents) -> Entry {
+    Entry {
+        subject: account.wallet.into(),
+        operator: account.operator,
+        amount,
+        ..Entry::new(Kind::REFUND, Effect::Debit, account.currency, Hlc::default())
+    }
+}

@@ -14,7 +14,7 @@ mod machine;
 mod repair;
 
 pub use approach::PurseChip;
-pub use entries::{UidAccount, uid_sale_entry, uid_top_up_entry};
+pub use entries::{UidAccount, uid_refund_entry, uid_sale_entry, uid_top_up_entry};
 pub use machine::Tap;
 
 use alloc::vec::Vec;
@@ -77,6 +77,17 @@ pub struct KnownWallet {
     pub given_up: Vec<RecordId>,
     /// Taps of this band here that did not finish, since one did.
     pub unfinished_in_a_row: u8,
+    /// What bounds a sale or refund here if the chip can be copied; without one the box may take all that there is.
+    pub offline: Option<OfflineLimit>,
+}
+
+/// How much one box may take from a band that can be copied while the hub has not heard of it (design, promise 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OfflineLimit {
+    /// The limit.
+    pub limit: Cents,
+    /// Own sales and refunds, those in doubt included, that the hub's state does not contain yet.
+    pub taken: Cents,
 }
 
 /// The bytes of a C record and, where they are known, those of the one that it replaces.
@@ -297,6 +308,14 @@ pub enum TapRefusal {
         /// What is asked.
         price: Cents,
     },
+    /// More than this box may take from a chip that can be copied before the hub has heard of it.
+    #[error("{} were taken here and the hub has not heard of it, {price} more would exceed {}", offline.taken, offline.limit)]
+    OfflineLimit {
+        /// What was taken, and the limit.
+        offline: OfflineLimit,
+        /// What is asked.
+        price: Cents,
+    },
     /// Somebody else wrote to the band, and this box has not heard of it.
     #[error("the band was written to elsewhere, and this box has not heard of it")]
     Unheard,
@@ -344,11 +363,22 @@ impl TapRefusal {
             Self::RefusedWrite => "band.refused_write",
             Self::Unheard => "band.unheard",
             Self::NotEnough { .. } => "till.not_enough",
+            Self::OfflineLimit { .. } => "till.offline_limit",
             Self::OverMaximum { .. } => "till.over_maximum",
             Self::NothingToMove => "till.nothing_to_move",
             Self::Supervisor => "till.supervisor",
             Self::NoBoxNumber => "box.no_number",
             Self::DiskFull => "box.disk_full",
+        }
+    }
+}
+
+impl OfflineLimit {
+    /// Whether the box may take so much more.
+    fn allows(&self, price: Cents) -> Result<(), TapRefusal> {
+        match self.taken.plus(price) {
+            Some(taken) if taken <= self.limit => Ok(()),
+            Some(_) | None => Err(TapRefusal::OfflineLimit { offline: *self, price }),
         }
     }
 }
@@ -363,6 +393,16 @@ impl From<PurseFault> for TapRefusal {
             PurseFault::CreditTorn => Self::CreditTorn,
             PurseFault::RolledBack => Self::RolledBack,
             PurseFault::UnknownCreditKey => Self::UnknownCreditKey,
+        }
+    }
+}
+
+impl KnownWallet {
+    /// An intent in doubt turned out to have taken nothing.
+    fn not_taken(&mut self, open: &OpenIntent) {
+        let charged = matches!(open.intent.purpose, IntentPurpose::Sale | IntentPurpose::Refund);
+        if let Some(offline) = self.offline.as_mut().filter(|_| charged) {
+            offline.taken = offline.taken.minus(open.amount).unwrap_or_default();
         }
     }
 }

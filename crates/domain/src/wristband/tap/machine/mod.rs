@@ -187,6 +187,9 @@ impl Tap {
             (Wait::VoidStored { fault: ChipFault::Nak, .. }, Some(_)) => self.refuse(TapRefusal::RefusedWrite),
             (Wait::VoidStored { intent, .. }, None) => self.finish(TapOutcome::TapAgain { intent }),
             (Wait::EarlierStored { open, how }, Some(entry)) => {
+                if how == SettledAs::Void {
+                    self.known.not_taken(&open);
+                }
                 // an offer that cannot be finished leaves the request as it was: nothing of it is in doubt
                 let beside = self.is_beside(open.intent.purpose);
                 let unclear_retry = how == SettledAs::GivenUp && !beside && self.request.is_retry_of(open.entry);

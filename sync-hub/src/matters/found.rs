@@ -1,0 +1,334 @@
+//! Finds what people must look at: conflicts as they are stored, what is wrong with journals, doubts and what is owed.
+//! Invariant: a matter is the same by itself as on the list; the list is cut for each kind apart, so that many of one kind
+//! hide none of another, and says so.
+//! Not here: what was decided about it (`matters`), how conflicts are found (`domain::ledger`, `fold`).
+use std::collections::BTreeMap;
+
+use domain::{
+    id::{BoxNumber, DeviceId, EntryRef, TicketUid, WalletId},
+    journal::{BlockedKind, Effect, MatterKind, Subject},
+    ledger::{MatterId, Settled, Standing, WalletEntry, WalletFold, WalletState, fold_wallet},
+    wire::unhex,
+};
+
+use super::count;
+use crate::{
+    closing::{doubted_cents, has_doubts, is_in_doubt},
+    conflicts::{KeptConflict, read},
+    fold,
+    hub::{Hub, HubError},
+    ingest::journals::ReadBody,
+    leaving::left,
+};
+
+/// Entry, box and Unix ms of a place.
+pub(super) type FoundAt = (Option<EntryRef>, BoxNumber, u64);
+
+/// One matter as it is found, before names are put on places.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) places: Vec<FoundAt>,
+    /// In how many places, also those of which nothing more is kept.
+    pub(super) total: u32,
+    pub(super) amount: Option<i64>,
+    pub(super) waits: Option<&'static str>,
+}
+
+/// Matters as they are gathered.
+pub(super) struct Finding {
+    kind: Option<MatterKind>,
+    most: usize,
+    listed: BTreeMap<MatterKind, usize>,
+    pub(super) found: BTreeMap<MatterId, Found>,
+    /// More stands on some list than is told.
+    pub(super) more: bool,
+}
+
+impl Found {
+    fn of(conflict: &KeptConflict) -> Self {
+        let of = conflict.places().iter();
+        let places = of.map(|(entry, number, unix_ms)| (entry_ref(entry), BoxNumber(*number), *unix_ms)).collect();
+        Self { places, total: conflict.total(), amount: conflict.amount(), waits: None }
+    }
+
+    /// Of places that are all kept.
+    fn at(places: Vec<FoundAt>, amount: Option<i64>, waits: Option<&'static str>) -> Self {
+        Self { total: count(places.len()), places, amount, waits }
+    }
+
+    /// How much money, whatever its sign.
+    pub(super) fn cents(&self) -> u64 {
+        self.amount.unwrap_or(0).unsigned_abs()
+    }
+
+    /// Several conflicts of one subject are one matter: it shows the places of all of them, each once, and their sum.
+    fn join(&mut self, more: Self) {
+        for place in more.places {
+            if !self.places.contains(&place) {
+                self.places.push(place);
+            }
+        }
+        self.places.sort_by_key(|(at, _, unix_ms)| (*unix_ms, *at));
+        self.total = self.total.saturating_add(more.total);
+        self.amount = match (self.amount, more.amount) {
+            (Some(one), Some(other)) => Some(one.saturating_add(other)),
+            (one, other) => one.or(other),
+        };
+    }
+}
+
+impl Finding {
+    /// Matters of this kind, or of all, and at most so many of each.
+    pub(super) fn new(kind: Option<MatterKind>, most: usize) -> Self {
+        Self { kind, most, listed: BTreeMap::new(), found: BTreeMap::new(), more: false }
+    }
+
+    /// One matter, whatever else there is of its kind.
+    fn one(id: &MatterId) -> Self {
+        Self::new(Some(id.kind), usize::MAX)
+    }
+
+    fn wants(&self, kind: MatterKind) -> bool {
+        self.kind.is_none_or(|wanted| wanted == kind)
+    }
+
+    /// Whether one more of this kind has room.
+    fn has_room(&mut self, kind: MatterKind) -> bool {
+        let listed = self.listed.entry(kind).or_default();
+        let room = *listed < self.most;
+        *listed = listed.saturating_add(usize::from(room));
+        self.more |= !room;
+        room
+    }
+
+    fn add(&mut self, id: MatterId, found: Found) {
+        if !self.wants(id.kind) {
+            return;
+        }
+        if let Some(held) = self.found.get_mut(&id) {
+            held.join(found);
+        } else if self.has_room(id.kind) {
+            self.found.insert(id, found);
+        }
+    }
+}
+
+/// `device/epoch/seq`.
+pub(super) fn entry_ref(text: &str) -> Option<EntryRef> {
+    let mut parts = text.split('/');
+    let (device, epoch, seq) = (parts.next()?, parts.next()?, parts.next()?);
+    Some(EntryRef { device: DeviceId::from_hex(device)?, epoch: epoch.parse().ok()?, seq: seq.parse().ok()? })
+}
+
+impl Hub {
+    /// Everything that there is to look at, as far as it is wanted.
+    pub(super) fn find(&mut self, mut finding: Finding) -> Result<Finding, HubError> {
+        self.find_in_journals(&mut finding)?;
+        self.find_conflicts(&mut finding)?;
+        self.find_open_money(&mut finding)?;
+        Ok(finding)
+    }
+
+    /// One matter: only its subject is looked at.
+    pub(super) fn found_of(&mut self, id: &MatterId) -> Result<Option<Found>, HubError> {
+        let mut finding = Finding::one(id);
+        match (id.what, id.kind) {
+            (BlockedKind::Device, _) => self.find_in_journal(id, &mut finding)?,
+            (BlockedKind::Wallet, MatterKind::InDoubt | MatterKind::Pending) => {
+                self.find_money_of(id.subject.wallet(), &mut finding)?;
+            }
+            (BlockedKind::Wallet | BlockedKind::Ticket, _) => {
+                let text = self.reading()?.conflicts_of(&id.subject.0)?;
+                self.add_conflicts(&text.map(|text| read(&text)).unwrap_or_default(), &mut finding)?;
+            }
+        }
+        Ok(finding.found.remove(id))
+    }
+
+    fn find_conflicts(&self, finding: &mut Finding) -> Result<(), HubError> {
+        let mut kept: Vec<KeptConflict> = Vec::new();
+        let mut subjects: BTreeMap<MatterKind, usize> = BTreeMap::new();
+        self.reading()?.each_conflict(|text| {
+            let mut here = read(text);
+            here.retain(|one| finding.wants(one.matter()));
+            // one row is one subject: its conflicts of one kind are one matter
+            let kinds: std::collections::BTreeSet<MatterKind> = here.iter().map(KeptConflict::matter).collect();
+            for kind in kinds {
+                let listed = subjects.entry(kind).or_default();
+                if *listed < finding.most {
+                    *listed = listed.saturating_add(1);
+                    kept.extend(here.iter().filter(|one| one.matter() == kind).cloned());
+                } else {
+                    finding.more = true;
+                }
+            }
+        })?;
+        self.add_conflicts(&kept, finding)
+    }
+
+    fn add_conflicts(&self, kept: &[KeptConflict], finding: &mut Finding) -> Result<(), HubError> {
+        for conflict in kept {
+            if let Some(id) = self.of_subject(conflict)? {
+                finding.add(id, Found::of(conflict));
+            }
+        }
+        Ok(())
+    }
+
+    fn of_subject(&self, conflict: &KeptConflict) -> Result<Option<MatterId>, HubError> {
+        let Some(subject) = unhex(conflict.subject()).and_then(|bytes| <[u8; 16]>::try_from(bytes).ok()) else {
+            return Ok(None);
+        };
+        let is_ticket = match conflict.matter() {
+            MatterKind::DoubleAdmission => true,
+            MatterKind::Overspend | MatterKind::ChipFork | MatterKind::Loss | MatterKind::LateSpend => false,
+            MatterKind::Fork
+            | MatterKind::RevokedEntries
+            | MatterKind::Gap
+            | MatterKind::ForbiddenEntry
+            | MatterKind::FrozenSubject
+            | MatterKind::InDoubt
+            | MatterKind::Pending => {
+                self.store.sums(WalletId(subject))?.is_none() && self.store.knows_ticket(TicketUid(subject))?
+            }
+        };
+        let what = if is_ticket { BlockedKind::Ticket } else { BlockedKind::Wallet };
+        Ok(Some(MatterId { kind: conflict.matter(), what, subject: Subject(subject), about: None }))
+    }
+
+    fn find_in_journals(&mut self, finding: &mut Finding) -> Result<(), HubError> {
+        let (conflicts, more) = self.journal_conflicts(u32::try_from(finding.most).unwrap_or(u32::MAX))?;
+        finding.more |= more && finding.wants(MatterKind::ForbiddenEntry);
+        conflicts.iter().try_for_each(|conflict| self.add_of_device(conflict, finding))
+    }
+
+    fn find_in_journal(&mut self, id: &MatterId, finding: &mut Finding) -> Result<(), HubError> {
+        let Some(about) = id.about else { return Ok(()) };
+        let conflicts = match self.journals.position(about.device, about.epoch) {
+            _ if id.kind == MatterKind::ForbiddenEntry => self.forbidden_at(about)?,
+            Some(at) => self.conflicts_of(at)?,
+            None => Vec::new(),
+        };
+        conflicts.iter().try_for_each(|conflict| self.add_of_device(conflict, finding))
+    }
+
+    fn add_of_device(&self, conflict: &KeptConflict, finding: &mut Finding) -> Result<(), HubError> {
+        let mut one = Found::of(conflict);
+        let Some(about) = one.places.first().and_then(|(at, _, _)| *at) else { return Ok(()) };
+        let kind = conflict.matter();
+        if kind == MatterKind::Fork && finding.wants(kind) {
+            self.look_at_fork(about, &mut one)?;
+        }
+        let id = MatterId { kind, what: BlockedKind::Device, subject: about.device.into(), about: Some(about) };
+        finding.add(id, one);
+        Ok(())
+    }
+
+    /// A fork counts every entry of its histories, so that whoever decided is asked again when any of them goes on: the
+    /// chosen one, too, since whoever has the box's key can write there.
+    fn look_at_fork(&self, fork: EntryRef, found: &mut Found) -> Result<(), HubError> {
+        found.places.extend(self.further_histories(fork)?);
+        if let Some(journal) = self.journals.get(fork.device, fork.epoch) {
+            found.total = journal.entries_on_forked_ground().max(count(found.places.len()));
+            found.waits = journal.went_on().then_some("went_on");
+        }
+        Ok(())
+    }
+
+    /// Ends of the histories beyond the two that make a fork: each is one more place.
+    fn further_histories(&self, fork: EntryRef) -> Result<Vec<FoundAt>, HubError> {
+        let Some(journal) = self.journals.get(fork.device, fork.epoch) else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for run in journal.tree.ends().filter(|run| run.last >= fork.seq).skip(2) {
+            let body = self.store.bodies(journal.id.into(), run.run, run.last, run.last)?.pop().unwrap_or_default();
+            let unix_ms = ReadBody::of(&body, self.identity.founding.currency).entry().hlc.unix_ms();
+            found.push((Some(journal.entry_ref(run.last)), journal.box_number, unix_ms));
+        }
+        Ok(found)
+    }
+
+    /// Every intent in doubt and everything that is owed.
+    fn find_open_money(&mut self, finding: &mut Finding) -> Result<(), HubError> {
+        let (mut doubts, mut owed) = (Vec::new(), Vec::new());
+        let (most, mut more) = (finding.most, false);
+        let wants = (finding.wants(MatterKind::InDoubt), finding.wants(MatterKind::Pending));
+        let mut note = |list: &mut Vec<WalletId>, wallet| match list.len() < most {
+            true => list.push(wallet),
+            false => more = true,
+        };
+        self.reading()?.each_wallet(|wallet, stored| {
+            let state = stored.state.as_deref().and_then(|bytes| WalletState::from_bytes(bytes).ok());
+            if wants.0 && state.is_some_and(|state| has_doubts(&state, stored.sums())) {
+                note(&mut doubts, wallet);
+            }
+            if wants.1 && stored.sums().pending > 0 {
+                note(&mut owed, wallet);
+            }
+        })?;
+        finding.more |= more;
+        doubts.iter().try_for_each(|wallet| self.find_doubts_of(*wallet, finding))?;
+        owed.iter().try_for_each(|wallet| self.find_owed_to(*wallet, finding))
+    }
+
+    fn find_money_of(&mut self, wallet: WalletId, finding: &mut Finding) -> Result<(), HubError> {
+        self.find_doubts_of(wallet, finding)?;
+        self.find_owed_to(wallet, finding)
+    }
+
+    fn find_doubts_of(&self, wallet: WalletId, finding: &mut Finding) -> Result<(), HubError> {
+        let (entries, fold) = self.folded(wallet)?;
+        for settled in fold.settled.iter().filter(|settled| is_in_doubt(settled)) {
+            let speaks = |e: &&WalletEntry| e.at == settled.intent || e.entry.refers_to == Some(settled.intent);
+            let places = entries.iter().filter(speaks).map(|e| self.at_place(e)).collect();
+            let one = Found::at(places, doubted_cents(settled), Some(self.doubt_waits(settled)?));
+            finding.add(of_wallet(MatterKind::InDoubt, wallet, Some(settled.intent)), one);
+        }
+        Ok(())
+    }
+
+    fn doubt_waits(&self, settled: &Settled) -> Result<&'static str, HubError> {
+        Ok(match settled.given_up {
+            true => "read_or_write_off",
+            false if self.is_revoked(settled.intent.device)? => "revoked_box",
+            false => "its_box",
+        })
+    }
+
+    fn find_owed_to(&self, wallet: WalletId, finding: &mut Finding) -> Result<(), HubError> {
+        let (entries, fold) = self.folded(wallet)?;
+        let (_, pending) = left(&fold.state, &fold.accounts);
+        if pending <= 0 {
+            return Ok(());
+        }
+        let owes = |e: &&WalletEntry| {
+            e.entry.effect == Effect::Owe && e.standing == Standing::InForce && e.entry.subject == wallet.into()
+        };
+        let mut places: Vec<FoundAt> = entries.iter().filter(owes).map(|e| self.at_place(e)).collect();
+        let applied = fold.settled.iter().filter(|settled| settled.consequence().owed > 0);
+        places.extend(applied.filter_map(|settled| {
+            let e = entries.iter().find(|e| e.at == settled.intent)?;
+            Some(self.at_place(e))
+        }));
+        places.sort_by_key(|(at, _, unix_ms)| (*unix_ms, *at));
+        places.dedup();
+        let one = Found::at(places, Some(pending), self.waits(wallet)?);
+        finding.add(of_wallet(MatterKind::Pending, wallet, None), one);
+        Ok(())
+    }
+
+    fn folded(&self, wallet: WalletId) -> Result<(Vec<WalletEntry>, WalletFold), HubError> {
+        let currency = self.identity.founding.currency;
+        let entries = fold::wallet_entries(wallet, &self.journals, &self.store, currency)?;
+        let fold = fold_wallet(wallet, &entries);
+        Ok((entries, fold))
+    }
+
+    fn at_place(&self, e: &WalletEntry) -> FoundAt {
+        let journal = self.journals.get(e.at.device, e.at.epoch);
+        (Some(e.at), journal.map_or(BoxNumber(0), |journal| journal.box_number), e.entry.hlc.unix_ms())
+    }
+}
+
+fn of_wallet(kind: MatterKind, wallet: WalletId, about: Option<EntryRef>) -> MatterId {
+    MatterId { kind, what: BlockedKind::Wallet, subject: wallet.into(), about }
+}
