@@ -55,6 +55,7 @@ const fn code(kind: view::ConflictKind) -> &'static str {
         view::ConflictKind::FrozenSubject => "hub.frozen_subject",
         view::ConflictKind::Loss => "hub.loss",
         view::ConflictKind::LateSpend => "hub.late_spend",
+        view::ConflictKind::OverQuota => "hub.over_quota",
     }
 }
 

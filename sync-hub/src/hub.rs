@@ -33,6 +33,7 @@ use crate::{
         journals::Journals,
     },
     pretix::PretixError,
+    quotas::PutOn,
     store::{Failure, Reading, Seed, Store, StoreError},
     ticket_keys::TicketKey,
     zones::Zones,
@@ -119,6 +120,8 @@ pub struct Hub {
     pub(crate) cut_off: BTreeSet<DeviceId>,
     /// What was counted of the journals of revoked boxes.
     pub(crate) beyond: BTreeMap<(DeviceId, u32), Counted>,
+    /// What was counted of the journals of desks.
+    pub(crate) put_on: BTreeMap<(DeviceId, u32), PutOn>,
     pub(crate) feeds: Arc<Feeds>,
     pub(crate) hlc: Hlc,
     pub(crate) policy: Policy,
@@ -229,6 +232,7 @@ impl Hub {
             revoked: BTreeSet::new(),
             cut_off: BTreeSet::new(),
             beyond: BTreeMap::new(),
+            put_on: BTreeMap::new(),
             feeds: Arc::new(Feeds::default()),
             hlc: Hlc::default(),
             offers: BTreeMap::new(),

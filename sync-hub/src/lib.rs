@@ -31,6 +31,7 @@ pub mod metrics;
 pub mod net;
 pub mod overview;
 pub mod pretix;
+mod quotas;
 pub mod risk;
 pub mod run;
 pub mod stock;

@@ -122,6 +122,7 @@ impl Hub {
         for at in 0..self.journals.all().len() {
             found.extend(self.conflicts_of(at)?);
         }
+        found.extend(self.over_quota()?);
         let (asides, more_aside) = at_most(most_aside, |most| self.store.all_set_aside(most))?;
         for aside in asides {
             if let Some(journal) = self.journals.by_id(aside.place.journal) {

@@ -84,7 +84,12 @@ pub(crate) fn box_chain(n: u8, roles: Roles) -> CertificateChain {
 }
 
 pub(crate) fn credit_chain(n: u8) -> CertificateChain {
-    chain(&key(n), Purpose::Credit, Scope::nothing("Desk"))
+    credit_chain_of(n, 0)
+}
+
+/// A desk's that may put on so much.
+pub(crate) fn credit_chain_of(n: u8, quota_cents: u64) -> CertificateChain {
+    chain(&key(n), Purpose::Credit, Scope { quota_cents, ..Scope::nothing("Desk") })
 }
 
 /// Lays ticket key `n` into `ticket-keys/`, valid between these unix seconds (0: open).

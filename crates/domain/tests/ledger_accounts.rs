@@ -69,7 +69,6 @@ fn moved() -> Vec<(Kind, Effect, Accounts)> {
         (Kind::CORRECTION_PLUS, Credit, Accounts { corrections: A, ..none }),
         (Kind::SALE, Credit, Accounts { spent: -A, ..none }),
         (Kind::DEPOSIT_BACK, Credit, Accounts { deposits: -A, ..none }),
-        (Kind::PENDING_CREDIT, Credit, repaid),
         (Kind::ONLINE_CREDIT, Credit, repaid),
         (Kind::REFUND, Credit, Accounts { refunded: -A, ..none }),
         (Kind::FEE, Credit, Accounts { fees: -A, ..none }),
@@ -116,6 +115,19 @@ fn what_an_entry_moves_stands_in_the_account_of_its_kind() {
         let mut undone = sums;
         undone.remove(&entry);
         assert_eq!(undone, Accounts::default());
+    }
+}
+
+#[test]
+fn what_reached_a_band_is_off_what_is_owed_where_it_names_the_intent_that_wrote_it() {
+    let refers_to = Some(EntryRef { device: DeviceId([1; 16]), epoch: 1, seq: 4 });
+    for (kind, effect) in
+        [(Kind::PENDING_CREDIT, Effect::Credit), (Kind::PENDING_CREDIT, Effect::Repay), (Kind::TOP_UP, Effect::Repay)]
+    {
+        let entry = entry(kind, effect);
+        assert_eq!(of(&entry, None), Accounts::default(), "{kind:?} {effect:?}");
+        let sums = of(&Entry { refers_to, ..entry }, None);
+        assert_eq!((sums.pending, sums.marks), (-A, 1), "{kind:?} {effect:?}");
     }
 }
 

@@ -84,6 +84,56 @@ fn a_forbidden_entry_moves_nothing_and_is_named() {
     assert_eq!(wallet_conflicts(&fold, &world.entries, |_| BoxNumber(12))[0].amount, None);
 }
 
+/// `amount` given back at BAR_A for the entry `of`, as corrections and "not handed over" do.
+fn gives_back(world: &mut World, kind: Kind, effect: Effect, amount: u32, of: EntryRef) -> EntryRef {
+    world.push(BAR_A, Entry { refers_to: Some(of), ..entry(kind, effect, amount) })
+}
+
+#[test]
+fn a_till_gives_back_what_its_own_entry_took_from_this_wallet_and_no_cent_more() {
+    let mut world = World::new();
+    world.push(
+        ledger_world::DESK,
+        Entry { part: ledger_world::top_up(false), ..entry(Kind::TOP_UP, Effect::Credit, 1_000) },
+    );
+    let sold = world.push(BAR_A, entry(Kind::SALE, Effect::Debit, 300));
+    gives_back(&mut world, Kind::CORRECTION_PLUS, Effect::Credit, 200, sold);
+    let more = gives_back(&mut world, Kind::PENDING_CREDIT, Effect::Owe, 101, sold);
+    let rest = gives_back(&mut world, Kind::PENDING_CREDIT, Effect::Owe, 100, sold);
+    let found = fold(&world);
+    assert_eq!((found.state.balance, found.state.pending), (900, 100), "the first ones that fit count");
+    let named = wallet_conflicts(&found, &world.entries, |_| BoxNumber(12));
+    assert_eq!((codes(&named), named[0].amount, named[0].places[0].at), (vec!["forbidden-entry"], Some(101), more));
+    world.entries.reverse();
+    assert_eq!(fold(&world), found);
+    // without the sale nothing is given back, and its own box goes by the hub's state
+    let without: Vec<WalletEntry> = world.entries.iter().filter(|e| e.at != sold).cloned().collect();
+    assert_eq!(fold_wallet(WALLET, &without).state.balance, 1_000);
+    let own: Vec<WalletEntry> = without.iter().filter(|e| e.at.device == rest.device).cloned().collect();
+    let believed = WalletState { balance: 700, ..WalletState::empty(WALLET) }.with_local(&own);
+    assert_eq!((believed.balance, believed.pending), (900, 201));
+}
+
+#[test]
+fn a_till_gives_nothing_back_for_what_took_nothing() {
+    let other = WalletId([0xbb; 16]);
+    for (kind, effect) in [(Kind::CORRECTION_PLUS, Effect::Credit), (Kind::PENDING_CREDIT, Effect::Owe)] {
+        let mut world = World::new();
+        let elsewhere = world.push(BAR_B, entry(Kind::SALE, Effect::Debit, 300));
+        let theirs = world.push(BAR_A, Entry { subject: other.into(), ..entry(Kind::SALE, Effect::Debit, 300) });
+        let given = world.push(BAR_A, entry(Kind::GIFT, Effect::Credit, 300));
+        let aside = world.push(BAR_A, entry(Kind::TOP_UP, Effect::Credit, 300));
+        world.mark(aside, Standing::SetAside(Reason::Forbidden(Forbidden::Role(3))));
+        let before = fold(&world).accounts;
+        for of in [elsewhere, theirs, given, aside] {
+            gives_back(&mut world, kind, effect, 300, of);
+        }
+        let after = fold(&world).accounts;
+        assert_eq!((after.balance(), after.pending), (before.balance(), before.pending), "{kind:?}");
+        assert_eq!(wallet_conflicts(&fold(&world), &world.entries, |_| BoxNumber(1))[0].places.len(), 5, "{kind:?}");
+    }
+}
+
 #[test]
 fn an_unknown_effect_freezes_both_wallets_that_it_names() {
     let mut world = World::new();

@@ -90,9 +90,28 @@ fn what_is_forgiven_is_a_gift_and_what_is_paid_back_is_money_taken() {
 #[test]
 fn nobody_is_given_more_than_he_lacked_and_money_in_hand_counts_whole() {
     let generous = books(&with(&[ruling(at(9, 1), RulingAction::Forgive, 900, &[])]));
-    assert_eq!((generous.gifts, generous.balance), (200, 0));
+    assert_eq!((generous.gifts, generous.balance), (200, 0), "no more than whoever decided saw");
     let paid = books(&with(&[ruling(at(9, 1), RulingAction::ChargeBack, 900, &[])]));
     assert_eq!((paid.top_up, paid.balance), (1_900, 700), "it is the guest's");
+}
+
+#[test]
+fn what_was_forgiven_stays_forgiven_when_the_guest_puts_money_on_again() {
+    let part = Detail::TopUp(TopUp { c_only: false, fee: Cents::ZERO, means: Means::Cash }).to_bytes();
+    let top_up = Entry { part, ..entry(Kind::TOP_UP, Effect::Credit, 2_000) };
+    let top_up = WalletEntry::new(at(1, 2), top_up, Standing::InForce);
+    let all = books(&with(&[ruling(at(9, 1), RulingAction::Forgive, 200, &[]), top_up]));
+    assert_eq!((all.gifts, all.balance, all.overspend), (200, 2_000, 0));
+}
+
+#[test]
+fn what_is_paid_back_beyond_the_lack_of_a_purse_is_owed_since_no_band_has_it() {
+    let (open, void) = (at(2, 2), Entry { refers_to: Some(at(2, 2)), ..entry(Kind::VOID, Effect::Release, 300) });
+    let tapped =
+        [WalletEntry::new(open, intent(), Standing::InForce), WalletEntry::new(at(2, 3), void, Standing::InForce)];
+    let paid = ruling(at(9, 1), RulingAction::ChargeBack, 500, &[]);
+    let all = books(&with(&[&tapped[..], &[paid]].concat()));
+    assert_eq!((all.top_up, all.balance, all.pending_credit, all.overspend), (1_500, 0, 300, 0));
 }
 
 #[test]
@@ -116,8 +135,8 @@ fn at_one_place_on_forked_ground_the_ruling_that_counts_less_holds() {
     }
 }
 
-#[test]
-fn a_loss_that_the_guest_pays_is_goods_sold() {
+/// A purse is about to pay 3.00.
+fn intent() -> Entry {
     let intent = Intent {
         purpose: IntentPurpose::Sale,
         seen: ChipSeen {
@@ -138,21 +157,26 @@ fn a_loss_that_the_guest_pays_is_goods_sold() {
         means: Means::None,
     };
     let part = Detail::Intent(intent).to_bytes();
-    let open = Entry { part, tap_counter: 1, ..entry(Kind::INTENT, Effect::Hold, 300) };
+    Entry { part, tap_counter: 1, ..entry(Kind::INTENT, Effect::Hold, 300) }
+}
+
+#[test]
+fn a_loss_that_the_guest_pays_is_goods_sold() {
     let refers_to = Some(at(2, 1));
     let served = Entry { refers_to, ..entry(Kind::HANDED_OVER, Effect::None, 300) };
     let void = Entry { refers_to, ..entry(Kind::VOID, Effect::Release, 300) };
-    let lost = [(at(2, 1), open), (at(2, 2), served), (at(2, 3), void)];
+    let lost = [(at(2, 1), intent()), (at(2, 2), served), (at(2, 3), void)];
     let lost = lost.map(|(at, entry)| WalletEntry::new(at, entry, Standing::InForce)).to_vec();
     assert_eq!(books(&lost).losses, 300);
-    for (paid, losses, balance) in [(100, 200, 0), (300, 0, 0), (500, 0, 200)] {
+    for (paid, losses, owed) in [(100, 200, 0), (300, 0, 0), (500, 0, 200)] {
         let mut back = ruling(at(9, 1), RulingAction::ChargeBack, paid, &[]);
         let Detail::Ruling(part) = &mut back.detail else { panic!("a ruling") };
         part.matter = MatterKind::Loss;
         back.entry.part = back.detail.to_bytes();
         let books = books(&[&lost[..], std::slice::from_ref(&back)].concat());
-        let spent = i64::from(paid) - balance;
-        assert_eq!((books.top_up, books.spent, books.losses, books.balance), (paid.into(), spent, losses, balance));
+        let spent = i64::from(paid) - owed;
+        assert_eq!((books.top_up, books.spent, books.losses), (paid.into(), spent, losses));
+        assert_eq!((books.balance, books.pending_credit), (0, owed), "no band has it yet");
         let set = [&lost[..], &[back]].concat();
         let named = wallet_conflicts(&fold_wallet(WALLET, &set), &set, |_| BoxNumber(7));
         let named: Vec<_> = named.iter().map(|conflict| (conflict.code(), conflict.amount)).collect();

@@ -3,7 +3,7 @@
 
 use crate::ledger_world::{BAR_A, BAR_B, DESK, End, WALLET, World, entry, funded, top_up, verdict};
 use domain::{
-    journal::{Detail, Effect, Entry, IntentPurpose, Kind},
+    journal::{Detail, Effect, Entry, IntentPurpose, Kind, OnlineCredit},
     ledger::{Consequence, Settled, Verdict, WalletSum, fold_wallet},
 };
 
@@ -199,11 +199,36 @@ fn a_top_up_is_never_settled_by_its_sequence_alone() {
     assert_eq!(fold_wallet(WALLET, &world.entries).state.in_doubt, 500);
 }
 
+/// The hub has signed the C′ of the newest intent.
+fn sign_what_is_carried(world: &mut World, amount: u32) {
+    let newest = world.entries.iter().rev().find_map(|e| match &e.detail {
+        Detail::Intent(intent) => intent.new_credit,
+        _ => None,
+    });
+    let part = Detail::OnlineCredit(OnlineCredit { record: newest, covers: vec![] }).to_bytes();
+    world.push(9, Entry { part, ..entry(Kind::ONLINE_CREDIT, Effect::None, amount) });
+}
+
+#[test]
+fn what_a_box_says_that_it_carried_and_no_hub_signed_takes_nothing_off_what_is_owed() {
+    let mut world = funded();
+    world.push(BAR_A, entry(Kind::PENDING_CREDIT, Effect::Owe, 150));
+    let sums = |world: &World| {
+        let accounts = fold_wallet(WALLET, &world.entries).accounts;
+        (accounts.pending, accounts.balance())
+    };
+    let forged = world.tap(BAR_B, IntentPurpose::Carry, 400, 0, End::Committed);
+    assert_eq!(sums(&world), (150, 1_000));
+    world.refer(BAR_B, Kind::PENDING_CREDIT, Effect::Repay, forged);
+    assert_eq!(sums(&world), (150, 1_000));
+}
+
 #[test]
 fn a_carried_credit_repays_what_is_pending_and_takes_no_cash() {
     let mut world = funded();
     world.push(9, entry(Kind::PENDING_CREDIT, Effect::Owe, 150));
     let carried = world.tap(BAR_A, IntentPurpose::Carry, 150, 0, End::Written);
+    sign_what_is_carried(&mut world, 150);
     let open = fold_wallet(WALLET, &world.entries);
     assert_eq!((open.state.pending, open.state.in_doubt, open.state.balance), (150, 0, 1000));
     world.give_up(BAR_A, carried);

@@ -186,6 +186,7 @@ mod tests {
                 "late_spend",
                 "in_doubt",
                 "pending",
+                "over_quota",
             ],
         ),
         (

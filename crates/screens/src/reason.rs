@@ -141,6 +141,8 @@ pub const REASON_CODES: &[&str] = &[
     "hub.forbidden_entry_todo",
     "hub.frozen_subject",
     "hub.frozen_subject_todo",
+    "hub.over_quota",
+    "hub.over_quota_todo",
     "hub.loss",
     "hub.loss_todo",
     "hub.late_spend",

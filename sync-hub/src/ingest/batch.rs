@@ -466,5 +466,6 @@ pub(crate) fn reason_text(reason: &domain::ledger::Reason) -> String {
         domain::ledger::Reason::Malformed => "the entry is not of the layout of its version".into(),
         domain::ledger::Reason::Forbidden(forbidden) => forbidden.to_string(),
         domain::ledger::Reason::OtherAmount => "it closes a hold of another amount".into(),
+        domain::ledger::Reason::Unfounded => "it gives back what was not taken".into(),
     }
 }

@@ -188,7 +188,8 @@ impl Hub {
             | MatterKind::ForbiddenEntry
             | MatterKind::FrozenSubject
             | MatterKind::InDoubt
-            | MatterKind::Pending => {
+            | MatterKind::Pending
+            | MatterKind::OverQuota => {
                 self.store.sums(WalletId(subject))?.is_none() && self.store.knows_ticket(TicketUid(subject))?
             }
         };
@@ -206,6 +207,7 @@ impl Hub {
         let Some(about) = id.about else { return Ok(()) };
         let conflicts = match self.journals.position(about.device, about.epoch) {
             _ if id.kind == MatterKind::ForbiddenEntry => self.forbidden_at(about)?,
+            _ if id.kind == MatterKind::OverQuota => self.over_quota()?,
             Some(at) => self.conflicts_of(at)?,
             None => Vec::new(),
         };

@@ -93,7 +93,9 @@ pub const fn actions(kind: MatterKind, what: BlockedKind) -> &'static [RulingAct
         (MatterKind::Fork, _) => &[A::ConfirmBranch, A::Revoke, A::Accept],
         (MatterKind::ChipFork, _) => &[A::Block, A::Lift, A::Accept],
         (MatterKind::RevokedEntries, BlockedKind::Device) => &[A::AcceptEntries, A::Accept],
-        (MatterKind::Gap, _) | (MatterKind::ForbiddenEntry, BlockedKind::Device) => &[A::Revoke, A::Accept],
+        (MatterKind::Gap | MatterKind::OverQuota, _) | (MatterKind::ForbiddenEntry, BlockedKind::Device) => {
+            &[A::Revoke, A::Accept]
+        }
         (MatterKind::Loss, _) => &[A::ChargeBack, A::Accept],
         (MatterKind::InDoubt, _) => &[A::WriteOff, A::Accept],
         (MatterKind::Pending, _) => &[A::PayOut, A::Accept],
@@ -168,7 +170,8 @@ const fn is_summed(kind: MatterKind) -> bool {
         | MatterKind::RevokedEntries
         | MatterKind::Gap
         | MatterKind::ForbiddenEntry
-        | MatterKind::FrozenSubject => false,
+        | MatterKind::FrozenSubject
+        | MatterKind::OverQuota => false,
     }
 }
 
@@ -349,6 +352,7 @@ pub(crate) const fn matter_of(kind: screens::view::ConflictKind) -> MatterKind {
         K::FrozenSubject => MatterKind::FrozenSubject,
         K::Loss => MatterKind::Loss,
         K::LateSpend => MatterKind::LateSpend,
+        K::OverQuota => MatterKind::OverQuota,
     }
 }
 

@@ -1,4 +1,5 @@
 mod forks;
+mod quotas;
 mod revoked;
 
 use domain::{

@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 
 use domain::{
-    id::EntryRef,
-    journal::{Entry, Kind, Means},
+    id::{EntryRef, WalletId},
+    journal::{Effect, Entry, Kind, Means},
     ledger::{Conflict, ConflictKind},
     money::Cents,
+    time::Hlc,
     wristband::tap::{UidAccount, uid_top_up_entry},
 };
 
@@ -121,15 +122,18 @@ impl World<'_> {
         }
     }
 
-    /// A bar writes credits that its certificate does not allow.
+    /// A bar writes credits: a top-up that its certificate does not allow, or money back for what took none.
     fn mints(&mut self, at: usize, band: usize) {
-        if self.places[at].role != Role::Bar || self.bands[band].has_purse() || !self.may_misbehave(at) {
+        if self.places[at].role != Role::Bar || !self.may_misbehave(at) {
             return;
         }
-        let wallet = self.bands[band].wallet();
+        let (wallet, purse) = (self.bands[band].wallet(), self.bands[band].has_purse());
         let of = UidAccount { wallet, currency: self.festival.currency, operator: 7 };
         let amount = Cents::new(self.dice.amount(1_000, 20_000)).unwrap_or(Cents::ZERO);
-        let entry = uid_top_up_entry(&of, amount, Cents::ZERO, Means::Cash);
+        let entry = match self.dice.below(4) {
+            0 => uid_top_up_entry(&of, amount, Cents::ZERO, Means::Cash),
+            way => self.gives_for_nothing(at, wallet, amount, way),
+        };
         if let Ok(refs) = self.places[at].keeper.append(vec![entry], &[]) {
             self.places[at].keeper.confirm(&refs);
             self.places[at].lying = true;
@@ -139,10 +143,29 @@ impl World<'_> {
                 self.places[at].remembered.insert((of, hash));
             }
             let fraud = Fraud::new("minted", ConflictKind::ForbiddenEntry, wallet.0);
-            self.frauds.push(Fraud { places, amount: Some(amount.as_i64()), ..fraud });
+            // what else it lies about a purse stands in the same conflict
+            let amount = (!purse).then_some(amount.as_i64());
+            self.frauds.push(Fraud { places, amount, ..fraud });
             let name = self.name(at);
-            self.note(|| format!("{name} mints {amount} for account {band}"));
+            self.note(|| format!("{name} mints for guest {band}"));
         }
+    }
+
+    /// A correction, "not handed over" or a delivery that goes back to no entry, to somebody else's sale, or to a smaller
+    /// one.
+    fn gives_for_nothing(&mut self, at: usize, wallet: WalletId, amount: Cents, way: usize) -> Entry {
+        let (kind, effect) = match way {
+            1 => (Kind::CORRECTION_PLUS, Effect::Credit),
+            2 => (Kind::PENDING_CREDIT, Effect::Owe),
+            _ => (Kind::PENDING_CREDIT, Effect::Repay),
+        };
+        let keeper = &self.places[at].keeper;
+        let written = keeper.sent_from(keeper.epoch().0, 0);
+        let is_too_little = |sent: &&Sent| sent.entry.subject != wallet.into() || sent.entry.amount < amount;
+        let sales = written.iter().filter(|sent| sent.entry.kind == Kind::SALE).filter(is_too_little);
+        let refers_to = sales.last().map(|sent| sent.at).filter(|_| self.dice.percent(70));
+        let entry = Entry::new(kind, effect, self.festival.currency, Hlc::default());
+        Entry { subject: wallet.into(), amount, refers_to, ..entry }
     }
 
     /// A lying bar wrote another amount into these commits than their intents had.

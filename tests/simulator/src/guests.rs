@@ -81,6 +81,13 @@ impl World<'_> {
         }
     }
 
+    /// What the hub calls lost beyond what was served and never paid: sales that chips had paid and that were given back
+    /// before the hub heard that they had been served. That it is the right sum, `check_guest` tells.
+    pub(crate) fn given_back(&self, n: usize) -> i64 {
+        let lost = self.hub.wallet(&self.bands[n].wallet()).map_or(0, |(fold, _)| fold.accounts.losses);
+        lost.saturating_sub(self.reference.bands[n].lost()).max(0)
+    }
+
     fn check_doubt(&mut self, n: usize, fold: &WalletFold, left: Option<i64>) {
         if self.control != Control::None {
             return;
@@ -92,7 +99,11 @@ impl World<'_> {
                 fold.settled
             ));
         }
-        let balance = fold.accounts.balance();
+        let (balance, corrected) = (fold.accounts.balance(), self.reference.bands[n].corrected);
+        if left.is_none() && fold.accounts.corrections != corrected {
+            let booked = fold.accounts.corrections;
+            self.tally.broken.push(format!("staff gave account {n} {corrected} back, and {booked} are booked"));
+        }
         if left.is_some_and(|left| left != balance) {
             self.tally.broken.push(format!(
                 "band {n} holds {left:?}, the hub says {balance}: {:?} {:?}",

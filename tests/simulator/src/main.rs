@@ -21,6 +21,7 @@ mod quiet;
 mod reference;
 mod run;
 mod service;
+mod staff;
 mod store;
 mod tally;
 mod tap;
@@ -52,6 +53,9 @@ pub(crate) struct Arguments {
     /// With `--disks`: operations of a disk between two power cuts, at most.
     #[arg(long, default_value_t = 360, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) cut_every: u64,
+    /// Fails where power failed less often than this.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) cuts: u64,
     /// Boxes and hub over real QUIC and a paused clock, instead of taps in worlds of their own.
     #[arg(long)]
     pub(crate) quic: bool,

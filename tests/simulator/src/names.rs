@@ -69,7 +69,8 @@ impl World<'_> {
             if facts.is_disturbed || self.hub.wallet(&wallet).is_none() {
                 continue;
             }
-            let (has_purse, overspent, lost) = (self.bands[n].has_purse(), facts.overspent(), facts.lost());
+            let (has_purse, overspent, given) = (self.bands[n].has_purse(), facts.overspent(), self.given_back(n));
+            let lost = facts.lost().saturating_add(given);
             if !has_purse && self.reference.at_risk.get(n).is_some_and(|most| overspent > *most) {
                 let said = format!("account {n} is overspent by {overspent}: more than islands may together");
                 self.tally.broken.push(said);
@@ -81,7 +82,8 @@ impl World<'_> {
             if facts.copied {
                 self.expect_forks(n);
             } else if lost > 0 {
-                let places = facts.unpaid().map(one_of).collect();
+                let mut places: Vec<BTreeSet<EntryRef>> = facts.unpaid().map(one_of).collect();
+                places.extend((given > 0).then(|| facts.paid_late().collect()));
                 let fraud = Fraud::new("unpaid", ConflictKind::Loss, wallet.0);
                 self.frauds.push(Fraud { places, amount: Some(lost), ..fraud });
             }
@@ -145,7 +147,9 @@ impl World<'_> {
                     let n = self.bands.iter().position(|band| band.wallet() == wallet);
                     let facts = n.map(|n| &self.reference.bands[n]);
                     let by_nature = match conflict.kind {
-                        ConflictKind::Loss => facts.is_some_and(|facts| facts.lost() > 0),
+                        ConflictKind::Loss => {
+                            facts.is_some_and(|facts| facts.lost() > 0) || n.is_some_and(|n| self.given_back(n) > 0)
+                        }
                         ConflictKind::Overspend => {
                             let has_purse = n.is_none_or(|n| self.bands[n].has_purse());
                             !has_purse && facts.is_some_and(|facts| facts.overspent() > 0)

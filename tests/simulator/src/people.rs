@@ -40,6 +40,7 @@ impl World<'_> {
         }
         match self.places[at].role {
             Role::Gate => self.passes(at),
+            Role::Bar | Role::Desk if self.dice.one_in(25) => self.takes_back(at),
             Role::Bar | Role::Desk => {
                 let band = self.dice.below(self.bands.len());
                 if self.bands[band].has_purse() {
@@ -617,7 +618,7 @@ impl World<'_> {
     }
 
     /// Where its next entry will stand.
-    fn next_place(&mut self, at: usize, twin: bool) -> EntryRef {
+    pub(crate) fn next_place(&mut self, at: usize, twin: bool) -> EntryRef {
         let device = self.places[at].device;
         let keeper = self.keeper(at, twin);
         EntryRef { device, epoch: keeper.epoch().0, seq: keeper.length() }
@@ -632,7 +633,7 @@ impl World<'_> {
     }
 
     /// Somebody saw green: it must be at the hub in the end, from a box that is neither lost nor lies.
-    fn acknowledged(&mut self, at: usize, twin: bool, entry: EntryRef) {
+    pub(crate) fn acknowledged(&mut self, at: usize, twin: bool, entry: EntryRef) {
         let hash = self.keeper(at, twin).hash(entry).unwrap_or_default();
         self.places[at].remembered.insert((entry, hash));
         if self.places[at].twin.is_some() || self.places[at].revoked {

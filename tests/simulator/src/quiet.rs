@@ -112,17 +112,17 @@ impl World<'_> {
     }
 
     /// What is owed to a purse was put on it when desks read it, where its C is whole and the sum fits. It was given no more
-    /// than it was owed, but for sales that were served on "tap again" all the same: those are counted.
+    /// than it was owed, but for sales that were served on "tap again" all the same: those are losses, and counted.
     fn check_what_is_owed(&mut self) {
         let maximum = self.festival.bundle.body.policy.maximum_balance.as_i64();
         for n in 0..self.bands.len() {
             let facts = &self.reference.bands[n];
             let Some(left) = self.bands[n].left().filter(|_| !facts.copied && !facts.is_disturbed) else { continue };
             let pending = self.hub.wallet(&self.bands[n].wallet()).map_or(0, |(_, owed)| owed.pending);
-            self.tally.carried_and_served += u64::from(pending < 0);
-            let served = self.reference.bands[n].served_and_paid();
-            if pending < 0 && pending.saturating_add(served) < 0 {
-                self.tally.broken.push(format!("band {n} was given {pending} more than it was owed"));
+            let (given, served) = (self.given_back(n), facts.served_and_paid());
+            self.tally.carried_and_served += u64::from(given > 0);
+            if pending < 0 || given > served {
+                self.tally.broken.push(format!("band {n} was given {given} and {pending} more than it was owed"));
             }
             if pending > 0 && left.saturating_add(pending) <= maximum {
                 self.tally.broken.push(format!("band {n} holds {left} and is owed {pending} that did not arrive"));

@@ -37,6 +37,10 @@ pub(crate) struct BandFacts {
     pub(crate) served: Vec<(EntryRef, RecordId, i64)>,
     /// Cash that the guest got.
     pub(crate) cash_out: i64,
+    /// What staff gave back of what he had paid, whether or not he brought the goods.
+    pub(crate) corrected: i64,
+    /// Of that, what they gave back to somebody who kept the goods.
+    pub(crate) given: i64,
     /// Money that the guest paid without a chip being written: accounts, online.
     pub(crate) paid_elsewhere: i64,
     /// Somebody copied or set back the chip.
@@ -80,15 +84,25 @@ impl BandFacts {
         self.served_unpaid().fold(0, |sum, (_, _, amount)| sum.saturating_add(*amount))
     }
 
-    /// How much was served on "tap again" and is paid: its record was in force on the chip.
+    /// What was served on "tap again" and is paid: its record was in force on the chip.
+    fn served_paid(&self) -> impl Iterator<Item = &(EntryRef, RecordId, i64)> {
+        self.served.iter().filter(|(_, record, amount)| *amount > 0 && self.records.contains_key(record))
+    }
+
+    /// The intents of that.
+    pub(crate) fn paid_late(&self) -> impl Iterator<Item = EntryRef> + '_ {
+        self.served_paid().map(|(intent, ..)| *intent)
+    }
+
+    /// How much that is.
     pub(crate) fn served_and_paid(&self) -> i64 {
-        let all = self.served.iter().fold(0, |sum: i64, (_, _, amount)| sum.saturating_add(*amount));
-        all.saturating_sub(self.lost())
+        self.served_paid().fold(0, |sum, (_, _, amount)| sum.saturating_add(*amount))
     }
 
     /// How much more an account carried away than was paid in.
     pub(crate) fn overspent(&self) -> i64 {
-        self.goods.saturating_add(self.cash_out).saturating_sub(self.paid_elsewhere).max(0)
+        let paid = self.paid_elsewhere.saturating_add(self.given);
+        self.goods.saturating_add(self.cash_out).saturating_sub(paid).max(0)
     }
 
     /// Records that moved money and follow the same one, together: the chip was copied or set back and spent twice.
@@ -104,6 +118,7 @@ impl BandFacts {
     /// 0 where no cent was created or lost; positive where the guest is short.
     pub(crate) fn unexplained(&self, left: i64, owed: i64, lost: i64) -> i64 {
         let paid = self.put_on().saturating_add(self.paid_elsewhere).saturating_sub(self.cash_out);
+        let paid = paid.saturating_add(self.given);
         let has = self.goods.saturating_sub(lost).saturating_add(left).saturating_add(owed);
         paid.saturating_sub(has)
     }

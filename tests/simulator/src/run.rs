@@ -6,7 +6,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     thread,
     time::Instant,
@@ -31,6 +31,10 @@ const OTHER_EVENING: &str = "other clocks, another evening";
 const UNDER_OTHER_CLOCKS: &str = "under other clocks: ";
 /// Worlds that failed and are shown.
 const SHOWN: usize = 3;
+/// Worlds that failed after which a run ends.
+const MOST_FAILED: usize = 50;
+/// Last lines of a story that are shown with a failure.
+const TOLD: usize = 40;
 
 /// The name of a control on the command line.
 pub(crate) fn control(name: &str) -> Result<Control, String> {
@@ -58,7 +62,7 @@ impl How {
         let control = arguments.control.unwrap_or_default();
         let shelf = match control {
             Control::LyingDisk => Shelf::Disk(Medium::Lies, arguments.cut_every),
-            Control::SynchronousNormal => Shelf::Disk(Medium::FlushesLate, arguments.cut_every),
+            Control::SynchronousNormal => Shelf::Disk(Medium::Honest, arguments.cut_every),
             _ if arguments.disks => Shelf::Disk(Medium::Honest, arguments.cut_every),
             Control::None | Control::ConfirmedOnly | Control::LastWriter | Control::HubForgets => Shelf::Memory,
         };
@@ -115,6 +119,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     if how.shelf != Shelf::Memory {
         crate::disk::install()?;
     }
+    if control == Control::SynchronousNormal {
+        crate::disk::flush_less()?;
+    }
     if let Some(world) = arguments.world {
         let played = play(&festival, world, arguments.clocks, how, arguments.steps.unwrap_or(STEPS), true);
         played.story.iter().for_each(|line| println!("{line}"));
@@ -124,57 +131,86 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
         return Ok(played.tally.holds());
     }
     let began = Instant::now();
-    let threads = arguments.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)).max(1);
-    let (next, made, stop) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
-    let results = Mutex::new((Vec::new(), Tally::default(), Vec::new()));
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while !stop.load(Ordering::Relaxed) {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    let seed = world_seed(arguments.seed, number);
-                    let mut played = play(&festival, seed, 1, how, STEPS, false);
-                    if number % 16 == 0 && control == Control::None && how.shelf == Shelf::Memory {
-                        // no money rule reads a clock: other clocks, the same evening
-                        let other = play(&festival, seed, 2, how, STEPS, false);
-                        let broken = other.tally.broken.iter();
-                        played.tally.broken.extend(broken.map(|what| format!("{UNDER_OTHER_CLOCKS}{what}")));
-                        if other.is_another_evening(&played) {
-                            played.tally.broken.push(OTHER_EVENING.into());
-                        }
-                    }
-                    let so_far = made.fetch_add(played.tally.taps, Ordering::Relaxed) + played.tally.taps;
-                    let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
-                    if !played.tally.holds() {
-                        results.2.push((number, seed, played.tally.broken.clone()));
-                    }
-                    results.0.push((number, played.trace));
-                    results.1.add(&played.tally);
-                    if so_far >= arguments.taps || results.2.len() >= 50 && control == Control::None {
-                        stop.store(true, Ordering::Relaxed);
-                    }
-                }
-            });
-        }
-    });
-    let (mut traces, tally, mut failed) = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    traces.sort_unstable();
-    let mut trace = blake3::Hasher::new();
-    traces.iter().for_each(|(_, one)| {
-        trace.update(one);
-    });
+    let sums = play_all(&festival, arguments, how);
     let seconds = began.elapsed().as_secs_f64();
-    failed.sort();
-    for (number, seed, broken) in failed.iter().take(SHOWN) {
+    for (number, seed, broken) in sums.failed.iter().take(SHOWN) {
         tell(&festival, *number, *seed, broken, how);
     }
-    report(arguments, &tally, traces.len(), trace.finalize().as_bytes(), seconds);
-    let missing = enough::missing(&tally, how.shelf != Shelf::Memory);
+    report(arguments, &sums.tally, sums.next, sums.trace.finalize().as_bytes(), seconds);
+    let missing = enough::missing(&sums.tally, how.shelf, arguments.cuts);
     let says_enough = missing.is_empty() || control != Control::None;
     if !says_enough {
         missing.iter().for_each(|what| eprintln!("too little happened: {what}"));
     }
-    Ok(tally.holds() && says_enough)
+    Ok(sums.tally.holds() && says_enough)
+}
+
+/// Worlds in the order of their numbers until so many taps were made. What other threads have played beyond is left out,
+/// so that a run is the same on any number of them.
+#[derive(Default)]
+struct Sums {
+    /// Played, and waiting for one with a lower number.
+    waiting: BTreeMap<u64, (u64, Played)>,
+    /// The number of worlds that count.
+    next: u64,
+    trace: blake3::Hasher,
+    tally: Tally,
+    failed: Vec<(u64, u64, Vec<String>)>,
+}
+
+impl Sums {
+    /// Whether nothing further counts.
+    fn are_complete(&self, taps: u64, control: Control) -> bool {
+        self.tally.taps >= taps || self.failed.len() >= MOST_FAILED && control == Control::None
+    }
+
+    fn add(&mut self, number: u64, seed: u64, played: Played, taps: u64, control: Control) {
+        self.waiting.insert(number, (seed, played));
+        while !self.are_complete(taps, control)
+            && let Some((seed, played)) = self.waiting.remove(&self.next)
+        {
+            if !played.tally.holds() {
+                self.failed.push((self.next, seed, played.tally.broken.clone()));
+            }
+            self.trace.update(&played.trace);
+            self.tally.add(&played.tally);
+            self.next += 1;
+        }
+    }
+}
+
+fn play_all(festival: &Festival, arguments: &Arguments, how: How) -> Sums {
+    let threads = arguments.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)).max(1);
+    let next = AtomicU64::new(0);
+    let sums = Mutex::new(Sums::default());
+    let locked = || sums.lock().unwrap_or_else(PoisonError::into_inner);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while !locked().are_complete(arguments.taps, how.control) {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let seed = world_seed(arguments.seed, number);
+                    let played = play_and_compare(festival, number, seed, how);
+                    locked().add(number, seed, played, arguments.taps, how.control);
+                }
+            });
+        }
+    });
+    sums.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn play_and_compare(festival: &Festival, number: u64, seed: u64, how: How) -> Played {
+    let mut played = play(festival, seed, 1, how, STEPS, false);
+    if number % 16 == 0 && how.control == Control::None && how.shelf == Shelf::Memory {
+        // no money rule reads a clock: other clocks, the same evening
+        let other = play(festival, seed, 2, how, STEPS, false);
+        let broken = other.tally.broken.iter();
+        played.tally.broken.extend(broken.map(|what| format!("{UNDER_OTHER_CLOCKS}{what}")));
+        if other.is_another_evening(&played) {
+            played.tally.broken.push(OTHER_EVENING.into());
+        }
+    }
+    played
 }
 
 /// The fewest steps after which the world still fails, and how to see it.
@@ -194,7 +230,7 @@ fn tell(festival: &Festival, number: u64, seed: u64, broken: &[String], how: How
             holds = middle;
         }
     }
-    eprintln!("world {number} breaks a promise:");
+    eprintln!("world {number} (seed {seed}) breaks a promise:");
     broken.iter().take(4).for_each(|line| eprintln!("  {line}"));
     let mut also = match how.shelf {
         Shelf::Memory => String::new(),
@@ -203,7 +239,11 @@ fn tell(festival: &Festival, number: u64, seed: u64, broken: &[String], how: How
     if how.control != Control::None {
         also.push_str(&format!(" --control {}", name(how.control)));
     }
-    eprintln!("  its story: cargo simulate -- --world {seed} --steps {steps}{also}");
+    let story = play(festival, seed, 1, how, steps, true).story;
+    let untold = story.len().saturating_sub(TOLD);
+    eprintln!("  its story, the last {} of {} lines:", story.len().saturating_sub(untold), story.len());
+    story.iter().skip(untold).for_each(|line| eprintln!("    {line}"));
+    eprintln!("  all of it: cargo simulate -- --world {seed} --steps {steps}{also}");
     if clocks {
         eprintln!("  the other: cargo simulate -- --world {seed} --steps {steps}{also} --clocks 2");
     }
@@ -224,7 +264,7 @@ fn short(trace: &[u8; 32]) -> String {
     domain::wire::hex(trace.get(..8).unwrap_or_default())
 }
 
-fn report(arguments: &Arguments, tally: &Tally, worlds: usize, trace: &[u8; 32], seconds: f64) {
+fn report(arguments: &Arguments, tally: &Tally, worlds: u64, trace: &[u8; 32], seconds: f64) {
     let sum = |of: &BTreeMap<&'static str, u64>| of.values().sum::<u64>();
     let by_kind = |of: &BTreeMap<&'static str, u64>| -> BTreeMap<&'static str, u64> {
         KINDS.iter().map(|kind| (*kind, of.get(kind).copied().unwrap_or(0))).collect()
@@ -240,6 +280,7 @@ fn report(arguments: &Arguments, tally: &Tally, worlds: usize, trace: &[u8; 32],
             "refused": tally.refused,
             "refused_rightly": tally.refused_rightly,
             "carried_and_served": tally.carried_and_served,
+            "corrections": tally.corrections,
             "tears": tally.tears,
             "power_cuts": tally.power_cuts,
             "partitions": tally.partitions,

@@ -35,6 +35,8 @@ pub(crate) struct Tally {
     pub(crate) refused_rightly: u64,
     /// Purses that were given back what a sale took and were served it as well.
     pub(crate) carried_and_served: u64,
+    /// Sales that staff took back.
+    pub(crate) corrections: u64,
     /// Bands that left or refused in a tap.
     pub(crate) tears: u64,
     /// Boxes that lost power.
@@ -79,6 +81,7 @@ impl Tally {
             (&mut self.refused, other.refused),
             (&mut self.refused_rightly, other.refused_rightly),
             (&mut self.carried_and_served, other.carried_and_served),
+            (&mut self.corrections, other.corrections),
             (&mut self.tears, other.tears),
             (&mut self.power_cuts, other.power_cuts),
             (&mut self.partitions, other.partitions),

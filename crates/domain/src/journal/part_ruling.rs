@@ -69,6 +69,8 @@ codes!(
         InDoubt = 11 "in_doubt",
         /// Owed to a guest, not on a band yet.
         Pending = 12 "pending",
+        /// A desk put on more than its certificate's quota.
+        OverQuota = 13 "over_quota",
     }
 );
 

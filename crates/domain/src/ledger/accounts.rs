@@ -94,7 +94,7 @@ accounts! {
     released,
     /// Intents less what closes them.
     open_intents,
-    /// Entries that only the full fold understands: voids, bare reads, blocks, suspicions.
+    /// Entries that only the full fold understands: voids, bare reads, blocks, suspicions, what gives money back.
     marks,
     /// Entries with an unknown effect.
     unknown,
@@ -194,7 +194,7 @@ impl Accounts {
     /// What the entry moves, holds left out.
     pub(super) fn moved(entry: &Entry, intent: Option<&Entry>) -> Self {
         let mut sums = Self::default();
-        if entry.flags.has(Flags::TRAINING) {
+        if entry.flags.has(Flags::TRAINING) || delivers(entry) && entry.refers_to.is_none() {
             return sums;
         }
         let amount = entry.amount.as_i64();
@@ -346,7 +346,14 @@ impl Accounts {
                 | Kind::BLOCK
                 | Kind::UNBLOCK
         );
-        if kinds || reads || carries || matches!(entry.effect, Effect::Block | Effect::Unblock | Effect::Release) {
+        // what gives money back, or says that it did, must name what it goes back to
+        let judged = (gives_back(entry) || delivers(entry)) && entry.refers_to.is_some();
+        if kinds
+            || reads
+            || carries
+            || judged
+            || matches!(entry.effect, Effect::Block | Effect::Unblock | Effect::Release)
+        {
             self.marks = 1;
         }
     }
@@ -409,6 +416,35 @@ pub fn closes(entry: &Entry) -> Option<EntryRef> {
         _ => matches!(entry.effect, Effect::Credit | Effect::Debit | Effect::Release | Effect::Repay),
     };
     ends.then_some(at)
+}
+
+/// Whether the entry gives a guest money back for which nothing new was paid: it corrects an entry of its journal, or says
+/// that something paid was not handed over.
+pub fn gives_back(entry: &Entry) -> bool {
+    match entry.kind {
+        Kind::CORRECTION_PLUS => matches!(entry.effect, Effect::Credit | Effect::Owe),
+        Kind::PENDING_CREDIT => entry.effect == Effect::Owe,
+        _ => false,
+    }
+}
+
+/// Whether the entry says that what was owed reached the band: it takes that off what is owed, and no cash was paid.
+pub fn delivers(entry: &Entry) -> bool {
+    match entry.kind {
+        Kind::TOP_UP => entry.effect == Effect::Repay,
+        Kind::PENDING_CREDIT => matches!(entry.effect, Effect::Repay | Effect::Credit),
+        _ => false,
+    }
+}
+
+/// Whether the entry moved money that may be given back: something sold or paid out, or a top-up that was booked too low.
+pub fn may_be_given_back(entry: &Entry) -> bool {
+    match entry.kind {
+        Kind::SALE | Kind::DEPOSIT_OUT => entry.effect == Effect::Debit,
+        Kind::REFUND => matches!(entry.effect, Effect::Debit | Effect::Repay),
+        Kind::TOP_UP => entry.effect == Effect::Credit,
+        _ => false,
+    }
 }
 
 /// Whether `entry` moves or releases another amount than the hold of its wallet that it closes (`closes`): an invalid

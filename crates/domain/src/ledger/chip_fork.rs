@@ -31,7 +31,7 @@ pub struct Successor {
 
 /// Every fork among the records of one wallet's chip. Beside a torn tap a fork is suspect only.
 pub fn chip_forks(entries: &[WalletEntry]) -> Vec<ChipFork> {
-    forks_in(&Evidence::of(super::wallet::distinct(&super::settle::judged(entries))))
+    forks_in(&Evidence::of(super::wallet::distinct(&super::settle::judged(entries, super::settle::Extent::Whole))))
 }
 
 pub(super) fn forks_in(evidence: &Evidence<'_>) -> Vec<ChipFork> {

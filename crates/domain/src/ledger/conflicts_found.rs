@@ -7,7 +7,7 @@ use super::{
     branches::Gap,
     conflict::{Conflict, ConflictKind, ConflictPlace, ConflictSubject},
     journals::Standing,
-    settle::{Settled, WalletEntry, judged},
+    settle::{Extent, Settled, WalletEntry, judged},
     ticket::{self, TicketEntry, TicketFold},
     wallet::{self, WalletFold, distinct},
 };
@@ -22,7 +22,7 @@ pub fn wallet_conflicts(
     entries: &[WalletEntry],
     box_of: impl Fn(&EntryRef) -> BoxNumber,
 ) -> Vec<Conflict> {
-    let judged = judged(entries);
+    let judged = judged(entries, Extent::Whole);
     let mut set = distinct(&judged);
     set.retain(|e| wallet::concerns(fold.state.wallet, e));
     let subject = ConflictSubject::Wallet(fold.state.wallet);
@@ -56,7 +56,8 @@ pub fn wallet_conflicts(
         let amount = places.iter().fold(0, |sum: i64, place| sum.saturating_add(place.amount));
         name(ConflictKind::ChipFork, places, Some(amount));
     }
-    let lost: Vec<EntryRef> = fold.settled.iter().filter(|s| s.consequence().loss > 0).map(|s| s.intent).collect();
+    let mut lost: Vec<EntryRef> = fold.settled.iter().filter(|s| s.consequence().loss > 0).map(|s| s.intent).collect();
+    lost.extend(&fold.given_back);
     if fold.accounts.losses > 0 {
         name(ConflictKind::Loss, places(&|e| lost.contains(&e.at)), Some(fold.accounts.losses));
     }

@@ -32,6 +32,8 @@ pub enum Reason {
     Forbidden(Forbidden),
     /// It closes a hold of another amount.
     OtherAmount,
+    /// It gives back what no entry of its journal took from this wallet, or more than that.
+    Unfounded,
 }
 
 /// From where on a revoked epoch does not count.

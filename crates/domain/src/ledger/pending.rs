@@ -9,7 +9,7 @@
 use alloc::{collections::BTreeSet, vec::Vec};
 
 use super::{
-    settle::{Evidence, WalletEntry, credit_id, credit_link, credit_seq, credits_of, judged},
+    settle::{Evidence, Extent, WalletEntry, credit_id, credit_link, credit_seq, credits_of, judged},
     wallet::{WalletFold, concerns, distinct},
     wallet_state::WalletFlags,
 };
@@ -149,7 +149,7 @@ impl Owed {
 
 /// What the purse of this fold is owed. `entries` are those that were folded; no C′ goes beyond `maximum`.
 pub fn owed(fold: &WalletFold, entries: &[WalletEntry], maximum: Cents) -> Owed {
-    let judged = judged(entries);
+    let judged = judged(entries, Extent::Whole);
     let set = distinct(&judged);
     let evidence = Evidence::of(set.iter().copied().filter(|e| concerns(fold.state.wallet, e)));
     let head = head(&evidence);

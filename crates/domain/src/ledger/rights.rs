@@ -3,7 +3,7 @@
 //! Not here: whether the certificate leads to the root (`trust`).
 use thiserror::Error;
 
-use super::accounts::closes;
+use super::accounts::{closes, delivers, gives_back};
 use crate::{
     id::DeviceId,
     journal::{Detail, Effect, Entry, IntentPurpose, Kind},
@@ -40,6 +40,9 @@ pub enum Forbidden {
     /// It ends, gives up or serves an intent of another box.
     #[error("kind {0} refers to an intent of another box")]
     NotItsIntent(u16),
+    /// It gives money back, or says that it reached a band, and names no entry of its own journal that took or wrote it.
+    #[error("kind {0} gives back what no entry of its own journal took or wrote")]
+    Unfounded(u16),
     /// Its part is not of its kind's layout.
     #[error("the part is not of the layout of kind {0}")]
     Part(u16),
@@ -108,6 +111,10 @@ impl Rights {
         let ends = closes(entry).is_some() || matches!(entry.kind, Kind::GAVE_UP | Kind::HANDED_OVER);
         if ends && entry.refers_to.is_some_and(|intent| intent.device != device) {
             return Err(Forbidden::NotItsIntent(entry.kind.0));
+        }
+        let is_own = entry.refers_to.is_some_and(|of| of.device == device);
+        if self.purpose == Purpose::Device && (gives_back(entry) || delivers(entry)) && !is_own {
+            return Err(Forbidden::Unfounded(entry.kind.0));
         }
         if entry.amount.get() != 0 && entry.currency != currency {
             return Err(Forbidden::Currency(entry.currency.0));
@@ -179,10 +186,14 @@ fn roles_for(kind: Kind, effect: Effect) -> Roles {
             Kind::SALE | Kind::DEPOSIT_BACK | Kind::PENDING_CREDIT | Kind::CORRECTION_PLUS => MONEY,
             _ => Roles::TOP_UP,
         },
-        Effect::Repay if kind == Kind::REFUND => Roles::TOP_UP,
+        Effect::Repay => match kind {
+            Kind::TOP_UP | Kind::PENDING_CREDIT | Kind::EXPIRY | Kind::BAND_TRANSFER => MONEY,
+            // cash, or what this software does not know and could not hold against anything
+            _ => Roles::TOP_UP,
+        },
         Effect::Debit if kind == Kind::REFUND => Roles::TOP_UP,
         Effect::Transfer => Roles::TOP_UP,
-        Effect::Debit | Effect::Hold | Effect::HoldCredit | Effect::Release | Effect::Repay => MONEY,
+        Effect::Debit | Effect::Hold | Effect::HoldCredit | Effect::Release => MONEY,
         Effect::None | Effect::Block | Effect::Unblock | Effect::Unknown(_) => Roles::default(),
     }
 }
@@ -230,6 +241,33 @@ mod tests {
         assert!(hub.is_hub() && !device.is_hub());
         assert_eq!(device.allows(Kind(50), Effect::Block), Err(Forbidden::HubOnly(50)));
         assert_eq!(rights(Purpose::Bundle, all, u64::MAX).allows(Kind::NOTE, Effect::None), Err(Forbidden::Purpose));
+    }
+
+    #[test]
+    fn what_gives_money_back_names_an_entry_of_its_own_journal() {
+        let own = DeviceId([1; 16]);
+        let bar = rights(Purpose::Device, Roles::BAR, u64::MAX);
+        let of = |device| Some(crate::id::EntryRef { device, epoch: 0, seq: 4 });
+        for (kind, effect) in [
+            (Kind::CORRECTION_PLUS, Effect::Credit),
+            (Kind::CORRECTION_PLUS, Effect::Owe),
+            (Kind::PENDING_CREDIT, Effect::Owe),
+            (Kind::PENDING_CREDIT, Effect::Repay),
+            (Kind::PENDING_CREDIT, Effect::Credit),
+            (Kind::TOP_UP, Effect::Repay),
+        ] {
+            let top_up = crate::journal::TopUp {
+                c_only: true,
+                fee: crate::money::Cents::ZERO,
+                means: crate::journal::Means::None,
+            };
+            let part = if kind == Kind::TOP_UP { Detail::TopUp(top_up).to_bytes() } else { Vec::new() };
+            let entry = Entry { part, ..Entry::new(kind, effect, Currency::EUR, Hlc(1)) };
+            let judge = |refers_to| bar.judge(&Entry { refers_to, ..entry.clone() }, own, Currency::EUR);
+            assert_eq!(judge(None), Err(Forbidden::Unfounded(kind.0)), "{kind:?} {effect:?}");
+            assert!(judge(of(DeviceId([2; 16]))).is_err(), "{kind:?} {effect:?}");
+            assert_eq!(judge(of(own)), Ok(()), "{kind:?} {effect:?}");
+        }
     }
 
     #[test]

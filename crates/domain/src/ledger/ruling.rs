@@ -204,8 +204,9 @@ fn of_one(all: BTreeMap<EntryRef, RuledAt>) -> Option<Ruled> {
     Some(Ruled { holds: Vec::from([holds]), beside, replaced })
 }
 
-/// What rulings do to a wallet's sums: money that the guest brought back, and what the festival bears of what he lacks.
-pub(super) fn count<'a>(sums: &mut Accounts, entries: impl IntoIterator<Item = (EntryRef, &'a Entry)>) {
+/// What rulings do to a wallet's sums: money that the guest brought back, and what the festival bears of what he lacked
+/// when it was decided. `on_chip`: what is on the wallet is known by its chip, so that anything else is owed.
+pub(super) fn count<'a>(sums: &mut Accounts, on_chip: bool, entries: impl IntoIterator<Item = (EntryRef, &'a Entry)>) {
     let rulings = entries.into_iter().filter(|(_, entry)| entry.kind == Kind::RULING);
     let held = ruled(rulings.filter_map(|(at, entry)| RuledAt::of(at, entry)));
     for sort in [RulingSort::ChargeBack, RulingSort::Forgive] {
@@ -213,26 +214,34 @@ pub(super) fn count<'a>(sums: &mut Accounts, entries: impl IntoIterator<Item = (
             let amount = holds.entry.amount.as_i64();
             match (sort, matter.kind) {
                 (RulingSort::ChargeBack, MatterKind::Loss) => {
-                    // money in hand counts whole; what is more than the loss is the guest's
+                    // money in hand counts whole; what is more than the loss is owed to the guest
                     let paid = amount.min(sums.losses.max(0));
                     book(&mut sums.top_ups, amount);
+                    book(&mut sums.pending, amount.saturating_sub(paid));
                     book(&mut sums.spent, paid);
                     book(&mut sums.losses, paid.saturating_neg());
                 }
-                (RulingSort::ChargeBack, MatterKind::Overspend | MatterKind::LateSpend) => {
+                (RulingSort::ChargeBack, kind @ (MatterKind::Overspend | MatterKind::LateSpend)) => {
+                    let more = amount.saturating_sub(missing(sums, kind)).max(0);
                     book(&mut sums.top_ups, amount);
+                    book(&mut sums.pending, if on_chip { more } else { 0 });
                 }
-                (RulingSort::Forgive, kind @ (MatterKind::Overspend | MatterKind::LateSpend)) => {
-                    let balance = sums.balance();
-                    let late = kind == MatterKind::LateSpend;
-                    let held = if late { accounts::netted(balance, sums.pending).0 } else { balance };
-                    let missing = held.min(0).saturating_neg();
-                    book(&mut sums.gifts, amount.min(missing));
+                (RulingSort::Forgive, MatterKind::Overspend | MatterKind::LateSpend) => {
+                    // whole: what is put on later pays for nothing that was forgiven
+                    let seen = i64::try_from(holds.ruling.cents_seen).unwrap_or(i64::MAX);
+                    book(&mut sums.gifts, amount.min(seen));
                 }
                 _ => {}
             }
         }
     }
+}
+
+/// What a wallet lacks; an emptied one of balance and what it is owed together.
+fn missing(sums: &Accounts, kind: MatterKind) -> i64 {
+    let balance = sums.balance();
+    let held = if kind == MatterKind::LateSpend { accounts::netted(balance, sums.pending).0 } else { balance };
+    held.min(0).saturating_neg()
 }
 
 fn book(account: &mut i64, amount: i64) {

@@ -67,16 +67,74 @@ impl WalletEntry {
     }
 }
 
-/// The entries with every commit set aside that closes a hold of another amount, as far as the hold is among them. On
-/// forked ground a place has several holds: one of them must have the amount.
-pub(super) fn judged(entries: &[WalletEntry]) -> Cow<'_, [WalletEntry]> {
-    let counts = |e: &&WalletEntry| !e.is_training() && !matches!(e.standing, Standing::SetAside(_));
+/// How much of a wallet a slice of entries has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All that anybody has delivered: what is not among them is not known.
+    Whole,
+    /// What one box wrote beyond the hub's state.
+    Own,
+}
+
+fn counts(e: &WalletEntry) -> bool {
+    !e.is_training() && !matches!(e.standing, Standing::SetAside(_))
+}
+
+/// The entries with those set aside that contradict others: commits that close a hold of another amount, and money given
+/// back that nobody had taken.
+pub(super) fn judged(entries: &[WalletEntry], extent: Extent) -> Cow<'_, [WalletEntry]> {
+    let entries = without_other_amounts(entries);
+    let founded = unfounded(&entries, extent);
+    if founded.is_empty() {
+        return entries;
+    }
+    let judge = |e: &WalletEntry| {
+        let is_unfounded = counts(e) && founded.contains(&(e.at, e.entry.to_bytes()));
+        let standing = if is_unfounded { Standing::SetAside(Reason::Unfounded) } else { e.standing };
+        WalletEntry { standing, ..e.clone() }
+    };
+    Cow::Owned(entries.iter().map(judge).collect())
+}
+
+/// What gives money back without anything new being paid: a correction, or "not handed over". All of an entry together
+/// come to no more than that entry moved, so that whoever has a till's key makes no money with them. The first ones
+/// count.
+fn unfounded(entries: &[WalletEntry], extent: Extent) -> BTreeSet<(EntryRef, Vec<u8>)> {
+    let giving = entries.iter().filter(|e| counts(e) && accounts::gives_back(&e.entry));
+    let giving: BTreeMap<(EntryRef, Vec<u8>), &Entry> =
+        giving.map(|e| ((e.at, e.entry.to_bytes()), &e.entry)).collect();
+    let mut given: BTreeMap<EntryRef, i64> = BTreeMap::new();
+    let mut unfounded = BTreeSet::new();
+    for (place, entry) in giving {
+        let Some(of) = entry.refers_to else { continue }; // its journal's certificate judges that
+        let moved = entries.iter().filter(|e| e.at == of && e.at.device == place.0.device && counts(e));
+        let moved = moved.filter(|e| e.entry.subject == entry.subject && accounts::may_be_given_back(&e.entry));
+        let Some(most) = moved.map(|e| e.entry.amount.as_i64()).max() else {
+            if extent == Extent::Whole {
+                unfounded.insert(place);
+            }
+            continue;
+        };
+        let so_far = given.entry(of).or_default();
+        let with_it = so_far.saturating_add(entry.amount.as_i64());
+        if with_it > most {
+            unfounded.insert(place);
+        } else {
+            *so_far = with_it;
+        }
+    }
+    unfounded
+}
+
+/// Those that close a hold, as far as it is among them. On forked ground a place has several holds: one of them must have
+/// the amount.
+fn without_other_amounts(entries: &[WalletEntry]) -> Cow<'_, [WalletEntry]> {
     let mut holds: BTreeMap<EntryRef, Vec<&Entry>> = BTreeMap::new();
-    for e in entries.iter().filter(counts).filter(|e| accounts::opens(&e.entry)) {
+    for e in entries.iter().filter(|e| counts(e)).filter(|e| accounts::opens(&e.entry)) {
         holds.entry(e.at).or_default().push(&e.entry);
     }
     let lies = |e: &WalletEntry| {
-        let closed = accounts::closes(&e.entry).filter(|_| counts(&e)).and_then(|at| holds.get(&at));
+        let closed = accounts::closes(&e.entry).filter(|_| counts(e)).and_then(|at| holds.get(&at));
         closed.is_some_and(|holds| holds.iter().all(|hold| accounts::differs(&e.entry, hold)))
     };
     if !entries.iter().any(lies) {
@@ -332,6 +390,11 @@ impl<'a> Evidence<'a> {
         }
     }
 
+    /// Every C′ that a hub node has signed.
+    pub(super) fn signed_credits(&self) -> BTreeSet<CreditId> {
+        self.readers().filter_map(|e| e.online_credit()?.record.as_ref().map(credit_id)).collect()
+    }
+
     /// Whether somebody else saw this C on the chip, or a later one whose known ancestry includes it.
     fn credit_was_seen(&self, e: &WalletEntry, wanted: CreditId) -> bool {
         self.readers().filter(|other| other.at != e.at).any(|other| self.shows(other, wanted))
@@ -366,7 +429,9 @@ impl<'a> Evidence<'a> {
         for e in self.readers() {
             accounted.extend(e.online_credit().and_then(|credit| credit.record.as_ref()).map(credit_id));
             firsts.extend(e.seen().filter(|seen| seen.credit_seq == 0).map(|seen| seen.credit_id));
-            let record = e.intent().and_then(|intent| intent.new_credit.as_ref());
+            // a C′ is accounted for by the hub's entry, whoever says that he carried it
+            let own = e.intent().filter(|intent| intent.purpose != IntentPurpose::Carry);
+            let record = own.and_then(|intent| intent.new_credit.as_ref());
             let ended = self.is_committed(&e.at) || self.is_given_up(&e.at);
             accounted.extend(record.filter(|_| ended).map(credit_id));
         }
@@ -470,7 +535,7 @@ pub(super) fn credit_link(record: &[u8; CREDIT_RECORD_LEN]) -> CreditId {
 ///
 /// Beside the wallet's own entries the slice may hold `CLOSURE` entries of the boxes that wrote its intents.
 pub fn verdicts(entries: &[WalletEntry]) -> Vec<Settled> {
-    let judged = judged(entries);
+    let judged = judged(entries, Extent::Whole);
     let distinct = super::wallet::distinct(&judged);
     let evidence = Evidence::of(distinct.iter().copied());
     settle_all(&evidence, &distinct).into_iter().map(|(_, settled)| settled).collect()

@@ -34,6 +34,8 @@ pub struct WalletFold {
     pub disputed: i64,
     /// Whether what was left was given out without the band: swapped for another one, or refunded.
     pub emptied: bool,
+    /// Sales and payouts that were handed over, and whose payment was on the chip again before that was heard.
+    pub given_back: Vec<EntryRef>,
 }
 
 /// Distinct entries in the order of their places: the set behind the slice.
@@ -57,22 +59,24 @@ pub(super) fn distinct(entries: &[WalletEntry]) -> Vec<&WalletEntry> {
 /// Folds every entry that names `wallet` (subject, or the receiver of a transfer).
 /// `CLOSURE` entries of the boxes that wrote its intents belong into the slice too; other entries are passed over.
 pub fn fold_wallet(wallet: WalletId, entries: &[WalletEntry]) -> WalletFold {
-    let judged = settle::judged(entries);
+    let judged = settle::judged(entries, settle::Extent::Whole);
     let set = distinct(&judged);
     let evidence = Evidence::of(set.iter().copied().filter(|e| concerns(wallet, e) || e.entry.kind == Kind::CLOSURE));
     let own: Vec<&WalletEntry> = set.into_iter().filter(|e| concerns(wallet, e)).collect();
     let mut fold = Folding::new(wallet, own, &evidence);
     fold.run();
     fold.count_carried(&evidence);
+    fold.count_given_back();
     fold.sums.unreported = evidence.unreported(&fold.intents, &fold.sums);
     let rulings = fold.own.iter().filter(|e| e.standing == Standing::InForce && !e.is_training());
-    ruling::count(&mut fold.sums, rulings.map(|e| (e.at, &e.entry)));
+    ruling::count(&mut fold.sums, !fold.intents.is_empty(), rulings.map(|e| (e.at, &e.entry)));
     let forks = forks_in(&evidence);
     WalletFold {
         state: fold.state(&evidence, !forks.is_empty()),
         overspend: fold.overspend(),
         disputed: fold.sums.disputed,
         emptied: fold.is_emptied(),
+        given_back: fold.given_back,
         accounts: fold.sums,
         settled: fold.intents.iter().map(|(_, settled)| *settled).collect(),
         forks,
@@ -138,6 +142,9 @@ struct Folding<'a> {
     carried: BTreeSet<CreditId>,
     /// Of what is owed, what a later read of the band may still show to be on it.
     unproven: i64,
+    given_back: Vec<EntryRef>,
+    /// The C′ that hub nodes signed.
+    signed: BTreeSet<CreditId>,
 }
 
 impl<'a> Folding<'a> {
@@ -153,6 +160,8 @@ impl<'a> Folding<'a> {
             bodies: BTreeSet::new(),
             carried: BTreeSet::new(),
             unproven: 0,
+            given_back: Vec::new(),
+            signed: evidence.signed_credits(),
         }
     }
 
@@ -191,7 +200,7 @@ impl<'a> Folding<'a> {
         }
         let carried =
             closed.and_then(WalletEntry::intent).and_then(carried_record).filter(|_| !settle::is_void(&e.entry));
-        if carried.is_some_and(|id| !self.carried.insert(id)) {
+        if carried.is_some_and(|id| !self.carried.insert(id)) || self.is_carried_by_nobody(e, carried) {
             return;
         }
         self.sums = self.sums.plus(&Accounts::moved(&e.entry, closed.map(|i| &i.entry)));
@@ -223,6 +232,11 @@ impl<'a> Folding<'a> {
                 book(&mut self.sums.hold_credit, amount.saturating_neg());
             }
         }
+    }
+
+    /// Whether the entry says that what is owed reached a band, and no hub node has signed a C′ for it.
+    fn is_carried_by_nobody(&self, e: &WalletEntry, carried: Option<CreditId>) -> bool {
+        accounts::delivers(&e.entry) && !carried.is_some_and(|id| self.signed.contains(&id))
     }
 
     /// The hold that the entry ends; on forked ground the one of its own branch, as far as it shows.
@@ -271,7 +285,9 @@ impl<'a> Folding<'a> {
         if settled.verdict == Verdict::Doubt && settled.written_off {
             return self.write_off(e, intent, settled);
         }
-        if settled.verdict == Verdict::Applied && carried_record(intent).is_some_and(|id| !self.carried.insert(id)) {
+        if settled.verdict == Verdict::Applied
+            && carried_record(intent).is_some_and(|id| !self.signed.contains(&id) || !self.carried.insert(id))
+        {
             return;
         }
         if settled.verdict == Verdict::Doubt {
@@ -315,6 +331,28 @@ impl<'a> Folding<'a> {
             if record.is_some_and(|id| evidence.credit_is_on_chip(id) && self.carried.insert(id)) {
                 book(&mut self.sums.pending, e.entry.amount.as_i64().saturating_neg());
             }
+        }
+    }
+
+    /// A sale that the chip had paid was owed to the guest until it was heard that he had been served. What was put on
+    /// his band meanwhile leaves the sale unpaid.
+    fn count_given_back(&mut self) {
+        if self.is_emptied() {
+            return; // balance and what is owed were given out as one sum, and are netted
+        }
+        for (e, settled) in &self.intents {
+            let charges = matches!(settled.purpose, IntentPurpose::Sale | IntentPurpose::Refund);
+            let served = charges && settled.handed_over && settled.verdict == Verdict::Applied && e.is_evidence();
+            let amount = settled.amount.min(self.sums.pending.saturating_neg());
+            if !served || amount <= 0 {
+                continue;
+            }
+            let paid =
+                if settled.purpose == IntentPurpose::Sale { &mut self.sums.spent } else { &mut self.sums.refunded };
+            book(paid, amount.saturating_neg());
+            book(&mut self.sums.pending, amount);
+            book(&mut self.sums.losses, amount);
+            self.given_back.push(settled.intent);
         }
     }
 

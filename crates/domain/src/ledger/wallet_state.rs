@@ -59,7 +59,8 @@ impl WalletFlags {
 pub struct WalletState {
     /// Which.
     pub wallet: WalletId,
-    /// Credits less debits, less what may have been taken (in doubt), in minor units. Negative: overspent.
+    /// Credits less debits, less what may have been taken (in doubt), in minor units. Negative: overspent. Without credits
+    /// of which there is no more than somebody's word that a chip showed them.
     pub balance: i64,
     /// Highest *spent* of a chip record that was committed or settled as applied; 0 without a purse.
     pub spent: u32,
@@ -171,7 +172,7 @@ impl WalletState {
     #[must_use]
     pub fn with_local(&self, own_uncovered: &[WalletEntry]) -> Self {
         let mut state = *self;
-        let judged = super::settle::judged(own_uncovered);
+        let judged = super::settle::judged(own_uncovered, super::settle::Extent::Own);
         let entries = wallet::distinct(&judged);
         let held = |at: EntryRef| entries.iter().find(|e| e.at == at && accounts::opens(&e.entry)).copied();
         let is_void = |at| entries.iter().any(|e| super::settle::is_void(&e.entry) && e.entry.refers_to == Some(at));
@@ -236,7 +237,7 @@ impl WalletState {
     /// The amounts that follow from the sums.
     pub(super) fn with_sums(self, sums: &Accounts) -> Self {
         Self {
-            balance: sums.balance().saturating_sub(sums.hold_debit),
+            balance: surely(sums).saturating_sub(sums.hold_debit),
             pending: to_u32(sums.pending),
             in_doubt: to_u32(sums.in_doubt()),
             ..self
@@ -249,6 +250,12 @@ impl WalletState {
         let written = intent.new_credit.as_ref().map_or(0, super::settle::credit_seq);
         self.credit_seq = self.credit_seq.max(intent.seen.credit_seq).max(written);
     }
+}
+
+/// The balance without what is not reported yet: that buys nothing where a till goes by it, and moves to no other band.
+fn surely(sums: &Accounts) -> i64 {
+    let balance = sums.balance();
+    balance.min(balance.saturating_sub(sums.unreported).max(0))
 }
 
 fn plus(known: u32, change: i64) -> u32 {

@@ -81,6 +81,7 @@ export function conflictCount(list, total) {
 export function about({ kind, amount_cents: amount }) {
   if (amount === null) return null;
   if (kind === "chip_fork") return h("b", {}, t("matters-goods", { amount }));
+  if (kind === "over_quota") return h("b", {}, t("matters-put-on", { amount }));
   const isOfEntries = kind === "revoked_entries" || kind === "forbidden_entry";
   return h("b", {}, isOfEntries ? t("matters-in-entries", { amount }) : money(amount, lang));
 }

@@ -9,7 +9,7 @@ import { notice } from "./live.js";
 import { about } from "./books.js";
 import { branch, deciding } from "./deciding.js";
 
-const KINDS = ["double_admission", "overspend", "late_spend", "loss", "in_doubt", "pending", "fork", "chip_fork", "revoked_entries", "gap", "forbidden_entry", "frozen_subject"];
+const KINDS = ["double_admission", "overspend", "late_spend", "loss", "in_doubt", "pending", "fork", "chip_fork", "revoked_entries", "over_quota", "gap", "forbidden_entry", "frozen_subject"];
 const STATES = ["open", "decided", "all"];
 let page = 0;
 let seen = null;

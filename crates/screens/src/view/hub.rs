@@ -162,6 +162,8 @@ pub enum ConflictKind {
     Loss,
     /// Spent on a band whose money had been given out already.
     LateSpend,
+    /// A desk put on more than its certificate's quota.
+    OverQuota,
 }
 
 /// One side of a conflict.

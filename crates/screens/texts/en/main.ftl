@@ -153,8 +153,10 @@ hub-forbidden_entry = A box wrote entries that its certificate does not allow, o
 hub-forbidden_entry_todo = They count nothing. Check the box and its role; revoke it if it was taken.
 hub-frozen_subject = Newer software wrote entries about this wristband or ticket.
 hub-frozen_subject_todo = It stays frozen, and the books are not final. Update the hub, then look again.
+hub-over_quota = A top-up desk has put on more than its certificate allows: { $amount } and more.
+hub-over_quota_todo = Count its drawer against its shift. If the box is not where it belongs, revoke it: what it put on before counts. A busy desk gets a higher quota when it is enrolled again.
 hub-loss = Goods or cash were handed over without payment: { $amount }.
-hub-loss_todo = The wristband was never charged. Book the amount as a loss of this place.
+hub-loss_todo = The wristband was never charged, or was given the price back before the hub heard that it had been served. Book the amount as a loss of this place.
 hub-late_spend = A wristband whose money had been given out already was used again: { $amount }.
 hub-late_spend_todo = These sales reached the hub after the swap or refund. Book the amount as the loss of that swap or refund: the guest does not pay it twice.
 hub-other_content = This payment key was used before for another wristband or amount. Nothing was booked: use a new key for a new payment.
@@ -392,6 +394,7 @@ conflict-gap = Missing entries
 conflict-forbidden_entry = Forbidden entry
 conflict-frozen_subject = Newer software needed
 conflict-late_spend = Used after swap or refund
+conflict-over_quota = More put on than the quota
 conflict-loss = Loss
 
 ## Demo overview
@@ -973,6 +976,7 @@ waits-read_or_write_off = Its box has given it up: any later read of the wristba
 waits-went_on = The history that counts has gone on behind the head that the hub has countersigned. What it added is disputed: choose it again, or revoke the box if somebody else writes with its key.
 matters-title = Conflicts and doubts
 matters-total = { $count } open of { $number }, { $amount } missing, lost, in doubt or owed
+matters-put-on = { $amount } and more put on
 matters-goods = { $amount } of goods sold on it
 matters-in-entries = { $amount } in these entries
 matters-state = Show

@@ -153,8 +153,10 @@ hub-forbidden_entry = Un boîtier a écrit des entrées que son certificat ne pe
 hub-forbidden_entry_todo = Elles ne comptent pas. Vérifiez le boîtier et son rôle ; révoquez-le s'il a été volé.
 hub-frozen_subject = Un logiciel plus récent a écrit des entrées sur ce bracelet ou ce billet.
 hub-frozen_subject_todo = Il reste gelé et les comptes ne sont pas définitifs. Mettez le serveur à jour, puis revenez voir.
+hub-over_quota = Une caisse de recharge a rechargé plus que son certificat ne le permet : { $amount } et davantage.
+hub-over_quota_todo = Comptez son tiroir d'après son service. Si le boîtier n'est pas à sa place, révoquez-le : ce qu'il a rechargé avant compte. Une caisse très fréquentée reçoit un quota plus élevé quand elle est enrôlée de nouveau.
 hub-loss = De la marchandise ou des espèces ont été remises sans paiement : { $amount }.
-hub-loss_todo = Le bracelet n'a jamais été débité. Comptez le montant comme perte de ce point de vente.
+hub-loss_todo = Le bracelet n'a jamais été débité, ou le prix lui a été rendu avant que le serveur sache qu'il avait été servi. Comptez le montant comme perte de ce point de vente.
 hub-late_spend = Un bracelet dont l'argent avait déjà été rendu a encore servi : { $amount }.
 hub-late_spend_todo = Ces ventes sont arrivées après l'échange ou le remboursement. Comptez le montant comme perte de cet échange : le client ne paie pas deux fois.
 hub-other_content = Cette clé de paiement a déjà servi pour un autre bracelet ou montant. Rien n'a été enregistré : prenez une nouvelle clé pour un nouveau paiement.
@@ -392,6 +394,7 @@ conflict-gap = Entrées manquantes
 conflict-forbidden_entry = Entrée interdite
 conflict-frozen_subject = Logiciel plus récent requis
 conflict-late_spend = Utilisé après échange ou remboursement
+conflict-over_quota = Plus rechargé que le quota
 conflict-loss = Perte
 
 ## Vue de la démonstration
@@ -973,6 +976,7 @@ waits-read_or_write_off = Son boîtier y a renoncé : toute lecture ultérieure 
 waits-went_on = La suite qui compte a continué après la tête que le hub a contresignée. Ce qu'elle a ajouté est contesté : choisissez-la de nouveau, ou révoquez le boîtier si quelqu'un d'autre écrit avec sa clé.
 matters-title = Conflits et doutes
 matters-total = { $count } ouverts sur { $number }, { $amount } manquants, perdus, en doute ou dus
+matters-put-on = { $amount } et davantage rechargés
 matters-goods = { $amount } de marchandises vendues dessus
 matters-in-entries = { $amount } dans ces entrées
 matters-state = Montrer

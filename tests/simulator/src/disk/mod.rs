@@ -2,6 +2,8 @@
 //! Invariant: after a cut, of each sector written since the last flush either the old or the new bytes stand, or a torn
 //! mixture, each by itself: dropped, torn, reordered. What was flushed stands.
 //! Not here: what a box does with it (`store`).
+#[allow(unsafe_code, reason = "SQLite calls whoever wants to know of connections through C")]
+mod normal;
 #[allow(unsafe_code, reason = "SQLite calls its file system layer through C")]
 mod vfs;
 
@@ -29,8 +31,6 @@ pub(crate) enum Medium {
     Honest,
     /// It says that it flushed and did not.
     Lies,
-    /// It is honest, but asked to flush the WAL at checkpoints only: SQLite's `synchronous = NORMAL`.
-    FlushesLate,
 }
 
 #[derive(Default)]
@@ -68,6 +68,11 @@ fn of(file: &Path) -> Option<Arc<Disk>> {
 /// Puts the layer in front of SQLite's own, once for the process.
 pub(crate) fn install() -> Result<()> {
     if vfs::install() { Ok(()) } else { bail!("SQLite does not take another file system layer") }
+}
+
+/// Lets SQLite run with `synchronous = NORMAL` in this process, whatever boxes ask for.
+pub(crate) fn flush_less() -> Result<()> {
+    if normal::install() { Ok(()) } else { bail!("SQLite tells nobody of its connections") }
 }
 
 impl Disk {
@@ -145,17 +150,9 @@ impl Disk {
         (true, true)
     }
 
-    fn is_wal(path: &Path) -> bool {
-        path.to_string_lossy().ends_with("-wal")
-    }
-
     /// Keeps what stands where something is about to be written.
     fn before_write(&self, path: &Path, file: &File, at: u64, length: u64) -> io::Result<()> {
         let mut state = self.state();
-        if state.medium == Medium::FlushesLate && !Self::is_wal(path) {
-            // the WAL is flushed before it is copied into the database
-            state.files.retain(|path, _| !Self::is_wal(path));
-        }
         let unflushed = state.files.entry(path.to_owned()).or_default();
         let end = *unflushed.length.get_or_insert(file.metadata()?.len());
         for sector in at / SECTOR..=(at.saturating_add(length).saturating_sub(1)) / SECTOR {
@@ -179,8 +176,6 @@ impl Disk {
         match state.medium {
             Medium::Honest => drop(state.files.remove(path)),
             Medium::Lies => {}
-            Medium::FlushesLate if Self::is_wal(path) => {}
-            Medium::FlushesLate => drop(state.files.remove(path)),
         }
     }
 }
