@@ -16,12 +16,14 @@ use domain::{
     till::Priced,
     wire::hex,
 };
-use screens::view::{About, Phase, TapResult};
+use screens::view::{About, Args, Phase, TapResult};
 use tokio::sync::watch;
 
 /// How long a repeated request waits for what its tap is about to tell, look by look.
 const TOLD_LOOKS: u32 = 50;
 const TOLD_LOOK: Duration = Duration::from_millis(2);
+/// Code of a request that may have been paid.
+const IN_DOUBT: &str = "till.in_doubt";
 /// Answers remembered for repeated requests; older ones are answered from the journal.
 const REMEMBERED: usize = 512;
 
@@ -168,8 +170,21 @@ struct Desk {
     waiting: Option<Waiting>,
     /// Whose tap is under way.
     served: Option<RequestId>,
+    /// What was left last, where it had an intent in doubt that nothing has settled since.
+    left_in_doubt: Option<RequestId>,
     answered: HashMap<RequestId, (Purpose, TapResult)>,
     order: VecDeque<RequestId>,
+}
+
+impl Desk {
+    /// What the screen is told of a tap that did not pay: a request that was left in doubt while it went on is in doubt still,
+    /// whatever else that tap met.
+    fn unpaid(&self, id: RequestId, phase: Phase, result: TapResult) -> (Phase, TapResult) {
+        if self.waiting.as_ref().is_some_and(|waiting| waiting.id == id) || self.left_in_doubt != Some(id) {
+            return (phase, result);
+        }
+        (Phase::Idle, TapResult { code: Some(IN_DOUBT.into()), args: Args::new(), ..result })
+    }
 }
 
 /// The desk of one reader.
@@ -262,13 +277,15 @@ impl TapDesk {
         if let Some(waiting) = waiting {
             waiting.retry_of = intent.or(waiting.retry_of);
         }
-        drop(desk);
+        let (phase, result) = desk.unpaid(id, phase, result);
         self.show(id, phase, Some(result));
     }
 
     /// The intent that an earlier tap for this request left in doubt is settled: any band of the guest may come now.
     pub(crate) fn settled(&self, id: RequestId) {
-        if let Some(waiting) = self.lock().waiting.as_mut().filter(|waiting| waiting.id == id) {
+        let mut desk = self.lock();
+        desk.left_in_doubt.take_if(|left| *left == id);
+        if let Some(waiting) = desk.waiting.as_mut().filter(|waiting| waiting.id == id) {
             waiting.retry_of = None;
         }
     }
@@ -292,6 +309,7 @@ impl TapDesk {
     pub(crate) fn answer(&self, id: RequestId, phase: Phase, result: TapResult) {
         let mut desk = self.lock();
         desk.served = None;
+        let (phase, result) = if result.ok { (phase, result) } else { desk.unpaid(id, phase, result) };
         if let Some(waiting) = desk.waiting.take_if(|waiting| waiting.id == id) {
             desk.answered.insert(id, (waiting.purpose, result.clone()));
             desk.order.push_back(id);
@@ -301,7 +319,6 @@ impl TapDesk {
                 desk.answered.remove(&oldest);
             }
         }
-        drop(desk);
         self.show(id, phase, Some(result));
     }
 
@@ -317,15 +334,20 @@ impl TapDesk {
     }
 
     fn leave(&self, is_between_taps: bool) -> Option<RequestId> {
-        let Some(Waiting { id, retry_of, .. }) = self.lock().waiting.take() else {
+        let mut desk = self.lock();
+        let Some(Waiting { id, retry_of, .. }) = desk.waiting.take() else {
+            drop(desk);
             self.leave_what_is_shown();
             return None;
         };
+        // a tap of it may still be under way
+        desk.left_in_doubt = retry_of.map(|_| id);
         let code = match retry_of {
-            Some(_) => Some("till.in_doubt"),
+            Some(_) => Some(IN_DOUBT),
             None => is_between_taps.then_some("till.cancelled"),
         };
         let left = |code: &str| TapResult { id: hex(&id), code: Some(code.into()), ..TapResult::default() };
+        // before the desk is let go: what its tap tells comes after this
         self.show(id, Phase::Idle, code.map(left));
         Some(id)
     }

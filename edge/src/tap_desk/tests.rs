@@ -86,7 +86,46 @@ fn what_is_left_in_doubt_is_called_so_even_while_another_band_is_looked_at() {
     desk.ask_again([1; 16], Screen::Desk, top_up(500), Some(intent), false).unwrap();
     let _tap = desk.begin_tap();
     desk.cancel();
-    assert_eq!((desk.progress().phase, code(&desk.progress())), (Phase::Idle, Some("till.in_doubt")));
+    let is_in_doubt = |desk: &TapDesk| {
+        assert_eq!((desk.progress().phase, code(&desk.progress())), (Phase::Idle, Some("till.in_doubt")));
+    };
+    is_in_doubt(&desk);
+    let said = |code: &str| TapResult { code: Some(code.into()), ..TapResult::default() };
+    for unpaid in ["band.pulled_away", "band.wrong_band"] {
+        desk.tap_again([1; 16], None, Phase::TapAgain, said(unpaid));
+        is_in_doubt(&desk);
+    }
+    desk.answer([1; 16], Phase::Refused, said("till.not_enough"));
+    is_in_doubt(&desk);
+}
+
+#[test]
+fn what_was_left_in_doubt_is_no_longer_once_its_tap_has_settled_it() {
+    let desk = TapDesk::default();
+    let intent = EntryRef { device: domain::id::DeviceId([1; 16]), epoch: 0, seq: 7 };
+    let refused = || TapResult { code: Some("till.not_enough".into()), ..TapResult::default() };
+    let left = |id| {
+        desk.ask_again(id, Screen::Desk, top_up(500), Some(intent), false).unwrap();
+        let tap = desk.begin_tap();
+        desk.writing(id);
+        desk.cancel();
+        tap
+    };
+    // it took nothing, and what was asked is refused now
+    let tap = left([1; 16]);
+    desk.settled([1; 16]);
+    desk.answer([1; 16], Phase::Refused, refused());
+    assert_eq!((desk.progress().phase, code(&desk.progress())), (Phase::Refused, Some("till.not_enough")));
+    drop(tap);
+    // it had paid
+    let tap = left([2; 16]);
+    desk.answer([2; 16], Phase::Paid, done());
+    assert_eq!((desk.progress().phase, desk.progress().result), (Phase::Paid, Some(done())));
+    drop(tap);
+    // the next one has nothing to do with it
+    desk.ask([3; 16], top_up(500)).unwrap();
+    desk.answer([3; 16], Phase::Refused, refused());
+    assert_eq!((desk.progress().phase, code(&desk.progress())), (Phase::Refused, Some("till.not_enough")));
 }
 
 #[test]
