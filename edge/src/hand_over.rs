@@ -1,11 +1,11 @@
 //! What staff answer about a payment whose green light nobody saw, or whose tap is in doubt.
 //! Invariant: "handed over: no" on a paid sale owes the guest what of its price was not given back yet, and nothing
 //! where the guest gave nothing; on one in doubt it gives the intent up, and the ledger says later what the guest is
-//! owed. Nothing is paid back from here.
+//! owed. While a tap is in doubt only a sale's goods are handed over. Nothing is paid back from here.
 use box_store::{Decision, View};
 use domain::{
     id::EntryRef,
-    journal::{Correction, Detail, Effect, Entry, Kind},
+    journal::{Correction, Detail, Effect, Entry, IntentPurpose, Kind},
     money::Cents,
     staff::{StaffRefusal, StaffRoles},
     till::left_to_correct,
@@ -26,6 +26,10 @@ pub(crate) fn answer(
 ) -> Result<(), NotDone> {
     station.may_handle_money()?;
     let asked = station.store.read(move |view| view.all_open_intents().into_iter().find(|open| open.at == entry))?;
+    // cash, or money on the band, is not given out before it is known what the tap did: the next one would give it again
+    if handed_over && asked.as_ref().is_some_and(|open| !is_sale(&open.entry)) {
+        return Err(NotDone::Code("till.not_goods"));
+    }
     let supervisor = match asked.filter(|open| handed_over && !open.handed_over) {
         Some(open) => confirmed(station, open.entry.amount, pin)?,
         None => 0,
@@ -101,6 +105,10 @@ fn write(station: &Station, entry: EntryRef, handed_over: bool, supervisor: u32)
     }
 }
 
+fn is_sale(intent: &Entry) -> bool {
+    matches!(Detail::of(intent), Ok(Detail::Intent(intent)) if intent.purpose == IntentPurpose::Sale)
+}
+
 /// What a guest is owed who got nothing for it: what is left of a sale's price, or the cash of a refund or of a payout.
 fn not_given(view: &View<'_>, at: EntryRef, asked: &Entry) -> Option<Cents> {
     let owed = match asked.kind {
@@ -126,6 +134,24 @@ mod tests {
         station::fresh_id,
         tap_desk::{Purpose, TopUpOrder},
     };
+
+    #[test]
+    fn cash_is_not_handed_over_while_the_tap_that_pays_it_out_is_in_doubt() {
+        let bench = Bench::new();
+        let band = bench.purse(1);
+        let order = || Purpose::TopUp(TopUpOrder { amount: cents(1_000), fee: cents(0), means: Means::Cash });
+        bench.top_up(&band, 2_000);
+        for (id, purpose, fault) in
+            [([5; 16], Purpose::Refund, "leave after write 5"), ([6; 16], order(), "leave after write 19")]
+        {
+            let (_, torn) = bench.tap_as(id, purpose, &band, fault);
+            let doubt = crate::station::entry_ref(&torn.entry).unwrap();
+            assert_eq!(answer(&bench.station, doubt, true, None), Err(NotDone::Code("till.not_goods")));
+            assert_eq!(bench.hold(&band, ""), Some(Signal::Ok));
+        }
+        assert!(bench.entries(Kind::HANDED_OVER).is_empty());
+        assert_eq!(bench.balances(&band), (1_000, 1_000), "paid out once, and topped up once");
+    }
 
     /// A sale of `quantity` chips that is in doubt.
     fn in_doubt(bench: &Bench, quantity: u32) -> EntryRef {

@@ -323,6 +323,17 @@ fn a_request_is_answered_by_the_earlier_one_that_it_repeats_and_by_no_other() {
 }
 
 #[test]
+fn a_refund_whose_cash_was_given_out_on_tap_again_is_settled_and_not_paid_out_again() {
+    let (mut chip, mut bar, _) = used_band();
+    bar.tap(&mut chip, TapRequest::Refund, Fault::PowerCutStoring(1, false));
+    let mut known = bar.known();
+    known.open[0].handed_over = true;
+    let ran = bar.tap_knowing(known, &mut chip, TapRequest::Refund, Fault::None, &mut |_| {});
+    assert_eq!(refused(&ran), TapRefusal::NothingToMove);
+    assert_eq!(ran.tap.settled()[0].how, SettledAs::Committed);
+}
+
+#[test]
 fn the_purse_is_known_from_a_tap_once_it_was_read() {
     let (mut chip, mut bar, _) = used_band();
     let ran = bar.tap(&mut chip, sale(20, None), Fault::None);

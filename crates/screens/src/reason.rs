@@ -64,6 +64,7 @@ pub const REASON_CODES: &[&str] = &[
     "till.in_doubt",
     "till.earlier_in_doubt",
     "till.given_up",
+    "till.not_goods",
     "till.timeout",
     "till.cancelled",
     "till.sold_out",

@@ -69,6 +69,7 @@ till-supervisor = Two taps of this wristband were not finished. Nothing more is 
 till-in_doubt = The tap was cut off and it is not known whether it was paid. Do not hand over yet: tap the same wristband again.
 till-earlier_in_doubt = An earlier tap of this wristband is not settled yet. Nothing was charged for this order: tap the same wristband again.
 till-given_up = It cannot be told whether this tap was paid. The books settle it later: do not charge it again, and call a supervisor.
+till-not_goods = Only goods are handed over while a tap is in doubt, and this is none. Nothing was noted: tap the same wristband again, and give out cash once it is green.
 till-timeout = Nobody tapped. Nothing was charged: press Pay again.
 till-cancelled = The sale was cancelled. Nothing was charged: the basket is still there.
 

@@ -69,6 +69,7 @@ till-supervisor = Deux passages de ce bracelet n'ont pas abouti. Rien d'autre n'
 till-in_doubt = Le passage a été coupé, on ne sait pas s'il a été payé. Ne servez pas encore : présentez de nouveau le même bracelet.
 till-earlier_in_doubt = Un passage antérieur de ce bracelet n'est pas encore réglé. Rien n'a été débité pour cette commande : présentez de nouveau le même bracelet.
 till-given_up = On ne peut pas savoir si ce passage a été payé. Les comptes le règlent plus tard : ne débitez pas une seconde fois et appelez un responsable.
+till-not_goods = Tant qu'un passage est en suspens, seule une marchandise peut être remise, et ceci n'en est pas une. Rien n'a été noté : présentez de nouveau le même bracelet et ne donnez d'espèces qu'au vert.
 till-timeout = Aucun bracelet présenté. Rien n'a été débité : touchez de nouveau Payer.
 till-cancelled = La vente a été annulée. Rien n'a été débité : le panier est toujours là.
 

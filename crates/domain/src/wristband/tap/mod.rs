@@ -430,7 +430,8 @@ impl TapRequest {
             Self::Sale { .. } => open.intent.purpose == IntentPurpose::Sale && self.is_retry_of(open.entry),
             Self::TopUp { .. } => open.intent.purpose == IntentPurpose::TopUp && self.is_retry_of(open.entry),
             Self::Carry { record } => open.intent.new_credit == Some(*record),
-            Self::Refund => open.intent.purpose == IntentPurpose::Refund,
+            // cash that staff have given out is not given out again
+            Self::Refund => open.intent.purpose == IntentPurpose::Refund && !open.handed_over,
             Self::ClosingRead => open.intent.purpose == IntentPurpose::ClosingRead,
             Self::Balance | Self::Supersede { .. } => false,
         }
