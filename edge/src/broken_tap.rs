@@ -1,6 +1,7 @@
 //! A tap that a panic broke off is a torn one: the journal says how what was asked for goes on, as after a restart.
 //! Invariant: what is on disk is answered, and what is in doubt waits for its own band, so that neither is charged twice.
 //! Not here: taps that come to an end (`tapping`), the panic (`panics`).
+use domain::id::EntryRef;
 use hardware::signal::Signal;
 use screens::view::{Phase, TapResult};
 
@@ -18,12 +19,24 @@ pub(crate) fn goes_on(station: &Station) {
             let result = TapResult { entry: intent.to_string(), ..torn("till.in_doubt") };
             station.desk.tap_again(waiting.id, Some(intent), Phase::TapAgain, result);
         }
-        Some(KnownRequest::GivenUp) | None => {
+        Some(KnownRequest::GivenUp) => {
+            station.desk.settled(waiting.id);
+            station.desk.answer(waiting.id, Phase::Refused, torn("till.given_up"));
+        }
+        None => {
+            if waiting.retry_of.is_some_and(|intent| is_settled(station, intent)) {
+                station.desk.settled(waiting.id);
+            }
             station.desk.tap_again(waiting.id, None, Phase::TapAgain, torn("band.pulled_away"));
         }
     }
     station.signal(Signal::TapAgain);
     station.changed();
+}
+
+/// Whether the journal says what became of it; what cannot be read says nothing.
+fn is_settled(station: &Station, intent: EntryRef) -> bool {
+    station.store.read(move |view| view.all_open_intents().iter().all(|open| open.at != intent)).unwrap_or(false)
 }
 
 #[cfg(test)]
@@ -36,10 +49,12 @@ mod tests {
         time::{Duration, Instant},
     };
 
+    use box_store::Decision;
     use domain::{
-        journal::Means,
+        journal::{Effect, Entry, Kind, Means},
         money::Cents,
         till::{Basket, BasketLine},
+        time::Hlc,
     };
     use hardware::{
         bench_reader::BenchReader,
@@ -114,5 +129,43 @@ mod tests {
         for nth in 1..=11 {
             assert_eq!(left_after(nth, |bench| bench.aes_purse(1)), (1_600, 1_600), "command {nth}");
         }
+    }
+
+    /// A sale whose doubt a tap has settled so when it panics, and another band with money on it.
+    fn told_after(settled: Kind) -> (Bench, Band) {
+        let bench = Bench::new();
+        let (band, other) = (bench.purse(1), bench.purse(2));
+        bench.top_up(&band, 2_000);
+        bench.top_up(&other, 2_000);
+        let lines = vec![BasketLine { product: 2, quantity: 1, free: false }];
+        let sale = Purpose::Sale(bench.priced(&Basket { lines, ..Basket::default() }));
+        let (_, torn) = bench.tap_as([5; 16], sale, &band, "leave after write 5");
+        let doubt = crate::station::entry_ref(&torn.entry).unwrap();
+        let says = bench.station.transact(move |view| {
+            let asked = view.entry(doubt).unwrap();
+            let effect = if settled == Kind::VOID { Effect::Release } else { Effect::None };
+            let entry = Entry::new(settled, effect, asked.currency, Hlc::default());
+            let entry = Entry { subject: asked.subject, amount: asked.amount, refers_to: Some(doubt), ..entry };
+            Decision::write(vec![entry], ())
+        });
+        says.unwrap();
+        goes_on(&bench.station);
+        (bench, other)
+    }
+
+    #[test]
+    fn a_panic_after_an_order_was_given_up_ends_it_as_one_that_must_not_be_charged_again() {
+        let (bench, _) = told_after(Kind::GAVE_UP);
+        let (progress, waiting) = (bench.station.desk.progress(), bench.station.desk.waiting());
+        assert_eq!((progress.phase, waiting), (Phase::Refused, None));
+        assert_eq!(progress.result.unwrap().code.as_deref(), Some("till.given_up"));
+    }
+
+    #[test]
+    fn a_panic_after_an_order_was_voided_leaves_it_to_any_band_of_its_guest() {
+        let (bench, other) = told_after(Kind::VOID);
+        let (progress, waiting) = (bench.station.desk.progress(), bench.station.desk.waiting());
+        assert_eq!((progress.phase, waiting.unwrap().retry_of), (Phase::TapAgain, None));
+        assert_eq!(bench.hold(&other, ""), Some(Signal::Ok));
     }
 }

@@ -9,7 +9,7 @@ use domain::{
     money::Cents,
     till::TillRefusal,
     wristband::tap::{
-        ChipFault, KnownWallet, OfflineLimit, StoreFailed, Tap, TapOutcome, TapRefusal, TapRequest, TapStep,
+        ChipFault, KnownWallet, OfflineLimit, SettledAs, StoreFailed, Tap, TapOutcome, TapRefusal, TapRequest, TapStep,
     },
 };
 use hardware::{
@@ -134,6 +134,16 @@ pub(super) fn tap(
             TapStep::Finished(outcome) => break outcome.clone(),
         }
     };
+    let retried = tap.settled().iter().find(|settled| Some(settled.open.entry) == waiting.retry_of);
+    let retried = retried.map(|settled| settled.how);
+    if retried.is_some() {
+        station.desk.settled(waiting.id);
+    }
+    // nobody will know at this box whether it was paid: whoever asked must not ask anew
+    if retried == Some(SettledAs::GivenUp) && outcome == TapOutcome::Refused(TapRefusal::Supervisor) {
+        refuse(station, waiting, "till.given_up", Vec::new());
+        return Signal::Warn;
+    }
     if blocked_since {
         return refuse(station, waiting, "band.blocked", Vec::new());
     }
@@ -146,9 +156,6 @@ pub(super) fn tap(
     } else {
         outcome
     };
-    if waiting.retry_of.is_some_and(|intent| tap.settled().iter().any(|settled| settled.open.entry == intent)) {
-        station.desk.settled(waiting.id);
-    }
     let arrived = tap.carried().map_or(0, |carried| carried.amount.as_i64());
     if let (TapOutcome::Refused(TapRefusal::DiskFull), Some(code)) = (&outcome, store_said) {
         return refuse_with(station, waiting, code, Vec::new(), arrived);
@@ -290,11 +297,17 @@ fn arguments(refusal: &TapRefusal) -> Vec<(&'static str, String)> {
 mod tests {
     use domain::{
         journal::Means,
+        ledger::WalletState,
         till::{Basket, BasketLine},
     };
+    use hardware::bench_reader::BenchReader;
+    use sync::{Delta, Section, SignedDelta};
 
     use super::*;
-    use crate::bench::{Bench, cents};
+    use crate::{
+        bench::{Band, Bench, cents},
+        tapping,
+    };
 
     fn chips(bench: &Bench, quantity: u32) -> Purpose {
         let lines = vec![BasketLine { product: 2, quantity, free: false }];
@@ -315,5 +328,82 @@ mod tests {
         let (light, second) = bench.tap_as([6; 16], chips(&bench, 1), &band, "");
         assert_eq!((light, second.charged_cents), (Some(Signal::Ok), 400));
         assert_eq!(bench.entries(Kind::SALE).len(), 2, "the first is written again and paid, the second, too");
+    }
+
+    /// A sale in doubt here, and so many sales of another bar to the same band since.
+    fn in_doubt_and_sold_elsewhere(fault: &str, sales: u32) -> (Bench, Band) {
+        let (bench, elsewhere) = (Bench::new(), Bench::new());
+        let band = bench.purse(1);
+        bench.top_up(&band, 9_000);
+        let (_, torn) = bench.tap_as([5; 16], chips(&bench, 1), &band, fault);
+        assert_eq!(torn.code.as_deref(), Some("till.in_doubt"));
+        for _ in 0..sales {
+            // another price: a bar of the same number would write the very same record
+            assert_eq!(elsewhere.tap(chips(&elsewhere, 2), &band).0, Some(Signal::Ok));
+        }
+        (bench, band)
+    }
+
+    #[test]
+    fn an_order_of_which_nobody_will_know_whether_it_was_paid_is_not_called_refused_and_asked_anew() {
+        let (bench, band) = in_doubt_and_sold_elsewhere("leave after write 5", 4);
+        assert_eq!(bench.hold(&band, ""), Some(Signal::Warn));
+        let (progress, waiting) = (bench.station.desk.progress(), bench.station.desk.waiting());
+        assert_eq!((progress.phase, waiting), (Phase::Refused, None));
+        assert_eq!(progress.result.unwrap().code.as_deref(), Some("till.given_up"));
+        assert_eq!((bench.entries(Kind::GAVE_UP).len(), bench.entries(Kind::SALE).len()), (1, 0));
+    }
+
+    /// The hub blocks the band while it is read.
+    struct BlockedMeanwhile<'a>(BenchReader, &'a Station, Option<WalletId>);
+
+    impl TagReader for BlockedMeanwhile<'_> {
+        fn poll_tag(&mut self) -> Result<Option<Tag>, ReaderError> {
+            self.0.poll_tag()
+        }
+
+        fn transceive(&mut self, command: &[u8]) -> Result<Vec<u8>, ReaderError> {
+            if let Some(wallet) = self.2.take() {
+                let state = WalletState { flags: WalletFlags::BLOCKED, ..WalletState::empty(wallet) };
+                let delta = Delta {
+                    festival: self.1.bundle().bundle.festival,
+                    section: Section::Wallets,
+                    term: 1,
+                    prev: 0,
+                    number: 1,
+                    part: 0,
+                    parts: 1,
+                    snapshot: true,
+                    vector: Vec::new(),
+                    hub_time_ms: 1_800_000_000_000,
+                    items: state.to_bytes().to_vec(),
+                };
+                let signed = SignedDelta { body: delta.to_bytes(), signature: [0; 64], key: [0; 32] };
+                self.1.store.apply_delta(vec![signed]).unwrap();
+            }
+            self.0.transceive(command)
+        }
+
+        fn signal(&mut self, signal: Signal) -> Result<(), ReaderError> {
+            self.0.signal(signal)
+        }
+    }
+
+    #[test]
+    fn an_order_in_doubt_that_took_nothing_is_over_where_its_band_is_blocked_while_it_is_read() {
+        let (bench, band) = in_doubt_and_sold_elsewhere("tear write 5 before store", 1);
+        let reader = BenchReader::new();
+        reader.present(&band.chip, Vec::new());
+        let mut blocked = BlockedMeanwhile(reader, &bench.station, Some(band.wallet));
+        let tag = loop {
+            if let Some(tag) = blocked.poll_tag().unwrap() {
+                break tag;
+            }
+        };
+        tapping::serve(&bench.station, &mut blocked, tag);
+        let (progress, waiting) = (bench.station.desk.progress(), bench.station.desk.waiting());
+        assert_eq!(progress.result.unwrap().code.as_deref(), Some("band.blocked"));
+        assert_eq!((progress.phase, waiting), (Phase::Refused, None), "nothing of it is in doubt");
+        assert_eq!(bench.entries(Kind::VOID).len(), 1);
     }
 }

@@ -25,6 +25,7 @@ export function over() {
 export function outcome({ phase, result }) {
   if (sent === null || result?.id !== sent.id) return null;
   if (result.ok) return "paid";
+  if (result.code === "till.given_up") return "left";
   if (phase === "refused") return "not_paid";
   if (phase !== "idle") return null;
   return result.code === "till.in_doubt" ? "left" : "not_paid";
