@@ -9,7 +9,10 @@ use std::{
 
 use anyhow::{Context, Result};
 use box_store::{DeltaOutcome, NewerSelf};
-use domain::{id::BoxNumber, journal::Head};
+use domain::{
+    id::{BoxNumber, EntryRef},
+    journal::Head,
+};
 use sync::{
     BoxAction, BoxSide, BoxStart, Frame, Section, SignedDelta, VersionVector,
     frame::{HaveDelta, SectionHeld},
@@ -204,7 +207,11 @@ async fn carry_out(station: &Station, side: &mut BoxSide, link: &mut Link) -> Re
 fn store(station: &Station, side: &mut BoxSide, action: BoxAction) -> Result<()> {
     match action {
         BoxAction::ReadSegment { device, epoch, from, max } => {
-            side.segment_read(station.store.segment(device, epoch, from, max)?);
+            let segment = station.store.segment(device, epoch, from, max)?;
+            if let Some(own) = segment.as_ref().filter(|_| device == station.device()) {
+                station.tells(EntryRef { device, epoch, seq: own.last() });
+            }
+            side.segment_read(segment);
         }
         BoxAction::MarkAcked(acked) => {
             if acked.device == station.device() {

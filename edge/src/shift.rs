@@ -1,7 +1,10 @@
 //! Shifts, the drawer's cash, and closures of this box's journal.
 //! Invariant: what the drawer should hold is computed from the journal; numbers of closures rise; a final closure gives
-//! up what is in doubt, and nothing is sold after it until a shift opens again.
+//! up what is in doubt, and nothing is sold after it until a shift opens again, and the hub knows it where it may hold the
+//! closure: it swaps and pays out lost bands without asking a closed box.
 //! Not here: what an entry adds to the totals (`domain::till`).
+use std::time::{Duration, Instant};
+
 use box_store::{Decision, View};
 use domain::{
     id::EntryRef,
@@ -13,7 +16,15 @@ use domain::{
 };
 use screens::post;
 
-use crate::{refusal::NotDone, station::Station, tap_desk::RequestId};
+use crate::{
+    refusal::NotDone,
+    station::{Station, lock},
+    tap_desk::RequestId,
+};
+
+/// A hub that is there answers within this time.
+const HEARD_WITHIN: Duration = Duration::from_secs(1);
+const HEARD_LOOK: Duration = Duration::from_millis(10);
 
 /// The drawer at some moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +43,27 @@ impl Station {
         Ok(self.may(StaffRoles::TOP_UP).or_else(|_| self.may(StaffRoles::BAR))?)
     }
 
-    /// Whether the journal was closed for the event.
+    /// Whether the journal was closed for the event, or the hub may still take it for closed.
     pub(crate) fn journal_is_open(&self) -> Result<(), NotDone> {
-        let closed = self.store.read(|view| view.is_closed())?;
-        if closed { Err(TillRefusal::JournalClosed.into()) } else { Ok(()) }
+        match (self.store.read(|view| view.is_closed())?, self.may_be_closed_at_hub()?) {
+            (true, _) => Err(TillRefusal::JournalClosed.into()),
+            (false, true) => Err(TillRefusal::OpeningUnheard.into()),
+            (false, false) => Ok(()),
+        }
+    }
+
+    /// Own entries up to this one are about to be sent to the hub, which may hold them from now on.
+    pub(crate) fn tells(&self, up_to: EntryRef) {
+        let mut told = lock(&self.told);
+        *told = (*told).max(Some(up_to));
+    }
+
+    /// Whether the hub may hold a final closure and not know that a shift opened since. It may hold what it acknowledged,
+    /// what this run told it, and in a LAN group whatever neighbours may have forwarded.
+    fn may_be_closed_at_hub(&self) -> Result<bool, NotDone> {
+        let (told, in_group) = (*lock(&self.told), self.lan.is_on());
+        let may_hold = move |at| in_group || told.is_some_and(|told| at <= told);
+        Ok(self.store.read(move |view| view.may_be_closed_at_hub(may_hold))?)
     }
 
     /// A supervisor's number where the festival has a staff list, after the PIN was checked; 0 without one.
@@ -52,13 +80,14 @@ fn act(kind: Kind, currency: Currency, operator: u32, amount: Cents) -> Entry {
     Entry { operator, amount, ..Entry::new(kind, Effect::None, currency, Hlc::default()) }
 }
 
-/// Opens a shift with the cash counted. It opens a closed journal again, which takes a supervisor's word. A hub that holds
-/// the closure swaps and pays out lost bands without asking this box any more: then it must hear of the opening.
+/// Opens a shift with the cash counted. It opens a closed journal again, which takes a supervisor's word, and a line where
+/// the hub may hold the closure.
 pub(crate) fn open(station: &Station, float: Cents, pin: Option<&post::Pin>) -> Result<EntryRef, NotDone> {
     let operator = station.may_handle_money()?;
-    if let Some(closure) = station.store.read(|view| view.closed_by())? {
+    let is_closed = station.store.read(|view| view.is_closed())?;
+    if is_closed {
         station.supervisor(pin)?;
-        if station.is_alone() && is_held_by_hub(station, closure)? {
+        if station.is_alone() && station.may_be_closed_at_hub()? {
             return Err(TillRefusal::ClosedAtHub.into());
         }
     }
@@ -68,11 +97,20 @@ pub(crate) fn open(station: &Station, float: Cents, pin: Option<&post::Pin>) -> 
         None => Decision::write(vec![entry], Ok(())),
     })?;
     committed.result?;
+    if is_closed {
+        heard(station)?;
+    }
     committed.refs.first().copied().ok_or(NotDone::Code("till.unknown_entry"))
 }
 
-fn is_held_by_hub(station: &Station, at: EntryRef) -> Result<bool, NotDone> {
-    Ok(station.store.acked()?.iter().any(|acked| acked.epoch == at.epoch && acked.contiguous > at.seq))
+/// Waits a moment for the hub to hear of the opening, so that whoever sells next is not refused. If it does not, the shift
+/// is open all the same, and nothing is sold before it does.
+fn heard(station: &Station) -> Result<(), NotDone> {
+    let asked = Instant::now();
+    while station.may_be_closed_at_hub()? && asked.elapsed() < HEARD_WITHIN {
+        std::thread::sleep(HEARD_LOOK);
+    }
+    Ok(())
 }
 
 /// What the drawer of the open shift should hold.
@@ -297,6 +335,57 @@ mod tests {
         assert_eq!(open(&bench.station, cents(0), Some(&word)), Err(TillRefusal::ClosedAtHub.into()));
         bench.station.hub_is(true);
         open(&bench.station, cents(0), Some(&word)).expect("the hub hears of it");
+    }
+
+    /// The hub has all of the journal.
+    fn acknowledged(bench: &Bench) {
+        let head = bench.station.store.read(|view| view.head()).unwrap().unwrap();
+        let mut hash = [0; 16];
+        hash.copy_from_slice(&head.hash[..16]);
+        bench.station.store.mark_acked(head.at.epoch, head.at.seq + 1, hash, 1).unwrap();
+    }
+
+    /// The code with which a top-up is refused, if it is.
+    fn refused(bench: &Bench) -> Option<String> {
+        bench.tap(top_up(500, Means::Cash), &bench.uid_band(2)).1.code
+    }
+
+    #[test]
+    fn a_box_whose_closure_the_hub_holds_sells_again_once_the_hub_has_heard_of_the_opening() {
+        let bench = Bench::new();
+        closure(&bench.station, true, None).unwrap();
+        acknowledged(&bench);
+        // its line is dead, and it does not know it yet
+        bench.station.hub_is(true);
+        open(&bench.station, cents(0), None).unwrap();
+        assert_eq!(refused(&bench).as_deref(), Some("till.opening_unheard"));
+        // neither a second closure that nobody hears of nor a new start makes up for that
+        close(&bench.station, cents(0)).unwrap();
+        closure(&bench.station, true, None).unwrap();
+        bench.station.hub_is(false);
+        assert_eq!(open(&bench.station, cents(0), None), Err(TillRefusal::ClosedAtHub.into()));
+        let bench = bench.restarted();
+        assert_eq!(open(&bench.station, cents(0), None), Err(TillRefusal::ClosedAtHub.into()));
+        bench.station.hub_is(true);
+        open(&bench.station, cents(0), None).unwrap();
+        assert_eq!(refused(&bench).as_deref(), Some("till.opening_unheard"));
+        acknowledged(&bench);
+        assert_eq!(refused(&bench), None);
+    }
+
+    #[test]
+    fn a_closure_that_was_told_the_hub_counts_as_held_there_also_where_its_answer_was_lost() {
+        let bench = Bench::new();
+        acknowledged(&bench);
+        closure(&bench.station, true, None).unwrap();
+        let head = bench.station.store.read(|view| view.head()).unwrap().unwrap();
+        bench.station.tells(head.at);
+        assert_eq!(open(&bench.station, cents(0), None), Err(TillRefusal::ClosedAtHub.into()));
+        bench.station.hub_is(true);
+        open(&bench.station, cents(0), None).unwrap();
+        assert_eq!(refused(&bench).as_deref(), Some("till.opening_unheard"));
+        acknowledged(&bench);
+        assert_eq!(refused(&bench), None);
     }
 
     #[test]

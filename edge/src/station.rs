@@ -92,6 +92,8 @@ pub(crate) struct Station {
     /// Held while names are searched: one search at a time opens the sealed names.
     pub searching: Mutex<()>,
     hub: Mutex<HubLink>,
+    /// Up to where this run has told the hub its journal.
+    pub told: Mutex<Option<EntryRef>>,
     /// Under which keys it has read bands.
     pub read_before: ReadBefore,
     /// Its neighbours on the venue's LAN.
@@ -228,6 +230,7 @@ impl Station {
             just_passed: JustPassed::default(),
             searching: Mutex::default(),
             hub: Mutex::default(),
+            told: Mutex::default(),
             read_before: ReadBefore::default(),
             lan: Lan::default(),
             dealt: Dealt::default(),

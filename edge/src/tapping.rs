@@ -61,28 +61,9 @@ pub(crate) fn serve(station: &Station, reader: &mut dyn TagReader, tag: Tag) {
             let wallet = station.secrets().wallet(tag.uid.as_bytes());
             station.desk.writing(waiting.id);
             station.changed();
-            match &waiting.purpose {
-                _ if station.journal_is_open().is_err() => {
-                    refuse(station, &waiting, TillRefusal::JournalClosed.code(), Vec::new())
-                }
-                purpose if station.is_training() && !matches!(purpose, Purpose::Pairing(_)) => {
-                    trained(station, &waiting, wallet)
-                }
-                _ if profile == BandProfile::Pointer => match pointer::prove(station, reader, &tag) {
-                    Ok(()) => without_purse(station, &waiting, wallet, profile),
-                    Err(Unproven::Left) => left(station, &waiting),
-                    Err(Unproven::Refused(code)) => another_chip(station, &waiting, code),
-                },
-                purpose if profile.has_purse() && !matches!(purpose, Purpose::Pairing(_)) => {
-                    tap(station, reader, &waiting, wallet, &tag)
-                }
-                Purpose::Pairing(_)
-                | Purpose::Look(_)
-                | Purpose::PayOut
-                | Purpose::Sale(_)
-                | Purpose::TopUp(_)
-                | Purpose::Refund
-                | Purpose::ClosingRead => without_purse(station, &waiting, wallet, profile),
+            match station.journal_is_open() {
+                Ok(()) => asked(station, reader, &tag, &waiting, wallet, profile),
+                Err(not) => refuse(station, &waiting, not.code(), not.arguments()),
             }
         }
     };
@@ -92,6 +73,37 @@ pub(crate) fn serve(station: &Station, reader: &mut dyn TagReader, tag: Tag) {
     // the lamps of the place, too: many readers have no light of their own
     station.signal(light);
     station.changed();
+}
+
+/// Does what was asked for, at a box that may.
+fn asked(
+    station: &Station,
+    reader: &mut dyn TagReader,
+    tag: &Tag,
+    waiting: &Waiting,
+    wallet: WalletId,
+    profile: BandProfile,
+) -> Signal {
+    match &waiting.purpose {
+        purpose if station.is_training() && !matches!(purpose, Purpose::Pairing(_)) => {
+            trained(station, waiting, wallet)
+        }
+        _ if profile == BandProfile::Pointer => match pointer::prove(station, reader, tag) {
+            Ok(()) => without_purse(station, waiting, wallet, profile),
+            Err(Unproven::Left) => left(station, waiting),
+            Err(Unproven::Refused(code)) => another_chip(station, waiting, code),
+        },
+        purpose if profile.has_purse() && !matches!(purpose, Purpose::Pairing(_)) => {
+            tap(station, reader, waiting, wallet, tag)
+        }
+        Purpose::Pairing(_)
+        | Purpose::Look(_)
+        | Purpose::PayOut
+        | Purpose::Sale(_)
+        | Purpose::TopUp(_)
+        | Purpose::Refund
+        | Purpose::ClosingRead => without_purse(station, waiting, wallet, profile),
+    }
 }
 
 /// What needs nothing of the chip: pairing, and all that is done with an account.

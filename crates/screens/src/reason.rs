@@ -84,6 +84,7 @@ pub const REASON_CODES: &[&str] = &[
     "till.no_shift",
     "till.journal_closed",
     "till.closed_at_hub",
+    "till.opening_unheard",
     "till.training",
     "till.parked_full",
     "till.not_parked",

@@ -37,9 +37,26 @@ impl View<'_> {
         domain::journal::is_closed(acts.iter().map(|(_, entry)| entry))
     }
 
-    /// The final closure that nothing was opened after.
-    pub fn closed_by(&self) -> Option<EntryRef> {
-        self.newest(&[Kind::CLOSURE]).filter(|_| self.is_closed()).map(|(at, _)| at)
+    /// Whether the hub may believe that the journal is closed for the event: it may hold it as far as it has acknowledged
+    /// it, and up to any later entry that `may_hold`.
+    pub fn may_be_closed_at_hub(&self, may_hold: impl Fn(EntryRef) -> bool) -> bool {
+        let acts = self.kept(self.acts_of(&[Kind::SHIFT_OPEN, Kind::CLOSURE]));
+        let (mut at_hub, mut is_acked, mut closed) = (false, true, false);
+        for (at, entry) in &acts {
+            let acked = is_acked && self.kept(self.is_acked(*at));
+            if !acked && !may_hold(*at) {
+                break;
+            }
+            closed = (closed && entry.kind != Kind::SHIFT_OPEN) || domain::journal::closes_journal(entry);
+            at_hub = if acked { closed } else { at_hub || closed };
+            is_acked = acked;
+        }
+        at_hub
+    }
+
+    fn is_acked(&self, at: EntryRef) -> Result<bool, StoreError> {
+        const ACKED: &str = "SELECT acked_seq >= ?2 FROM epoch WHERE epoch = ?1 AND acked_seq IS NOT NULL";
+        Ok(self.one(ACKED, &[&at.epoch, &at.seq])?.unwrap_or(false))
     }
 
     fn newest(&self, kinds: &[Kind]) -> Option<(EntryRef, Entry)> {

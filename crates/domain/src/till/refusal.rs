@@ -125,6 +125,9 @@ pub enum TillRefusal {
     /// The hub holds the closure for the event and cannot hear of an opening now.
     #[error("the hub holds the journal as closed and is not heard")]
     ClosedAtHub,
+    /// The hub may hold the closure for the event, and has not acknowledged yet that a shift opened after it.
+    #[error("the hub has not acknowledged that the journal was opened again")]
+    OpeningUnheard,
     /// A correction that is about another band.
     #[error("this is about another wristband")]
     NotThisBand,
@@ -165,6 +168,7 @@ impl TillRefusal {
             Self::NoShift => "till.no_shift",
             Self::JournalClosed => "till.journal_closed",
             Self::ClosedAtHub => "till.closed_at_hub",
+            Self::OpeningUnheard => "till.opening_unheard",
             Self::NotThisBand => "till.not_this_band",
             Self::Training => "till.training",
         }
@@ -216,6 +220,7 @@ impl TillRefusal {
             | Self::NoShift
             | Self::JournalClosed
             | Self::ClosedAtHub
+            | Self::OpeningUnheard
             | Self::NotThisBand
             | Self::Training => Vec::new(),
         }

@@ -90,6 +90,7 @@ till-shift_open = A shift is open on this box. Nothing was booked: close it firs
 till-no_shift = No shift is open on this box. Nothing was booked: count the drawer and open one.
 till-journal_closed = This box's journal is closed for the event. Nothing was charged: use another box, or a supervisor opens a shift again.
 till-closed_at_hub = The hub holds this box's journal as closed for the event and may have paid out lost wristbands since. Nothing was opened: open the shift once this box hears the hub, or use another box.
+till-opening_unheard = The hub has not heard yet that this box works again, and may be paying out lost wristbands without asking it. Nothing was booked: wait until this box hears the hub, then try again.
 till-training = Not while training. Nothing was booked: end the training first.
 till-parked_full = Too many baskets are put aside. Nothing was lost: take one back first.
 till-not_parked = This basket is not put aside any more: somebody has taken it. Nothing changed.

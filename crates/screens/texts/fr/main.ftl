@@ -90,6 +90,7 @@ till-shift_open = Un service est ouvert sur ce boîtier. Rien n'a été enregist
 till-no_shift = Aucun service n'est ouvert sur ce boîtier. Rien n'a été enregistré : comptez la caisse et ouvrez-en un.
 till-journal_closed = Le journal de ce boîtier est clos pour l'événement. Rien n'a été débité : prenez un autre boîtier, ou un responsable rouvre un service.
 till-closed_at_hub = Le serveur tient le journal de ce boîtier pour clos et a pu rembourser des bracelets perdus depuis. Rien n'a été ouvert : ouvrez le service quand ce boîtier entend le serveur, ou prenez un autre boîtier.
+till-opening_unheard = Le serveur ne sait pas encore que ce boîtier travaille de nouveau et rembourse peut-être des bracelets perdus sans le lui demander. Rien n'a été enregistré : attendez que ce boîtier entende le serveur, puis réessayez.
 till-training = Pas pendant l'exercice. Rien n'a été enregistré : terminez d'abord l'exercice.
 till-parked_full = Trop de paniers sont mis de côté. Rien n'est perdu : reprenez-en un d'abord.
 till-not_parked = Ce panier n'est plus de côté : quelqu'un l'a repris. Rien n'a changé.
