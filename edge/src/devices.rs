@@ -50,7 +50,7 @@ const SCANNER_AWAY: &str = "scanner.away";
 /// Reason code of lamps that cannot be switched.
 const POST_FAILED: &str = "turnstile.post_failed";
 
-/// Starts the threads that this box's roles need.
+/// Starts the threads that this box's roles need; the reader's is the first.
 pub(crate) fn start(station: &Arc<Station>, devices: Devices) -> Result<Vec<thread::JoinHandle<()>>> {
     let dir = station.enrolled().dir.clone();
     let mut threads = Vec::new();

@@ -1,6 +1,6 @@
 //! Puts the box together, keeps it going, and stops it in order.
 //! Invariant: what was promised green is on disk before the process ends.
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{path::Path, sync::Arc, thread::JoinHandle, time::Instant};
 
 use anyhow::{Context, Result};
 use axum_server::{Handle, tls_rustls::RustlsConfig};
@@ -53,21 +53,32 @@ async fn serve(dir: &Path, stop_with_stdin: bool) -> Result<()> {
     tracing::info!("stopping");
     watchdog::is_stopping();
     station.stop();
+    let ending = Arc::clone(&station);
+    let devices = tokio::task::spawn_blocking(move || ended(&ending, threads));
     handle.graceful_shutdown(Some(web::STOP_WITHIN));
     let _ = link.await;
     let _ = loader.await;
     let _ = watch.await;
     let _ = server.await;
     let desk = on_lan.ended().await;
-    tokio::task::spawn_blocking(move || {
-        for thread in threads.into_iter().chain([desk]) {
-            if thread.join().is_err() {
-                tracing::error!("a device's thread had panicked");
-            }
-        }
-        station.write_green_lights().map_err(anyhow::Error::from)
-    })
-    .await?
+    tokio::task::spawn_blocking(move || join(desk)).await?;
+    devices.await?.map_err(anyhow::Error::from)
+}
+
+/// Waits for the devices' threads, the reader's first: what it lit green is on disk before anything slower is waited for,
+/// such as a receipt that is being printed.
+fn ended(station: &Station, threads: Vec<JoinHandle<()>>) -> Result<(), StoreError> {
+    let mut threads = threads.into_iter();
+    threads.next().into_iter().for_each(join);
+    let written = station.write_green_lights();
+    threads.for_each(join);
+    written
+}
+
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!("a device's thread had panicked");
+    }
 }
 
 /// Checks what the start did not: the journal before its last checkpoint, every page, all that follows from it. On a
@@ -254,4 +265,37 @@ fn tls(certificate_pem: &str, key_pem: &str) -> Result<rustls::ServerConfig> {
         .with_single_cert(certificates, key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::mpsc,
+        thread,
+        time::{Duration, Instant},
+    };
+
+    use super::*;
+    use crate::bench::Bench;
+
+    #[test]
+    fn what_was_lit_green_is_on_disk_while_a_receipt_is_still_being_printed() {
+        let bench = Bench::new();
+        let unconfirmed = || bench.station.store.read(|view| view.unconfirmed()).unwrap().len();
+        let (done, printed) = mpsc::channel::<()>();
+        bench.top_up(&bench.purse(1), 2_000);
+        assert_eq!((bench.station.seen_green().len(), unconfirmed()), (1, 1));
+        let reader = thread::spawn(|| {});
+        let printer = thread::spawn(move || assert!(printed.recv().is_err()));
+        let station = Arc::clone(&bench.station);
+        let ending = thread::spawn(move || ended(&station, vec![reader, printer]));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while unconfirmed() > 0 {
+            assert!(Instant::now() < deadline, "it waits for the printer");
+            thread::sleep(Duration::from_millis(2));
+        }
+        assert!(!ending.is_finished());
+        drop(done);
+        ending.join().unwrap().unwrap();
+    }
 }
