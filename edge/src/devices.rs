@@ -1,6 +1,6 @@
 //! Reader and scanner, each on a thread of its own.
 //! Invariant: a device that fails, or whose code panics, is opened again, told on screen, and never stops the box; only the
-//! loop that serves taps feeds systemd's watchdog.
+//! loop that serves taps feeds systemd's watchdog, and not while the scanner's or the turnstile's hangs.
 //! Not here: what a tap or a scan leads to (`tapping`, `gate`).
 use std::{
     path::Path,
@@ -215,7 +215,9 @@ fn read_codes(station: &Station, open: &dyn Fn() -> Result<Box<dyn CodeScanner>,
 
 /// `Ok`: the box is stopping.
 fn scan_until_it_fails(station: &Station, scanner: &mut dyn CodeScanner) -> Result<(), ScannerError> {
+    let look = station.watchdog.looks_at("scanner");
     while !station.is_stopping() {
+        look.turned();
         match scanner.next_code(Duration::from_millis(50)) {
             Ok(None) => {}
             Ok(Some(code)) => {

@@ -170,7 +170,9 @@ pub(crate) fn serve(station: &Station, timing: Timing, open: &dyn Fn() -> Result
 
 /// Serves an open turnstile; `Ok`: the box is stopping.
 fn work(station: &Station, lane: &mut Lane, turnstile: &mut dyn Turnstile) -> Result<(), TurnstileError> {
+    let look = station.watchdog.looks_at("turnstile");
     while !station.is_stopping() {
+        look.turned();
         let now = Instant::now();
         if let Some(guest) = lane.at(now) {
             lane.missed(station, &guest, now);
