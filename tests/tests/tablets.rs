@@ -252,6 +252,25 @@ async fn a_desk_asks_whether_the_cash_of_a_refund_was_handed_over_and_owes_it_wh
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_desk_names_what_it_has_done_with_a_band_and_calls_money_that_it_paid_back_so() {
+    let Some(tablet) = Tablet::at_hand().await else { return };
+    tablet.opens(DESK, "top_up.html").await;
+    for (button, headline) in [("#look", "top_up-looked"), ("#refund", "top_up-refunded")] {
+        tablet.presses(button).await;
+        tablet.is_told("phase-waiting_for_band").await;
+        tablet.holds(DESK, Signal::Ok);
+        tablet.is_told(headline).await;
+        tablet.visitor.loses("#tap", GONE_WITHIN).await.unwrap();
+    }
+    tablet.presses("#refund").await;
+    tablet.is_told("phase-waiting_for_band").await;
+    // nothing is left on the band
+    tablet.holds(DESK, Signal::Refuse);
+    tablet.is_told("top_up-not-refunded").await;
+    tablet.visitor.picture("top-up-en-refunded").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_a_correction_at_the_desk_charges_is_asked_for_on_the_desks_screen() {
     let Some(mut tablet) = Tablet::at_hand().await else { return };
     let desk = tablet.world.place(DESK.name).unwrap();

@@ -12,8 +12,12 @@ import { drawQuestions } from "./questions.js";
 import { showStaff } from "./staff.js";
 
 const NOT_A_DESK = { phase: "refused", result: { code: "till.not_a_desk", args: {} } };
-const NOTHING = { about: "other", amount_cents: 0 };
-const HEADLINES = { paid: () => t("top_up-paid"), refused: () => t("top_up-not-credited") };
+const NOTHING = { about: "top_up", amount_cents: 0 };
+const HEADLINES = {
+  top_up: { paid: () => t("top_up-paid"), refused: () => t("top_up-not-credited") },
+  refund: { paid: () => t("top_up-refunded"), refused: () => t("top_up-not-refunded") },
+  other: { paid: () => t("top_up-looked") },
+};
 const MOST_DIGITS = 6;
 const QUICK_CENTS = [500, 1000, 2000, 5000];
 let digits = "";
@@ -66,7 +70,7 @@ start(
 );
 
 function frame({ about, amount_cents }) {
-  const credited = { headline: (phase) => HEADLINES[phase]?.() ?? null, moved: (cents) => t(cents > 0 ? "top_up-paid-back" : "top_up-credited") };
+  const credited = { headline: (phase) => HEADLINES[about]?.[phase]?.() ?? null, moved: (cents) => t(cents > 0 ? "top_up-paid-back" : "top_up-credited") };
   // what a correction takes off a band is no cash for the guest
   const charged = { headline: () => null, moved: () => t("till-charged") };
   return { amountCents: amount_cents > 0 ? amount_cents : null, words: about === "sale" ? charged : credited, onCancel: () => post("/api/top-up/cancel", {}, reason) };
