@@ -53,9 +53,9 @@ pub(crate) fn has_doubts(state: &WalletState, sums: &Accounts) -> bool {
     state.in_doubt > 0 || sums.open_intents > 0
 }
 
-/// Whether nobody knows what became of an intent.
+/// Whether nobody knows what became of an intent that counts.
 pub(crate) fn is_in_doubt(settled: &Settled) -> bool {
-    settled.verdict == Verdict::Doubt && settled.consequence().in_doubt != 0
+    settled.counts && settled.verdict == Verdict::Doubt && settled.consequence().in_doubt != 0
 }
 
 /// The money that is in doubt with an intent: none with a carried credit, which is owed until it is seen on the chip.

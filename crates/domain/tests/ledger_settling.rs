@@ -365,8 +365,17 @@ fn what_each_verdict_means_in_money() {
     ] {
         for (purpose, handed_over) in purposes.iter().flat_map(|purpose| [(*purpose, true), (*purpose, false)]) {
             let credit = matches!(purpose, TopUp | Carry);
-            let settled =
-                Settled { intent: at, verdict, amount: 7, purpose, credit, handed_over, given_up: true, written_off };
+            let settled = Settled {
+                intent: at,
+                verdict,
+                amount: 7,
+                purpose,
+                credit,
+                handed_over,
+                given_up: true,
+                written_off,
+                counts: true,
+            };
             let expected = if handed_over { served } else { not_served };
             assert_eq!(settled.consequence(), expected, "{settled:?}");
         }

@@ -182,6 +182,9 @@ pub struct Settled {
     pub given_up: bool,
     /// Whether the hub wrote it off; a read of the band, earlier or later, settles it all the same.
     pub written_off: bool,
+    /// Whether its verdict moves or holds any money: of what a revoked box wrote beyond its revocation only what the chip
+    /// proves does.
+    pub counts: bool,
 }
 
 /// What a verdict means in money, beside what the entries themselves move.
@@ -351,6 +354,7 @@ impl<'a> Evidence<'a> {
             handed_over: self.handed_over.contains(&e.at),
             given_up,
             written_off: self.written_off.contains(&e.at),
+            counts: !revoked || verdict == Verdict::Applied,
         }
     }
 

@@ -62,3 +62,30 @@ fn what_stands_beside_the_history_that_a_revocation_names_is_counted_as_well() {
     let both = beyond(&mut hub, &bar);
     assert_eq!((both.seen.places, both.amount_cents), (5, Some(221)));
 }
+
+#[test]
+fn what_is_in_doubt_beyond_a_revocation_is_on_no_list_whatever_else_is_in_doubt_on_the_band() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let (mut desk, mut bar) = (SampleBox::new(20, Roles(4)), SampleBox::new(21, Roles(2)));
+    let mut purse = Purse::new(wallet(1));
+    purse.top_up(&mut desk, 1_000);
+    let (before, _) = purse.intent(&mut bar, IntentPurpose::Sale, 300, None);
+    for one in [&desk, &bar] {
+        adopt(&mut hub, one);
+        hub.ingest(&one.segments(10)).unwrap();
+    }
+    hub.revoke_device(bar.device, "stolen").unwrap();
+    let (beyond, _) = purse.copied(2).intent(&mut bar, IntentPurpose::Sale, 250, None);
+    hub.ingest(&[bar.segment(2, 3)]).unwrap();
+    let filter = Filter { kind: Some(MatterKind::InDoubt), ..Filter::default() };
+    let page = hub.matters(&filter).unwrap();
+    assert_eq!((page.total, page.open_cents, page.matters[0].about.clone()), (1, 300, before.to_string()));
+    let of_beyond = MatterId { about: Some(beyond), ..named(&page.matters[0].id).unwrap() };
+    assert!(matches!(hub.matter(&of_beyond), Err(HubError::NotFound(_))), "nor by itself");
+    let closing = hub.closing().unwrap();
+    assert_eq!((closing.write_off, closing.write_off_cents), (1, 300));
+    assert_eq!(hub.close_event().unwrap().booked, 1);
+    let books = money(&mut hub);
+    assert_eq!((books.in_doubt, books.balance), (0, 1_000));
+}
