@@ -7,7 +7,6 @@ use domain::{
     bundle::Category,
     id::{BoxNumber, DeviceId, EntryRef},
     ledger::{Reason, Standing, closes, differs, opens},
-    money::Cents,
     trust::Roles,
 };
 use screens::view::{self, ConflictKind, HubBox, HubView};
@@ -18,15 +17,13 @@ use crate::{
     escrow::Holding,
     hub::{Hub, HubError},
     ingest::journals::{Journal, ReadBody},
-    risk,
-    store::{Place, Poison, Reading, StoreError},
+    risk::{self, Limits},
+    store::{Place, Reading, Refused, StoreError},
     totals::Books,
 };
 
 /// Most wallets and tickets with conflicts on the console, the newest ones, and most entries that were set aside.
 const CONFLICTS: u32 = 500;
-/// Most segments that were refused, the newest ones.
-const REFUSED: u32 = 50;
 
 /// What only the writer knows.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +32,7 @@ pub struct Overview {
     names: BTreeMap<BoxNumber, String>,
     conflicts: Vec<KeptConflict>,
     apart: Vec<view::RiskBox>,
-    limit: Cents,
+    limits: Limits,
     holding: Holding,
 }
 
@@ -52,9 +49,9 @@ fn category((number, category): (u32, &Category)) -> (u32, String) {
     (number, format!("{} / {}", category.name_fr, category.name_en))
 }
 
-/// Where a refused segment begins.
-const fn place_of(poison: &Poison) -> EntryRef {
-    EntryRef { device: poison.device, epoch: poison.epoch, seq: poison.first }
+/// Where the refused segments of a box are listed: at its first entry, since none of them has a place.
+const fn place_of(sender: DeviceId) -> EntryRef {
+    EntryRef { device: sender, epoch: 0, seq: 0 }
 }
 
 /// At most so many of what `list` gives, and whether there are more.
@@ -110,13 +107,13 @@ impl Hub {
             categories: categories.iter().map(|held| category((held.number.into(), held))).collect(),
             ..HubView::default()
         };
-        let (apart, limit) = (self.apart()?, self.policy.offline_limit);
+        let (apart, limits) = (self.apart()?, self.limits());
         let holding = self.holding()?;
-        Ok(Overview { conflicts: self.journal_conflicts(CONFLICTS)?.0, view, names, apart, limit, holding })
+        Ok(Overview { conflicts: self.journal_conflicts(CONFLICTS)?.0, view, names, apart, limits, holding })
     }
 
-    /// Forks, gaps, what revoked boxes wrote, entries set aside and refused segments, and whether some of the last two are
-    /// left out: at most so many are set aside.
+    /// Forks, gaps, what revoked boxes wrote, entries set aside and, box by box, refused segments; and whether some that
+    /// were set aside are left out: at most so many are listed.
     pub(crate) fn journal_conflicts(&mut self, most_aside: u32) -> Result<(Vec<KeptConflict>, bool), HubError> {
         let mut found = Vec::new();
         for at in 0..self.journals.all().len() {
@@ -129,11 +126,10 @@ impl Hub {
                 found.push(self.named(journal, ConflictKind::ForbiddenEntry, aside.place.seq, aside.place.seq)?);
             }
         }
-        let (refused, more_refused) = at_most(REFUSED, |most| self.store.poison(most))?;
-        for poison in refused {
-            found.push(self.refused(&poison)?);
+        for refused in self.store.refused()? {
+            found.push(self.refused(&refused)?);
         }
-        Ok((found, more_aside || more_refused))
+        Ok((found, more_aside))
     }
 
     /// What was set aside or refused at one place.
@@ -144,16 +140,22 @@ impl Hub {
                 found.push(self.named(journal, ConflictKind::ForbiddenEntry, at.seq, at.seq)?);
             }
         }
-        for poison in self.store.poison(REFUSED)?.iter().filter(|one| place_of(one) == at) {
-            found.push(self.refused(poison)?);
+        if at == place_of(at.device)
+            && let Some(refused) = self.store.refused_of(at.device)?
+        {
+            found.push(self.refused(&refused)?);
         }
         Ok(found)
     }
 
-    fn refused(&self, poison: &Poison) -> Result<KeptConflict, HubError> {
-        let number = self.store.stored_box(poison.sender)?.map_or(BoxNumber(0), |stored| stored.number);
-        let subject = format!("{}/{}", poison.sender, poison.at_ms);
-        Ok(KeptConflict::at(ConflictKind::ForbiddenEntry, subject, place_of(poison), number, poison.at_ms))
+    /// All segments of a box that were refused, with the first and the newest.
+    fn refused(&self, refused: &Refused) -> Result<KeptConflict, HubError> {
+        let number = self.store.stored_box(refused.sender)?.map_or(BoxNumber(0), |stored| stored.number);
+        let (subject, at) = (format!("{}/refused", refused.sender), place_of(refused.sender));
+        let total = u32::try_from(refused.segments).unwrap_or(u32::MAX);
+        let one = KeptConflict::at(ConflictKind::ForbiddenEntry, subject, at, number, refused.first_ms);
+        let one = one.summing(total, 0);
+        Ok(if refused.newest_ms > refused.first_ms { one.until(at, number, refused.newest_ms) } else { one })
     }
 
     /// Gaps, fork and entries beyond a revocation of the journal at this position of all.
@@ -240,9 +242,8 @@ impl Hub {
 impl Overview {
     /// The whole view, with books and conflicts from the database.
     pub fn complete(mut self, books: &Books, reading: &Reading) -> Result<HubView, StoreError> {
-        let left_out = [(reading.count_set_aside()?, CONFLICTS), (reading.count_poison()?, REFUSED)]
-            .map(|(held, shown)| held.saturating_sub(shown.into()));
-        let of_journals = left_out.into_iter().fold(self.conflicts.len() as u64, u64::saturating_add);
+        let left_out = reading.count_set_aside()?.saturating_sub(CONFLICTS.into());
+        let of_journals = left_out.saturating_add(self.conflicts.len() as u64);
         self.view.conflicts_total = reading.count_conflicts()?.saturating_add(of_journals);
         for kept in reading.conflicts(CONFLICTS)? {
             self.conflicts.extend(read(&kept));
@@ -253,7 +254,7 @@ impl Overview {
         let bands = reading.band_counts()?;
         self.view.bands = view::HubBands { issued: bands.issued, spare: bands.spare, bad: bands.bad };
         self.view.totals = books.view();
-        self.view.risk = risk::view(self.apart, self.limit, &self.holding, reading)?;
+        self.view.risk = risk::view(self.apart, self.limits, &self.holding, reading)?;
         Ok(self.view)
     }
 }

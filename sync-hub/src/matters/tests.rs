@@ -680,12 +680,28 @@ fn a_matter_by_itself_is_the_one_on_the_list() {
 }
 
 #[test]
-fn a_list_says_that_there_are_more_where_refused_segments_are_left_out() {
+fn all_refused_segments_of_a_box_are_one_matter_however_many_and_a_further_one_opens_it_again() {
     let dir = sample::hub_dir();
     let mut hub = sample::open(dir.path());
-    let one = SampleBox::new(20, ALL);
-    (0..50).for_each(|_| hub.note_poison(one.device, "not a segment").unwrap());
-    assert!(!hub.matters(&Filter::default()).unwrap().more);
-    hub.note_poison(one.device, "not a segment").unwrap();
-    assert!(hub.matters(&Filter::default()).unwrap().more);
+    let (quiet, mad) = (SampleBox::new(20, ALL), SampleBox::new(21, ALL));
+    for one in [&quiet, &mad] {
+        adopt(&mut hub, one);
+        hub.note_poison(one.device, "not a segment").unwrap();
+    }
+    (0..60).for_each(|_| hub.note_poison(mad.device, "not a segment").unwrap());
+    let page = hub.matters(&Filter::default()).unwrap();
+    let told: Vec<_> = page.matters.iter().map(|view| (view.places[0].box_number, view.seen.places)).collect();
+    assert_eq!((page.more, told.len()), (false, 2), "{told:?}");
+    assert!(told.contains(&(20, 1)) && told.contains(&(21, 61)), "{told:?}");
+    for view in &page.matters {
+        let id = named(&view.id).unwrap();
+        assert_eq!(&hub.matter(&id).unwrap(), view);
+        assert!(!decides(&mut hub, &id, RulingAction::Accept).open);
+    }
+    for one in [&quiet, &mad] {
+        hub.note_poison(one.device, "not a segment").unwrap();
+        let open = open(&mut hub);
+        assert_eq!(open.iter().map(|view| view.subject.as_str()).collect::<Vec<_>>(), [hex(&one.device.0)]);
+        assert!(!decides(&mut hub, &named(&open[0].id).unwrap(), RulingAction::Accept).open);
+    }
 }

@@ -124,6 +124,22 @@ impl Store {
 }
 
 impl Reading {
+    /// One body.
+    pub fn body(&self, place: Place) -> Result<Option<Vec<u8>>, StoreError> {
+        body(&self.conn, self.festival, place)
+    }
+
+    /// Places of all entries that name this subject.
+    pub fn touching(&self, subject: &[u8; 16]) -> Result<Vec<Place>, StoreError> {
+        touching(&self.conn, self.festival, subject)
+    }
+
+    /// Whether an entry counts nothing.
+    pub fn is_set_aside(&self, place: Place) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM set_aside WHERE festival = $1 AND journal = $2 AND run = $3 AND seq = $4";
+        Ok(row(&self.conn, sql, params![self.festival, place.journal, place.run, place.seq], |_| Ok(()))?.is_some())
+    }
+
     /// How many entries were set aside.
     pub fn count_set_aside(&self) -> Result<u64, StoreError> {
         let sql = "SELECT COUNT(*) FROM set_aside WHERE festival = $1";

@@ -3,7 +3,7 @@
 use domain::{id::DeviceId, journal::EntryHash};
 use rusqlite::params;
 
-use super::{Reading, Store, StoreError, boxes::stored_ms, row, rows, statement};
+use super::{Store, StoreError, boxes::stored_ms, row, rows, statement};
 
 /// One device's epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,22 @@ pub struct Poison {
     /// What is wrong with it.
     pub reason: String,
 }
+
+/// What was refused of one box.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Who sent it.
+    pub sender: DeviceId,
+    /// How many segments.
+    pub segments: u64,
+    /// When the first came.
+    pub first_ms: u64,
+    /// When the newest came.
+    pub newest_ms: u64,
+}
+
+/// Most refused segments that are kept of a box.
+const POISON_KEPT: i64 = 1_000;
 
 impl Store {
     /// All journals.
@@ -183,7 +199,7 @@ impl Store {
         row(&self.conn, sql, params![self.festival, journal, run, seq], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
     }
 
-    /// Records a refused segment.
+    /// Records a refused segment. Of each box's the newest are kept, and how many there were before them.
     pub fn add_poison(&self, poison: &Poison) -> Result<(), StoreError> {
         let sql = "INSERT INTO poison (festival, id, at_ms, sender, device, epoch, first, reason) \
                    SELECT CAST($1 AS BIGINT), COALESCE(MAX(id), 0) + 1, CAST($2 AS BIGINT), $3, $4, CAST($5 AS BIGINT), \
@@ -197,29 +213,79 @@ impl Store {
             poison.first,
             poison.reason
         ])?;
+        self.forget_poison(poison.sender)
+    }
+
+    fn forget_poison(&self, sender: DeviceId) -> Result<(), StoreError> {
+        let sql = "SELECT id FROM poison WHERE festival = $1 AND sender = $2 ORDER BY id DESC LIMIT 1 OFFSET $3";
+        let newest: Option<i64> = row(&self.conn, sql, params![self.festival, sender.0, POISON_KEPT], |r| r.get(0))?;
+        let Some(newest) = newest else { return Ok(()) };
+        let sql = "INSERT INTO poison_before (festival, sender, segments, first_ms) \
+                   SELECT CAST($1 AS BIGINT), $2, COUNT(*), MIN(at_ms) FROM poison \
+                   WHERE festival = $1 AND sender = $2 AND id <= $3 \
+                   ON CONFLICT (festival, sender) DO UPDATE SET segments = poison_before.segments + excluded.segments";
+        statement(&self.conn, sql)?.execute(params![self.festival, sender.0, newest])?;
+        let sql = "DELETE FROM poison WHERE festival = $1 AND sender = $2 AND id <= $3";
+        statement(&self.conn, sql)?.execute(params![self.festival, sender.0, newest])?;
         Ok(())
     }
 
-    /// The newest refused segments, newest first.
-    pub fn poison(&self, most: u32) -> Result<Vec<Poison>, StoreError> {
-        let sql = "SELECT at_ms, sender, device, epoch, first, reason FROM poison WHERE festival = $1 ORDER BY id DESC LIMIT $2";
-        rows(&self.conn, sql, params![self.festival, most], |r| {
-            Ok(Poison {
-                at_ms: r.get::<_, i64>(0)?.unsigned_abs(),
-                sender: DeviceId(r.get(1)?),
-                device: DeviceId(r.get(2)?),
-                epoch: r.get(3)?,
-                first: r.get(4)?,
-                reason: r.get(5)?,
-            })
-        })
+    /// What was refused, by who sent it.
+    pub fn refused(&self) -> Result<Vec<Refused>, StoreError> {
+        let senders = "SELECT DISTINCT sender FROM poison WHERE festival = $1 ORDER BY sender";
+        let senders = rows(&self.conn, senders, params![self.festival], |r| Ok(DeviceId(r.get(0)?)))?;
+        senders.into_iter().filter_map(|sender| self.refused_of(sender).transpose()).collect()
+    }
+
+    /// What was refused of one sender.
+    pub fn refused_of(&self, sender: DeviceId) -> Result<Option<Refused>, StoreError> {
+        let sql = "SELECT COUNT(*), MIN(at_ms), MAX(at_ms) FROM poison WHERE festival = $1 AND sender = $2";
+        let kept = row(&self.conn, sql, params![self.festival, sender.0], |r| {
+            let times: (Option<i64>, Option<i64>) = (r.get(1)?, r.get(2)?);
+            Ok((r.get::<_, i64>(0)?.unsigned_abs(), times))
+        })?;
+        let Some((kept, (Some(first), Some(newest)))) = kept else { return Ok(None) };
+        let sql = "SELECT segments, first_ms FROM poison_before WHERE festival = $1 AND sender = $2";
+        let before = row(&self.conn, sql, params![self.festival, sender.0], |r| {
+            Ok((r.get::<_, i64>(0)?.unsigned_abs(), r.get::<_, i64>(1)?))
+        })?;
+        let (before, first) = before.unwrap_or((0, first));
+        Ok(Some(Refused {
+            sender,
+            segments: kept.saturating_add(before),
+            first_ms: first.unsigned_abs(),
+            newest_ms: newest.unsigned_abs(),
+        }))
     }
 }
 
-impl Reading {
-    /// How many segments were refused.
-    pub fn count_poison(&self) -> Result<u64, StoreError> {
-        let sql = "SELECT COUNT(*) FROM poison WHERE festival = $1";
-        Ok(row(&self.conn, sql, params![self.festival], |r| r.get::<_, i64>(0))?.unwrap_or(0).unsigned_abs())
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn of_refused_segments_the_newest_of_each_box_are_kept_and_all_are_counted() {
+        let dir = sample::hub_dir();
+        let mut hub = sample::open(dir.path());
+        let (mad, other) = (DeviceId([1; 16]), DeviceId([2; 16]));
+        let poison = |sender: DeviceId, at_ms| Poison {
+            at_ms,
+            sender,
+            device: sender,
+            epoch: 0,
+            first: 0,
+            reason: "not a segment".into(),
+        };
+        hub.store
+            .transaction::<_, StoreError>(|store| {
+                (1..=1_203).try_for_each(|at_ms| store.add_poison(&poison(mad, at_ms)))?;
+                store.add_poison(&poison(other, 7))
+            })
+            .unwrap();
+        let of = |sender, segments, first_ms, newest_ms| Refused { sender, segments, first_ms, newest_ms };
+        assert_eq!(hub.store.refused().unwrap(), [of(mad, 1_203, 1, 1_203), of(other, 1, 7, 7)]);
+        let kept: i64 = hub.store.conn.query_row("SELECT COUNT(*) FROM poison", [], |row| row.get(0)).unwrap();
+        assert_eq!(kept, 1_001);
     }
 }

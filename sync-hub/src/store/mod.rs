@@ -40,7 +40,7 @@ pub use bundles::StoredBundle;
 pub use catalogue::{IssuedTicket, Seed};
 pub use documents::AnsweredEdit;
 pub use entries::{Place, SetAside};
-pub use journals::{Poison, StoredJournal, StoredRun};
+pub use journals::{Poison, Refused, StoredJournal, StoredRun};
 pub use lists::{BandCounts, BandState, DeliveredBand};
 pub use owed::BoxKnowledge;
 pub use passages::{PassageSums, Passages};
