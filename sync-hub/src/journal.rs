@@ -5,7 +5,7 @@ use domain::{
     id::{BoxNumber, EntryRef},
     journal::{
         Block, BlockedKind, ChainCursor, Countersignature, Detail, Effect, Entry, Flags, Genesis, Kind, PreviousHead,
-        Subject,
+        RulingAction, Subject,
     },
     ledger::unlifted,
 };
@@ -15,6 +15,18 @@ use crate::{
     hub::{Hub, HubError},
     ingest::VerifiedSegment,
 };
+
+/// Reason of the blocks that rulings write.
+pub(crate) const RULED: &str = "band.ruled";
+
+/// A block that holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HeldBlock {
+    /// Its entry.
+    pub(crate) at: EntryRef,
+    /// Whether a ruling wrote it: the ruling on the same matter that lifts it leaves all others.
+    pub(crate) by_ruling: bool,
+}
 
 /// A journal's head is confirmed again after so many entries.
 const COUNTERSIGN_EVERY: u32 = 500;
@@ -116,6 +128,27 @@ impl Hub {
 
     /// Entries that lift every block on a subject; a revocation is for ever.
     pub(crate) fn lifting(&mut self, of: BlockedKind, subject: Subject) -> Result<Vec<Entry>, HubError> {
+        let blocks = self.blocks_on(of, subject)?;
+        Ok(self.lifting_of(of, subject, blocks))
+    }
+
+    /// Entries that lift these blocks on a subject.
+    pub(crate) fn lifting_of(
+        &mut self,
+        of: BlockedKind,
+        subject: Subject,
+        blocks: impl IntoIterator<Item = HeldBlock>,
+    ) -> Vec<Entry> {
+        let part = Detail::Block(Block { of, reason: String::new() }).to_bytes();
+        let lift = |block: HeldBlock| {
+            let entry = self.entry(Kind::UNBLOCK, Effect::Unblock, subject);
+            Entry { refers_to: Some(block.at), part: part.clone(), ..entry }
+        };
+        blocks.into_iter().map(lift).collect()
+    }
+
+    /// Every block on a subject that holds, without revocations.
+    pub(crate) fn blocks_on(&mut self, of: BlockedKind, subject: Subject) -> Result<Vec<HeldBlock>, HubError> {
         self.project()?;
         let currency = self.identity.founding.currency;
         let about = self.journals.entries_about(&subject.0, &self.store, currency)?;
@@ -123,14 +156,28 @@ impl Hub {
             .into_iter()
             .map(|(at, place, body)| (self.journals.at(at).entry_ref(place.seq), body.entry().clone()))
             .collect();
-        let holding = unlifted(of, about.iter().map(|(at, entry)| (*at, entry)));
-        let for_now = |at: &EntryRef| about.iter().any(|(other, entry)| other == at && entry.kind != Kind::REVOCATION);
-        let blocks: Vec<EntryRef> = holding.into_iter().filter(for_now).collect();
-        let part = Detail::Block(Block { of, reason: String::new() }).to_bytes();
-        let lift = |block| {
-            let entry = self.entry(Kind::UNBLOCK, Effect::Unblock, subject);
-            Entry { refers_to: Some(block), part: part.clone(), ..entry }
+        let rules_behind = |at: EntryRef| {
+            let next = EntryRef { seq: at.seq.saturating_add(1), ..at };
+            about.iter().any(|(other, entry)| *other == next && rules_to_block(entry))
         };
-        Ok(blocks.into_iter().map(lift).collect())
+        let mut found = Vec::new();
+        for at in unlifted(of, about.iter().map(|(at, entry)| (*at, entry))) {
+            let mut there = about.iter().filter(|(other, entry)| *other == at && entry.kind != Kind::REVOCATION);
+            if let Some((_, entry)) = there.next() {
+                found.push(HeldBlock { at, by_ruling: is_ruled(entry) || !entry.ends_commit() && rules_behind(at) });
+            }
+        }
+        Ok(found)
     }
+}
+
+/// Whether a block says that a ruling wrote it.
+fn is_ruled(entry: &Entry) -> bool {
+    matches!(Detail::of(entry), Ok(Detail::Block(block)) if block.reason == RULED)
+}
+
+/// Whether an entry is a ruling that blocks: before blocks of rulings had a reason of their own, the one in front of it in
+/// its commit was its own.
+fn rules_to_block(entry: &Entry) -> bool {
+    matches!(Detail::of(entry), Ok(Detail::Ruling(ruling)) if ruling.action == RulingAction::Block)
 }

@@ -1,10 +1,11 @@
 //! Blocking bands, and what is known of one wallet.
-//! Invariant: a block is an entry of the hub's journal; it holds until an entry that names it lifts it, and no entry does
-//! while a ruling says that it holds.
+//! Invariant: a block is an entry of the hub's journal; it holds until an entry that names it lifts it. Blocks by rulings
+//! and by hand stand beside each other: a ruling lifts none that was put by hand, and nothing is lifted by hand while a
+//! ruling blocks.
 use domain::{
     id::WalletId,
     journal::BlockedKind,
-    ledger::{NotDue, WalletFlags, WalletState},
+    ledger::{NotDue, Owed, WalletEntry, WalletFlags, WalletFold, WalletState, owed},
 };
 use screens::view::ShareView;
 use serde::Serialize;
@@ -13,6 +14,20 @@ use crate::{
     fold,
     hub::{Hub, HubError},
 };
+
+fn waiting(owed: &Owed) -> Option<&'static str> {
+    match owed.due {
+        Ok(_) => Some("due"),
+        Err(NotDue::Nothing) => None,
+        Err(NotDue::Frozen) => Some("frozen"),
+        Err(NotDue::Blocked) => Some("blocked"),
+        Err(NotDue::Suspect) => Some("suspect"),
+        Err(NotDue::NeverSeen) => Some("never_seen"),
+        Err(NotDue::Unclear) => Some("unclear"),
+        Err(NotDue::Offered) => Some("offered"),
+        Err(NotDue::Exhausted) => Some("exhausted"),
+    }
+}
 
 /// What is known of one wallet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -66,12 +81,13 @@ impl Hub {
 
     /// Blocks a band; whether it was free before. A band that nobody has seen may be blocked too.
     pub fn block_wallet(&mut self, wallet: WalletId) -> Result<bool, HubError> {
-        if !self.lifting(BlockedKind::Wallet, wallet.into())?.is_empty() {
-            return Ok(false);
+        let blocks = self.blocks_on(BlockedKind::Wallet, wallet.into())?;
+        // beside those of rulings it needs one of its own: they end with their rulings
+        if blocks.iter().all(|block| block.by_ruling) {
+            let entry = self.block_entry(BlockedKind::Wallet, wallet.into(), "band.blocked");
+            self.act(vec![entry])?;
         }
-        let entry = self.block_entry(BlockedKind::Wallet, wallet.into(), "band.blocked");
-        self.act(vec![entry])?;
-        Ok(true)
+        Ok(blocks.is_empty())
     }
 
     /// Frees a band; whether it was blocked.
@@ -89,20 +105,15 @@ impl Hub {
     }
 
     /// What the money that this wallet is owed waits for.
-    pub(crate) fn waits(&self, wallet: WalletId) -> Result<Option<&'static str>, HubError> {
+    fn waits(&self, wallet: WalletId) -> Result<Option<&'static str>, HubError> {
         let currency = self.identity.founding.currency;
         let owed = fold::what_is_owed(wallet, &self.journals, &self.store, currency, self.policy.maximum_balance)?;
-        Ok(match owed.due {
-            Ok(_) => Some("due"),
-            Err(NotDue::Nothing) => None,
-            Err(NotDue::Frozen) => Some("frozen"),
-            Err(NotDue::Blocked) => Some("blocked"),
-            Err(NotDue::Suspect) => Some("suspect"),
-            Err(NotDue::NeverSeen) => Some("never_seen"),
-            Err(NotDue::Unclear) => Some("unclear"),
-            Err(NotDue::Offered) => Some("offered"),
-            Err(NotDue::Exhausted) => Some("exhausted"),
-        })
+        Ok(waiting(&owed))
+    }
+
+    /// The same of a wallet that is folded already.
+    pub(crate) fn waits_for(&self, fold: &WalletFold, entries: &[WalletEntry]) -> Option<&'static str> {
+        waiting(&owed(fold, entries, self.policy.maximum_balance))
     }
 
     /// What is known of a wallet now.

@@ -17,6 +17,7 @@ use screens::view::{MatterSeen, MatterView};
 use super::{By, Found, UNDO, actions, deciders::Signed, seen};
 use crate::{
     hub::{Hub, HubError},
+    journal::RULED,
     leaving::Way,
     store::BarReason,
 };
@@ -110,7 +111,9 @@ impl Hub {
                     return Err(HubError::Refused("hub.band_emptied"));
                 }
                 if !self.is_blocked_by_ruling(id.subject.wallet(), Some(id))? {
-                    entries = self.lifting(BlockedKind::Wallet, id.subject)?;
+                    let blocks = self.blocks_on(BlockedKind::Wallet, id.subject)?.into_iter();
+                    let ruled = blocks.filter(|block| block.by_ruling);
+                    entries = self.lifting_of(BlockedKind::Wallet, id.subject, ruled);
                 }
             }
             RulingAction::WriteOff => entries.push(self.writing_off(id, found.as_ref())?),
@@ -206,9 +209,7 @@ impl Hub {
         if id.what == BlockedKind::Ticket {
             return Ok(self.bar_tickets(&[id.subject.ticket()], BarReason::Blocked)? > 0);
         }
-        if self.lifting(BlockedKind::Wallet, id.subject)?.is_empty() {
-            entries.push(self.block_entry(BlockedKind::Wallet, id.subject, "band.blocked"));
-        }
+        entries.push(self.block_entry(BlockedKind::Wallet, id.subject, RULED));
         Ok(false)
     }
 

@@ -1,3 +1,4 @@
+mod blocks;
 mod forks;
 mod quotas;
 mod revoked;
