@@ -244,6 +244,12 @@ impl MaySell {
     }
 }
 
+/// What the guest is still to be given: of a band whose money was given out also what has come back to it since.
+pub(crate) fn still_owed(state: &WalletState, sums: &Accounts) -> i64 {
+    let (balance, pending) = left(state, sums);
+    if state.flags.has(WalletFlags::EMPTIED) { balance.saturating_add(pending) } else { pending }
+}
+
 #[cfg(test)]
 #[path = "leaving_tests.rs"]
 mod tests;

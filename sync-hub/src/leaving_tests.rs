@@ -258,3 +258,78 @@ fn a_written_off_top_up_that_stood_on_the_swapped_band_after_all_moves_once() {
     is_the_only_loss(&mut hub, swap, 300);
     assert_eq!(view(&mut hub, NEW), (0, 3_000), "the guest has no more than was paid");
 }
+
+/// Kind and amount of what is open for the old band.
+fn open_of_old(hub: &mut Hub) -> Vec<(String, Option<i64>)> {
+    open_matters_of_old(hub).into_iter().map(|one| (one.kind, one.amount_cents)).collect()
+}
+
+fn owed(cents: i64) -> Vec<(String, Option<i64>)> {
+    vec![(MatterKind::Pending.code().to_owned(), Some(cents))]
+}
+
+fn decides(hub: &mut Hub, action: RulingAction) {
+    let view = open_matters_of_old(hub).remove(0);
+    let asked = Asked {
+        action,
+        undo: false,
+        by: By::Typed("Ana".into()),
+        reason: "the guest came".into(),
+        amount: None,
+        head: String::new(),
+        seen: view.seen,
+        accept_risk: true,
+    };
+    assert!(!hub.resolve(&named(&view.id).unwrap(), &asked).unwrap().matter.open);
+}
+
+#[test]
+fn money_that_comes_back_to_an_emptied_band_is_owed_until_it_is_moved_and_open_again_whenever_more_comes() {
+    for way in [Way::Refund, Way::Swap(wallet(NEW))] {
+        let dir = sample::hub_dir();
+        let (mut hub, mut desk, mut bar, mut purse) = festival(dir.path());
+        let (unsent, _) = purse.intent(&mut bar, IntentPurpose::Sale, 300, None);
+        hub.ingest(&[bar.segment(1, 2)]).unwrap();
+        assert_eq!(hub.empty_band(wallet(OLD), way, true).unwrap().moved_cents, 700);
+        assert_eq!(open_of_old(&mut hub), [(MatterKind::InDoubt.code().to_owned(), Some(300))]);
+
+        // the bar knows that it charged nothing
+        let void = bar.entry(Kind::VOID, Effect::Release, 300);
+        bar.commit(Entry { subject: wallet(OLD).into(), refers_to: Some(unsent), ..void });
+        hub.ingest(&[bar.segment(2, 3)]).unwrap();
+        assert_eq!(open_of_old(&mut hub), owed(300), "{way:?}");
+        let found = open_matters_of_old(&mut hub).remove(0);
+        assert_eq!(
+            (found.waits.as_deref(), &hub.matter(&named(&found.id).unwrap()).unwrap()),
+            (Some("blocked"), &found)
+        );
+        decides(&mut hub, RulingAction::PayOut);
+        assert_eq!((view(&mut hub, OLD), open_of_old(&mut hub)), ((0, 0), vec![]));
+
+        // less than was paid out, and new
+        desk.top_up(wallet(OLD), 50);
+        hub.ingest(&[desk.segment(3, 4)]).unwrap();
+        assert_eq!(open_of_old(&mut hub), owed(50));
+        decides(&mut hub, RulingAction::Accept);
+        assert_eq!(hub.empty_band(wallet(OLD), way, true).unwrap().moved_cents, 50);
+        desk.top_up(wallet(OLD), 20);
+        hub.ingest(&[desk.segment(4, 5)]).unwrap();
+        assert_eq!(open_of_old(&mut hub), owed(20), "whoever accepted it saw one top-up less");
+        assert_eq!(hub.closing().unwrap().left_cents, 20, "nothing else was left to expire");
+        money(&mut hub);
+    }
+}
+
+#[test]
+fn a_sale_that_is_written_off_after_its_band_was_emptied_is_owed() {
+    let dir = sample::hub_dir();
+    let (mut hub, _desk, mut bar, mut purse) = festival(dir.path());
+    let (torn, _) = purse.intent(&mut bar, IntentPurpose::Sale, 300, None);
+    gives_up(&mut bar, torn, 300);
+    hub.ingest(&[bar.segment(1, bar.bodies.len())]).unwrap();
+    assert_eq!(hub.empty_band(wallet(OLD), Way::Swap(wallet(NEW)), true).unwrap().moved_cents, 700);
+    decides(&mut hub, RulingAction::WriteOff);
+    assert_eq!(open_of_old(&mut hub), owed(300));
+    decides(&mut hub, RulingAction::PayOut);
+    assert_eq!((open_of_old(&mut hub), money(&mut hub).refunded), (vec![], 300));
+}

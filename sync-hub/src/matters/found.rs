@@ -2,12 +2,12 @@
 //! Invariant: a matter is the same by itself as on the list; the list is cut for each kind apart, so that many of one kind
 //! hide none of another, and says so.
 //! Not here: what was decided about it (`matters`), how conflicts are found (`domain::ledger`, `fold`).
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
     id::{BoxNumber, DeviceId, EntryRef, TicketUid, WalletId},
-    journal::{BlockedKind, Effect, MatterKind, Subject},
-    ledger::{MatterId, Settled, Standing, WalletEntry, WalletFold, WalletState, fold_wallet},
+    journal::{BlockedKind, Effect, Kind, MatterKind, Subject},
+    ledger::{MatterId, Settled, Standing, Verdict, WalletEntry, WalletFold, WalletState, fold_wallet},
     wire::unhex,
 };
 
@@ -18,7 +18,7 @@ use crate::{
     fold,
     hub::{Hub, HubError},
     ingest::journals::ReadBody,
-    leaving::left,
+    leaving::still_owed,
 };
 
 /// Entry, box and Unix ms of a place.
@@ -152,7 +152,7 @@ impl Hub {
             let mut here = read(text);
             here.retain(|one| finding.wants(one.matter()));
             // one row is one subject: its conflicts of one kind are one matter
-            let kinds: std::collections::BTreeSet<MatterKind> = here.iter().map(KeptConflict::matter).collect();
+            let kinds: BTreeSet<MatterKind> = here.iter().map(KeptConflict::matter).collect();
             for kind in kinds {
                 let listed = subjects.entry(kind).or_default();
                 if *listed < finding.most {
@@ -251,39 +251,51 @@ impl Hub {
 
     /// Every intent in doubt and everything that is owed.
     fn find_open_money(&mut self, finding: &mut Finding) -> Result<(), HubError> {
-        let (mut doubts, mut owed) = (Vec::new(), Vec::new());
-        let (most, mut more) = (finding.most, false);
-        let wants = (finding.wants(MatterKind::InDoubt), finding.wants(MatterKind::Pending));
-        let mut note = |list: &mut Vec<WalletId>, wallet| match list.len() < most {
-            true => list.push(wallet),
-            false => more = true,
-        };
+        let (mut open, mut more) = (Vec::new(), false);
+        let mut room =
+            [MatterKind::InDoubt, MatterKind::Pending].map(|kind| finding.wants(kind).then_some(finding.most));
         self.reading()?.each_wallet(|wallet, stored| {
             let state = stored.state.as_deref().and_then(|bytes| WalletState::from_bytes(bytes).ok());
-            if wants.0 && state.is_some_and(|state| has_doubts(&state, stored.sums())) {
-                note(&mut doubts, wallet);
+            let Some(state) = state else { return };
+            let is = [has_doubts(&state, stored.sums()), still_owed(&state, stored.sums()) > 0];
+            let mut listed = false;
+            for room in room.iter_mut().zip(is).filter(|(_, is)| *is).filter_map(|(room, _)| room.as_mut()) {
+                more |= *room == 0;
+                listed |= *room > 0;
+                *room = room.saturating_sub(1);
             }
-            if wants.1 && stored.sums().pending > 0 {
-                note(&mut owed, wallet);
+            if listed {
+                open.push(wallet);
             }
         })?;
         finding.more |= more;
-        doubts.iter().try_for_each(|wallet| self.find_doubts_of(*wallet, finding))?;
-        owed.iter().try_for_each(|wallet| self.find_owed_to(*wallet, finding))
+        open.into_iter().try_for_each(|wallet| self.find_money_of(wallet, finding))
     }
 
-    fn find_money_of(&mut self, wallet: WalletId, finding: &mut Finding) -> Result<(), HubError> {
-        self.find_doubts_of(wallet, finding)?;
-        self.find_owed_to(wallet, finding)
+    /// Doubts and what is owed, from one fold: it is the dear part.
+    fn find_money_of(&self, wallet: WalletId, finding: &mut Finding) -> Result<(), HubError> {
+        let currency = self.identity.founding.currency;
+        let entries = fold::wallet_entries(wallet, &self.journals, &self.store, currency)?;
+        let fold = fold_wallet(wallet, &entries);
+        self.find_doubts_in(&fold, &entries, finding)?;
+        self.find_owed_in(&fold, &entries, finding);
+        Ok(())
     }
 
-    fn find_doubts_of(&self, wallet: WalletId, finding: &mut Finding) -> Result<(), HubError> {
-        let (entries, fold) = self.folded(wallet)?;
+    fn find_doubts_in(
+        &self,
+        fold: &WalletFold,
+        entries: &[WalletEntry],
+        finding: &mut Finding,
+    ) -> Result<(), HubError> {
+        if !finding.wants(MatterKind::InDoubt) {
+            return Ok(());
+        }
         for settled in fold.settled.iter().filter(|settled| is_in_doubt(settled)) {
             let speaks = |e: &&WalletEntry| e.at == settled.intent || e.entry.refers_to == Some(settled.intent);
             let places = entries.iter().filter(speaks).map(|e| self.at_place(e)).collect();
             let one = Found::at(places, doubted_cents(settled), Some(self.doubt_waits(settled)?));
-            finding.add(of_wallet(MatterKind::InDoubt, wallet, Some(settled.intent)), one);
+            finding.add(of_wallet(MatterKind::InDoubt, fold.state.wallet, Some(settled.intent)), one);
         }
         Ok(())
     }
@@ -296,39 +308,55 @@ impl Hub {
         })
     }
 
-    fn find_owed_to(&self, wallet: WalletId, finding: &mut Finding) -> Result<(), HubError> {
-        let (entries, fold) = self.folded(wallet)?;
-        let (_, pending) = left(&fold.state, &fold.accounts);
-        if pending <= 0 {
-            return Ok(());
+    fn find_owed_in(&self, fold: &WalletFold, entries: &[WalletEntry], finding: &mut Finding) {
+        let owed = still_owed(&fold.state, &fold.accounts);
+        if owed <= 0 || !finding.wants(MatterKind::Pending) {
+            return;
         }
-        let owes = |e: &&WalletEntry| {
-            e.entry.effect == Effect::Owe && e.standing == Standing::InForce && e.entry.subject == wallet.into()
-        };
-        let mut places: Vec<FoundAt> = entries.iter().filter(owes).map(|e| self.at_place(e)).collect();
-        let applied = fold.settled.iter().filter(|settled| settled.consequence().owed > 0);
-        places.extend(applied.filter_map(|settled| {
-            let e = entries.iter().find(|e| e.at == settled.intent)?;
-            Some(self.at_place(e))
-        }));
+        let came = entries.iter().filter(|e| brings(fold, e)).map(|e| e.at);
+        let came = came.chain(fold.settled.iter().filter(|settled| returns(fold, settled)).map(|s| s.intent));
+        let came: BTreeSet<EntryRef> = came.collect();
+        let mut places: Vec<FoundAt> =
+            entries.iter().filter(|e| came.contains(&e.at)).map(|e| self.at_place(e)).collect();
         places.sort_by_key(|(at, _, unix_ms)| (*unix_ms, *at));
         places.dedup();
-        let one = Found::at(places, Some(pending), self.waits(wallet)?);
-        finding.add(of_wallet(MatterKind::Pending, wallet, None), one);
-        Ok(())
-    }
-
-    fn folded(&self, wallet: WalletId) -> Result<(Vec<WalletEntry>, WalletFold), HubError> {
-        let currency = self.identity.founding.currency;
-        let entries = fold::wallet_entries(wallet, &self.journals, &self.store, currency)?;
-        let fold = fold_wallet(wallet, &entries);
-        Ok((entries, fold))
+        // the block of an emptied band holds for ever, whatever is owed
+        let waits = self.waits_for(fold, entries).or_else(|| fold.emptied.then_some("blocked"));
+        finding.add(of_wallet(MatterKind::Pending, fold.state.wallet, None), Found::at(places, Some(owed), waits));
     }
 
     fn at_place(&self, e: &WalletEntry) -> FoundAt {
         let journal = self.journals.get(e.at.device, e.at.epoch);
         (Some(e.at), journal.map_or(BoxNumber(0), |journal| journal.box_number), e.entry.hlc.unix_ms())
     }
+}
+
+/// Whether an entry brings what a wallet is owed; to a band that was emptied also whatever raises its balance.
+fn brings(fold: &WalletFold, e: &WalletEntry) -> bool {
+    let (entry, wallet) = (&e.entry, fold.state.wallet);
+    let own = entry.subject == wallet.into();
+    let comes = match entry.effect {
+        Effect::Owe => own,
+        Effect::Credit | Effect::Release => fold.emptied && own,
+        Effect::Transfer => fold.emptied && entry.other == wallet.into(),
+        Effect::None
+        | Effect::Debit
+        | Effect::Hold
+        | Effect::HoldCredit
+        | Effect::Repay
+        | Effect::In
+        | Effect::Out
+        | Effect::Block
+        | Effect::Unblock
+        | Effect::Unknown(_) => fold.emptied && own && matches!(entry.kind, Kind::VOID | Kind::WRITTEN_OFF),
+    };
+    comes && e.standing == Standing::InForce
+}
+
+/// Whether the verdict on an intent gives the guest money; of a band that was emptied also what was held until then.
+fn returns(fold: &WalletFold, settled: &Settled) -> bool {
+    let of_emptied = settled.verdict == Verdict::NotApplied || settled.credit && settled.verdict == Verdict::Applied;
+    settled.counts && (settled.consequence().owed > 0 || fold.emptied && of_emptied)
 }
 
 fn of_wallet(kind: MatterKind, wallet: WalletId, about: Option<EntryRef>) -> MatterId {

@@ -129,6 +129,8 @@ fn is_answered(ruled: &Ruled, found: &Found) -> bool {
     let (cents, places) = (found.cents(), found.total);
     match ruled.of(RulingSort::Other) {
         None => cents == 0,
+        // it moved all that there was: what is owed now has come since
+        Some(one) if one.ruling.action == RulingAction::PayOut => cents == 0,
         Some(one) => {
             cents <= ruled.left_then(one)
                 && cents.saturating_add(ruled.moved()) <= one.ruling.cents_seen
