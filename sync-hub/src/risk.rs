@@ -3,7 +3,8 @@
 //! escrow a box takes no more than it holds, which is there.
 //! Not here: the bound of one band and of a plan (`domain::ledger::risk`).
 use domain::{
-    journal::BandProfile,
+    id::WalletId,
+    journal::{BandProfile, Effect, Entry, Flags, Kind},
     ledger::{Accounts, Cutoff, WalletFlags, WalletState},
     money::Cents,
     trust::Roles,
@@ -19,6 +20,9 @@ use crate::{
 
 /// A box that was not heard for so long is apart.
 const APART_MS: u64 = 60_000;
+/// Most entries that are read to tell what was given out of bands: of those beyond it each counts with all that a band may
+/// hold.
+const READ: usize = 50_000;
 
 /// Everything that was ever put on a wallet, of cups what is left of them: no box can have known more of it, but for
 /// deposits that were paid out again.
@@ -45,9 +49,29 @@ struct Exposure {
     bands: u64,
 }
 
-/// What was swapped or paid out of a band that was not there.
-fn given_out(sums: &Accounts) -> i64 {
-    sums.refunded.saturating_add(sums.transferred.saturating_neg()).max(0)
+/// All that was ever swapped or paid out of a band, whatever was swapped to it before: its chip may still hold as much
+/// where that is not known. `None` where more entries name it than may be read yet.
+fn given_out(reading: &Reading, wallet: WalletId, may_read: &mut usize) -> Result<Option<i64>, StoreError> {
+    let places = reading.touching(&wallet.0)?;
+    let Some(rest) = may_read.checked_sub(places.len()) else { return Ok(None) };
+    *may_read = rest;
+    let mut sum = 0i64;
+    for place in places {
+        let body = reading.body(place)?.ok_or(StoreError::Damaged("an entry is missing"))?;
+        let Some(entry) = Entry::from_bytes(&body).ok().filter(|entry| leaves(wallet, entry)) else { continue };
+        if !reading.is_set_aside(place)? {
+            sum = sum.saturating_add(entry.amount.as_i64());
+        }
+    }
+    Ok(Some(sum))
+}
+
+/// Whether an entry swaps or pays out what this wallet holds or is owed.
+fn leaves(wallet: WalletId, entry: &Entry) -> bool {
+    matches!(entry.kind, Kind::REFUND | Kind::BAND_TRANSFER)
+        && matches!(entry.effect, Effect::Debit | Effect::Transfer | Effect::Repay)
+        && entry.subject == wallet.into()
+        && !entry.flags.has(Flags::TRAINING)
 }
 
 impl Exposure {
@@ -58,23 +82,23 @@ impl Exposure {
 }
 
 /// By what a box that is apart could take it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 struct Exposures {
     /// From any band that can be copied.
     all: Exposure,
     /// From those of them whose money is on their chip.
     purses: Exposure,
-    /// From bands that cannot be copied and whose money was given out: once, wherever the old band is still taken.
-    emptied: i64,
+    /// Bands that cannot be copied and whose money was given out.
+    emptied: Vec<WalletId>,
 }
 
 fn exposures(reading: &Reading, limit: Cents) -> Result<Exposures, StoreError> {
     let Exposures { mut all, mut purses, mut emptied } = Exposures::default();
-    reading.each_wallet(|_, stored| {
+    reading.each_wallet(|wallet, stored| {
         let state = stored.state.as_deref().and_then(|bytes| WalletState::from_bytes(bytes).ok());
         if let Some(state) = state.filter(|state| state.profile == Some(BandProfile::UltralightAes)) {
             if state.flags.has(WalletFlags::EMPTIED) {
-                emptied = emptied.saturating_add(given_out(stored.sums()));
+                emptied.push(wallet);
             }
             return;
         }
@@ -89,15 +113,40 @@ fn exposures(reading: &Reading, limit: Cents) -> Result<Exposures, StoreError> {
     Ok(Exposures { all, purses, emptied })
 }
 
+/// What can be taken from emptied bands: once, wherever the old band is still taken.
+fn from_emptied(
+    reading: &Reading,
+    emptied: &[WalletId],
+    maximum: Cents,
+    mut may_read: usize,
+) -> Result<i64, StoreError> {
+    let mut sum = 0i64;
+    for wallet in emptied {
+        // no chip holds more than the festival's maximum
+        let out = given_out(reading, *wallet, &mut may_read)?.unwrap_or(maximum.as_i64());
+        sum = sum.saturating_add(out);
+    }
+    Ok(sum)
+}
+
+/// The festival's limits that bound what is taken unheard.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Limits {
+    /// What a box that is apart takes of a band at most.
+    pub(crate) offline: Cents,
+    /// What a band holds at most.
+    pub(crate) balance: Cents,
+}
+
 /// Puts the sums to the boxes that are apart.
 pub(crate) fn view(
     boxes: Vec<RiskBox>,
-    limit: Cents,
+    limits: Limits,
     holding: &Holding,
     reading: &Reading,
 ) -> Result<RiskView, StoreError> {
-    let Exposures { all, purses, emptied } = exposures(reading, limit)?;
-    let emptied = if boxes.is_empty() { 0 } else { emptied };
+    let Exposures { all, purses, emptied } = exposures(reading, limits.offline)?;
+    let emptied = if boxes.is_empty() { 0 } else { from_emptied(reading, &emptied, limits.balance, READ)? };
     let under_escrow = |one: &RiskBox| holding.takes_part(one.number);
     let at_risk = |one: RiskBox| {
         let each = if under_escrow(&one) { purses.each } else { all.each };
@@ -108,7 +157,7 @@ pub(crate) fn view(
     let held = held(reading, holding)?;
     let booked = holding.booked_at_risk(&held);
     Ok(RiskView {
-        limit_cents: limit.as_i64(),
+        limit_cents: limits.offline.as_i64(),
         bands: counted.bands,
         each_box_cents: counted.each,
         at_risk_cents: boxes
@@ -125,8 +174,11 @@ impl Hub {
     /// What is at risk now, box by box.
     pub fn at_risk(&mut self) -> Result<RiskView, HubError> {
         self.publish()?;
-        let limit = self.policy.offline_limit;
-        Ok(view(self.apart()?, limit, &self.holding()?, &self.reading()?)?)
+        Ok(view(self.apart()?, self.limits(), &self.holding()?, &self.reading()?)?)
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { offline: self.policy.offline_limit, balance: self.policy.maximum_balance }
     }
 
     /// The bars and desks that have not been heard for a while, and may have sold since.
@@ -175,7 +227,7 @@ mod tests {
     };
 
     use domain::{
-        journal::{Detail, Effect, Kind, Pairing},
+        journal::{Detail, Pairing},
         ledger::of_one_band,
     };
 
@@ -212,10 +264,7 @@ mod tests {
     fn what_was_given_out_of_a_band_with_a_counter_is_at_risk_once_while_a_box_is_apart() {
         let dir = sample::hub_dir();
         let (mut hub, now, mut desk, bar) = festival(dir.path());
-        let mut paired = desk.entry(Kind::PAIRING, Effect::None, 0);
-        paired.subject = wallet(1).into();
-        paired.part = Detail::Pairing(Pairing::of(BandProfile::UltralightAes)).to_bytes();
-        desk.commit(paired);
+        pair(&mut desk, 1);
         desk.top_up(wallet(1), 2_000);
         hub.ingest(&desk.segments(10)).unwrap();
         hub.ingest(&bar.segments(10)).unwrap();
@@ -226,6 +275,34 @@ mod tests {
         assert_eq!((risk.boxes.len(), risk.at_risk_cents, risk.emptied_cents), (2, 2_000, 2_000), "not for each box");
         hub.note_seen(&[&desk, &bar].map(|one| (one.device, now.load(Ordering::Relaxed)))).unwrap();
         assert_eq!(hub.at_risk().unwrap().at_risk_cents, 0, "both are heard, and hear that it is blocked");
+    }
+
+    fn pair(desk: &mut SampleBox, n: u8) {
+        let paired = desk.entry(Kind::PAIRING, Effect::None, 0);
+        let part = Detail::Pairing(Pairing::of(BandProfile::UltralightAes)).to_bytes();
+        desk.commit(Entry { subject: wallet(n).into(), part, ..paired });
+    }
+
+    #[test]
+    fn what_was_swapped_to_a_band_takes_nothing_off_what_was_given_out_of_it() {
+        for way in [Way::Refund, Way::Swap(wallet(3))] {
+            let dir = sample::hub_dir();
+            let (mut hub, now, mut desk, bar) = festival(dir.path());
+            (1..=3).for_each(|n| pair(&mut desk, n));
+            desk.top_up(wallet(1), 1_000);
+            desk.top_up(wallet(2), 2_000);
+            hub.ingest(&desk.segments(10)).unwrap();
+            hub.ingest(&bar.segments(10)).unwrap();
+            hub.empty_band(wallet(1), Way::Swap(wallet(2)), true).unwrap();
+            assert_eq!(hub.empty_band(wallet(2), way, true).unwrap().moved_cents, 3_000);
+            now.fetch_add(120_000, Ordering::Relaxed);
+            let risk = hub.at_risk().unwrap();
+            assert_eq!(risk.emptied_cents, 1_000 + 3_000, "{way:?}: both old bands, wherever they are still taken");
+            let reading = hub.reading().unwrap();
+            let maximum = Cents::new(30_000).unwrap();
+            let few = from_emptied(&reading, &[wallet(1), wallet(2)], maximum, 3).unwrap();
+            assert_eq!(few, 2 * 30_000, "more than is read counts with all that a band may hold");
+        }
     }
 
     #[test]
