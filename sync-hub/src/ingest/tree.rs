@@ -211,6 +211,24 @@ impl Tree {
         self.runs.iter().filter(|run| self.is_rooted(run) && !self.has_child_at_end(run))
     }
 
+    /// The last runs of what is held beyond gaps.
+    pub fn loose_ends(&self) -> impl Iterator<Item = &StoredRun> {
+        self.runs.iter().filter(|run| !self.is_rooted(run) && !self.has_child_at_end(run))
+    }
+
+    /// The line to the end of a run, as far as it is held: runs by their first entries, each up to where the next leaves it.
+    pub fn runs_to(&self, end: &StoredRun) -> Vec<StoredRun> {
+        let mut line = vec![*end];
+        // at most one step a run
+        for _ in 0..self.runs.len() {
+            let Some((first, parent)) = line.last().map(|run| (run.first, run.parent)) else { break };
+            let Some(before) = parent.and_then(|parent| self.run(parent)) else { break };
+            line.push(StoredRun { last: first.saturating_sub(1), ..*before });
+        }
+        line.reverse();
+        line
+    }
+
     /// The branches as a version vector tells them.
     pub fn branches(&self) -> Vec<Branch> {
         let mut branches: Vec<Branch> = Vec::new();

@@ -9,17 +9,20 @@ use domain::{
     wire::hex,
 };
 use serde::Serialize;
+use sync::vector::MAX_BRANCHES;
 
 use super::{PLACES, count, found::entry_ref};
 use crate::{
     history::what,
     hub::{Hub, HubError},
-    ingest::journals::ReadBody,
+    ingest::journals::{Journal, ReadBody},
     store::{Place, StoredRun},
 };
 
 /// Entries shown of one branch.
-const BRANCH: u32 = 50;
+const BRANCH: usize = 50;
+/// Histories shown of a fork: as many as the hub takes of one journal.
+const HISTORIES: usize = MAX_BRANCHES + 1;
 /// Entries shown of what a revoked box wrote.
 const BEYOND: usize = 50;
 
@@ -148,29 +151,35 @@ impl Hub {
         Ok(found.into_iter().map(|(body, standing, hash)| shown(at, number, &body, &standing, hash)).collect())
     }
 
+    /// Each history from the fork on, by its end.
     fn branches_of(&self, about: EntryRef) -> Result<Vec<Branch>, HubError> {
         let journal = self.journals.get(about.device, about.epoch).ok_or(HubError::NotFound("The journal"))?;
-        let mut branches = Vec::new();
-        for run in journal.tree.runs().iter().filter(|run| run.last >= about.seq).take(8) {
-            let from = run.first.max(about.seq);
-            let may_hold = journal.may_confirm(run.run, run.last);
-            let mut branch = Branch { head: hex(&run.hash), last: run.last, may_hold, ..Branch::default() };
-            for seq in from..=run.last.min(from.saturating_add(BRANCH - 1)) {
-                let at = EntryRef { seq, ..about };
-                let place = Place { journal: journal.id, run: run.run, seq };
-                let Some(body) = self.store.body(place)? else { continue };
-                let body = ReadBody::of(&body, self.identity.founding.currency);
-                let standing = journal.standing(&body, place, self.identity.founding.currency);
-                branch.entries.push(shown(at, journal.box_number.0, &body, &standing, String::new()));
+        let ends = journal.tree.ends().chain(journal.tree.loose_ends());
+        let ends = ends.filter(|end| end.last >= about.seq).take(HISTORIES);
+        ends.map(|end| self.branch_of(journal, about.seq, end)).collect()
+    }
+
+    fn branch_of(&self, journal: &Journal, from: u32, end: &StoredRun) -> Result<Branch, HubError> {
+        let currency = self.identity.founding.currency;
+        let may_hold = journal.may_confirm(end.run, end.last);
+        let mut branch = Branch { head: hex(&end.hash), last: end.last, may_hold, ..Branch::default() };
+        let read = |run: u32, seq: u32| -> Result<_, HubError> {
+            let place = Place { journal: journal.id, run, seq };
+            let body = self.store.body(place)?.map(|body| ReadBody::of(&body, currency));
+            Ok(body.map(|body| (journal.standing(&body, place, currency), body)))
+        };
+        let line = journal.tree.runs_to(end);
+        let held = line.iter().flat_map(|run| (run.first.max(from)..=run.last).map(|seq| (run.run, seq)));
+        for (run, seq) in held.take(BRANCH) {
+            if let Some((standing, body)) = read(run, seq)? {
+                let number = journal.box_number.0;
+                branch.entries.push(shown(journal.entry_ref(seq), number, &body, &standing, String::new()));
             }
-            let head = Place { journal: journal.id, run: run.run, seq: run.last };
-            if let Some(body) = self.store.body(head)? {
-                let body = ReadBody::of(&body, self.identity.founding.currency);
-                branch.standing = crate::web::standing(&journal.standing(&body, head, self.identity.founding.currency));
-            }
-            branches.push(branch);
         }
-        Ok(branches)
+        if let Some((standing, _)) = read(end.run, end.last)? {
+            branch.standing = crate::web::standing(&standing);
+        }
+        Ok(branch)
     }
 }
 

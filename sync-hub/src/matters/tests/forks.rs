@@ -160,3 +160,33 @@ fn a_fork_has_both_histories_a_proof_for_anybody_and_ends_with_the_branch_that_w
     assert!(standings.contains(&"in_force") && standings.contains(&"disputed"), "{standings:?}");
     assert_eq!(hub.matters(&Filter { open: Some(false), ..Filter::default() }).unwrap().total, 1);
 }
+
+#[test]
+fn of_a_fork_the_ends_of_its_histories_are_shown_in_however_many_pieces_they_came() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let mut bar = SampleBox::new(21, ALL);
+    bar.sale(wallet(1), 100);
+    let mut other = bar.restored(2);
+    (0..40).for_each(|_| _ = bar.sale(wallet(1), 1));
+    (0..60).for_each(|_| _ = other.sale(wallet(1), 2));
+    adopt(&mut hub, &bar);
+    hub.ingest(&[bar.segment(0, 2)]).unwrap();
+    // each of these begins beyond a gap, which the next one closes
+    for from in (2..42).step_by(4) {
+        hub.ingest(&[bar.segment(from + 2, from + 4)]).unwrap();
+        hub.ingest(&[bar.segment(from, from + 2)]).unwrap();
+    }
+    hub.ingest(&[other.segment(2, 62)]).unwrap();
+    let id = the(&mut hub, MatterKind::Fork);
+    let branches = hub.evidence(&id).unwrap().branches;
+    let told: Vec<_> = branches.iter().map(|one| (one.head.clone(), one.last, one.entries.len())).collect();
+    assert_eq!(told, [(hex(&bar.heads[41].hash), 41, 40), (hex(&other.heads[61].hash), 61, 50)]);
+    for (branch, amount) in branches.iter().zip([1, 2]) {
+        let seqs: Vec<String> = (2..).take(branch.entries.len()).map(|seq| format!("{}/0/{seq}", bar.device)).collect();
+        assert_eq!(branch.entries.iter().map(|one| one.entry.clone()).collect::<Vec<_>>(), seqs);
+        assert!(branch.entries.iter().all(|one| one.amount_cents == amount));
+    }
+    let chosen = choosing(&mut hub, &id, &other);
+    assert!(!hub.resolve(&id, &chosen).unwrap().matter.open);
+}
