@@ -29,6 +29,15 @@ pub struct Visitor {
     profile: tempfile::TempDir,
 }
 
+/// When a page asked for what it was watched for.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub struct Asked {
+    /// Milliseconds on the page's own clock.
+    pub at_ms: Vec<u64>,
+    /// How many answers it awaited at the most.
+    pub most_at_once: u32,
+}
+
 /// Whether the driver is installed.
 pub fn is_possible() -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -205,6 +214,24 @@ impl Visitor {
         let script = "window.heard ??= JSON.parse;
             JSON.parse = arguments[0] ? () => { throw new Error('deaf'); } : window.heard";
         self.ask(script, vec![json!(deaf)]).await.map(drop)
+    }
+
+    /// From now on the page notes when it asks for addresses that begin so.
+    pub async fn watches(&self, path: &str) -> Result<()> {
+        let script = "const [path] = arguments, real = window.fetch, asked = { at_ms: [], open: 0, most_at_once: 0 };
+            window.asked = asked;
+            window.fetch = async (...what) => {
+                if (!String(what[0]).startsWith(path)) return real(...what);
+                asked.at_ms.push(Math.floor(performance.now()));
+                asked.most_at_once = Math.max(asked.most_at_once, ++asked.open);
+                try { return await real(...what); } finally { asked.open -= 1; }
+            }";
+        self.ask(script, vec![json!(path)]).await.map(drop)
+    }
+
+    /// What it has noted.
+    pub async fn asked(&self) -> Result<Asked> {
+        Ok(serde_json::from_value(self.ask("return window.asked", Vec::new()).await?)?)
     }
 
     /// The page posts nothing to an address, and waits for the answer.

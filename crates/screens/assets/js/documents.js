@@ -1,6 +1,6 @@
 // Shared documents: shows their things as forms, sends what was changed, and lets people settle conflicts.
 // Invariant: a form sends the fields that somebody changed in it, compared with what it showed them: what others have changed
-// since stays.
+// since stays. A form that somebody has touched and not sent is never drawn over.
 // Used by the hub's `documents.html` and a box's `manager.html`; the page's body says which (`data-at`).
 import { byId, h, refill } from "./dom.js";
 import { reason, t, tOf, tOr, lang } from "./texts.js";
@@ -28,9 +28,16 @@ export const editor = { session: "", onRefused: () => {} };
 const things = document.body.dataset.at === "box" ? AT_A_BOX : THINGS;
 let shown = null;
 let stock = new Map();
+/** Forms that were sent and not touched since: they are drawn anew. */
+const sent = new WeakSet();
 
-/** Loads a document and shows it. */
-export async function show(name) {
+/** Forgets what somebody has typed and not sent. */
+export function forget() {
+  refill(byId("document-things"));
+}
+
+/** Loads a document and shows it; `anew` where somebody has changed something here. */
+export async function show(name, anew = false) {
   const answer = await fetch(`/api/documents/${name}`).catch(() => null);
   if (!answer?.ok) return notice(t("notice-failed"));
   shown = await answer.json();
@@ -41,10 +48,23 @@ export async function show(name) {
   refill(byId("document-waiting"), ...shown.waiting.map(waiting));
   refill(byId("document-refused"), ...shown.refused.slice(0, 10).map(refused));
   // A form that somebody is filling in is left alone.
-  if (!byId("document-things").contains(document.activeElement)) draw();
+  if (anew || !byId("document-things").contains(document.activeElement)) draw();
+}
+
+/** Whether somebody has changed something in a form since it was drawn or sent, or has just added it. */
+function isBegun(form) {
+  const fields = [...form.elements].filter((node) => node.matches("input, select, textarea"));
+  return !sent.has(form) && (form.dataset.fresh === "true" || fields.some((node) => !isUntouched(node)));
+}
+
+/** What somebody has begun, by what it is about. */
+function begun() {
+  const forms = [...byId("document-things").querySelectorAll("form")].filter(isBegun);
+  return new Map(forms.map((form) => [form.dataset.thing ?? form.dataset.adds ?? form.dataset.counts, form]));
 }
 
 function draw() {
+  const kept = begun();
   const cards = Object.entries(things[shown.document] ?? {}).flatMap(([family, fields]) => {
     const names = new Set();
     for (const path of Object.keys(shown.fields)) {
@@ -52,10 +72,13 @@ function draw() {
       if (first === family) names.add(name);
     }
     const sorted = [...names].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
-    const add = document.body.dataset.at === "box" ? [] : [adding(family, fields)];
-    return [...sorted.map((name) => card(family, name, fields)), ...add];
+    const fresh = [...kept].filter(([thing]) => thing.startsWith(`${family}/`) && !names.has(thing.slice(family.length + 1)));
+    const add = document.body.dataset.at === "box" ? [] : [kept.get(`add ${family}`) ?? adding(family, fields)];
+    return [...sorted.map((name) => card(family, name, fields, kept)), ...fresh.map(([, form]) => form), ...add];
   });
+  const focused = document.activeElement;
   refill(byId("document-things"), ...cards);
+  if (focused !== document.activeElement && byId("document-things").contains(focused)) focused.focus({ preventScroll: true });
 }
 
 function conflict(found) {
@@ -99,7 +122,16 @@ function display(path, value) {
   return path.endsWith("/price") ? money(value, lang) : value;
 }
 
-function card(family, name, fields) {
+/** The card of a thing; what somebody has begun in it stays. */
+function card(family, name, fields, kept) {
+  const form = kept.get(`${family}/${name}`) ?? thing(family, name, fields);
+  const held = family === "product" ? stock.get(Number(name)) : undefined;
+  if (!held) return form;
+  const count = kept.get(`count ${held.product}`)?.closest("section") ?? counting(held, countStock);
+  return h("div", { class: "with-stock" }, form, count);
+}
+
+function thing(family, name, fields) {
   const at = (field) => `${family}/${name}/${field}`;
   const drawn = shown.fields;
   const words = drawn[at(`name_${lang}`)] ?? drawn[at(lang)] ?? drawn[at("name")] ?? "";
@@ -108,31 +140,42 @@ function card(family, name, fields) {
     const isWaiting = shown.waiting.some((edit) => Object.keys(edit.set).some((path) => path === at(field) || path.startsWith(`${at(field)}/`)));
     return h("label", { class: isWaiting ? "waiting" : null }, h("span", {}, tOr(`field-${field}`, field), isWaiting ? h("small", {}, ` ${t("documents-not-confirmed")}`) : null), node);
   });
-  const form = h("form", { "data-thing": `${family}/${name}` }, h("h3", {}, `${name} ${words}`), labels, h("button", {}, t("documents-save")));
+  const fresh = isFresh(at("listed"), drawn) ? "true" : null;
+  const form = h("form", { "data-thing": `${family}/${name}`, "data-fresh": fresh }, h("h3", {}, `${name} ${words}`), labels, h("button", {}, t("documents-save")));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const set = {};
     for (const [field, kind, node] of inputs) Object.assign(set, changed(at(field), kind, node, drawn));
     send(set, form);
   });
-  const held = family === "product" ? stock.get(Number(name)) : undefined;
-  return held ? h("div", { class: "with-stock" }, form, counting(held, countStock)) : form;
+  return untilTouched(form);
+}
+
+/** What was sent is sent until somebody touches it again. */
+function untilTouched(form) {
+  form.addEventListener("input", () => sent.delete(form));
+  return form;
 }
 
 /** Somebody counted: at a box here, at the hub at the box of that number. */
-async function countStock(product, pieces, box) {
+async function countStock(product, pieces, box, form) {
   const where = document.body.dataset.at === "box" ? { session: editor.session } : { box };
+  sent.add(untilTouched(form));
   const { ok } = await post("/api/stock/count", { product, pieces, ...where }, explained);
-  if (ok) await saved();
+  if (ok) await saved(form);
+  else sent.delete(form);
 }
 
 function adding(family, fields) {
   const number = h("input", { required: true, maxlength: 32, autocomplete: "off" });
-  const form = h("form", { class: "adding" }, h("h3", {}, t("documents-add"), " ", tOr(`thing-${family}`, family)), h("label", {}, h("span", {}, t("documents-number")), number), h("button", {}, t("documents-add")));
+  const form = h("form", { class: "adding", "data-adds": `add ${family}` }, h("h3", {}, t("documents-add"), " ", tOr(`thing-${family}`, family)), h("label", {}, h("span", {}, t("documents-number")), number), h("button", {}, t("documents-add")));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const name = number.value.trim();
-    if (name !== "") form.replaceWith(card(family, name, fields));
+    if (name === "") return;
+    const held = byId("document-things").querySelector(`[data-thing="${CSS.escape(`${family}/${name}`)}"]`);
+    if (held) held.querySelector("input")?.focus();
+    else form.replaceWith(thing(family, name, fields));
   });
   return form;
 }
@@ -235,9 +278,11 @@ async function send(set, form) {
   if (Object.keys(set).length === 0) return notice(reason("edit.nothing"));
   const button = form.querySelector("button");
   button.disabled = true;
+  sent.add(form);
   const { ok } = await post("/api/documents/edit", { session: editor.session, document: shown.document, set }, explained);
   button.disabled = false;
-  if (ok) await saved();
+  if (ok) await saved(form);
+  else sent.delete(form);
 }
 
 async function settle(path, change) {
@@ -245,9 +290,10 @@ async function settle(path, change) {
   if (ok) await saved();
 }
 
-async function saved() {
-  document.activeElement?.blur();
-  await show(shown.document);
+/** Shows what there is now; whoever has gone on to another form goes on there. */
+async function saved(form = null) {
+  if (form === null || form.contains(document.activeElement)) document.activeElement?.blur();
+  await show(shown.document, true);
   notice(t("documents-saved"));
 }
 

@@ -3,13 +3,18 @@ import { start } from "./page.js";
 import { byId } from "./dom.js";
 import { reason, t } from "./texts.js";
 import { notice, post } from "./live.js";
-import { editor, show } from "./documents.js";
+import { editor, forget, show } from "./documents.js";
+
+let last = "";
 
 function loggedIn(session, name) {
   editor.session = session;
   byId("login").hidden = session !== "";
   byId("work").hidden = session === "";
   byId("who").textContent = session === "" ? "" : name;
+  // what somebody else has typed is nobody's to save
+  if (session !== "" && name !== last) forget();
+  if (session !== "") last = name;
   if (session !== "") show("catalogue");
 }
 
