@@ -271,6 +271,29 @@ async fn take_on_a_supervisor(world: &World) {
     until("gate A knows her", SOON, is_known).await.unwrap();
 }
 
+/// While somebody types another office books a part: the list is drawn anew, and what was typed still stands there.
+async fn another_office_was_faster(evening: &Evening, operator: &Operator<'_>, id: &str) {
+    let (visitor, form) = (operator.visitor, format!("{} > details form", Operator::card(id)));
+    visitor.presses(&format!("{} > details > summary", Operator::card(id))).await.unwrap();
+    visitor.presses(&format!("{form} input[value='charge_back']")).await.unwrap();
+    visitor.writes(&format!("{form} input[name='amount']"), "0,20").await.unwrap();
+    visitor.writes(&format!("{form} input[name='why']"), "some more coins").await.unwrap();
+    let matter = evening.matters("state=all").await.matters.into_iter().find(|matter| matter.id == id).unwrap();
+    let body = json!({
+        "action": "charge_back", "amount_cents": 10, "reason": "at the other office", "by": "Bo", "seen": matter.seen,
+    });
+    let address = format!("/api/matters/{}/resolve", id.replace('~', "%7E"));
+    evening.world.hub.api.post::<Value>(&address, &body).await.unwrap();
+    visitor.presses(&format!("{form} > button")).await.unwrap();
+    visitor.sees("#notice", &t(operator.lang, "hub-ruling_changed")).await.unwrap();
+    visitor.presses("#notice").await.unwrap();
+    visitor.sees(&Operator::card(id), "at the other office").await.unwrap();
+    visitor.presses(&format!("{form} > button")).await.unwrap();
+    visitor.sees("#notice", &t(operator.lang, "matters-done")).await.unwrap();
+    visitor.presses("#notice").await.unwrap();
+    evening.is_decided(id, "charge_back", "some more coins", ("Ana at the office", 0)).await;
+}
+
 async fn in_english(evening: &mut Evening, visitor: &Visitor, blocked: &mut Guest, read: &mut Guest) {
     let operator = Operator { visitor, lang: Lang::En, pin: None };
     let page = evening.world.hub.api.url("/matters.html?lang=en");
@@ -314,6 +337,7 @@ async fn in_english(evening: &mut Evening, visitor: &Visitor, blocked: &mut Gues
     operator.decides(&of_blocked.id, "lift", "the guest came", "").await;
     operator.decides(&of_blocked.id, "charge_back", "paid at the office", "1,00").await;
     evening.is_decided(&of_blocked.id, "charge_back", "paid at the office", typed).await;
+    another_office_was_faster(evening, &operator, &of_blocked.id).await;
     operator.decides(&of_blocked.id, "charge_back", "and the rest", "").await;
     evening.is_decided(&of_blocked.id, "charge_back", "and the rest", typed).await;
     visitor.looks_at(&card).await.unwrap();

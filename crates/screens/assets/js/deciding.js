@@ -8,6 +8,23 @@ import { notice, post } from "./live.js";
 import { askPin } from "./staff.js";
 
 const WITH_AMOUNT = new Set(["charge_back", "forgive"]);
+/** What somebody has begun to decide, by matter and history, while the list is drawn anew. */
+let begun = new Map();
+
+const nameOf = (matter, head) => `${matter.id} ${head}`;
+
+/** Keeps what is typed in these forms for those that are drawn instead of them. */
+export function keep(list) {
+  const forms = [...list.querySelectorAll("form.deciding")].map((form) => [form.dataset.decides, typed(form)]);
+  begun = new Map(forms.filter(([, words]) => words !== null));
+}
+
+/** What stands in a form; null where nobody has touched it. */
+function typed(form) {
+  const { why, amount, risk, action } = form.elements;
+  const words = { why: why.value, amount: amount.value, risk: risk.checked, action: action?.value ?? "" };
+  return words.why === "" && words.amount === "" && words.action === "" ? null : words;
+}
 
 /** What may be decided here, folded away. A history is chosen beside its entries. */
 export function deciding(matter, done) {
@@ -16,7 +33,7 @@ export function deciding(matter, done) {
   const possible = matter.actions.filter((action) => action !== "confirm_branch" && (action !== "lift" || isBlocked));
   const hint = matter.actions.includes("confirm_branch") && matter.open ? h("p", {}, t("matters-choose-history")) : null;
   const label = matter.rulings.length > 0 ? t("matters-again") : t("matters-decide");
-  return h("details", {}, h("summary", {}, label), hint, form(matter, possible, "", done));
+  return h("details", { open: begun.has(nameOf(matter, "")) }, h("summary", {}, label), hint, form(matter, possible, "", done));
 }
 
 /** Lets one history of a fork count. */
@@ -39,8 +56,20 @@ function form(matter, actions, head, done) {
     h("input", { type: "radio", name: "action", value: action, required: true, onchange: () => choose(action) }),
     h("span", {}, h("b", {}, tOf("ruling", action)), h("small", {}, tOf("ruling-does", action))));
   const choices = actions.length > 1 ? h("fieldset", {}, actions.map(choice)) : null;
-  const node = h("form", { class: "deciding" }, choices, h("label", {}, h("span", {}, t("matters-reason")), why), amount, risk, button);
+  const name = nameOf(matter, head);
+  const node = h("form", { class: "deciding", "data-decides": name }, choices, h("label", {}, h("span", {}, t("matters-reason")), why), amount, risk, button);
   if (actions.length === 1) choose(actions[0]);
+  const words = begun.get(name);
+  if (words !== undefined) {
+    why.value = words.why;
+    node.elements.amount.value = words.amount;
+    node.elements.risk.checked = words.risk;
+    const chosen = node.querySelector(`input[name="action"][value="${CSS.escape(words.action)}"]`);
+    if (chosen) {
+      chosen.checked = true;
+      choose(words.action);
+    }
+  }
   node.addEventListener("submit", async (event) => {
     event.preventDefault();
     const action = actions.length > 1 ? node.elements.action.value : actions[0];
@@ -53,9 +82,10 @@ function form(matter, actions, head, done) {
     button.disabled = true;
     const { ok, code } = await post(`/api/matters/${encodeURIComponent(matter.id)}/resolve`, { ...body, ...by }, reason);
     button.disabled = false;
-    // decided elsewhere, or here with the answer lost: shown as it is now, and decided anew
+    // decided elsewhere, or here with the answer lost: shown as it is now, and decided anew with what was typed
     if (code === "hub.ruling_changed") return done.load();
     if (!ok) return;
+    node.reset();
     await done.load();
     notice(t("matters-done"));
   });

@@ -1,5 +1,6 @@
 // Conflicts and doubts: what happened, the evidence, and what people decide about it (`deciding.js`).
-// Invariant: a card on which somebody works is not drawn over.
+// Invariant: a card on which somebody works is not drawn over, and what was typed stays; the hub is asked one question at a
+// time.
 import { start } from "./page.js";
 import { byId, h, refill } from "./dom.js";
 import { lang, reason, t, tOf } from "./texts.js";
@@ -7,21 +8,61 @@ import { money } from "./money.js";
 import { moment } from "./clock.js";
 import { notice } from "./live.js";
 import { about } from "./books.js";
-import { branch, deciding } from "./deciding.js";
+import { branch, deciding, keep } from "./deciding.js";
 
 const KINDS = ["double_admission", "overspend", "late_spend", "loss", "in_doubt", "pending", "fork", "chip_fork", "revoked_entries", "over_quota", "gap", "forbidden_entry", "frozen_subject"];
 const STATES = ["open", "decided", "all"];
+/** Between two loads that nobody asked for. */
+const QUIET_MS = 10_000;
+/** Behind an answer that does not come the next question is asked all the same. */
+const PATIENCE_MS = 30_000;
 let page = 0;
 let seen = null;
+// loads follow one another; of those that wait only the newest is asked
+let newest = 0;
+let waiting = 0;
+let turns = Promise.resolve();
+let loadedAt = 0;
+let isStale = false;
+let later;
 
-/** Loads the list; `quietly` where nobody asked for it. */
-async function load(quietly = false) {
+/** Loads the list as it is asked for now. */
+function load(quietly = false) {
+  const mine = ++newest;
+  waiting += 1;
+  isStale = false;
+  turns = turns.then(() => (mine === newest ? ask(mine, quietly) : null)).finally(() => {
+    waiting -= 1;
+    loadedAt = performance.now();
+    refresh();
+  });
+  return turns;
+}
+
+/** Loads what is not fresh any more, where nobody waits for an answer or works on the list, and not all the time. */
+function refresh() {
+  clearTimeout(later);
+  if (!isStale) return;
+  const wait = loadedAt + QUIET_MS - performance.now();
+  if (wait > 0 || waiting > 0 || isInUse()) later = setTimeout(refresh, Math.max(wait, 1000));
+  else load(true);
+}
+
+async function ask(mine, quietly) {
   const asked = new URLSearchParams({ state: byId("state").value, kind: byId("kind").value, place: byId("place").value.trim(), page: String(page) });
-  const answer = await fetch(`/api/matters?${asked}`).catch(() => null);
-  if (!answer?.ok) return notice(t("notice-failed"));
-  const list = await answer.json();
-  if (quietly && isInUse()) return;
+  const answer = await fetch(`/api/matters?${asked}`, { signal: AbortSignal.timeout(PATIENCE_MS) }).catch(() => null);
+  const list = answer?.ok ? await answer.json().catch(() => null) : null;
+  // something else was asked meanwhile
+  if (mine !== newest) return;
+  if (list === null) return notice(t("notice-failed"));
+  if (quietly && isInUse()) {
+    isStale = true;
+    return;
+  }
+  // nobody turned the page: where it is gone, what is shown stays until somebody asks
+  if (quietly && list.page !== page) return;
   page = list.page;
+  keep(byId("list"));
   byId("total").textContent = t("matters-total", { count: list.open, number: list.total, amount: list.open_cents });
   byId("more").hidden = !list.more;
   byId("signs").hidden = !list.signs;
@@ -112,9 +153,10 @@ start(
   (hub) => {
     // what boxes bring changes the list; nobody should have to ask for it
     const now = JSON.stringify([hub.totals, hub.conflicts]);
-    if (now === seen || isInUse()) return;
+    if (now === seen) return;
     seen = now;
-    load(true);
+    isStale = true;
+    refresh();
   },
   () => {
     refill(byId("state"), ...STATES.map((state) => h("option", { value: state }, tOf("listed", state))));
