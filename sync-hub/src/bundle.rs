@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Bundles of one term; the next term's start above them.
-const TERM_STEP: u64 = 1_000_000;
+pub(crate) const TERM_STEP: u64 = 1_000_000;
 
 /// A bundle that could not be made.
 #[derive(Debug, Error)]
@@ -66,7 +66,7 @@ impl Hub {
                 .blob_sections()?
                 .into_iter()
                 .chain(self.retired_section())
-                .chain(self.lan_section())
+                .chain(self.lan_section()?)
                 .chain(self.band_keys_section())
                 .chain(self.retired_epochs_section())
                 .chain(BundleBody::accounts_section(self.rule))

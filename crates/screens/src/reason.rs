@@ -177,6 +177,8 @@ pub const REASON_CODES: &[&str] = &[
     "hub.still_in_doubt",
     "hub.box_is_heard",
     "hub.no_escrow",
+    "hub.lan_version",
+    "hub.lan_restored",
     "hub.disk_full",
     "hub.disk_read_only",
     "hub.disk_failed",

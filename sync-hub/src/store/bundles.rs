@@ -27,13 +27,17 @@ impl Store {
         row(&self.conn, NEWEST, params![self.festival], stored)
     }
 
-    /// All of them, newest first, until `look` has found what it looks for.
-    pub fn search_bundles<T>(&self, mut look: impl FnMut(StoredBundle) -> Option<T>) -> Result<Option<T>, StoreError> {
+    /// All of them up to `newest`, newest first, until `look` has found what it looks for.
+    pub fn search_bundles<T>(
+        &self,
+        newest: u64,
+        mut look: impl FnMut(StoredBundle) -> Option<T>,
+    ) -> Result<Option<T>, StoreError> {
         let mut all = statement(
             &self.conn,
-            "SELECT number, content, bytes FROM bundles WHERE festival = $1 ORDER BY number DESC",
+            "SELECT number, content, bytes FROM bundles WHERE festival = $1 AND number <= $2 ORDER BY number DESC",
         )?;
-        let mut rows = all.query(params![self.festival])?;
+        let mut rows = all.query(params![self.festival, i64::try_from(newest).unwrap_or(i64::MAX)])?;
         while let Some(row) = rows.next()? {
             if let Some(found) = look(stored(row)?) {
                 return Ok(Some(found));

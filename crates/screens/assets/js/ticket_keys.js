@@ -23,7 +23,17 @@ async function adopt() {
   if (!ok) return;
   await show();
   const passedOver = body.passed_over.length > 0 ? ` ${t("console-keys-passed_over", { count: body.passed_over.length })} (${body.passed_over.join(", ")})` : "";
-  notice(`${t("console-keys-adopted", { count: body.adopted.length })}.${passedOver}`);
+  notice([`${t("console-keys-adopted", { count: body.adopted.length })}.${passedOver}`, ...(await groups())].join(" "));
+}
+
+/** Takes up the groups of boxes that lie beside the keys; answers what was not taken, and why. */
+async function groups() {
+  const { ok, body } = await post("/api/lan/adopt", {}, reason);
+  if (!ok) return [];
+  const refused = body.groups.filter((group) => group.refused);
+  const told = refused.map((group) => reason(group.refused, { number: group.number, detail: group.version }));
+  const { passed_over: files } = body;
+  return files.length > 0 ? [...told, `${t("console-lan-passed_over", { count: files.length })} (${files.join(", ")}).`] : told;
 }
 
 function table(keys) {
