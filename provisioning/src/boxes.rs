@@ -149,12 +149,23 @@ pub struct BoxRecord {
     /// Its credit chain, for a top-up desk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credit_chain: Option<String>,
+    /// It was left out of later band keys, and is from then on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_band_keys: bool,
+    /// It was revoked with this tool.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub revoked: bool,
 }
 
 impl BoxRecord {
     /// The device it is about.
     pub fn device(&self) -> Option<DeviceId> {
         DeviceId::from_hex(&self.device)
+    }
+
+    /// Whether this number is one of its own.
+    pub fn has_number(&self, number: u16) -> bool {
+        (self.numbers.0..=self.numbers.1).contains(&number)
     }
 }
 
@@ -201,6 +212,29 @@ impl Festival {
     /// Every enrol key made.
     pub fn enrol_keys(&self) -> Result<Vec<EnrolKeyRecord>, Failure> {
         files::list(&self.enrol_keys_dir(), "toml")?.iter().map(|path| parse(path)).collect()
+    }
+
+    /// The box that was given this number; the last one, should it have been given out twice.
+    pub fn box_of(&self, number: u16) -> Result<BoxRecord, Failure> {
+        let mut given = self.boxes()?.into_iter().filter(|record| record.has_number(number));
+        given.next_back().ok_or(Failure::NoSuchBox(number))
+    }
+
+    /// Writes down something of every record of a device.
+    pub(crate) fn mark_box(&self, device: &str, mark: impl Fn(&mut BoxRecord)) -> Result<(), Failure> {
+        for mut record in self.boxes()?.into_iter().filter(|record| record.device == device) {
+            let before = record.clone();
+            mark(&mut record);
+            if record != before {
+                self.update_box(&record)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down that a box was revoked: whatever number it goes by, it gets no band keys any more.
+    pub fn mark_revoked(&self, record: &BoxRecord) -> Result<(), Failure> {
+        self.mark_box(&record.device, |record| record.revoked = true)
     }
 
     /// The record under which this device is enrolled now.
@@ -295,6 +329,8 @@ mod tests {
                 at: 1,
                 chain: String::new(),
                 credit_chain: None,
+                without_band_keys: false,
+                revoked: false,
             })
         };
         festival.claim_box(range, record).map(|record| record.numbers)

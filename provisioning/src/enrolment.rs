@@ -181,6 +181,8 @@ fn prepare(
             at,
             chain: hex(&issue(Purpose::Device)?.to_bytes()),
             credit_chain,
+            without_band_keys: false,
+            revoked: false,
         })
     })?;
     let grant = grant(festival, plan, &record)?;

@@ -46,6 +46,17 @@ pub enum Failure {
     Group(&'static str),
     /// Band keys that cannot be made or used.
     BandKeys(&'static str),
+    /// An epoch of band keys was made, and no file for the hub.
+    NotSealed {
+        /// Which epoch.
+        epoch: u8,
+        /// Why.
+        reason: Box<Failure>,
+    },
+    /// Nobody was ever given this box number here.
+    NoSuchBox(u16),
+    /// The hub knows no box of this number.
+    NeverHeard(u16),
     /// Not a PIN.
     Pin(String),
     /// A key would end before it starts.
@@ -163,6 +174,9 @@ impl Failure {
             Self::Person(_) => "staff.name",
             Self::Group(_) => "lan.group",
             Self::BandKeys(_) => "band_keys.refused",
+            Self::NotSealed { .. } => "band_keys.not_sealed",
+            Self::NoSuchBox(_) => "box.no_such_number",
+            Self::NeverHeard(_) => "box.never_heard",
             Self::Pin(_) => "staff.pin",
             Self::Dates => "key.dates",
             Self::Currency(_) => "festival.currency",
@@ -201,6 +215,7 @@ impl Failure {
             | Self::Person(_)
             | Self::Group(_)
             | Self::BandKeys(_)
+            | Self::NoSuchBox(_)
             | Self::Pin(_)
             | Self::Dates
             | Self::Currency(_)
@@ -216,6 +231,7 @@ impl Failure {
             | Self::Damaged { .. }
             | Self::Randomness(_)
             | Self::Tls(_)
+            | Self::NotSealed { .. }
             | Self::Internal(_) => 3,
             Self::Line { .. }
             | Self::Protocol(_)
@@ -227,6 +243,7 @@ impl Failure {
             | Self::NumbersUsedUp { .. }
             | Self::AlreadyEnrolled { .. }
             | Self::JournalLost { .. }
+            | Self::NeverHeard(_)
             | Self::ListInUse(_)
             | Self::BoxRefused(_) => 5,
         }
@@ -238,6 +255,18 @@ impl Failure {
             Lang::Fr => self.french(),
             Lang::En => self.english(),
         }
+    }
+
+    /// What happened alone, where what it means is said elsewhere.
+    fn cause(&self, lang: Lang) -> String {
+        if let Self::Missing(path) = self {
+            let path = path.display();
+            return lang.pick(
+                format!("{path} n'existe pas, ou son dossier manque"),
+                format!("{path} or its folder is not there"),
+            );
+        }
+        self.message(lang)
     }
 
     fn english(&self) -> String {
@@ -262,6 +291,16 @@ impl Failure {
                 format!("A festival's name has 1 to 100 bytes, this one has {length}. Choose another.")
             }
             Self::BandKeys(reason) => format!("No band keys: {reason}."),
+            Self::NotSealed { epoch, reason } => format!(
+                "Epoch {epoch} of the band keys was made and is not sealed ({}). Mend that, then run `provision band-keys seal --epoch {epoch}`; back up the festival's folder again.",
+                reason.cause(Lang::En)
+            ),
+            Self::NoSuchBox(number) => format!(
+                "No box was ever given number {number} in this folder. Nothing was changed: check the number on its label, or take the folder with which it was enrolled."
+            ),
+            Self::NeverHeard(number) => format!(
+                "The hub has never heard a box of number {number}: nobody is revoked. Check the number; if it is right, repeat with --festival FOLDER, so that it is revoked by who it is before it comes."
+            ),
             Self::Group(reason) => format!("This group cannot be: {reason}. Nothing is written."),
             Self::Person(length) => {
                 format!("A person's name has 1 to 64 bytes, this one has {length}. Choose another.")
@@ -293,7 +332,7 @@ impl Failure {
                 known(*number, place.as_deref(), "number", "place")
             ),
             Self::JournalLost { offered, enrolled } => format!(
-                "The box offers epoch {offered}, but was enrolled for epoch {enrolled} before: it lost its journal. Keep its disk as evidence; remove its identity key so that it begins as a new box."
+                "The box offers epoch {offered}, but was enrolled for epoch {enrolled} before: it lost its journal. Move everything in its folder away and keep it as evidence, identity key and enrolment included; then run `edge blank` there again: it begins as a new box, with a new number."
             ),
             Self::NoHub => {
                 "No hub with a public address was enrolled here. Name its address with --hub ADDRESS:PORT.".into()
@@ -371,6 +410,16 @@ impl Failure {
                 format!("Le nom d'un festival a 1 à 100 octets, celui-ci en a {length}. Choisissez-en un autre.")
             }
             Self::BandKeys(reason) => format!("Pas de clés de bracelets : {reason}."),
+            Self::NotSealed { epoch, reason } => format!(
+                "La génération {epoch} des clés de bracelets est faite, mais pas scellée ({}). Réglez cela, puis lancez `provision band-keys seal --epoch {epoch}` ; sauvegardez de nouveau le dossier du festival.",
+                reason.cause(Lang::Fr)
+            ),
+            Self::NoSuchBox(number) => format!(
+                "Aucun boîtier n'a jamais reçu le numéro {number} dans ce dossier. Rien n'a changé : vérifiez le numéro sur son étiquette, ou prenez le dossier avec lequel il a été enrôlé."
+            ),
+            Self::NeverHeard(number) => format!(
+                "Le hub n'a jamais entendu de boîtier numéro {number} : personne n'est révoqué. Vérifiez le numéro ; s'il est juste, recommencez avec --festival DOSSIER, pour qu'il soit révoqué par son identité avant de se présenter."
+            ),
             Self::Group(reason) => format!("Ce groupe n'est pas possible ({reason}). Rien n'est écrit."),
             Self::Person(length) => {
                 format!("Le nom d'une personne a 1 à 64 octets, celui-ci en a {length}. Choisissez-en un autre.")
@@ -407,7 +456,7 @@ impl Failure {
                 known(*number, place.as_deref(), "numéro", "lieu")
             ),
             Self::JournalLost { offered, enrolled } => format!(
-                "Le boîtier propose l'époque {offered}, mais a déjà été enrôlé pour l'époque {enrolled} : il a perdu son journal. Gardez son disque comme preuve ; retirez sa clé d'identité pour qu'il reparte comme un nouveau boîtier."
+                "Le boîtier propose l'époque {offered}, mais a déjà été enrôlé pour l'époque {enrolled} : il a perdu son journal. Déplacez tout le contenu de son dossier et gardez-le comme preuve, clé d'identité et enrôlement compris ; puis relancez-y `edge blank` : il repart comme un nouveau boîtier, avec un nouveau numéro."
             ),
             Self::NoHub => {
                 "Aucun hub avec une adresse publique n'a été enrôlé ici. Donnez son adresse avec --hub ADRESSE:PORT."

@@ -60,6 +60,11 @@ impl Daemon {
         Ok(Self { host, port, url: format!("https://{authority}"), tls: Arc::new(tls) })
     }
 
+    /// Where it is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Asks for a page; `bearer` may be a box's screen key or the hub's console token.
     pub fn get(&self, path: &str, bearer: Option<&str>) -> Result<Answer, Failure> {
         self.request("GET", path, bearer, None)

@@ -1,5 +1,5 @@
 //! Enrols a hub: its folder with keys, chains, screens certificate, console token and first settings.
-//! Invariant: a hub's folder appears whole or is not used; what was made is recorded in the festival's `hub/`.
+//! Invariant: a hub's folder appears whole or is not used; what was made is recorded in the festival's `hub/` before.
 //! Not here: what the hub does with them (`sync-hub`).
 use std::{
     path::{Path, PathBuf},
@@ -135,20 +135,29 @@ pub fn enrol(festival: &Festival, out: &Path, plan: &HubPlan, at: u64) -> Result
     let mut draft = out.as_os_str().to_owned();
     draft.push(format!(".{}", hex(&random::bytes::<6>()?)));
     let draft = PathBuf::from(draft);
-    let made = fill(festival, &draft, plan, at);
+    let made = fill(festival, &draft, plan, at).and_then(|record| recorded(festival, &draft, out, record));
     if made.is_err() {
         // Keys that nobody recorded are of no use; what remains of them goes.
         let _ = std::fs::remove_dir_all(&draft);
     }
-    let record = made?;
-    std::fs::rename(&draft, out).map_err(|error| Failure::File { path: out.into(), reason: error.to_string() })?;
+    made
+}
+
+/// The record first: keys that may sign bundles and credits are never without one.
+fn recorded(festival: &Festival, draft: &Path, out: &Path, record: HubRecord) -> Result<HubRecord, Failure> {
     let text = toml::to_string(&record).map_err(|error| Failure::Internal(error.to_string()))?;
-    files::write_new(&festival.dir().join("hub").join(format!("{}.toml", record.device)), text.as_bytes())?;
+    let path = festival.dir().join("hub").join(format!("{}.toml", record.device));
+    files::place_new(&path, text.as_bytes())?;
+    if let Err(error) = std::fs::rename(draft, out) {
+        let _ = std::fs::remove_file(&path);
+        return Err(Failure::File { path: out.into(), reason: error.to_string() });
+    }
+    files::sync_folder(out)?;
     Ok(record)
 }
 
 fn fill(festival: &Festival, dir: &Path, plan: &HubPlan, at: u64) -> Result<HubRecord, Failure> {
-    for folder in ["", "keys", "ticket-keys", "secrets", "tls"] {
+    for folder in ["", "keys", "ticket-keys", "secrets", "tls", "band-keys", "credit", "lan", "staff"] {
         files::new_dir(&dir.join(folder))?;
     }
     let mut chains = std::collections::BTreeMap::new();
@@ -239,6 +248,9 @@ mod tests {
         let festival = Festival::create(&temp.path().join("f"), "Test", Currency::EUR, 1).unwrap();
         let out = temp.path().join("hub");
         let record = enrol(&festival, &out, &plan(), 1).unwrap();
+        for folder in ["band-keys", "credit", "lan", "staff", "ticket-keys"] {
+            assert!(out.join(folder).is_dir(), "{folder}: the tool's files go there");
+        }
         for (name, purpose) in KEYS {
             let key = files::read_key(&out.join(format!("keys/{name}.key"))).unwrap();
             let chain = read_chain(&festival, &out.join(format!("keys/{name}.chain")), purpose).unwrap();
@@ -262,6 +274,21 @@ mod tests {
         let settings: toml::Table = toml::from_str(&files::read_text(&out.join("hub.toml")).unwrap()).unwrap();
         assert_eq!(settings["language"].as_str(), Some("fr"));
         assert_eq!(settings["listen_quic"].as_str(), Some("127.0.0.1:0"));
+    }
+
+    #[test]
+    fn a_hub_that_cannot_be_recorded_is_not_made_and_one_that_cannot_be_placed_leaves_no_record() {
+        let temp = tempfile::tempdir().unwrap();
+        let festival = Festival::create(&temp.path().join("f"), "Test", Currency::EUR, 1).unwrap();
+        let (records, away) = (festival.dir().join("hub"), temp.path().join("records"));
+        std::fs::rename(&records, &away).unwrap();
+        assert!(matches!(enrol(&festival, &temp.path().join("hub"), &plan(), 1), Err(Failure::Missing(_))));
+        assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 2, "keys without a record");
+        std::fs::rename(&away, &records).unwrap();
+        let record = fill(&festival, &temp.path().join("draft"), &plan(), 1).unwrap();
+        let nowhere = temp.path().join("missing/hub");
+        assert!(recorded(&festival, &temp.path().join("draft"), &nowhere, record).is_err());
+        assert!(festival.hubs().unwrap().is_empty());
     }
 
     #[test]

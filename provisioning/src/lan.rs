@@ -70,7 +70,7 @@ pub fn read_group(path: &Path) -> Result<LanGroup, Failure> {
 
 fn device(festival: &Festival, number: u16) -> Result<DeviceId, Failure> {
     let boxes = festival.boxes()?;
-    let record = boxes.iter().rev().find(|record| (record.numbers.0..=record.numbers.1).contains(&number));
+    let record = boxes.iter().rev().find(|record| record.has_number(number));
     let device = record.and_then(|record| record.device());
     device.ok_or(Failure::Group("no box was ever given one of these numbers"))
 }

@@ -20,6 +20,7 @@ pub mod lan;
 pub mod lang;
 pub mod line;
 pub mod random;
+pub mod revocation;
 pub mod staff;
 pub mod ticket_key;
 pub mod tls;

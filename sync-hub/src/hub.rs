@@ -21,6 +21,7 @@ use thiserror::Error;
 use crate::{
     beyond::Counted,
     blobs::Blobs,
+    boxes::Taken,
     bundle::BundleError,
     config::{ConfigError, FestivalConfig},
     credits::Payment,
@@ -72,6 +73,12 @@ pub enum HubError {
     /// A value that cannot be.
     #[error("{0}")]
     Invalid(&'static str),
+    /// A box came with numbers of another one.
+    #[error(
+        "box numbers {} to {} belong to another box ({}): enrol this one again (provision box enrol --re-enrol)",
+        .0.numbers.0, .0.numbers.1, .0.owner_place
+    )]
+    NumbersTaken(Box<Taken>),
     /// A rule forbids it: the code of its reason.
     #[error("refused: {0}")]
     Refused(&'static str),
@@ -91,6 +98,7 @@ impl Failure for HubError {
             | Self::NotFound(_)
             | Self::Exists(_)
             | Self::Invalid(_)
+            | Self::NumbersTaken(_)
             | Self::Refused(_)
             | Self::Random => None,
         }
@@ -137,6 +145,8 @@ pub struct Hub {
     pub(crate) documents: documents::Documents,
     pub(crate) blobs: Blobs,
     pub(crate) countersigned: BTreeMap<(DeviceId, u32), u32>,
+    /// Boxes that came with numbers of another one since the start.
+    pub(crate) taken: BTreeMap<DeviceId, Taken>,
     /// Boxes of which it was taken, since the start, that this database was restored.
     believed: BTreeSet<DeviceId>,
     pub(crate) zones: Zones,
@@ -238,6 +248,7 @@ impl Hub {
             offers: BTreeMap::new(),
             due: BTreeMap::new(),
             countersigned: BTreeMap::new(),
+            taken: BTreeMap::new(),
             believed: BTreeSet::new(),
             zones: Zones::default(),
             shares: Shares::default(),

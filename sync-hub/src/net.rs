@@ -347,7 +347,10 @@ impl Session {
             .call(move |hub| {
                 // what a box is told that the hub holds must be on disk
                 hub.as_on_disk()?;
-                let mut changed = hub.adopt(&certificate, &chain)?;
+                let mut changed = match hub.adopt(&certificate, &chain) {
+                    Err(taken @ HubError::NumbersTaken(_)) => return Ok(Err(taken.to_string())),
+                    adopted => adopted?,
+                };
                 for chain in &further {
                     // Chains for other purposes are no concern of the bundle.
                     changed |= hub.adopt_credit_chain(chain).unwrap_or(false);
@@ -355,10 +358,16 @@ impl Session {
                 hub.bundle_due |= changed;
                 // where it was restored everybody comes again and learns of the new term, this box too
                 hub.heard_of_later(device, &sections)?;
-                Ok((hub.is_revoked(device)?, hub.journals().vector_of(&[device]), hub.bundle_number()))
+                Ok(Ok((hub.is_revoked(device)?, hub.journals().vector_of(&[device]), hub.bundle_number())))
             })
             .await?;
-        let (revoked, heads, bundle) = found;
+        let (revoked, heads, bundle) = match found {
+            Ok(found) => found,
+            Err(why) => {
+                self.side.not_adopted(&why);
+                return Ok(());
+            }
+        };
         let standing = match (revoked, expired) {
             (true, _) => Standing::Revoked,
             (false, true) => Standing::Expired,

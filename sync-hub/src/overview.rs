@@ -9,7 +9,7 @@ use domain::{
     ledger::{Reason, Standing, closes, differs, opens},
     trust::Roles,
 };
-use screens::view::{self, ConflictKind, HubBox, HubView};
+use screens::view::{self, ConflictKind, HubBox, HubNotice, HubView};
 
 use crate::{
     beyond::Beyond,
@@ -77,14 +77,16 @@ impl Hub {
                 names.entry(number).or_insert_with(|| stored.place.clone());
             }
             let gaps: usize = journals.iter().map(|journal| journal.tree.gaps().len()).sum();
+            // a box that was revoked before it was ever heard
+            let last_seen = Some(stored.last_seen_ms).filter(|last_seen| *last_seen > 0);
             let branches = journals.iter().map(|journal| journal.tree.branches().len()).max().unwrap_or(1);
             shown.push(HubBox {
                 number: stored.number.0,
                 place: stored.place,
                 roles: roles(stored.roles),
                 device: stored.device.to_hex().chars().take(8).collect(),
-                last_seen_unix_ms: Some(stored.last_seen_ms),
-                age_s: Some(now.saturating_sub(stored.last_seen_ms) / 1000),
+                last_seen_unix_ms: last_seen,
+                age_s: last_seen.map(|last_seen| now.saturating_sub(last_seen) / 1000),
                 entries: journals.iter().map(|journal| journal.tree.entries()).sum(),
                 epoch: journals.iter().map(|journal| journal.epoch).max().unwrap_or(0),
                 gaps: u32::try_from(gaps).unwrap_or(u32::MAX),
@@ -101,6 +103,7 @@ impl Hub {
             now_unix_ms: now,
             term: self.store.term(),
             trouble: self.store.trouble().map(Into::into),
+            notices: self.notices(),
             boxes: shown,
             zones: self.zone_views()?,
             overrides: self.overrides()?,
@@ -110,6 +113,37 @@ impl Hub {
         let (apart, limits) = (self.apart()?, self.limits());
         let holding = self.holding()?;
         Ok(Overview { conflicts: self.journal_conflicts(CONFLICTS)?.0, view, names, apart, limits, holding })
+    }
+
+    /// What somebody must do at once, and what only people know.
+    pub(crate) fn notices(&self) -> Vec<HubNotice> {
+        let text = |name: &str, value: String| (name.to_owned(), value);
+        let term = self.term();
+        let restored = HubNotice {
+            code: "hub.restored".into(),
+            args: [text("number", term.to_string())].into(),
+            confirm: Some(term),
+        };
+        let twice = self.taken.values().map(|taken| HubNotice {
+            code: "hub.number_twice".into(),
+            args: [
+                text("number", taken.numbers.0.to_string()),
+                text("place", taken.place.clone()),
+                text("detail", taken.owner_place.clone()),
+            ]
+            .into(),
+            confirm: None,
+        });
+        (!self.store.is_restore_seen()).then_some(restored).into_iter().chain(twice).collect()
+    }
+
+    /// An operator has revoked and blocked again what a restored database lacks, as of this term.
+    pub fn confirm_restored(&mut self, term: u32) -> Result<(), HubError> {
+        if term != self.term() {
+            return Err(HubError::Refused("hub.restored_again"));
+        }
+        self.store.see_restore(term)?;
+        Ok(())
     }
 
     /// Forks, gaps, what revoked boxes wrote, entries set aside and, box by box, refused segments; and whether some that

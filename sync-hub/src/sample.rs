@@ -78,7 +78,11 @@ fn chain(subject: &SigningKey, purpose: Purpose, scope: Scope) -> CertificateCha
 }
 
 pub(crate) fn box_chain(n: u8, roles: Roles) -> CertificateChain {
-    let numbers = (u16::from(n), u16::from(n));
+    device_chain(n, roles, (n.into(), n.into()))
+}
+
+/// A box with key `n` and these numbers.
+pub(crate) fn device_chain(n: u8, roles: Roles, numbers: (u16, u16)) -> CertificateChain {
     let scope = Scope { place: format!("Place {n}"), roles, kinds: u64::MAX, box_numbers: numbers, quota_cents: 0 };
     chain(&key(n), Purpose::Device, scope)
 }

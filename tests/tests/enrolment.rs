@@ -156,3 +156,29 @@ async fn a_box_that_is_given_an_older_bundle_keeps_the_newest_it_ever_verified()
     gate.start().unwrap();
     assert_eq!(verdict().await.unwrap(), "ticket.bad_signature");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_box_stolen_before_the_hub_ever_heard_it_is_revoked_by_the_organisers_folder_and_refused_when_it_comes() {
+    let world = World::of(&[DESK]).await.unwrap();
+    let (technician, hub) = (&world.technician, &world.hub);
+    let folder = world.dir().join("stolen");
+    technician.enrol_box(&folder, &GATE_A, "127.0.0.1:1", "127.0.0.1:0").unwrap();
+    let number = (technician.number_of(GATE_A.name).unwrap() + 3).to_string();
+    let run: serde_json::Value = serde_json::from_slice(&fs::read(hub.dir.join("run.json")).unwrap()).unwrap();
+    let address = format!("https://{}", run["https"].as_str().unwrap());
+    let (token, ca) = (hub.dir.join("console.token"), hub.dir.join("tls/ca.pem"));
+    let revoke = |more: &[&str]| {
+        let at = ["box", "revoke", "--hub", &address, "--token", token.to_str().unwrap(), "--ca", ca.to_str().unwrap()];
+        technician.programs().provision(&[&at[..], &["--number", &number, "--reason", "stolen"], more].concat())
+    };
+    let unheard = format!("{:#}", revoke(&[]).unwrap_err());
+    assert!(unheard.contains("--festival"), "{unheard}");
+    revoke(&["--festival", technician.dir().to_str().unwrap()]).unwrap();
+    let is_out = async || {
+        let view = hub.view().await?;
+        Ok(view.boxes.iter().any(|one| one.place == GATE_A.name && one.revoked && one.age_s.is_none()).then_some(()))
+    };
+    until("the console shows it as revoked and never heard", SOON, is_out).await.unwrap();
+    let others = hub.view().await.unwrap().boxes;
+    assert!(others.iter().all(|one| one.revoked == (one.place == GATE_A.name)), "{others:#?}");
+}

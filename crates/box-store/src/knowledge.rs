@@ -128,7 +128,7 @@ fn batch_applied(writing: &mut Writing<'_>, batch: &[Delta]) -> Result<Option<Ne
     if first.snapshot {
         connection.prepare_cached("DELETE FROM covered WHERE section = ?1")?.execute([first.section.byte()])?;
         neighbours::uncover(connection, first.section)?;
-        if let Some(sql) = clear(first.section) {
+        if let Some(sql) = before_snapshot(first.section) {
             connection.prepare_cached(sql)?.execute([])?;
         }
     }
@@ -173,7 +173,22 @@ fn batch_applied(writing: &mut Writing<'_>, batch: &[Delta]) -> Result<Option<Ne
     Ok(newer)
 }
 
-/// Takes out all that a section said, where a snapshot of it says all anew.
+/// Takes out what a section said, before a snapshot of it. A device stays revoked: a hub that was restored from a copy
+/// does not know of what it revoked since, and none that lives lifts it without a record.
+fn before_snapshot(section: Section) -> Option<&'static str> {
+    match section {
+        Section::Revocations => Some("DELETE FROM revoked WHERE what <> 1"),
+        Section::Wallets
+        | Section::Tickets
+        | Section::Credits
+        | Section::Zones
+        | Section::Shares
+        | Section::Documents
+        | Section::Bundle => clear(section),
+    }
+}
+
+/// Takes out all that a section said, where nothing of it is believed any more.
 pub(crate) fn clear(section: Section) -> Option<&'static str> {
     match section {
         Section::Wallets => Some("DELETE FROM hub_wallet"),

@@ -236,6 +236,9 @@ pub(crate) struct BoxRevoke {
     /// Number of the box, any of its own.
     #[arg(long)]
     pub(crate) number: u16,
+    /// The festival's folder: the box is revoked by who it is, also where the hub has never heard it.
+    #[arg(long)]
+    pub(crate) festival: Option<PathBuf>,
     /// Why, for the record.
     #[arg(long)]
     pub(crate) reason: String,

@@ -10,6 +10,7 @@ use provisioning::{
     files,
     https::Daemon,
     line::Line,
+    revocation::{self, Revoked},
 };
 use serde_json::json;
 
@@ -106,8 +107,8 @@ fn label_text(label: &Label, lang: Lang) -> String {
     ];
     let rows: Vec<String> = rows.into_iter().map(|(name, value)| format!("  {name:<10} {value}")).collect();
     let last = lang.pick(
-        "Le boîtier a confirmé. Collez l'étiquette à l'intérieur : la clé ouvre ses écrans.",
-        "The box has confirmed. Stick the label inside: the key opens its screens.",
+        "Le boîtier a confirmé. Collez l'étiquette à l'intérieur : la clé ouvre ses écrans. Sauvegardez de nouveau le dossier du festival : d'une ancienne copie, les mêmes numéros seraient donnés deux fois.",
+        "The box has confirmed. Stick the label inside: the key opens its screens. Back up the festival's folder again: from an older copy the same numbers would be given out twice.",
     );
     format!("{}\n{last}", rows.join("\n"))
 }
@@ -132,14 +133,37 @@ pub(super) fn check(wanted: &BoxCheck, lang: Lang) -> Result<Said, Failure> {
 }
 
 pub(super) fn revoke(wanted: &BoxRevoke, lang: Lang) -> Result<Said, Failure> {
+    let number = wanted.number;
+    let festival = wanted.festival.as_deref().map(Festival::open).transpose()?;
     let token = zeroize::Zeroizing::new(files::read_text(&wanted.token)?);
     let hub = Daemon::new(&wanted.hub, &files::read(&wanted.ca)?)?;
-    let body = json!({ "number": wanted.number, "reason": wanted.reason });
-    let answer = hub.post("/api/boxes/revoke", Some(token.trim()), &body)?.accepted(&wanted.hub)?;
-    let number = wanted.number;
-    let text = lang.pick(
+    let Revoked { answer, others, noted } =
+        revocation::revoke(&hub, token.trim(), number, &wanted.reason, festival.as_ref())?;
+    let mut text = vec![lang.pick(
         format!("Boîtier {number} révoqué. Les autres l'apprennent dès qu'ils entendent le hub ; ce qu'il a noté peut encore être livré."),
         format!("Box {number} revoked. The others learn it as soon as they hear the hub; what it wrote may still be delivered."),
-    );
-    Ok(Said::done(json!({ "number": number, "revoked": true, "hub": answer }), text))
+    )];
+    if others > 0 {
+        text.push(lang.pick(
+            "Le hub connaît ce numéro aussi à un autre boîtier, qui n'est pas révoqué : le numéro a été donné deux fois. Vérifiez sur la console lequel est perdu.".into(),
+            "The hub knows this number of another box, too, which is not revoked: the number was given out twice. Check on the console which one is gone.".into(),
+        ));
+    }
+    match &noted {
+        Some(Ok(())) => text.push(lang.pick(
+            "Noté dans le dossier du festival : il ne reçoit plus de clés de bracelets.".into(),
+            "Noted in the festival's folder: it gets no band keys any more.".into(),
+        )),
+        Some(Err(failure)) => {
+            let why = failure.message(lang);
+            text.push(lang.pick(
+                format!("Pas noté dans le dossier du festival : {why}"),
+                format!("Not noted in the festival's folder: {why}"),
+            ));
+        }
+        None => {}
+    }
+    let noted = noted.is_some_and(|noted| noted.is_ok());
+    let json = json!({ "number": number, "revoked": true, "noted": noted, "hub": answer });
+    Ok(Said::done(json, text.join("\n")))
 }

@@ -44,3 +44,29 @@ fn of_more_conflicts_than_the_console_shows_the_newest_are_shown_with_how_many_t
     let shows = |id: &str| view.conflicts.iter().any(|conflict| conflict.id.ends_with(id));
     assert!(shows(&newest) && !shows(&oldest), "{}", view.conflicts[0].id);
 }
+
+#[test]
+fn a_restored_hub_says_that_what_was_revoked_and_blocked_since_must_be_so_again_until_somebody_confirms_it() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let shown = |hub: &mut Hub| hub.overview().unwrap().view.notices;
+    assert!(shown(&mut hub).is_empty());
+    hub.raise_term(1).unwrap();
+    let notice = shown(&mut hub).pop().unwrap();
+    assert_eq!((notice.code.as_str(), notice.confirm), ("hub.restored", Some(2)));
+    for lang in [screens::Lang::Fr, screens::Lang::En] {
+        let text = screens::reason(lang, &notice.code, &notice.args);
+        assert!(text.contains('2') && !text.contains('?'), "{text}");
+    }
+    drop(hub);
+    let mut hub = sample::open(dir.path());
+    assert_eq!(shown(&mut hub), [notice], "it stands until somebody has done it");
+    assert!(matches!(hub.confirm_restored(1), Err(HubError::Refused("hub.restored_again"))), "an older page");
+    hub.confirm_restored(2).unwrap();
+    assert!(shown(&mut hub).is_empty());
+    drop(hub);
+    let mut hub = sample::open(dir.path());
+    assert!(shown(&mut hub).is_empty());
+    hub.raise_term(2).unwrap();
+    assert_eq!(shown(&mut hub).pop().and_then(|notice| notice.confirm), Some(3), "and with the next restore again");
+}

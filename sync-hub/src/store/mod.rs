@@ -119,6 +119,8 @@ pub struct Store {
     /// It was found damaged.
     damaged: bool,
     side: SideFile,
+    /// Term of the last restore that people have dealt with.
+    restore_seen: u32,
     /// Small number of the festival in every key.
     festival: i64,
     term: u32,

@@ -137,7 +137,37 @@ impl Store {
         // Before anything is committed: from here on an older image of the database is told by its run.
         side.write(&Mark { term, run, changes, before: None }, true)?;
         let (shares, projection) = folded.unwrap_or_default();
-        Ok(Self { conn, trouble: None, damaged: false, side, festival: number, term, changes, run, shares, projection })
+        let seen = row(&conn, "SELECT restore_seen FROM festivals WHERE festival = $1", params![number], |r| r.get(0))?;
+        let restore_seen = seen.unwrap_or_default();
+        Ok(Self {
+            conn,
+            trouble: None,
+            damaged: false,
+            side,
+            festival: number,
+            term,
+            restore_seen,
+            changes,
+            run,
+            shares,
+            projection,
+        })
+    }
+
+    /// Whether people have done by hand what a restore lost, as of this term; so it is where nothing was ever restored.
+    pub fn is_restore_seen(&self) -> bool {
+        self.term <= 1 || self.restore_seen >= self.term
+    }
+
+    /// People have done so as of this term.
+    pub fn see_restore(&mut self, term: u32) -> Result<(), StoreError> {
+        self.transaction::<_, StoreError>(|store| {
+            let sql = "UPDATE festivals SET restore_seen = $2 WHERE festival = $1";
+            super::statement(&store.conn, sql)?.execute(params![store.festival, term])?;
+            Ok(())
+        })?;
+        self.restore_seen = term;
+        Ok(())
     }
 
     pub(super) fn count_change(&mut self) -> Result<(), StoreError> {

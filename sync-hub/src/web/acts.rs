@@ -5,7 +5,7 @@ use axum::{
     http::StatusCode,
 };
 use domain::{
-    id::{BoxNumber, WalletId},
+    id::{BoxNumber, DeviceId, WalletId},
     ticket::uid_of_own,
     wire::{hex, unhex},
 };
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::{ApiError, App, answer::Body, reads::ticket_id};
 use crate::{
+    boxes::Named,
     config::CategoryConfig,
     hub::{Hub, HubError},
     pretix::Imported,
@@ -138,18 +139,57 @@ async fn band(
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BoxBody {
-    number: u16,
+    #[serde(default)]
+    number: Option<u16>,
+    #[serde(default)]
+    device: Option<String>,
+    #[serde(default)]
+    chain: Option<String>,
     #[serde(default)]
     reason: String,
 }
 
-/// `POST /api/boxes/revoke`.
+impl BoxBody {
+    fn named(&self) -> Result<Named, ApiError> {
+        let Self { number, device, chain, .. } = self;
+        let id = |text: &String| DeviceId::from_hex(text).ok_or_else(|| ApiError::bad_request("the device's id"));
+        let bytes = |text: &String| unhex(text).ok_or_else(|| ApiError::bad_request("the chain is not hexadecimal"));
+        if number.is_none() && device.is_none() && chain.is_none() {
+            return Err(ApiError::bad_request("a number, a device's id or a chain"));
+        }
+        Ok(Named {
+            number: number.map(BoxNumber),
+            device: device.as_ref().map(id).transpose()?,
+            chain: chain.as_ref().map(bytes).transpose()?,
+        })
+    }
+}
+
+/// `POST /api/boxes/revoke`: by any of its numbers, or by who it is, by its id or its chain in hexadecimal; a box that was
+/// never heard here by the latter alone. Answers which were revoked, and which others have the number.
 pub(super) async fn revoke_box(State(app): State<App>, Body(body): Body<BoxBody>) -> Result<Json<Value>, ApiError> {
     if body.reason.len() > REASON_MAX {
         return Err(ApiError::bad_request("the reason is too long"));
     }
-    let devices = app.act_and_bundle(move |hub| hub.revoke_box(BoxNumber(body.number), &body.reason)).await?;
-    Ok(Json(json!({ "devices": devices.iter().map(ToString::to_string).collect::<Vec<_>>() })))
+    let named = body.named()?;
+    let revoked = app.act_and_bundle(move |hub| hub.revoke_named(&named, &body.reason)).await?;
+    let ids = |devices: &[DeviceId]| devices.iter().map(ToString::to_string).collect::<Vec<_>>();
+    Ok(Json(json!({ "devices": ids(&revoked.devices), "others": ids(&revoked.others) })))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TermBody {
+    term: u32,
+}
+
+/// `POST /api/restored/confirm`: what the restored database lacks was revoked and blocked again.
+pub(super) async fn confirm_restored(
+    State(app): State<App>,
+    Body(body): Body<TermBody>,
+) -> Result<Json<Value>, ApiError> {
+    app.act(move |hub| hub.confirm_restored(body.term)).await?;
+    Ok(Json(json!({ "term": body.term })))
 }
 
 #[derive(Debug, Deserialize)]

@@ -158,7 +158,7 @@ impl From<HubError> for ApiError {
             HubError::Pretix(reason) => Self::import(&reason),
             HubError::Refused(code) => Self::refused(code),
             HubError::Csv(reason) => Self::list(&reason),
-            HubError::Store(_) | HubError::Bundle(_) | HubError::Random => {
+            HubError::Store(_) | HubError::Bundle(_) | HubError::NumbersTaken(_) | HubError::Random => {
                 tracing::error!(%error, "a request failed");
                 error.disk_code().map_or_else(Self::unavailable, Self::disk)
             }

@@ -187,6 +187,7 @@ pub fn router(app: App) -> Router {
         .route("/api/boxes/revoke", post(acts::revoke_box))
         .route("/api/credit-keys", post(acts::add_credit_key))
         .route("/api/lan/adopt", post(lan::adopt))
+        .route("/api/restored/confirm", post(acts::confirm_restored))
         .route("/api/ticket-keys", get(ticket_keys::list))
         .route("/api/ticket-keys/adopt", post(ticket_keys::adopt))
         .route("/api/ticket-keys/activate", post(ticket_keys::activate))

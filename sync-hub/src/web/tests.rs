@@ -16,6 +16,8 @@ use crate::{
     sample::{self, SampleBox, wallet},
 };
 
+mod boxes;
+
 const TOKEN: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 struct Site {
@@ -88,6 +90,8 @@ async fn nobody_reads_or_changes_anything_without_logging_in() {
         ("POST", "/api/tickets/revoke"),
         ("POST", "/api/bands/block"),
         ("POST", "/api/boxes/revoke"),
+        ("POST", "/api/lan/adopt"),
+        ("POST", "/api/restored/confirm"),
         ("POST", "/api/pretix/import"),
         ("POST", "/api/categories"),
         ("GET", "/api/csv/tickets"),

@@ -261,6 +261,30 @@ fn revocations_hold_until_they_are_lifted() {
 }
 
 #[test]
+fn a_restored_hub_lifts_no_revocation_of_a_device_that_it_does_not_know_of() {
+    let world = World::new();
+    let (store, _) = world.open();
+    let item = |what, holds, id| {
+        let mut out = Writer::new();
+        Revoked { what, holds, id }.write(&mut out);
+        out.finish()
+    };
+    let items = [item(REVOKED_DEVICE, true, [3; 16]), item(REVOKED_TICKET, true, TICKET.0)].concat();
+    tell(&store, Section::Revocations, 0, items);
+    let seen = |store: &Store| {
+        let ticket = |view: &crate::View<'_>| view.is_ticket_revoked(&TICKET);
+        store.read(|view| ([3, 4].map(|n| view.is_revoked(&DeviceId([n; 16]))), ticket(view))).unwrap()
+    };
+    let of_term = |term, base, items| Delta { term, ..batch(Section::Revocations, base, Vec::new(), items) };
+    let snapshot = of_term(2, (0, 1), item(REVOKED_DEVICE, true, [4; 16]));
+    assert!(matches!(apply(&store, &snapshot), DeltaOutcome::Applied { .. }));
+    assert_eq!(seen(&store), ([true, true], false), "tickets are as the hub says");
+    let lifted = of_term(2, (1, 2), item(REVOKED_DEVICE, false, [3; 16]));
+    assert!(matches!(apply(&store, &lifted), DeltaOutcome::Applied { .. }));
+    assert_eq!(seen(&store), ([false, true], false));
+}
+
+#[test]
 fn a_restored_hub_uncovers_what_it_lost() {
     let world = World::new();
     let (store, _) = world.open();

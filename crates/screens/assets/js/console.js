@@ -7,7 +7,7 @@ import { notice, post } from "./live.js";
 import { ageText } from "./status_bar.js";
 import { books, conflictCount, conflicts } from "./books.js";
 import { overrides, zones } from "./zones.js";
-import { ticketKeys } from "./ticket_keys.js";
+import { ticketKeys, twice } from "./ticket_keys.js";
 import { riskNow } from "./risk_view.js";
 
 const COLUMNS = ["number", "place", "roles", "last-seen", "entries", "unsent", "epoch", "gaps", "branches", "device", "state"];
@@ -19,6 +19,7 @@ start(
     byId("term").textContent = t("console-term", { number: hub.term });
     byId("trouble").hidden = !hub.trouble;
     byId("trouble").textContent = hub.trouble ? reason(hub.trouble) : "";
+    notices(hub.notices);
     refill(byId("books"), ...books(hub.totals));
     refill(byId("conflicts"), ...conflicts(hub.conflicts));
     refill(byId("risk"), ...riskNow(hub.risk));
@@ -37,6 +38,21 @@ start(
     confirmed("revoke-box", "/api/boxes/revoke", (value) => ({ number: Number(value) }));
   },
 );
+
+let told = "";
+
+/** What stays until somebody has done it. Drawn anew only where it changed: a button may be armed. */
+function notices(list) {
+  const now = JSON.stringify(list);
+  if (now === told) return;
+  told = now;
+  const done = (term) => async () => {
+    if ((await post("/api/restored/confirm", { term }, reason)).ok) notice(t("console-done"));
+  };
+  const shown = ({ code, args, confirm }) =>
+    h("p", { class: "degraded" }, reason(code, args), " ", confirm === null ? null : twice(t("console-restored-done"), "", done(confirm)));
+  refill(byId("notices"), ...list.map(shown));
+}
 
 function boxes(list) {
   if (list.length === 0) return [h("p", {}, t("console-no-boxes"))];

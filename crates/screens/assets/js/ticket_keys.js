@@ -66,7 +66,7 @@ async function act(what, id) {
 }
 
 /** A button that must be pressed twice. */
-function twice(label, kind, done) {
+export function twice(label, kind, done) {
   let armed = null;
   const disarm = () => {
     clearTimeout(armed);

@@ -18,6 +18,8 @@ pub struct HubView {
     pub term: u32,
     /// Reason code of what is wrong with the hub's disk or database: nothing new is stored meanwhile.
     pub trouble: Option<String>,
+    /// What somebody must do, whoever looks; each stays until it is done.
+    pub notices: Vec<HubNotice>,
     /// Every enrolled box.
     pub boxes: Vec<HubBox>,
     /// The books.
@@ -36,6 +38,18 @@ pub struct HubView {
     pub categories: Vec<(u32, String)>,
     /// Chips on the lists of bands.
     pub bands: HubBands,
+}
+
+/// Something that only people can do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HubNotice {
+    /// Reason code.
+    pub code: String,
+    /// Arguments of `code`.
+    pub args: super::Args,
+    /// Where somebody says that it is done: the term of `/api/restored/confirm`.
+    pub confirm: Option<u32>,
 }
 
 /// How many chips the lists of bands name, each by its last line.

@@ -162,6 +162,13 @@ impl HubSide {
         }
     }
 
+    /// Instead of [`Self::box_known`]: its chain leads to the root, and gives it what another box has.
+    pub fn not_adopted(&mut self, why: &str) {
+        if matches!(self.state, State::LookingUp { .. }) {
+            self.refuse(RefuseCode::Chain, why);
+        }
+    }
+
     /// The answer to [`HubAction::ReadHeads`]: what is held, and the public key of each device that is known.
     pub fn heads_read(&mut self, heads: VersionVector, public_keys: &[[u8; 32]]) {
         for key in public_keys {
