@@ -18,6 +18,8 @@ use crate::{
 
 /// Most boxes with numbers of another one that the console names.
 const TAKEN_MAX: usize = 64;
+/// Boxes that are looked at for a number that is taken: more than one, for what an earlier version let in, and itself.
+const NEIGHBOURS: u32 = 16;
 
 /// A box that came with numbers which another one has already.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,10 +98,11 @@ impl Hub {
     fn taken(&self, certificate: &Certificate) -> Result<Option<Taken>, HubError> {
         let (first, last) = certificate.scope.box_numbers;
         let overlaps = |stored: &StoredBox| {
-            let (low, high) = if stored.number.0 > last { (0, 0) } else { numbers(stored) };
+            let (low, high) = numbers(stored);
             stored.device != certificate.device() && high != 0 && low <= last && first <= high
         };
-        let owner = self.store.boxes()?.into_iter().find(overlaps);
+        // where no two have a number in common it is the highest below or nobody
+        let owner = self.store.boxes_up_to(BoxNumber(last), NEIGHBOURS)?.into_iter().find(overlaps);
         Ok(owner.map(|owner| Taken {
             numbers: (first, last),
             place: certificate.scope.place.clone(),

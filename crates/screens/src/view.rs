@@ -31,7 +31,7 @@ pub use documents::{
 };
 pub use escrow::{EscrowView, HeldByBox, ShareView};
 pub use found::{FoundGuest, FoundGuests, FoundState};
-pub use hub::{Conflict, ConflictKind, ConflictPlace, HubBands, HubBox, HubView, Totals};
+pub use hub::{Conflict, ConflictKind, ConflictPlace, HubBands, HubBox, HubNotice, HubView, Totals};
 pub use lan::LanView;
 pub use matters::{MatterPage, MatterPlace, MatterSeen, MatterView, RulingView};
 pub use outcome::{

@@ -100,6 +100,13 @@ impl Store {
         rows(&self.conn, sql, params![self.festival], stored_box)
     }
 
+    /// Boxes whose first number is at most this, the highest first, and at most so many of them.
+    pub fn boxes_up_to(&self, number: BoxNumber, most: u32) -> Result<Vec<StoredBox>, StoreError> {
+        let sql = "SELECT device, number, place, roles, chain, last_seen_ms, unsent, revoked FROM boxes \
+                   WHERE festival = $1 AND number <= $2 ORDER BY number DESC, device LIMIT $3";
+        rows(&self.conn, sql, params![self.festival, number.0, most], stored_box)
+    }
+
     /// Announces a credit key; whether it is new.
     pub fn put_credit_key(&self, public_key: &[u8; 32], chain: &[u8]) -> Result<bool, StoreError> {
         let sql = "INSERT INTO credit_keys (festival, public_key, chain) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
