@@ -40,7 +40,6 @@ async fn bands_of_two_epochs_are_served_at_one_box_and_a_box_that_was_left_out_s
     let (hub_dir, mut chance) = (world.hub.dir.clone(), Chance::new(26));
     let organiser = world.technician.dir().to_str().unwrap().to_owned();
     let out = hub_dir.join("band-keys/1.cbor");
-    std::fs::create_dir(hub_dir.join("band-keys")).unwrap();
     // the bar is left out, as a stolen box would be
     let bar_number = bar.view().await.unwrap().box_number.to_string();
     let words =
