@@ -254,6 +254,27 @@ fn a_box_is_enrolled_over_a_socket_and_its_folder_is_found_good_until_something_
 }
 
 #[test]
+fn the_first_list_of_a_group_says_that_it_is_one_and_the_next_goes_on_from_its_file() {
+    let evening = Evening::new();
+    let bundle = evening.bundle();
+    let (line, side) = evening.blank_box("box");
+    let festival = evening.festival();
+    let words = ["box", "enrol", "--festival", &festival, "--connect", &line, "--place", "Bar", "--role", "bar"];
+    json(&[&words[..], &["--bundle", &bundle]].concat(), 0);
+    side.join().unwrap();
+    let out = evening.at("hub/lan/1.cbor");
+    let words = ["lan", "group", "--festival", &festival, "--out", &out, "--number", "1", "--box", "1", "--broker"];
+    let group = |broker| json(&[&words[..], &[broker]].concat(), 0);
+    let is_new = |said: &Value| (said["version"].clone(), said["new"].clone());
+    assert_eq!(is_new(&group("10.0.0.5:1883")), (1.into(), true.into()));
+    assert_eq!(is_new(&group("10.0.0.6:1883")), (1.into(), false.into()));
+    std::fs::remove_file(&out).unwrap();
+    let said = provision(&[&["--lang", "en"], &words[..], &["10.0.0.5:1883"]].concat());
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(said.contains("put the group's old file in its place"), "{said}");
+}
+
+#[test]
 fn a_technician_without_the_root_enrols_with_an_enrol_key_within_its_caps() {
     let evening = Evening::new();
     let (festival, file) = (evening.festival(), evening.at("site.key"));

@@ -189,6 +189,14 @@ fn a_second_enrolment_needs_the_word_and_gives_new_numbers() {
 
     let (label, _) = office.by_root(&again, 1, None);
     assert_eq!(label, Err(Failure::JournalLost { offered: 0, enrolled: 1 }));
+    // a box whose key alone was removed refuses its own enrolment
+    for lang in [Lang::Fr, Lang::En] {
+        let said = label.as_ref().unwrap_err().message(lang);
+        assert!(
+            said.contains("`edge blank`") && (said.contains("everything in its folder") || lang == Lang::Fr),
+            "{said}"
+        );
+    }
 }
 
 #[test]
