@@ -2,6 +2,8 @@
 //! Invariant: a batch applies whole, on the batch before it, or not at all; what covers an own entry takes it out of
 //! the local fold in the same transaction.
 //! Not here: who may sign a batch (`sync::SignedDelta::open`), how the states are read (`view`).
+use std::collections::BTreeSet;
+
 use domain::{
     ledger::{CreditItem, TicketState, WalletState},
     wire::{Malformed, Reader, Writer},
@@ -132,13 +134,14 @@ fn batch_applied(writing: &mut Writing<'_>, batch: &[Delta]) -> Result<Option<Ne
             connection.prepare_cached(sql)?.execute([])?;
         }
     }
-    let mut newer = None;
+    let (mut newer, mut named) = (None, BTreeSet::new());
     for part in batch {
         for heads in part.vector.iter().filter(|heads| heads.device == writing.who.device) {
             newer = cover(writing, first.section, heads)?.or(newer);
         }
         for heads in part.vector.iter().filter(|heads| heads.device != writing.who.device) {
             neighbours::cover(writing, first.section, heads)?;
+            named.insert((heads.device, heads.epoch));
         }
         items(writing, part)?;
     }
@@ -161,7 +164,9 @@ fn batch_applied(writing: &mut Writing<'_>, batch: &[Delta]) -> Result<Option<Ne
     if let Some(newer) = newer {
         note_newer_self(writing, newer)?;
     }
-    neighbours::forget_covered(connection)?;
+    if matches!(first.section, Section::Wallets | Section::Tickets) {
+        neighbours::forget_covered(connection, (!first.snapshot).then_some(&named))?;
+    }
     let after = covered(connection, first.section)?;
     let shrunk = before.iter().any(|old| !after.iter().any(|new| new.0 <= old.0 && old.1 <= new.1));
     if shrunk {

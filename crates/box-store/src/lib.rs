@@ -42,7 +42,7 @@ pub use error::{Degraded, OpenError, StoreError};
 pub use grants::OwnClaim;
 pub use knowledge::{DeltaOutcome, Knowledge, NewerSelf, REVOKED_DEVICE, REVOKED_TICKET, Revoked};
 pub use mapped::Mapped;
-pub use neighbours::{Heard, told_of};
+pub use neighbours::{Heard, segment_of, told_of};
 pub use open::{BootReport, Mended, StoreConfig, open};
 pub use store::{Committed, Decision, Store, Written};
 pub use view::{Counters, OpenIntent, OwnHead, View};

@@ -3,6 +3,8 @@
 //! Invariant: of one place in a journal the first entry is kept; nothing told here ever changes the own journal, nor what
 //! hub and box compare (`agreement`).
 //! Not here: whether a commit is genuine (`domain::lan`), who may write what (`domain::ledger`).
+use std::collections::BTreeSet;
+
 use domain::{
     id::{BoxNumber, DeviceId, EntryRef},
     journal::{Entry, Head},
@@ -16,6 +18,7 @@ use crate::{
     error::StoreError,
     exchange::SEGMENT_BYTES,
     journal::{self, At},
+    knowledge::REVOKED_DEVICE,
     store::Store,
     writer::Writing,
 };
@@ -23,6 +26,8 @@ use crate::{
 /// Most commits of neighbours that are kept, and most bytes; more are not stored until the hub has covered some.
 const COMMITS_MAX: i64 = 200_000;
 const BYTES_MAX: i64 = 256 << 20;
+/// One neighbour has at most this part of both.
+const SHARE: i64 = 16;
 
 /// What became of a neighbour's commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +128,12 @@ pub fn told_of(segment: sync::Segment) -> Told {
     }
 }
 
+/// The same entries as they go to the hub.
+pub fn segment_of(told: Told) -> Segment {
+    let Told { device, epoch, first, prev, signature, bodies } = told;
+    Segment { device, epoch, first, prev, bodies, signature }
+}
+
 /// Takes a commit into what is held of its journal; what does not fit into a vector is told of later.
 fn lengthen(branch: &mut Branch, (first, last): (u32, u32), hash: &[u8]) {
     if first == branch.contiguous && branch.ranges.is_empty() {
@@ -153,9 +164,7 @@ pub(crate) fn segment(
     while let Some(row) = rows.next()? {
         let told =
             Told::from_bytes(&row.get::<_, Vec<u8>>(0)?).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        let Told { device, epoch, first, prev, signature, bodies } = told;
-        let hash = row.get(1)?;
-        let next = Segment { device, epoch, first, prev, bodies, signature };
+        let (hash, next) = (row.get(1)?, segment_of(told));
         let Some((segment, end)) = &mut joined else {
             joined = Some((next, hash));
             continue;
@@ -253,6 +262,11 @@ impl Size {
     pub(crate) fn is_full(&self) -> bool {
         self.commits >= COMMITS_MAX || self.bytes >= BYTES_MAX
     }
+
+    /// Whether one neighbour has no room for more, where it has told so much.
+    pub(crate) fn is_a_whole_share(&self) -> bool {
+        self.commits >= COMMITS_MAX / SHARE || self.bytes >= BYTES_MAX / SHARE
+    }
 }
 
 pub(crate) fn size(connection: &Connection) -> Result<Size, StoreError> {
@@ -260,12 +274,38 @@ pub(crate) fn size(connection: &Connection) -> Result<Size, StoreError> {
     Ok(connection.prepare_cached("SELECT commits, bytes FROM neighbour_size")?.query_row([], read)?)
 }
 
+/// What one of them has told.
+pub(crate) fn share(connection: &Connection, device: DeviceId) -> Result<Size, StoreError> {
+    let read = |row: &rusqlite::Row<'_>| Ok(Size { commits: row.get(0)?, bytes: row.get(1)? });
+    let share = connection
+        .prepare_cached("SELECT commits, bytes FROM neighbour_share WHERE device = ?1")?
+        .query_row([&device.0[..]], read)
+        .optional()?;
+    Ok(share.unwrap_or(Size { commits: 0, bytes: 0 }))
+}
+
+/// Whether there is room for more of this neighbour. What revoked boxes told is kept as evidence for as long as nobody
+/// else needs its place.
+fn has_room(connection: &Connection, device: DeviceId) -> Result<bool, StoreError> {
+    if share(connection, device)?.is_a_whole_share() {
+        return Ok(false);
+    }
+    if size(connection)?.is_full() {
+        for table in ["neighbour_entry", "neighbour_commit"] {
+            let sql = format!("DELETE FROM {table} WHERE device IN (SELECT id FROM revoked WHERE what = ?1)");
+            connection.prepare_cached(&sql)?.execute([REVOKED_DEVICE])?;
+        }
+        return Ok(!size(connection)?.is_full());
+    }
+    Ok(true)
+}
+
 fn hear(writing: &Writing<'_>, told: &Told, head: &Head, box_number: BoxNumber) -> Result<Heard, StoreError> {
     let connection = writing.connection;
     if let Some(known) = held(connection, told, head)? {
         return Ok(known);
     }
-    if size(connection)?.is_full() {
+    if !has_room(connection, told.device)? {
         return Ok(Heard::Full);
     }
     connection
@@ -347,16 +387,41 @@ pub(crate) fn uncover(connection: &Connection, section: Section) -> Result<(), S
     Ok(())
 }
 
-/// Throws away what both sections cover.
-pub(crate) fn forget_covered(connection: &Connection) -> Result<(), StoreError> {
-    let some: bool = connection.prepare_cached("SELECT 1 FROM neighbour_commit LIMIT 1")?.exists([])?;
-    if some {
-        let of_both = params![Section::Wallets.byte(), Section::Tickets.byte()];
+/// Throws away what both sections cover of these journals: those of which a batch says more. `None`: of all, after a
+/// snapshot.
+pub(crate) fn forget_covered(
+    connection: &Connection,
+    journals: Option<&BTreeSet<(DeviceId, u32)>>,
+) -> Result<(), StoreError> {
+    let held: BTreeSet<DeviceId> = {
+        let mut statement = connection.prepare_cached("SELECT device FROM neighbour_share")?;
+        let rows = statement.query_map([], |row| Ok(DeviceId(row.get(0)?)))?;
+        rows.collect::<Result<_, _>>()?
+    };
+    let (wallets, tickets) = (Section::Wallets.byte(), Section::Tickets.byte());
+    let Some(journals) = journals else {
         for covered in [
             concat!("DELETE FROM neighbour_entry AS n WHERE ", both_cover!("n.seq", "n.seq")),
             concat!("DELETE FROM neighbour_commit AS n WHERE ", both_cover!("n.first", "n.last")),
         ] {
-            connection.prepare_cached(covered)?.execute(of_both)?;
+            if !held.is_empty() {
+                connection.prepare_cached(covered)?.execute(params![wallets, tickets])?;
+            }
+        }
+        return Ok(());
+    };
+    for (device, epoch) in journals.iter().filter(|(device, _)| held.contains(device)) {
+        for covered in [
+            concat!(
+                "DELETE FROM neighbour_entry AS n WHERE n.device = ?3 AND n.epoch = ?4 AND ",
+                both_cover!("n.seq", "n.seq")
+            ),
+            concat!(
+                "DELETE FROM neighbour_commit AS n WHERE n.device = ?3 AND n.epoch = ?4 AND ",
+                both_cover!("n.first", "n.last")
+            ),
+        ] {
+            connection.prepare_cached(covered)?.execute(params![wallets, tickets, &device.0[..], epoch])?;
         }
     }
     Ok(())

@@ -62,9 +62,13 @@ fn what_neighbours_told_is_counted_with_it_and_bounded() {
     assert_eq!(size(), Size { commits: 0, bytes: 0 });
     let told = told(1);
     assert_eq!((hear(&store, &told), hear(&store, &told)), (Heard::New, Heard::Known));
-    assert_eq!(size(), Size { commits: 1, bytes: told.to_bytes().len() as i64 });
+    // and once more by the ticket that it names
+    let bytes = (told.to_bytes().len() + told.bodies[0].len()) as i64;
+    assert_eq!(size(), Size { commits: 1, bytes });
+    let of = |device| store.reading(|connection| crate::neighbours::share(connection, device)).unwrap();
+    assert_eq!((of(neighbours_id()), of(own_device()).commits), (size(), 0));
     hub_covers(&store);
-    assert_eq!(size(), Size { commits: 0, bytes: 0 });
+    assert_eq!((size(), of(neighbours_id())), (Size { commits: 0, bytes: 0 }, Size { commits: 0, bytes: 0 }));
     for (commits, bytes, full) in [(199_999, (256 << 20) - 1, false), (200_000, 0, true), (0, 256 << 20, true)] {
         assert_eq!(Size { commits, bytes }.is_full(), full);
     }
@@ -93,6 +97,63 @@ fn a_neighbours_admission_is_refused_at_once_survives_a_restart_and_counts_once_
     assert_eq!((uses(&store), store.neighbour_entries().unwrap()), (1, 0));
     assert_eq!(hear(&store, &told(0)), Heard::Known, "told late, it does not count again");
     assert_eq!(uses(&store), 1);
+}
+
+#[test]
+fn one_neighbour_fills_its_own_share_and_what_a_revoked_one_told_makes_room_for_others() {
+    let world = World::new();
+    let (store, _) = world.open();
+    let told_by = |n: u8, epoch: u32| {
+        let key = SigningKey::from_bytes(&[n; 32]);
+        Told { device: device_id(&key.verifying_key().to_bytes()), epoch, ..told(0) }
+    };
+    let change = |sql: &str| {
+        let sql = sql.to_owned();
+        store.work(move |writing| Ok(writing.connection.execute_batch(&sql)?)).unwrap();
+    };
+    for (commits, bytes, full) in [(12_499, (16 << 20) - 1, false), (12_500, 0, true), (0, 16 << 20, true)] {
+        assert_eq!(Size { commits, bytes }.is_a_whole_share(), full);
+    }
+    let (greedy, other) = (told_by(50, 0), told_by(51, 0));
+    assert_eq!(hear(&store, &greedy), Heard::New);
+    change("UPDATE neighbour_share SET commits = 12500");
+    assert_eq!((hear(&store, &told_by(50, 1)), hear(&store, &other)), (Heard::Full, Heard::New));
+
+    change("UPDATE neighbour_size SET commits = 200000");
+    assert_eq!((hear(&store, &told_by(51, 1)), hear(&store, &greedy)), (Heard::Full, Heard::Known));
+    let revoked: Vec<u8> = [&[crate::REVOKED_DEVICE, 1][..], &greedy.device.0].concat();
+    apply(&store, &batch(Section::Revocations, (0, 1), Vec::new(), revoked));
+    let devices = || store.neighbours_held().unwrap().into_iter().map(|heads| heads.device).collect::<Vec<_>>();
+    assert_eq!(devices().len(), 2, "evidence, while there is room");
+    assert_eq!(hear(&store, &told_by(51, 1)), Heard::New);
+    assert_eq!(devices(), [other.device; 2]);
+}
+
+#[test]
+fn a_batch_looks_at_what_the_journals_that_it_names_have_told_and_a_snapshot_at_all() {
+    let world = World::new();
+    let (store, _) = world.open();
+    for section in [Section::Tickets, Section::Wallets] {
+        apply(&store, &batch(section, (0, 1), Vec::new(), Vec::new()));
+    }
+    let (named, other) = (told(0), Told { epoch: 1, ..told(0) });
+    assert_eq!((hear(&store, &named), hear(&store, &other)), (Heard::New, Heard::New));
+    // as if both were covered before
+    let epochs = || store.neighbours_held().unwrap().into_iter().map(|heads| heads.epoch).collect::<Vec<_>>();
+    let covered = "INSERT INTO neighbour_covered (section, device, epoch, before)
+        SELECT section, device, epoch, 9 FROM neighbour_commit, (SELECT 1 AS section UNION SELECT 2)";
+    store.work(|writing| Ok(writing.connection.execute_batch(covered)?)).unwrap();
+    let heads = vec![JournalHeads { device: neighbours_id(), epoch: 0, branches: vec![Branch::up_to(1, [0; 16])] }];
+    apply(&store, &batch(Section::Revocations, (0, 1), Vec::new(), Vec::new()));
+    assert_eq!(epochs(), [0, 1]);
+    apply(&store, &batch(Section::Tickets, (1, 2), heads, Vec::new()));
+    assert_eq!((epochs(), store.neighbour_entries().unwrap()), (vec![1], 1));
+    let branches = vec![Branch::up_to(1, [0; 16])];
+    let both = [0, 1].map(|epoch| JournalHeads { device: neighbours_id(), epoch, branches: branches.clone() });
+    for section in [Section::Tickets, Section::Wallets] {
+        apply(&store, &batch(section, (0, 3), both.to_vec(), Vec::new()));
+    }
+    assert_eq!((epochs(), store.neighbour_entries().unwrap()), (vec![], 0));
 }
 
 /// A neighbour's journal of single admissions, each a commit of its own.
