@@ -105,6 +105,11 @@ fn chain_for(purpose: KeyPurpose, subject: u8, roles: Roles, box_numbers: (u16, 
     CertificateChain(vec![SignedCertificate::issue(certificate, &key(ROOT))])
 }
 
+/// A bar of the same festival that has numbers 20 to 27.
+pub(crate) fn neighbour(n: u8) -> (SigningKey, CertificateChain) {
+    (key(n), chain_for(KeyPurpose::Device, n, Roles::BAR, (20, 27)))
+}
+
 /// The enrolment of a box of these roles, which pairs bands to tickets or not.
 fn enrolled(dir: &Path, (roles, pairs_bands): (Roles, bool)) -> Enrolled {
     let device_chain = chain(KeyPurpose::Device, BOX, roles).to_bytes();

@@ -32,6 +32,8 @@ pub(crate) const SECTIONS: [Section; 7] = [
     Section::Shares,
 ];
 const TICK: Duration = Duration::from_millis(500);
+/// A session of such a length worked.
+const WORKED: Duration = Duration::from_secs(10);
 /// Taken for the way of the hub's time to the box.
 const ROUND_TRIP_MS: u64 = 500;
 
@@ -49,11 +51,11 @@ pub(crate) async fn keep(station: Arc<Station>) {
     let started = Instant::now();
     let hubs = station.enrolled().config.hubs.clone();
     for hub in hubs.iter().cycle() {
-        match session(&station, &dialer, &mut side, &mut forwarding, hub, started).await {
-            Ok(lasted) if lasted > Duration::from_secs(10) => backoff = Backoff::default(),
-            Ok(_) => {}
-            Err(error) => tracing::debug!(hub, "no session: {error:#}"),
+        let mut began = None;
+        if let Err(error) = session(&station, &dialer, &mut side, &mut forwarding, hub, started, &mut began).await {
+            tracing::debug!(hub, "no session: {error:#}");
         }
+        forgive(&mut backoff, began.map(|began| began.elapsed()));
         side.closed();
         if station.hub().connected {
             station.hub_is(false);
@@ -65,6 +67,13 @@ pub(crate) async fn keep(station: Arc<Station>) {
             () = tokio::time::sleep(backoff.next(u32::from_le_bytes(random))) => {}
             () = station.stopping() => return,
         }
+    }
+}
+
+/// A line that held for a while is tried again soon, however it ended: most of them just break.
+fn forgive(backoff: &mut Backoff, held: Option<Duration>) {
+    if held.is_some_and(|held| held > WORKED) {
+        backoff.reset();
     }
 }
 
@@ -97,14 +106,15 @@ async fn session(
     forwarding: &mut Forwarding,
     hub: &str,
     started: Instant,
-) -> Result<Duration> {
+    began: &mut Option<Instant>,
+) -> Result<()> {
     let now = || u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let address = resolve(hub.to_owned()).await?;
     let mut link = tokio::select! {
         link = dialer.connect(address) => link.context("connecting")?,
-        () = station.stopping() => return Ok(Duration::ZERO),
+        () = station.stopping() => return Ok(()),
     };
-    let began = Instant::now();
+    *began = Some(Instant::now());
     side.edits_waiting(tokio::task::block_in_place(|| station.edits_waiting())?);
     side.connected(link.peer_public_key(), now());
     let mut changes = station.follow();
@@ -112,11 +122,11 @@ async fn session(
     loop {
         if carry_out(station, side, &mut link).await? {
             link.close().await;
-            return Ok(began.elapsed());
+            return Ok(());
         }
         tokio::select! {
             frame = link.next() => {
-                let Some(frame) = frame.context("the link broke")? else { return Ok(began.elapsed()) };
+                let Some(frame) = frame.context("the link broke")? else { return Ok(()) };
                 station.hub_heard();
                 for frame in link.with_its_like(frame).await {
                     side.frame(frame, now());
@@ -333,12 +343,48 @@ fn next_number(station: &Station, newer: NewerSelf) -> Result<Option<BoxNumber>>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{bench::Bench, run::open_enrolled_epoch};
+    use sync_quic::{HubListener, ListenerConfig};
+
+    use crate::{
+        bench::{self, Bench},
+        run::open_enrolled_epoch,
+    };
 
     /// Somebody put an older image on the box's card, and the hub knows more of this epoch than it.
     fn set_back(bench: &Bench, epoch: u32) -> Result<()> {
         let mut side = side(&bench.station)?;
         next_epoch(&bench.station, &mut side, NewerSelf { epoch, contiguous: 1_000, hash: [9; 16] })
+    }
+
+    #[test]
+    fn a_line_that_held_for_a_while_is_tried_again_soon_and_one_that_never_was_later_each_time() {
+        let mut backoff = Backoff::default();
+        let mut waits = |held: Option<u64>| {
+            forgive(&mut backoff, held.map(Duration::from_secs));
+            backoff.next(u32::MAX)
+        };
+        let later: Vec<_> = [None, Some(0), Some(10), None].map(|held| waits(held).as_millis()).into();
+        assert_eq!(later, [500, 1_000, 2_000, 4_000]);
+        assert_eq!(waits(Some(11)).as_millis(), 500);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn how_long_a_line_held_is_known_however_it_ended() {
+        let bench = Bench::new();
+        let (key, address) = (bench::neighbour(9).0, "127.0.0.1:0".parse().unwrap());
+        let mut nobody = HubListener::bind(&ListenerConfig::new(address, key, [7; 32])).unwrap();
+        let hub = nobody.local_address().unwrap().to_string();
+        // it says what no hub says
+        tokio::spawn(async move {
+            let mut link = nobody.accept().await.unwrap();
+            link.send(&Frame::Bye).await.unwrap();
+            link.close().await;
+        });
+        let dialer = Dialer::new(&bench.station.enrolled().identity, &Settings::default()).unwrap();
+        let (mut side, mut forwarding, mut began) = (side(&bench.station).unwrap(), Forwarding::default(), None);
+        let started = Instant::now();
+        let ended = session(&bench.station, &dialer, &mut side, &mut forwarding, &hub, started, &mut began).await;
+        assert!(began.is_some(), "{ended:?}");
     }
 
     /// Epoch, number, and whether it is closed for writing.
