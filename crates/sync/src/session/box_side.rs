@@ -54,7 +54,7 @@ enum State {
 pub struct BoxSide {
     start: BoxStart,
     further: Vec<Vec<u8>>,
-    /// Heads of its own that the shell was told of.
+    /// Heads of its own that the shell was told of in this session, or is yet to hear of.
     told: BTreeSet<(u32, u32)>,
     own: DeviceId,
     state: State,
@@ -181,6 +181,8 @@ impl BoxSide {
             | BoxAction::Refused { .. }
             | BoxAction::Close(_) => false,
         });
+        // what the shell was told and could not do it is told again; what it did is behind its epoch
+        self.told = self.actions.iter().filter_map(untold).collect();
         self.awaited.clear();
         self.stalled.clear();
         self.reading = None;
@@ -532,5 +534,24 @@ impl BoxSide {
             self.reading = Some((device, epoch));
             self.actions.push_back(BoxAction::ReadSegment { device, epoch, from, max: SEGMENT_ENTRIES });
         }
+    }
+}
+
+/// The head of its own that the shell has not heard of yet.
+fn untold(action: &BoxAction) -> Option<(u32, u32)> {
+    match action {
+        BoxAction::NewerSelf { epoch, head } => Some((*epoch, head.seq)),
+        BoxAction::Send(_)
+        | BoxAction::ReadSegment { .. }
+        | BoxAction::MarkAcked(_)
+        | BoxAction::ApplyDelta(_)
+        | BoxAction::StoreBundle { .. }
+        | BoxAction::StoreBlobPart { .. }
+        | BoxAction::StoreChain(_)
+        | BoxAction::Online { .. }
+        | BoxAction::HubTime { .. }
+        | BoxAction::EditAnswered(_)
+        | BoxAction::Refused { .. }
+        | BoxAction::Close(_) => None,
     }
 }

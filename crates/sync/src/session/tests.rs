@@ -496,6 +496,32 @@ fn a_box_restored_from_an_old_image_learns_of_its_own_newer_head() {
 }
 
 #[test]
+fn a_newer_head_of_its_own_is_told_in_each_session_until_the_next_epoch_is_open() {
+    let (mut a, mut hub) = (BoxShell::new(vec![journal(BOX, 0, 20)]), HubShell::new(1));
+    run(&mut a, &mut hub, usize::MAX);
+    let mut restored = BoxShell::new(vec![journal(BOX, 0, 4)]);
+    for session in 1..=3 {
+        // the disk is full: no epoch can be opened
+        run(&mut restored, &mut hub, usize::MAX);
+        assert_eq!(restored.newer_self.len(), session);
+    }
+    let next = journal(BOX, 1, 2);
+    restored.side.local_commit(1, *next.heads.last().unwrap());
+    restored.journals.push(next);
+    run(&mut restored, &mut hub, usize::MAX);
+    assert_eq!((restored.newer_self.len(), hub.entries.len()), (3, 21 + 3));
+    // what waits for the shell is not said to it twice
+    let mut slow = BoxShell::new(vec![journal(BOX, 0, 4)]);
+    slow.side.connected(public(HUB), 0);
+    hub.side.connected(public(BOX), 0);
+    slow.work().into_iter().for_each(|frame| hub.side.frame(frame, 0));
+    hub.work().into_iter().for_each(|frame| slow.side.frame(frame, 0));
+    slow.side.closed();
+    run(&mut slow, &mut hub, usize::MAX);
+    assert_eq!(slow.newer_self.iter().filter(|(epoch, _)| *epoch == 0).count(), 1);
+}
+
+#[test]
 fn a_fork_delivers_both_branches_and_is_told_to_the_box() {
     let (mut a, mut hub) = (BoxShell::new(vec![journal(BOX, 0, 20)]), HubShell::new(1));
     run(&mut a, &mut hub, usize::MAX);
