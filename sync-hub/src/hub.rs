@@ -149,6 +149,8 @@ pub struct Hub {
     pub(crate) taken: BTreeMap<DeviceId, Taken>,
     /// Boxes of which it was taken, since the start, that this database was restored.
     believed: BTreeSet<DeviceId>,
+    /// A new term is on disk, and what is told is not of that term yet.
+    term_due: bool,
     pub(crate) zones: Zones,
     pub(crate) shares: Shares,
     pub(crate) ticket_keys: Vec<TicketKey>,
@@ -250,6 +252,7 @@ impl Hub {
             countersigned: BTreeMap::new(),
             taken: BTreeMap::new(),
             believed: BTreeSet::new(),
+            term_due: false,
             zones: Zones::default(),
             shares: Shares::default(),
             ticket_keys: Vec::new(),
@@ -275,6 +278,7 @@ impl Hub {
     /// restored, and a new term starts. Each box is believed once while the hub runs, a revoked one never: nobody
     /// can have everybody else come back again and again.
     pub fn heard_of_later(&mut self, device: DeviceId, held: &[SectionHeld]) -> Result<(), HubError> {
+        self.begin_term()?;
         let term = self.term();
         let claimed = held.iter().map(|held| held.term).max().unwrap_or(0);
         let is_later = claimed > term && claimed.saturating_sub(term) <= TERMS_AHEAD;
@@ -283,8 +287,9 @@ impl Hub {
         if !is_later && !is_further || self.believed.contains(&device) || self.is_revoked(device)? {
             return Ok(());
         }
+        self.raise_term(claimed.max(term))?;
         self.believed.insert(device);
-        self.raise_term(claimed.max(term))
+        Ok(())
     }
 
     /// Starts a term above `claimed`, which a box has proof of: this database lacks what was written in it.
@@ -297,7 +302,18 @@ impl Hub {
         self.store.raise_term(claimed.saturating_add(1))?;
         self.numbers.clear();
         self.countersigned.clear();
-        self.resume_deltas()
+        self.term_due = true;
+        self.begin_term()
+    }
+
+    /// Tells everything anew where a term has started and that did not succeed: until then nobody is told anything.
+    pub(crate) fn begin_term(&mut self) -> Result<(), HubError> {
+        if std::mem::take(&mut self.term_due) {
+            let begun = self.resume_deltas();
+            self.term_due = begun.is_err();
+            begun?;
+        }
+        Ok(())
     }
 
     /// Unix milliseconds.

@@ -73,6 +73,7 @@ impl Hub {
     /// Folds and publishes what changed since the last time, and signs what guests turn out to be owed. Gives the
     /// sections that have a new batch.
     pub fn publish(&mut self) -> Result<Vec<Section>, HubError> {
+        self.begin_term()?;
         let published = self.publish_all();
         if published.is_err() {
             // what was taken for told may not have been
