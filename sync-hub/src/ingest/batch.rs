@@ -126,7 +126,7 @@ pub(crate) struct Batch {
     /// Devices that hub entries speak of.
     pub(crate) devices: BTreeSet<DeviceId>,
     /// Journals that closed.
-    pub(crate) closed: bool,
+    pub(crate) closed: BTreeSet<(DeviceId, u32)>,
 }
 
 /// What changed and is not published yet.
@@ -237,7 +237,7 @@ impl Batch {
 
     /// Whether it cannot wait: it grows too large, or what follows depends on it.
     pub(crate) fn is_due(&self) -> bool {
-        self.entries > PENDING || self.closed || !self.devices.is_empty()
+        self.entries > PENDING || !self.closed.is_empty() || !self.devices.is_empty()
     }
 
     /// What was written beside it is read from disk again.
@@ -273,7 +273,7 @@ impl Batch {
             About::Nothing => {}
             About::Closure => {
                 self.touch(journal_subject(journal.device, journal.epoch), place);
-                self.closed = true;
+                self.closed.insert((journal.device, journal.epoch));
             }
             About::Device(device) => {
                 self.touch(device.0, place);

@@ -9,7 +9,7 @@ pub mod tree;
 use std::collections::BTreeMap;
 
 use domain::{
-    id::FestivalId,
+    id::{DeviceId, FestivalId},
     journal::{Entry, Head, Kind},
     ledger::{Standing, closes, opens},
     stock::pieces_sold,
@@ -233,7 +233,8 @@ impl Taking<'_> {
         Ok(run.map(|run| (at, Some(run))))
     }
 
-    /// The segment's journal, made where it is new; `None` where nobody knows its key.
+    /// The segment's journal, made where it is new; `None` where nobody knows its key, and where the device has as many as
+    /// anybody needs.
     fn journal(&mut self, segment: &Segment) -> Result<Option<usize>, StoreError> {
         let (device, epoch) = (segment.device, segment.epoch);
         if let Some(at) = self.journals.position(device, epoch) {
@@ -318,9 +319,10 @@ impl Taking<'_> {
             self.dirty.revocations |= !changed.is_empty();
             self.again.extend(changed);
         }
-        let rewritten = self.batch.closed || !self.again.is_empty();
-        if std::mem::take(&mut self.batch.closed) {
-            self.closures()?;
+        let closed = std::mem::take(&mut self.batch.closed);
+        let rewritten = !closed.is_empty() || !self.again.is_empty();
+        for (device, epoch) in closed {
+            self.closures(device, epoch)?;
         }
         self.again.sort_unstable();
         let mut again = std::mem::take(&mut self.again);
@@ -340,41 +342,38 @@ impl Taking<'_> {
             self.journals.by_id(journal).and_then(|journal| self.journals.position(journal.device, journal.epoch));
         let Some(at) = position else { return Ok(()) };
         let currency = self.identity.founding.currency;
-        let bodies = self.store.bodies(journal.into(), run, first, last)?;
-        self.batch.takes(journal, run, bodies.len());
-        let source = Source { journals: self.journals, store: self.store, currency, at, intents: &|_| None };
-        for (body, seq) in bodies.iter().zip(first..) {
-            self.batch.take(&source, Place { journal, run, seq }, &ReadBody::of(body, currency))?;
-        }
+        let Self { store, journals, batch, .. } = self;
+        let source = Source { journals, store, currency, at, intents: &|_| None };
+        store.each_body(journal.into(), run, (first, last), |seq, body| {
+            batch.takes(journal, run, 1);
+            batch.take(&source, Place { journal, run, seq }, &ReadBody::of(body, currency))
+        })?;
         let journal = self.journals.at(at);
         self.dirty.journals.insert((journal.device, journal.epoch));
         Ok(())
     }
 
-    /// A journal that closed settles what it left open: wallets with open intents of it are folded again.
-    fn closures(&mut self) -> Result<(), StoreError> {
-        for at in 0..self.journals.all().len() {
-            let journal = self.journals.at(at);
-            let closures = self.store.touching(&journals::journal_subject(journal.device, journal.epoch))?;
-            if closures == journal.closures {
-                continue;
-            }
-            self.journals.at_mut(at).closures = closures;
-            let journal = self.journals.at(at);
-            for run in journal.tree.runs() {
-                for body in self.store.bodies(journal.id.into(), run.run, run.first, run.last)? {
-                    let Ok(entry) = Entry::from_bytes(&body) else { continue };
-                    let wallet = entry.subject.wallet();
-                    if !opens(&entry) || self.dirty.wallets.contains(&wallet) {
-                        continue;
-                    }
-                    if let Some(stored) = self.store.wallet(wallet)?.filter(|stored| stored.accounts.needs_full_fold())
-                    {
-                        self.store.put_sums(wallet, &stored)?;
-                        self.dirty.wallets.insert(wallet);
-                    }
+    /// A journal that closed settles what it left open: wallets with open intents of it are folded again. What stands
+    /// before an earlier closure was settled then; what came late is folded with all closures.
+    fn closures(&mut self, device: DeviceId, epoch: u32) -> Result<(), StoreError> {
+        let Self { store, journals, dirty, .. } = self;
+        let Some(at) = journals.position(device, epoch) else { return Ok(()) };
+        let closures = store.touching(&journals::journal_subject(device, epoch))?;
+        let before = std::mem::replace(&mut journals.at_mut(at).closures, closures);
+        let journal = journals.at(at);
+        for (run, from, to) in unsettled(journal, &before) {
+            store.each_body(journal.id.into(), run, (from, to), |_, body| {
+                let Ok(entry) = Entry::from_bytes(body) else { return Ok(()) };
+                let wallet = entry.subject.wallet();
+                if !opens(&entry) || dirty.wallets.contains(&wallet) {
+                    return Ok(());
                 }
-            }
+                if let Some(stored) = store.wallet(wallet)?.filter(|stored| stored.accounts.needs_full_fold()) {
+                    store.put_sums(wallet, &stored)?;
+                    dirty.wallets.insert(wallet);
+                }
+                Ok(())
+            })?;
         }
         Ok(())
     }
@@ -401,13 +400,12 @@ impl Taking<'_> {
             BTreeMap::new()
         };
         for run in journal.tree.runs() {
-            let bodies = self.store.bodies(journal.id.into(), run.run, run.first, run.last)?;
-            for (body, seq) in bodies.iter().zip(run.first..) {
+            self.store.each_body(journal.id.into(), run.run, (run.first, run.last), |seq, body| {
                 let body = ReadBody::of(body, currency);
                 let place = Place { journal: journal.id, run: run.run, seq };
                 let standing = journal.standing(&body, place, currency);
                 if !matches!(standing, Standing::InForce | Standing::Disputed) {
-                    continue;
+                    return Ok(());
                 }
                 if standing == Standing::InForce && body.entry().kind == Kind::SALE {
                     let intent = match closes(body.entry()).filter(|first| first.device == journal.device) {
@@ -427,7 +425,8 @@ impl Taking<'_> {
                 if let Some((gate, one)) = zones::counted(body.entry(), journal.device, journal.epoch, seq) {
                     sums.entry(gate).or_default().add(&one);
                 }
-            }
+                Ok(())
+            })?;
         }
         self.store.add_product_sales(&sold)?;
         for (key, sums) in
@@ -450,29 +449,46 @@ impl Taking<'_> {
     fn stand_again(&mut self, at: usize, from: u32) -> Result<(), StoreError> {
         self.count_again(at)?;
         let currency = self.identity.founding.currency;
-        let journal = self.journals.at(at);
-        self.dirty.journals.insert((journal.device, journal.epoch));
+        let Self { store, journals, dirty, .. } = self;
+        let journal = journals.at(at);
+        dirty.journals.insert((journal.device, journal.epoch));
         for run in journal.tree.runs().iter().filter(|run| run.last >= from) {
-            for body in self.store.bodies(journal.id.into(), run.run, run.first.max(from), run.last)? {
-                let body = ReadBody::of(&body, currency);
+            store.each_body(journal.id.into(), run.run, (run.first.max(from), run.last), |_, body| {
+                let body = ReadBody::of(body, currency);
                 let about = about(body.entry());
                 for wallet in about.wallets() {
-                    if let Some(stored) = self.store.wallet(wallet)?.filter(|stored| !stored.unusual) {
-                        self.store.put_sums(wallet, &crate::store::StoredWallet { unusual: true, ..stored })?;
+                    if let Some(stored) = store.wallet(wallet)?.filter(|stored| !stored.unusual) {
+                        store.put_sums(wallet, &crate::store::StoredWallet { unusual: true, ..stored })?;
                     }
-                    self.dirty.wallets.insert(wallet);
+                    dirty.wallets.insert(wallet);
                 }
                 for ticket in about.tickets() {
-                    if self.dirty.tickets.contains(&ticket) {
-                        continue;
+                    if !dirty.tickets.contains(&ticket) {
+                        store.touch_ticket(ticket)?;
+                        dirty.tickets.insert(ticket);
                     }
-                    self.store.touch_ticket(ticket)?;
-                    self.dirty.tickets.insert(ticket);
                 }
-            }
+                Ok(())
+            })?;
         }
         Ok(())
     }
+}
+
+/// Runs of a journal, from and to which position, whose intents its new closures settle. A run only ever grows at its
+/// end: where it had a closure, its line was gone through up to there.
+fn unsettled(journal: &Journal, before: &[Place]) -> Vec<(u32, u32, u32)> {
+    let last = |places: &[Place], run: u32| places.iter().filter(|p| p.run == run).map(|p| p.seq).max();
+    let runs = journal.tree.runs();
+    let closed_anew = |run: u32| last(&journal.closures, run) > last(before, run);
+    if runs.iter().any(|run| closed_anew(run.run) && last(before, run.run).is_none()) {
+        return runs.iter().map(|run| (run.run, run.first, run.last)).collect();
+    }
+    let since = runs.iter().filter(|run| closed_anew(run.run)).filter_map(|run| {
+        let (from, to) = (last(before, run.run)?, last(&journal.closures, run.run)?);
+        Some((run.run, from.saturating_add(1), to))
+    });
+    since.collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,9 @@ use rusqlite::{Connection, params};
 
 use super::{Reading, Store, StoreError, row, rows, statement};
 
+/// Bodies read at once where a journal is gone through.
+const PAGE: u32 = 500;
+
 /// Where a body stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
@@ -76,6 +79,25 @@ impl Store {
     pub fn bodies(&self, journal: i64, run: u32, first: u32, last: u32) -> Result<Vec<Vec<u8>>, StoreError> {
         let sql = "SELECT body FROM entries WHERE festival = $1 AND journal = $2 AND run = $3 AND seq BETWEEN $4 AND $5 ORDER BY seq";
         rows(&self.conn, sql, params![self.festival, journal, run, first, last], |r| r.get(0))
+    }
+
+    /// The same one after another, with their positions; of a journal of whatever length few are in memory at once.
+    pub fn each_body(
+        &self,
+        journal: i64,
+        run: u32,
+        (first, last): (u32, u32),
+        mut each: impl FnMut(u32, &[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut next = Some(first);
+        while let Some(from) = next.filter(|from| *from <= last) {
+            let to = last.min(from.saturating_add(PAGE - 1));
+            for (seq, body) in (from..=to).zip(self.bodies(journal, run, from, to)?) {
+                each(seq, &body)?;
+            }
+            next = to.checked_add(1);
+        }
+        Ok(())
     }
 
     /// One body.
