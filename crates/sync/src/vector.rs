@@ -17,6 +17,8 @@ pub const MAX_BRANCHES: usize = 8;
 pub const MAX_RANGES: usize = 64;
 /// Most journals in one vector.
 pub const MAX_JOURNALS: usize = 4096;
+/// Most bytes of one vector, so that it goes into a frame.
+pub const MAX_BYTES: usize = 900_000;
 
 const VERSION: u8 = 1;
 
@@ -91,6 +93,18 @@ impl JournalHeads {
                 next = last.saturating_add(1);
             }
         }
+    }
+
+    fn bytes(&self) -> usize {
+        let mut out = Writer::new();
+        self.write(&mut out);
+        out.finish().len()
+    }
+
+    /// Cuts off branches and ranges that nobody keeps.
+    fn cut(&mut self) {
+        self.branches.truncate(MAX_BRANCHES);
+        self.branches.iter_mut().for_each(|branch| branch.ranges.truncate(MAX_RANGES));
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -230,15 +244,35 @@ impl VersionVector {
         Ok(Self(journals))
     }
 
-    /// Cuts off what the encoding cannot carry (branches, ranges and journals beyond the limits).
+    /// Cuts off what the encoding and a frame cannot carry (branches, ranges and journals beyond the limits). Good enough
+    /// for a question and its answer; what is signed as taken into account comes in parts.
     #[must_use]
-    pub fn within_limits(mut self) -> Self {
-        self.0.truncate(MAX_JOURNALS);
-        for journal in &mut self.0 {
-            journal.branches.truncate(MAX_BRANCHES);
-            journal.branches.iter_mut().for_each(|branch| branch.ranges.truncate(MAX_RANGES));
+    pub fn within_limits(self) -> Self {
+        self.in_parts(MAX_BYTES).into_iter().next().unwrap_or_default()
+    }
+
+    /// All journals, in vectors of at most so many bytes and of journals as one vector may have; at least one journal in
+    /// each. Only branches and ranges beyond those that anybody keeps of a journal are cut off.
+    #[must_use]
+    pub fn in_parts(self, most_bytes: usize) -> Vec<Self> {
+        let mut parts: Vec<Self> = Vec::new();
+        // version and count come before the journals
+        let (head, mut bytes) = (4, 0_usize);
+        for mut journal in self.0 {
+            journal.cut();
+            let more = journal.bytes();
+            match parts.last_mut() {
+                Some(part) if part.0.len() < MAX_JOURNALS && bytes.saturating_add(more) <= most_bytes => {
+                    part.0.push(journal);
+                    bytes = bytes.saturating_add(more);
+                }
+                Some(_) | None => {
+                    parts.push(Self(vec![journal]));
+                    bytes = more.saturating_add(head);
+                }
+            }
         }
-        self
+        parts
     }
 }
 
@@ -329,6 +363,30 @@ mod tests {
                 prop_assert_ne!(&other, &vector);
                 prop_assert_eq!(other.encode(), bytes);
             }
+        }
+    }
+
+    #[test]
+    fn a_vector_in_parts_leaves_out_no_journal_and_each_part_reads_back() {
+        let of = |n: u32, ranges: u32| JournalHeads {
+            device: DeviceId([(n % 250) as u8; 16]),
+            epoch: n,
+            branches: vec![Branch { ranges: (1..=ranges).map(|at| (at * 9, at * 9)).collect(), ..Branch::default() }],
+        };
+        for (count, ranges, least) in [(0, 0, 0), (1, 64, 1), (9_000, 0, 3), (6_000, 64, 2)] {
+            let whole = VersionVector::new((0..count).map(|n| of(n, ranges)).collect());
+            for most in [64 * 1024, MAX_BYTES] {
+                let parts = whole.clone().in_parts(most);
+                assert!(parts.len() >= least);
+                let mut found = Vec::new();
+                for part in parts {
+                    assert!(part.encode().len() <= most);
+                    assert_eq!(VersionVector::decode(&part.encode()), Ok(part.clone()));
+                    found.extend(part.journals().to_vec());
+                }
+                assert_eq!(found, whole.journals());
+            }
+            assert!(whole.within_limits().encode().len() < crate::frame::FRAME_MAX);
         }
     }
 

@@ -13,7 +13,7 @@ use domain::{
     wire::Writer,
     wristband::CREDIT_RECORD_LEN,
 };
-use sync::{Delta, JournalHeads, Section, SignedDelta, VersionVector};
+use sync::{Delta, Section, SignedDelta, VersionVector};
 
 use self::feed::Batch;
 use crate::{
@@ -43,6 +43,8 @@ pub const FED: [Section; 7] = [
 /// Bytes of records in one part. Small, since a thousand sessions may have one each on its way: the batch goes on when
 /// the box has confirmed it. The vector of a large festival takes some 50 kB beside the first.
 const PART_ITEMS: usize = 32 * 1024;
+/// Bytes of the vector in one part: what a batch takes into account is told whole, however many journals there are.
+const PART_VECTOR: usize = 64 * 1024;
 
 /// One record of the section of revocations: what u8 (1 a device, 2 a ticket) · holds u8 · id 16.
 pub type RevokedItem = (u8, [u8; 16]);
@@ -54,7 +56,7 @@ struct Pending {
     section: Section,
     number: u64,
     items: Vec<u8>,
-    vector: Vec<JournalHeads>,
+    vector: VersionVector,
 }
 
 const fn record_len(section: Section) -> usize {
@@ -109,7 +111,7 @@ impl Hub {
         wallets.sort_unstable();
         tickets.sort_unstable();
         let changed = self.dirty.journals.iter().filter_map(|(device, epoch)| self.journals.get(*device, *epoch));
-        let vector = VersionVector::new(changed.map(Journal::heads).collect()).within_limits().journals().to_vec();
+        let vector = VersionVector::new(changed.map(Journal::heads).collect());
         let revoked = self.revoked_items()?;
         let numbers = self.numbers.clone();
         let revocations: Vec<u8> = difference(&self.revoked, &revoked);
@@ -181,11 +183,11 @@ impl Hub {
                 (Section::Shares, shares),
             ] {
                 // What an entry covers is told in both sections, also where it changed nothing in one of them.
-                let covers = matches!(section, Section::Wallets | Section::Tickets) && !vector.is_empty();
+                let covers = matches!(section, Section::Wallets | Section::Tickets) && !vector.journals().is_empty();
                 if !items.is_empty() || covers {
                     let number = numbers.get(&section).copied().unwrap_or(0).saturating_add(1);
                     store.put_section(section.byte(), number)?;
-                    let vector = if covers { vector.clone() } else { Vec::new() };
+                    let vector = if covers { vector.clone() } else { VersionVector::default() };
                     let pending = Pending { section, number, items, vector };
                     let parts = signed(&pending, false, identity, store.term(), now_ms);
                     let batch = Batch { number, prev: number.saturating_sub(1), parts };
@@ -245,13 +247,13 @@ impl Hub {
             Section::Bundle => {}
         }
         let vector = match section {
-            Section::Wallets | Section::Tickets => self.journals.vector().within_limits().journals().to_vec(),
+            Section::Wallets | Section::Tickets => self.journals.vector(),
             Section::Revocations
             | Section::Documents
             | Section::Bundle
             | Section::Zones
             | Section::Credits
-            | Section::Shares => Vec::new(),
+            | Section::Shares => VersionVector::default(),
         };
         let parts = self.parts(&Pending { section, number, items, vector }, true);
         self.feeds.set_snapshot(section, Batch { number, prev: 0, parts });
@@ -349,7 +351,8 @@ impl Hub {
         })?;
         for section in missing {
             self.numbers.insert(section, 1);
-            let parts = self.parts(&Pending { section, number: 1, items: Vec::new(), vector: Vec::new() }, true);
+            let first = Pending { section, number: 1, items: Vec::new(), vector: VersionVector::default() };
+            let parts = self.parts(&first, true);
             self.feeds.publish(section, Batch { number: 1, prev: 0, parts });
         }
         Ok(())
@@ -364,11 +367,12 @@ fn signed(batch: &Pending, snapshot: bool, identity: &Identity, term: u32, now_m
     } else {
         batch.items.chunks((PART_ITEMS / record).max(1).saturating_mul(record)).collect()
     };
-    if chunks.is_empty() {
-        chunks.push(&[]);
-    }
+    let mut vectors = batch.vector.clone().in_parts(PART_VECTOR);
+    let count = chunks.len().max(vectors.len()).max(1);
+    chunks.resize(count, &[]);
+    vectors.resize(count, VersionVector::default());
     let parts = u16::try_from(chunks.len()).unwrap_or(u16::MAX);
-    let delta = |(items, part): (&&[u8], u16)| Delta {
+    let delta = |((items, vector), part): ((&&[u8], VersionVector), u16)| Delta {
         festival: identity.festival,
         section: batch.section,
         term,
@@ -377,11 +381,11 @@ fn signed(batch: &Pending, snapshot: bool, identity: &Identity, term: u32, now_m
         part,
         parts,
         snapshot,
-        vector: if part == 0 { batch.vector.clone() } else { Vec::new() },
+        vector: vector.journals().to_vec(),
         hub_time_ms: now_ms,
         items: items.to_vec(),
     };
-    chunks.iter().zip(0..parts).map(|chunk| delta(chunk).sign(&identity.bundle.key)).collect()
+    chunks.iter().zip(vectors).zip(0..parts).map(|chunk| delta(chunk).sign(&identity.bundle.key)).collect()
 }
 
 /// A C′ and how much it brings.

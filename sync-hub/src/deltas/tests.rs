@@ -354,3 +354,56 @@ fn a_box_that_knows_a_later_term_makes_the_hub_start_one_above_it() {
     drop(hub);
     assert_eq!(sample::open(dir.path()).term(), 7, "a restart is no restore");
 }
+
+#[test]
+fn what_a_batch_takes_into_account_is_told_whole_however_many_journals_there_are() {
+    let journals: Vec<sync::JournalHeads> = (0..9_000u32)
+        .map(|n| {
+            let mut device = [7; 16];
+            device[..4].copy_from_slice(&n.to_be_bytes());
+            let ranges = (1..60).map(|at| (100 * at, 100 * at + 7)).collect();
+            let branch = sync::Branch { ranges, ..sync::Branch::up_to(20, [n as u8; 16]) };
+            sync::JournalHeads { device: DeviceId(device), epoch: 0, branches: vec![branch] }
+        })
+        .collect();
+    let dir = sample::hub_dir();
+    let hub = sample::open(dir.path());
+    let vector = VersionVector::new(journals.clone());
+    let pending = Pending { section: Section::Wallets, number: 5, items: vec![1; 3 * WalletState::LEN], vector };
+    let (mut progress, mut told, mut items) = (DeltaProgress::at(1, 4), Vec::new(), 0);
+    let parts = hub.parts(&pending, false);
+    for (n, signed) in parts.iter().enumerate() {
+        // what is too long for a frame does not open
+        let delta = opened(signed);
+        told.extend(delta.vector.clone());
+        items += delta.items.len();
+        assert_eq!(progress.take(&delta), Ok(n + 1 == parts.len()));
+    }
+    assert_eq!((told == journals, items), (true, 3 * WalletState::LEN));
+}
+
+#[test]
+fn a_term_that_could_not_be_told_is_told_before_anything_else() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let (one, other) = (SampleBox::new(20, Roles(7)), SampleBox::new(21, Roles(7)));
+    let term = hub.term();
+    let database = rusqlite::Connection::open(dir.path().join("hub.db")).unwrap();
+    let fails = "CREATE TRIGGER fails BEFORE INSERT ON sections BEGIN SELECT RAISE(ABORT, 'not today'); END";
+    database.execute_batch(fails).unwrap();
+    let later = [SectionHeld { section: Section::Wallets, term: term + 3, number: 1 }];
+    hub.heard_of_later(one.device, &later).unwrap_err();
+    // the store is in the new term: nothing is told or promised that is of neither
+    assert_eq!(hub.term(), term + 4);
+    hub.publish().unwrap_err();
+    hub.snapshot(Section::Wallets).unwrap_err();
+    hub.heard_of_later(other.device, &[]).unwrap_err();
+    database.execute_batch("DROP TRIGGER fails").unwrap();
+    hub.heard_of_later(other.device, &[]).unwrap();
+    let told = |hub: &Hub| (hub.feeds().newest().0, hub.feeds().newest().1.values().all(|number| *number > 0));
+    assert_eq!(told(&hub), (term + 4, true));
+    assert_eq!(hub.numbers.len(), FED.len());
+    // whoever was not believed to the end is believed once more
+    assert_eq!(claims(&mut hub, &one, term + 9, 1), term + 10);
+    assert_eq!(told(&hub), (term + 10, true));
+}
