@@ -71,6 +71,7 @@ struct Inner {
     sessions: Gauge,
     backlog: Gauge,
     refused: Family<ReasonLabels, Counter>,
+    not_taken: Counter,
 }
 
 /// All metrics.
@@ -99,7 +100,7 @@ impl Default for Metrics {
         let (cache_hits, cache_misses, tickets_sold) = (Counter::default(), Counter::default(), Counter::default());
         let (entries, segments) = (Counter::default(), Counter::default());
         let (top_ups, uptime, memory) = (Counter::default(), Gauge::default(), Gauge::default());
-        let (batches, refused) = (Family::default(), Family::default());
+        let (batches, refused, not_taken) = (Family::default(), Family::default(), Counter::default());
         let (sessions, backlog) = (Gauge::default(), Gauge::default());
         registry.register("http_requests", "HTTP requests", Family::clone(&requests));
         registry.register("http_request_duration_ms", "Duration of HTTP requests", request_ms.clone());
@@ -117,6 +118,8 @@ impl Default for Metrics {
         registry.register("sync_sessions", "Boxes connected", sessions.clone());
         registry.register("sync_backlog_entries", "Entries waiting for the writer", backlog.clone());
         registry.register("sync_refused", "Sessions that ended with a refusal", Family::clone(&refused));
+        let help = "Journals of neighbours that boxes brought and that do not hold";
+        registry.register("sync_not_taken", help, not_taken.clone());
         let started = Instant::now();
         let inner = Inner {
             registry,
@@ -137,6 +140,7 @@ impl Default for Metrics {
             sessions,
             backlog,
             refused,
+            not_taken,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -201,6 +205,11 @@ impl Metrics {
     /// A session ended with a refusal.
     pub fn refused(&self, reason: &str) {
         self.inner.refused.get_or_create(&ReasonLabels { reason: reason.into() }).inc();
+    }
+
+    /// A neighbour's journal that a box brought does not hold.
+    pub fn not_taken(&self) {
+        self.inner.not_taken.inc();
     }
 
     fn refresh(&self, backlog: usize) {

@@ -2,7 +2,6 @@
 //! Invariant: a session waits for its own store and its own wire only; whatever a box does wrong ends its session alone.
 //! Not here: what comes next (`sync::session::hub_side`), QUIC itself (`sync-quic`).
 use std::{
-    collections::HashMap,
     future::pending,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -17,12 +16,15 @@ use sync::{
     Frame, HubAction, HubSide, HubStart, Section,
     frame::{BlobPart, BundlePart, Hello, RefuseCode},
     session::{
-        CloseReason, Quota,
+        CloseReason, Millis,
         hub_side::{BoxStanding, Standing, Stored},
     },
 };
 use sync_quic::{HubListener, Link, LinkError, LinkSender};
-use tokio::sync::{broadcast::error::RecvError, oneshot, watch};
+use tokio::{
+    sync::{broadcast::error::RecvError, oneshot, watch},
+    time::Instant,
+};
 
 use crate::{
     blobs::BlobFolder,
@@ -36,8 +38,10 @@ use crate::{
 };
 
 mod away;
+mod seats;
 
 use away::SentAway;
+use seats::{Seats, Ticket};
 
 /// A box that does not take a frame for so long is gone.
 const SEND_WITHIN: Duration = Duration::from_secs(30);
@@ -57,7 +61,9 @@ struct Shared {
     blobs: BlobFolder,
     metrics: Metrics,
     clock: Clock,
-    quotas: Mutex<HashMap<DeviceId, Quota>>,
+    /// Quotas and waiting times hang on this, whatever is done to the wall clock.
+    started: Instant,
+    seats: Seats,
     away: SentAway,
     bundle: Mutex<Option<Arc<StoredBundle>>>,
     down: watch::Receiver<bool>,
@@ -66,6 +72,13 @@ struct Shared {
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Shared")
+    }
+}
+
+impl Shared {
+    /// Milliseconds of a clock that never goes back.
+    fn now(&self) -> Millis {
+        Millis::try_from(self.started.elapsed().as_millis()).unwrap_or(Millis::MAX)
     }
 }
 
@@ -87,7 +100,8 @@ impl Sessions {
             blobs,
             metrics,
             clock,
-            quotas: Mutex::default(),
+            started: Instant::now(),
+            seats: Seats::default(),
             away: SentAway::default(),
             bundle: Mutex::default(),
             down,
@@ -133,8 +147,8 @@ struct Session {
     bundle_held: u64,
     refusal: Option<(u16, String)>,
     came_too_soon: bool,
-    /// Its quota was read, and is written back at the end.
-    is_known: bool,
+    /// It proved whose session it is.
+    seat: Option<Ticket>,
 }
 
 /// Waits until the hub goes down.
@@ -148,6 +162,8 @@ enum End {
     Closed,
     /// The wire is gone.
     Lost,
+    /// The box has come anew: whoever is at the other end of this wire has left it, or should not be there.
+    Replaced,
 }
 
 async fn session(shared: Arc<Shared>, link: Link) {
@@ -162,10 +178,12 @@ async fn session(shared: Arc<Shared>, link: Link) {
         if let Err(end) = session.act().await {
             break end;
         }
-        let now = (shared.clock)();
+        let now = shared.now();
+        let seat = session.seat.clone();
         tokio::select! {
             // what the box cannot make come as fast as it likes goes first, so that a flood of frames waits for it
             biased;
+            () = replaced(seat.as_ref()) => break End::Replaced,
             stored = next_stored(&mut session.storing) => match stored {
                 Some(stored) => session.side.stored(stored),
                 None => session.side.not_stored(),
@@ -176,8 +194,11 @@ async fn session(shared: Arc<Shared>, link: Link) {
             _ = tick.tick() => session.side.tick(now),
             frame = frames.next(), if session.storing.is_empty() || !shared.writer.is_full() => match frame {
                 Ok(Some(frame)) => {
-                    shared.writer.seen(device, now);
+                    shared.writer.seen(device, (shared.clock)());
                     session.side.frame(frame, now);
+                    if !session.keep_quota() {
+                        break End::Replaced;
+                    }
                 }
                 Ok(None) => break End::Lost,
                 Err(error) => {
@@ -195,6 +216,14 @@ async fn session(shared: Arc<Shared>, link: Link) {
     session.end(end).await;
 }
 
+/// Waits until a newer session of the same box has begun.
+async fn replaced(seat: Option<&Ticket>) {
+    match seat {
+        Some(seat) => seat.replaced().await,
+        None => pending().await,
+    }
+}
+
 /// The next answer of the store; waits for ever while nothing is under way.
 async fn next_stored(storing: &mut Pending) -> Option<Stored> {
     match storing.next().await {
@@ -210,7 +239,7 @@ impl Session {
         let (founding, chain) = (shared.identity.founding.clone(), shared.identity.hub.chain.to_bytes());
         let term = shared.feeds.newest().0;
         let mut side = HubSide::new(HubStart { founding, chain, term });
-        side.connected(peer, (shared.clock)());
+        side.connected(peer, shared.now());
         Self {
             shared,
             device: device_id(&peer),
@@ -221,7 +250,7 @@ impl Session {
             bundle_held: 0,
             refusal: None,
             came_too_soon: false,
-            is_known: false,
+            seat: None,
         }
     }
 
@@ -296,8 +325,17 @@ impl Session {
                     let bytes = read.await.unwrap_or_default();
                     self.side.blob_read(BlobPart { hash, offset, bytes });
                 }
+                HubAction::NotTaken { device, epoch, why } => {
+                    self.shared.metrics.not_taken();
+                    let from = self.device;
+                    tracing::warn!(%device, epoch, %from, why, "a box brought a neighbour's journal that does not hold");
+                }
                 HubAction::TooManyBranches { device, epoch: _ } => {
-                    self.call(move |hub| hub.revoke_device(device, "too many branches")).await?;
+                    let revoke = move |hub: &mut Hub| match hub.is_revoked(device)? {
+                        true => Ok(()),
+                        false => hub.revoke_device(device, "too many branches"),
+                    };
+                    self.call(revoke).await?;
                 }
                 HubAction::Close(reason) => {
                     self.closing(reason).await;
@@ -308,13 +346,24 @@ impl Session {
         Ok(())
     }
 
+    /// Notes what is left of the box's quota; `false` where a newer session has its seat.
+    fn keep_quota(&self) -> bool {
+        self.seat.as_ref().is_none_or(|seat| self.shared.seats.keep(seat, self.side.quota()))
+    }
+
     async fn send(&mut self, frame: &Frame) -> Result<(), End> {
         if let Frame::Refuse(refuse) = frame {
             self.refusal = Some((refuse.code, refuse.text.clone()));
         }
-        match tokio::time::timeout(SEND_WITHIN, self.wire.send(frame)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(End::Lost),
+        let seat = self.seat.clone();
+        tokio::select! {
+            biased;
+            // nobody may be there any more to take it
+            () = replaced(seat.as_ref()) => Err(End::Replaced),
+            sent = tokio::time::timeout(SEND_WITHIN, self.wire.send(frame)) => match sent {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(_)) | Err(_) => Err(End::Lost),
+            },
         }
     }
 
@@ -334,7 +383,7 @@ impl Session {
 
     async fn look_up(&mut self, certificate: Certificate, hello: Hello) -> Result<(), End> {
         let device = self.device;
-        if self.shared.away.is_away(device, (self.shared.clock)()) {
+        if self.shared.away.is_away(device, self.shared.now()) {
             self.came_too_soon = true;
             self.side.come_later();
             return Ok(());
@@ -358,26 +407,30 @@ impl Session {
                 hub.bundle_due |= changed;
                 // where it was restored everybody comes again and learns of the new term, this box too
                 hub.heard_of_later(device, &sections)?;
-                Ok(Ok((hub.is_revoked(device)?, hub.journals().vector_of(&[device]), hub.bundle_number())))
+                let known = (hub.is_revoked(device)?, hub.journals().vector_of(&[device]), hub.bundle_number());
+                Ok(Ok((known, hub.term())))
             })
             .await?;
-        let (revoked, heads, bundle) = match found {
+        let ((revoked, heads, bundle), term) = match found {
             Ok(found) => found,
             Err(why) => {
                 self.side.not_adopted(&why);
                 return Ok(());
             }
         };
+        if term != self.term {
+            // nobody is welcomed to a term that is over
+            self.side.leave();
+            return Ok(());
+        }
         let standing = match (revoked, expired) {
             (true, _) => Standing::Revoked,
             (false, true) => Standing::Expired,
             (false, false) => Standing::Good,
         };
-        let quotas = self.shared.quotas.lock().unwrap_or_else(PoisonError::into_inner);
-        let quota = quotas.get(&self.device).copied().unwrap_or_default();
-        drop(quotas);
+        let (seat, quota) = self.shared.seats.take(device);
+        self.seat = Some(seat);
         let hub_time_ms = (self.shared.clock)();
-        self.is_known = true;
         self.side.box_known(BoxStanding { standing, heads, quota, hub_time_ms, bundle, renewal: None });
         Ok(())
     }
@@ -441,8 +494,8 @@ impl Session {
         }
         // strangers never get so far: what is kept of anybody is kept of boxes of the festival
         let rude = matches!(code, RefuseCode::Poison | RefuseCode::Flood | RefuseCode::Quota | RefuseCode::Frame);
-        if self.is_known && rude {
-            self.shared.away.sends(self.device, (self.shared.clock)());
+        if self.seat.is_some() && rude {
+            self.shared.away.sends(self.device, self.shared.now());
         }
         let text = self.refusal.take().map(|(_, text)| text).unwrap_or_default();
         tracing::warn!(device = %self.device, ?code, %text, "a session was ended");
@@ -453,15 +506,13 @@ impl Session {
     }
 
     async fn end(mut self, end: End) {
-        let quota = self.side.quota();
+        self.keep_quota();
         self.side.closed();
         self.shared.metrics.sessions(-1);
-        if self.is_known {
-            self.shared.quotas.lock().unwrap_or_else(PoisonError::into_inner).insert(self.device, quota);
-        }
         match end {
             End::Closed => self.wire.close().await,
             End::Lost => {}
+            End::Replaced => tracing::info!(device = %self.device, "a box came anew; its session before that ended"),
         }
     }
 }

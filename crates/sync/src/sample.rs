@@ -68,16 +68,7 @@ impl Journal {
     /// A journal of key `n` with its genesis.
     pub(crate) fn open(n: u8, epoch: u32) -> Self {
         let festival: FestivalId = founding().festival();
-        let device = device_id(&public(n));
-        let mut journal = Self {
-            key: key(n),
-            device,
-            epoch,
-            bodies: Vec::new(),
-            heads: Vec::new(),
-            signatures: Vec::new(),
-            cursor: ChainCursor::start(festival, device, epoch),
-        };
+        let mut journal = Self::without_genesis(n, epoch);
         let genesis = Genesis {
             festival,
             public_key: public(n),
@@ -91,6 +82,20 @@ impl Journal {
         entry.part = to_cbor(&genesis);
         journal.commit(entry);
         journal
+    }
+
+    /// A journal of key `n` that nothing opens.
+    pub(crate) fn without_genesis(n: u8, epoch: u32) -> Self {
+        let (festival, device): (FestivalId, _) = (founding().festival(), device_id(&public(n)));
+        Self {
+            key: key(n),
+            device,
+            epoch,
+            bodies: Vec::new(),
+            heads: Vec::new(),
+            signatures: Vec::new(),
+            cursor: ChainCursor::start(festival, device, epoch),
+        }
     }
 
     pub(crate) fn commit(&mut self, mut entry: Entry) -> Head {

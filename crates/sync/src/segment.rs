@@ -8,6 +8,7 @@
 use domain::{
     id::{DeviceId, FestivalId, device_id},
     journal::{BODY_MAX, ChainCursor, CommitMark, Detail, Entry, EntryHash, Flags, Genesis, Head, Kind, ZERO_HASH},
+    trust::{Certificate, CertificateChain, Founding, Purpose},
     wire::{Malformed, Reader, Writer},
 };
 use thiserror::Error;
@@ -221,6 +222,22 @@ impl Segment {
             return Err(SegmentError::Genesis("another device"));
         }
         Ok(genesis)
+    }
+
+    /// The certificate that a segment from position 0 opens its journal with: its chain leads to the root, and it is for
+    /// the key that the genesis names. Not yet signed for.
+    pub fn opened_by(&self, founding: &Founding) -> Result<Certificate, SegmentError> {
+        let genesis = self.genesis()?;
+        let certificate = CertificateChain::from_bytes(&genesis.chain)?
+            .verify(founding)
+            .map_err(|_| SegmentError::Genesis("a chain that does not lead to the root"))?;
+        if !matches!(certificate.purpose, Purpose::Device | Purpose::Hub) {
+            return Err(SegmentError::Genesis("a certificate for another purpose"));
+        }
+        if certificate.subject != genesis.public_key {
+            return Err(SegmentError::Genesis("a certificate for another key"));
+        }
+        Ok(certificate)
     }
 
     fn place(&self) -> Place {

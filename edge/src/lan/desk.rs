@@ -19,10 +19,12 @@ use std::{
 use box_store::{Heard, OwnClaim, StoreError};
 use domain::{
     id::{DeviceId, EntryRef},
+    journal::Kind,
     lan::{
         Answer, COMMITS_IN_ANSWER, ClaimKey, Claims, Envelope, Holder, LanGroup, MESSAGE_MAX, Message, Order, Outcome,
         Presence, Ruling, Succession, Told, Verdict,
     },
+    trust::Founding,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -367,7 +369,8 @@ impl Desk {
         };
         let Ok(head) = told.check(&bundle.festival, &neighbour.key) else { return self.suspect() };
         let allowed =
-            told.entries().all(|(_, entry)| neighbour.rights.judge(&entry, told.device, bundle.currency()).is_ok());
+            told.entries().all(|(_, entry)| neighbour.rights.judge(&entry, told.device, bundle.currency()).is_ok())
+                && opens_where_it_begins(&told, &neighbour.key, &self.station.enrolled().founding);
         let (author, epoch, number) = (told.device, told.epoch, neighbour.box_number());
         if !allowed || self.station.store.read(|view| view.is_revoked(&author))? {
             return self.suspect();
@@ -461,6 +464,17 @@ impl Desk {
             self.station.changed();
         }
     }
+}
+
+/// Whether a journal's start, and only that, is a genesis which the hub takes: what it does not take is not kept to be
+/// forwarded.
+fn opens_where_it_begins(told: &Told, key: &[u8; 32], founding: &Founding) -> bool {
+    let inside = told.entries().any(|(seq, entry)| seq > 0 && entry.kind == Kind::GENESIS);
+    if inside || told.first > 0 {
+        return !inside;
+    }
+    let segment = box_store::segment_of(told.clone());
+    segment.opened_by(founding).is_ok() && segment.verify(founding.festival(), key).is_ok()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What the hub knows of each journal while it runs: who may write in it, how far it is held, what of it counts.
 //! Invariant: equal to what the store holds after each commit; after a failed transaction it is read anew.
 //! Not here: the tree of runs (`tree`), sums (`batch`).
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use domain::{
     id::{BoxNumber, DeviceId, EntryRef},
@@ -61,6 +61,8 @@ pub(crate) struct Ground {
 pub struct Journals {
     list: Vec<Journal>,
     by_key: BTreeMap<(DeviceId, u32), usize>,
+    /// Devices of which it was told that they have opened too many.
+    beyond: BTreeSet<DeviceId>,
 }
 
 /// A body as this software reads it.
@@ -340,7 +342,7 @@ impl Journals {
             let subject = journal_subject(self.list[at].device, self.list[at].epoch);
             self.list[at].closures = store.touching(&subject)?;
         }
-        let devices: std::collections::BTreeSet<DeviceId> = self.list.iter().map(|journal| journal.device).collect();
+        let devices: BTreeSet<DeviceId> = self.list.iter().map(|journal| journal.device).collect();
         for device in devices {
             self.judge_device(device, store, founding.currency)?;
         }
@@ -384,6 +386,16 @@ impl Journals {
             .get(guess)
             .filter(|journal| journal.id == id)
             .or_else(|| self.list.iter().find(|journal| journal.id == id))
+    }
+
+    /// Whether this journal would be one more of its device than these.
+    pub(crate) fn is_beyond(&self, device: DeviceId, epoch: u32, most: usize) -> bool {
+        self.position(device, epoch).is_none() && self.of_device(device).count() >= most
+    }
+
+    /// Whether this is the first time that a device is known to have opened too many.
+    pub(crate) fn is_first_beyond(&mut self, device: DeviceId) -> bool {
+        self.beyond.insert(device)
     }
 
     /// Number for the next journal.

@@ -29,6 +29,10 @@ use crate::{
     zones,
 };
 
+/// Most journals of one device: a new one is opened by a restored image and by an enrolment, each under a number of the
+/// box's own. An enrolment gives eight numbers, so these are eight of them used up.
+pub const EPOCHS: usize = 64;
+
 /// A segment whose chain and signature hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedSegment {
@@ -162,6 +166,7 @@ fn take_all(
                 None => tree.longest(),
             }),
             branches: tree.map_or(0, |(tree, _)| tree.branches().len()),
+            beyond: tree.is_none() && journals.is_beyond(device, epoch, EPOCHS),
         });
     }
     Ok((stored, pending))
@@ -240,6 +245,12 @@ impl Taking<'_> {
         if let Some(at) = self.journals.position(device, epoch) {
             let known = self.journals.at(at).rights.is_some() || segment.first == 0;
             return Ok(known.then_some(at));
+        }
+        if self.journals.is_beyond(device, epoch, EPOCHS) {
+            if self.journals.is_first_beyond(device) {
+                tracing::error!(%device, epoch, "a box has opened {EPOCHS} journals; further ones are not taken");
+            }
+            return Ok(None);
         }
         let chain = match segment.genesis() {
             Ok(genesis) => Some(genesis.chain),

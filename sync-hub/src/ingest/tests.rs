@@ -319,3 +319,76 @@ fn a_double_admission_is_named_with_both_places() {
 }
 
 mod judged;
+
+#[test]
+fn a_device_opens_as_many_journals_as_its_enrolments_could_need_and_no_more() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let mut one = SampleBox::new(20, ALL);
+    for _ in 0..EPOCHS {
+        one.top_up(wallet(1), 1);
+        assert_eq!(hub.ingest(&one.segments(9)).unwrap()[0].branch.contiguous, 2);
+        one = one.in_next_epoch(20);
+    }
+    one.top_up(wallet(1), 1);
+    for _ in 0..2 {
+        let stored = hub.ingest(&one.segments(9)).unwrap();
+        assert_eq!((stored[0].branch.contiguous, stored[0].branches, stored[0].beyond), (0, 0, true));
+    }
+    assert_eq!(hub.journals().of_device(one.device).count(), EPOCHS);
+    // what is there goes on, and so does everybody else
+    let mut first = SampleBox::new(20, ALL);
+    for _ in 0..3 {
+        first.top_up(wallet(1), 1);
+    }
+    assert_eq!(hub.ingest(&[first.segment(2, 4)]).unwrap()[0].branch.contiguous, 4);
+    let other = SampleBox::new(21, ALL);
+    assert_eq!(hub.ingest(&other.segments(9)).unwrap()[0].branch.contiguous, 1);
+    hub.publish().unwrap();
+    assert_eq!(state(&hub, 1).balance, EPOCHS as i64 + 2);
+}
+
+#[test]
+fn a_closure_looks_at_what_came_since_the_one_before_it() {
+    let place = |run, seq| Place { journal: 1, run, seq };
+    let run = |run, first, last| crate::store::StoredRun {
+        run,
+        first,
+        prev: [0; 32],
+        last,
+        hash: [run as u8; 32],
+        parent: (run > 0).then_some(0),
+    };
+    let mut journal = Journal::new(1, domain::id::DeviceId([1; 16]), 0, [0; 32]);
+    journal.tree = tree::Tree::new(vec![run(0, 0, 900), run(1, 400, 700)]);
+    let mut looks = |closures: &[Place], before: &[Place]| {
+        journal.closures = closures.to_vec();
+        unsettled(&journal, before)
+    };
+    assert_eq!(looks(&[place(0, 500)], &[]), [(0, 0, 900), (1, 400, 700)], "the first one");
+    assert_eq!(looks(&[place(0, 500), place(0, 900)], &[place(0, 500)]), [(0, 501, 900)]);
+    assert_eq!(looks(&[place(0, 500)], &[place(0, 500)]), [], "none is new");
+    let of_another_line = looks(&[place(0, 500), place(1, 600)], &[place(0, 500)]);
+    assert_eq!(of_another_line.len(), 2, "what stands before the fork was not settled on this line");
+}
+
+#[test]
+fn bodies_are_gone_through_in_pages_up_to_the_last() {
+    let mut desk = SampleBox::new(20, ALL);
+    for n in 0..1_203u32 {
+        desk.top_up(wallet(n as u8), 1);
+    }
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    hub.ingest(&desk.segments(500)).unwrap();
+    for (first, last) in [(0, 1_203), (499, 500), (500, 1_000), (7, 7), (9, 8)] {
+        let mut seen = Vec::new();
+        let mut each = |seq: u32, body: &[u8]| {
+            assert_eq!(body, desk.bodies[seq as usize]);
+            seen.push(seq);
+            Ok(())
+        };
+        hub.store.each_body(1, 0, (first, last), &mut each).unwrap();
+        assert_eq!(seen, (first..=last).collect::<Vec<_>>());
+    }
+}

@@ -1,10 +1,12 @@
 //! A hub node's side of a session with one box.
 //! Invariant: a segment is handed to the store only when its chain and signature hold, and is acknowledged only when
-//! the store said that it is on disk; whatever a box does wrong ends that box's session and no other.
+//! the store said that it is on disk; whatever a box does wrong ends that box's session and no other: what it brings of
+//! its neighbours is their doing, and ends none.
 use std::collections::{BTreeMap, VecDeque};
 
 use domain::{
     id::{DeviceId, FestivalId, device_id},
+    journal::Head,
     trust::{Certificate, CertificateChain, Founding, Purpose},
 };
 
@@ -20,8 +22,10 @@ use crate::{
 };
 
 mod actions;
+mod not_taken;
 
 pub use actions::{BoxStanding, HubAction, HubStart, Standing, Stored};
+use not_taken::NotTaken;
 
 #[derive(Clone, Debug)]
 enum State {
@@ -53,11 +57,17 @@ pub struct HubSide {
     keys: BTreeMap<DeviceId, [u8; 32]>,
     quota: Quota,
     storing: usize,
+    not_taken: NotTaken,
     sections: BTreeMap<Section, Feed>,
     /// An edit is being judged.
     judging: bool,
+    /// A piece of a bundle is being read, and one of a blob.
+    reading: (bool, bool),
     heard: Millis,
 }
+
+/// A key, and what it signed: the head after each entry.
+type Verified = ([u8; 32], Vec<Head>);
 
 /// How far the box is with one section.
 #[derive(Clone, Copy, Debug)]
@@ -81,8 +91,10 @@ impl HubSide {
             keys: BTreeMap::new(),
             quota: Quota::default(),
             storing: 0,
+            not_taken: NotTaken::default(),
             sections: BTreeMap::new(),
             judging: false,
+            reading: (false, false),
             heard: 0,
         }
     }
@@ -185,10 +197,17 @@ impl HubSide {
         if !self.is_open() {
             return;
         }
-        let Stored { device, epoch, last, branch, branches } = stored;
+        let Stored { device, epoch, last, branch, branches, beyond } = stored;
         if branches > MAX_BRANCHES {
             self.actions.push_back(HubAction::TooManyBranches { device, epoch });
-            return self.refuse(RefuseCode::Forked, "the journal has too many branches");
+            // whoever brings a neighbour's has not forked it
+            if self.is_peer(device) {
+                return self.refuse(RefuseCode::Forked, "the journal has too many branches");
+            }
+        }
+        if beyond && !self.is_peer(device) {
+            // whoever brings it need not bring the rest
+            return self.take_none_of(device, epoch, "no further journal of this device is kept".into());
         }
         let (contiguous, hash) = (branch.contiguous, branch.hash);
         self.send(Frame::Ack(Ack { device, epoch, contiguous, hash, term: self.start.term }));
@@ -236,6 +255,7 @@ impl HubSide {
 
     /// The answer to [`HubAction::ReadBlobPart`]; a piece without bytes where there is no such blob.
     pub fn blob_read(&mut self, part: BlobPart) {
+        self.reading.1 = false;
         if self.is_open() {
             self.send(Frame::Blob(part));
         }
@@ -243,6 +263,7 @@ impl HubSide {
 
     /// The answer to [`HubAction::ReadBundlePart`]; `None` when that bundle is not kept any more.
     pub fn bundle_read(&mut self, part: Option<BundlePart>) {
+        self.reading.0 = false;
         if let (Some(part), true) = (part, self.is_open()) {
             self.send(Frame::Bundle(part));
         }
@@ -288,6 +309,10 @@ impl HubSide {
             State::Open { .. } if now.saturating_sub(self.heard) > SILENCE_MS => self.close(CloseReason::Silence),
             State::Offline | State::Waiting { .. } | State::LookingUp { .. } | State::Open { .. } | State::Closing => {}
         }
+    }
+
+    fn is_peer(&self, device: DeviceId) -> bool {
+        matches!(&self.state, State::Open { peer, .. } if device_id(peer) == device)
     }
 
     fn is_open(&self) -> bool {
@@ -349,10 +374,12 @@ impl HubSide {
             Frame::HaveDelta(have) if is_good => self.confirmed(have),
             Frame::HaveBundle(HaveBundle { number }) => self.actions.push_back(HubAction::BoxHasBundle(number)),
             Frame::WantBundle(WantBundle { number, offset }) if is_good => {
+                self.reading.0 = true;
                 self.actions.push_back(HubAction::ReadBundlePart { number, offset, max: BUNDLE_PART });
             }
             Frame::Edit(edit) if is_good => self.edit(edit, now),
             Frame::WantBlob(WantBlob { hash, offset }) if is_good => {
+                self.reading.1 = true;
                 self.actions.push_back(HubAction::ReadBlobPart { hash, offset, max: BUNDLE_PART });
             }
             // It asked before it knew that it is revoked.
@@ -373,12 +400,14 @@ impl HubSide {
         }
     }
 
-    /// Whether a box could send such frames without end: those that carry entries or ask for a piece have bounds of
-    /// their own.
+    /// Whether a box could send such frames without end: those that carry entries have bounds of their own, and a piece
+    /// is asked for when the one before is there.
     fn is_unasked(&self, frame: &Frame) -> bool {
         match frame {
             Frame::Heads(_) | Frame::HaveBundle(_) | Frame::Ping(_) | Frame::Pong(_) => true,
             Frame::HaveDelta(have) => self.sections.get(&have.section).is_none_or(|feed| !feed.busy),
+            Frame::WantBundle(_) => self.reading.0,
+            Frame::WantBlob(_) => self.reading.1,
             Frame::Hello(_)
             | Frame::Welcome(_)
             | Frame::WantFrom(_)
@@ -386,12 +415,10 @@ impl HubSide {
             | Frame::Ack(_)
             | Frame::Delta(_)
             | Frame::Bundle(_)
-            | Frame::WantBundle(_)
             | Frame::Refuse(_)
             | Frame::Renew(_)
             | Frame::Edit(_)
             | Frame::EditAnswer(_)
-            | Frame::WantBlob(_)
             | Frame::Blob(_)
             | Frame::Bye => false,
         }
@@ -426,42 +453,54 @@ impl HubSide {
         if !self.quota.take(segment.bodies.len() as u64, segment.body_bytes() as u64, now) {
             return self.refuse(RefuseCode::Quota, "more than this box may send; come back later");
         }
-        let key = match self.key_of(&segment, peer) {
-            Ok(Some(key)) => key,
-            // Nobody here has seen this journal's start: it comes first.
-            Ok(None) => {
-                let (device, epoch) = (segment.device, segment.epoch);
-                self.send(Frame::Ack(Ack { device, epoch, contiguous: 0, hash: [0; 16], term: self.start.term }));
-                return self.send(Frame::WantFrom(WantFrom { device, epoch, seq: 0 }));
-            }
-            Err(why) => return self.refuse(RefuseCode::Poison, &poison(&why)),
-        };
-        match segment.verify(self.festival, &key) {
-            Ok(heads) => {
-                self.keys.insert(segment.device, key);
+        let (device, epoch) = (segment.device, segment.epoch);
+        let is_own = device == device_id(peer);
+        if !is_own && self.not_taken.holds(device, epoch) {
+            return self.want_no_more_of(device, epoch);
+        }
+        match self.verified(&segment, peer) {
+            Ok(Some((key, heads))) => {
+                self.keys.insert(device, key);
                 self.storing = self.storing.saturating_add(1);
                 self.actions.push_back(HubAction::StoreSegment { segment, heads });
             }
-            Err(why) => self.refuse(RefuseCode::Poison, &poison(&why)),
+            // Nobody here has seen this journal's start: it comes first.
+            Ok(None) => self.ask_from(device, epoch, 0),
+            Err(why) if is_own => self.refuse(RefuseCode::Poison, &poison(&why)),
+            // The forwarder had it from whoever holds that key, or from its own disk: the session goes on without it.
+            Err(why) => self.take_none_of(device, epoch, poison(&why)),
         }
+    }
+
+    /// Ends a neighbour's journal for this session.
+    fn take_none_of(&mut self, device: DeviceId, epoch: u32, why: String) {
+        self.not_taken.note(device, epoch);
+        self.actions.push_back(HubAction::NotTaken { device, epoch, why });
+        self.want_no_more_of(device, epoch);
+    }
+
+    /// A box sends nothing from where it holds nothing: of this journal nothing more comes in this session.
+    fn want_no_more_of(&mut self, device: DeviceId, epoch: u32) {
+        self.ask_from(device, epoch, u32::MAX);
+    }
+
+    /// Answers a segment that is not stored.
+    fn ask_from(&mut self, device: DeviceId, epoch: u32, seq: u32) {
+        self.send(Frame::Ack(Ack { device, epoch, contiguous: 0, hash: [0; 16], term: self.start.term }));
+        self.send(Frame::WantFrom(WantFrom { device, epoch, seq }));
+    }
+
+    /// Whether a segment holds; `None` where nobody knows the key that would tell.
+    fn verified(&self, segment: &Segment, peer: &[u8; 32]) -> Result<Option<Verified>, SegmentError> {
+        let Some(key) = self.key_of(segment, peer)? else { return Ok(None) };
+        Ok(Some((key, segment.verify(self.festival, &key)?)))
     }
 
     /// The key that signs this journal: the peer's own, one that is known, or the one its genesis names with a
     /// certificate chain that leads to the root.
     fn key_of(&self, segment: &Segment, peer: &[u8; 32]) -> Result<Option<[u8; 32]>, SegmentError> {
         if segment.first == 0 {
-            let genesis = segment.genesis()?;
-            let chain = CertificateChain::from_bytes(&genesis.chain)?;
-            let certificate = chain
-                .verify(&self.start.founding)
-                .map_err(|_| SegmentError::Genesis("a chain that does not lead to the root"))?;
-            if !matches!(certificate.purpose, Purpose::Device | Purpose::Hub) {
-                return Err(SegmentError::Genesis("a certificate for another purpose"));
-            }
-            if certificate.subject != genesis.public_key {
-                return Err(SegmentError::Genesis("a certificate for another key"));
-            }
-            return Ok(Some(genesis.public_key));
+            return Ok(Some(segment.opened_by(&self.start.founding)?.subject));
         }
         Ok(if segment.device == device_id(peer) { Some(*peer) } else { self.keys.get(&segment.device).copied() })
     }

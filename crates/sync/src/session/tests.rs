@@ -156,6 +156,8 @@ struct HubShell {
     blob_bytes: usize,
     closed: Option<CloseReason>,
     box_knows: Option<SectionHeld>,
+    not_taken: Vec<(DeviceId, u32)>,
+    too_many_branches: Vec<DeviceId>,
 }
 
 impl HubShell {
@@ -173,6 +175,8 @@ impl HubShell {
             blob_bytes: 0,
             closed: None,
             box_knows: None,
+            not_taken: vec![],
+            too_many_branches: vec![],
         }
     }
 
@@ -238,6 +242,7 @@ impl HubShell {
             last: segment.last(),
             branch: branch.unwrap_or(beyond),
             branches: branches.len(),
+            beyond: false,
         }
     }
 
@@ -292,7 +297,9 @@ impl HubShell {
                 }
                 HubAction::BoxKnows { held, .. } => self.box_knows = Some(held),
                 HubAction::Close(reason) => self.closed = Some(reason),
-                HubAction::JudgeEdit(_) | HubAction::BoxHasBundle(_) | HubAction::TooManyBranches { .. } => {}
+                HubAction::NotTaken { device, epoch, .. } => self.not_taken.push((device, epoch)),
+                HubAction::TooManyBranches { device, .. } => self.too_many_branches.push(device),
+                HubAction::JudgeEdit(_) | HubAction::BoxHasBundle(_) => {}
             }
         }
         out

@@ -1,9 +1,16 @@
 use std::sync::mpsc::sync_channel;
 
-use domain::lan::{Part, Voter, VoterList};
+use domain::{
+    id::{BoxNumber, device_id},
+    journal::{ChainCursor, Effect, Entry, Flags, Genesis, ZERO_HASH},
+    lan::{Part, Voter, VoterList},
+    money::Currency,
+    time::Hlc,
+    wire::to_cbor,
+};
 
 use super::*;
-use crate::bench::Bench;
+use crate::bench::{self, Bench};
 
 impl Desk {
     /// The desk of a box that is its group's only voter: each claim is confirmed at once.
@@ -159,4 +166,78 @@ fn a_busy_member_hands_over_in_pieces_whatever_it_inherits_meanwhile() {
     assert!(member.learn(&group(VoterList { version: 2, ..first.clone() }, Some(first))));
     let complete = parts.iter().filter(|part| member.handed_over(me, 1, **part)).count();
     assert_eq!((complete, parts.len()), (1, 32), "a new member that heard every part has the whole");
+}
+
+/// A bar whose presence this desk has heard, and what it tells of one of its journals.
+struct Bar {
+    key: ed25519_dalek::SigningKey,
+    genesis: Genesis,
+}
+
+impl Bar {
+    fn heard_by(desk: &mut Desk) -> Self {
+        let (key, chain) = bench::neighbour(40);
+        let (founding, public_key) = (desk.station.enrolled().founding.clone(), key.verifying_key().to_bytes());
+        let (chain, box_number) = (chain.to_bytes(), BoxNumber(20));
+        let presence = Presence { epoch: 0, box_number, list: 0, asks: false, chain: chain.clone() };
+        let (device, neighbour) = Neighbours::read(&presence, &founding, Instant::now()).unwrap();
+        desk.neighbours.put(device, neighbour);
+        let festival = founding.festival();
+        let genesis =
+            Genesis { festival, public_key, box_number, epoch: 0, chain, previous: None, software: "0.1.0".into() };
+        Self { key, genesis }
+    }
+
+    fn opening(genesis: &Genesis) -> Entry {
+        let part = to_cbor(genesis);
+        Entry { part, ..Entry::new(Kind::GENESIS, Effect::None, Currency::EUR, Hlc(1)) }
+    }
+
+    fn told(&self, epoch: u32, before: usize, entries: Vec<Entry>) -> Told {
+        let device = device_id(&self.genesis.public_key);
+        let mut cursor = ChainCursor::start(self.genesis.festival, device, epoch);
+        for _ in 0..before {
+            cursor.append(&[1; 88]);
+        }
+        let (first, prev) = (cursor.next_seq, cursor.prev);
+        let flags = Flags::default().with(Flags::END_OF_COMMIT);
+        let bodies: Vec<Vec<u8>> = entries.into_iter().map(|entry| Entry { flags, ..entry }.to_bytes()).collect();
+        for body in &bodies {
+            cursor.append(body);
+        }
+        let signature = cursor.sign(&self.key).unwrap().signature;
+        Told { device, epoch, first, prev: if first == 0 { ZERO_HASH } else { prev }, signature, bodies }
+    }
+}
+
+#[test]
+fn a_neighbours_journal_opens_with_the_genesis_that_the_hub_takes_or_nothing_of_it_is_kept() {
+    let bench = Bench::new();
+    let mut desk = Desk::alone_in_its_group(&bench.station);
+    let bar = Bar::heard_by(&mut desk);
+    let note = || Entry::new(Kind::NOTE, Effect::None, Currency::EUR, Hlc(5));
+    let good = &bar.genesis;
+    let (_, others_chain) = bench::neighbour(41);
+    let wrong = [
+        vec![note()],
+        vec![note(), Bar::opening(good)],
+        vec![Bar::opening(&Genesis { epoch: 1, ..good.clone() })],
+        vec![Bar::opening(&Genesis { festival: domain::id::FestivalId([9; 16]), ..good.clone() })],
+        vec![Bar::opening(&Genesis { public_key: [9; 32], ..good.clone() })],
+        vec![Bar::opening(&Genesis { chain: others_chain.to_bytes(), ..good.clone() })],
+        vec![Bar::opening(&Genesis { chain: vec![], ..good.clone() })],
+        vec![Bar::opening(good), Bar::opening(good)],
+    ];
+    let count = wrong.len() as u64;
+    for entries in wrong {
+        desk.hear_commit(bar.told(0, 0, entries)).unwrap();
+    }
+    desk.hear_commit(bar.told(0, 3, vec![note(), Bar::opening(good)])).unwrap();
+    let kept = || bench.station.store.neighbours_held().unwrap();
+    assert_eq!(kept(), []);
+    assert_eq!(desk.station.lan.numbers.suspicious.get(), count + 1);
+    desk.hear_commit(bar.told(0, 0, vec![Bar::opening(good), note()])).unwrap();
+    desk.hear_commit(bar.told(0, 5, vec![note()])).unwrap();
+    assert_eq!(kept()[0].branches[0].ranges, [(5, 5)]);
+    assert_eq!((kept()[0].branches[0].contiguous, desk.station.lan.numbers.suspicious.get()), (2, count + 1));
 }

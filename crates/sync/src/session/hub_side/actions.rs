@@ -65,6 +65,8 @@ pub struct Stored {
     pub branch: Branch,
     /// How many branches the journal has.
     pub branches: usize,
+    /// Nothing is held of it: there are as many journals of this device as are kept.
+    pub beyond: bool,
 }
 
 /// What the shell does next.
@@ -133,7 +135,16 @@ pub enum HubAction {
         /// Most bytes.
         max: usize,
     },
-    /// This journal has more branches than are kept: revoke its device.
+    /// The box brought a neighbour's journal that does not hold; nothing more of it is taken in this session.
+    NotTaken {
+        /// Whose it is said to be.
+        device: DeviceId,
+        /// Which run of it.
+        epoch: u32,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// This journal has more branches than are kept: revoke its device, unless it is revoked.
     TooManyBranches {
         /// Whose journal.
         device: DeviceId,

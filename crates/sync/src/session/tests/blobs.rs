@@ -125,3 +125,36 @@ fn a_piece_of_a_blob_that_nobody_asked_for_is_passed_over() {
     assert!(gate.work().is_empty());
     assert!(gate.side.is_online());
 }
+
+#[test]
+fn pieces_asked_for_before_the_last_one_came_are_counted_like_any_chatter() {
+    let want = || {
+        [
+            Frame::WantBlob(crate::frame::WantBlob { hash: [3; 32], offset: 0 }),
+            Frame::WantBundle(crate::frame::WantBundle { number: 3, offset: 0 }),
+        ]
+    };
+    let greeted = || {
+        let (mut a, mut hub) = (BoxShell::new(vec![]), whole_hub());
+        hub.side.connected(public(BOX), 0);
+        a.side.connected(public(HUB), 0);
+        a.work().into_iter().for_each(|frame| hub.side.frame(frame, 0));
+        hub.work();
+        hub
+    };
+    for which in 0..2 {
+        let mut hub = greeted();
+        for _ in 0..2_000 {
+            hub.side.frame(want()[which].clone(), 0);
+            hub.work();
+        }
+        assert_eq!(hub.closed, None, "each is answered before the next one");
+        let asked = (0..2_000).take_while(|_| {
+            // nobody reads a piece
+            hub.side.frame(want()[which].clone(), 0);
+            let closes = |action| matches!(action, HubAction::Close(CloseReason::Refusing(RefuseCode::Flood)));
+            !std::iter::from_fn(|| hub.side.next_action()).any(closes)
+        });
+        assert_eq!(asked.count(), 501);
+    }
+}

@@ -116,18 +116,135 @@ fn all_that_is_held_of_a_neighbour_beyond_a_gap_goes_up_in_one_session() {
     }
 }
 
-#[test]
-fn a_box_cannot_forge_a_neighbours_entry() {
-    let mut forged = journal(21, 0, 7).segment(0, 8).unwrap();
-    forged.bodies[3][30] ^= 1;
-    let mut hub = HubShell::new(1);
+/// A hub and a box in session, and what both know of each other.
+fn in_session() -> (BoxShell, HubShell) {
+    let (mut a, mut hub) = (BoxShell::new(vec![journal(BOX, 0, 1)]), HubShell::new(1));
     hub.side.connected(public(BOX), 0);
-    let mut a = BoxShell::new(vec![journal(BOX, 0, 1)]);
     a.side.connected(public(HUB), 0);
     a.work().into_iter().for_each(|frame| hub.side.frame(frame, 0));
     hub.work();
-    hub.side.frame(Frame::Segment(forged), 0);
+    (a, hub)
+}
+
+/// Whether the answer says that nothing more of this journal is wanted.
+fn wants_no_more(answer: &[Frame], journal: &Journal) -> bool {
+    matches!(answer, [Frame::Ack(ack), Frame::WantFrom(want)]
+        if (ack.device, ack.epoch, ack.contiguous) == (journal.device, journal.epoch, 0)
+            && (want.device, want.epoch, want.seq) == (journal.device, journal.epoch, u32::MAX))
+}
+
+#[test]
+fn a_forged_entry_of_a_neighbour_is_not_taken_and_ends_nobodys_session() {
+    let neighbour = journal(21, 0, 7);
+    let mut forged = neighbour.segment(0, 8).unwrap();
+    forged.bodies[3][30] ^= 1;
+    let (_, mut hub) = in_session();
+    for _ in 0..3 {
+        hub.side.frame(Frame::Segment(forged.clone()), 0);
+        assert!(wants_no_more(&hub.work(), &neighbour));
+    }
+    assert_eq!((hub.closed, hub.not_taken.as_slice()), (None, &[(neighbour.device, 0)][..]));
+    assert!(hub.entries.is_empty());
+    // not by whoever lied once in this session
+    hub.side.frame(Frame::Segment(neighbour.segment(0, 8).unwrap()), 0);
+    assert!(wants_no_more(&hub.work(), &neighbour) && hub.entries.is_empty());
+    hub.side.frame(Frame::Segment(journal(BOX, 0, 1).segment(0, 2).unwrap()), 0);
+    assert!(matches!(hub.work().as_slice(), [Frame::Ack(ack)] if ack.contiguous == 2));
+    // its own journal is its own doing
+    let mut own = journal(BOX, 0, 7).segment(2, 3).unwrap();
+    own.bodies[0][30] ^= 1;
+    hub.side.frame(Frame::Segment(own), 0);
     hub.work();
     assert_eq!(hub.closed, Some(CloseReason::Refusing(RefuseCode::Poison)));
-    assert!(hub.entries.is_empty());
+}
+
+#[test]
+fn a_neighbours_journal_that_nothing_opens_keeps_nothing_else_from_the_hub() {
+    // signed by a box of the festival, and told on the LAN to everybody
+    let mut thief = Journal::without_genesis(22, 5);
+    (0..12).for_each(|n| {
+        thief.note(&format!("not a genesis {n}"));
+    });
+    let journals = || vec![journal(BOX, 0, 40), journal(21, 0, 7), journal(23, 0, 9)];
+    let (mut a, mut hub) = (BoxShell::new(journals()), whole_hub());
+    a.journals.push(thief);
+    a.side = BoxSide::new(a.start());
+    for session in 1..=2 {
+        let frames = run(&mut a, &mut hub, 2_000);
+        assert_eq!((a.closed, hub.closed), (None, None), "session {session}");
+        assert!(frames < 200, "it does not go on for ever: {frames}");
+        assert_eq!(hub.not_taken.len(), session);
+    }
+    let thief = a.journals.pop().unwrap();
+    assert!(hub.entries.keys().all(|key| key.0 != thief.device));
+    assert_all_is_delivered(&a, &hub);
+}
+
+#[test]
+fn what_neighbours_wrote_wrong_is_looked_at_sixteen_times_a_session() {
+    let (_, mut hub) = in_session();
+    for epoch in 0..40 {
+        let mut thief = Journal::without_genesis(22, epoch);
+        thief.note("not a genesis");
+        hub.side.frame(Frame::Segment(thief.segment(0, 1).unwrap()), 0);
+        assert!(wants_no_more(&hub.work(), &thief));
+    }
+    assert_eq!((hub.closed, hub.not_taken.len()), (None, 16));
+    for n in 100..200 {
+        let mut thief = Journal::without_genesis(n, 0);
+        thief.note("not a genesis");
+        hub.side.frame(Frame::Segment(thief.segment(0, 1).unwrap()), 0);
+        assert!(wants_no_more(&hub.work(), &thief));
+    }
+    assert_eq!((hub.closed, hub.not_taken.len()), (None, 16 + 63));
+}
+
+#[test]
+fn a_neighbour_that_forked_without_end_is_revoked_and_whoever_brings_its_histories_is_not() {
+    let (_, mut hub) = in_session();
+    for n in 0..10 {
+        let mut branch = journal(21, 0, 3);
+        branch.note(&format!("branch {n}"));
+        hub.side.frame(Frame::Segment(branch.segment(0, 5).unwrap()), 0);
+        hub.work();
+    }
+    assert_eq!(hub.closed, None);
+    assert!(!hub.too_many_branches.is_empty());
+    assert!(hub.too_many_branches.iter().all(|device| *device == device_id(&public(21))));
+    for n in 0..10 {
+        let mut branch = journal(BOX, 0, 3);
+        branch.note(&format!("branch {n}"));
+        hub.side.frame(Frame::Segment(branch.segment(0, 5).unwrap()), 0);
+        hub.work();
+    }
+    assert_eq!(hub.closed, Some(CloseReason::Refusing(RefuseCode::Forked)));
+}
+
+#[test]
+fn a_neighbours_journal_that_the_hub_keeps_no_more_of_is_not_brought_on() {
+    let (_, mut hub) = in_session();
+    let neighbour = journal(21, 70, 7);
+    let full = |segment: &Segment| Stored {
+        device: segment.device,
+        epoch: segment.epoch,
+        last: segment.last(),
+        branch: Branch::default(),
+        branches: 0,
+        beyond: true,
+    };
+    let segment = neighbour.segment(0, 3).unwrap();
+    hub.side.frame(Frame::Segment(segment.clone()), 0);
+    assert!(matches!(hub.side.next_action(), Some(HubAction::StoreSegment { .. })));
+    hub.side.stored(full(&segment));
+    assert!(wants_no_more(&hub.work(), &neighbour));
+    hub.side.frame(Frame::Segment(neighbour.segment(3, 3).unwrap()), 0);
+    assert!(wants_no_more(&hub.work(), &neighbour));
+    // its own it is told as before
+    let own = journal(BOX, 70, 7).segment(0, 3).unwrap();
+    hub.side.frame(Frame::Segment(own.clone()), 0);
+    hub.side.next_action();
+    hub.side.stored(full(&own));
+    assert!(matches!(hub.work().as_slice(), [Frame::Ack(ack), Frame::WantFrom(want)]
+        if (ack.contiguous, want.seq) == (0, 0)));
+    assert_eq!((hub.closed, hub.not_taken.as_slice()), (None, &[(neighbour.device, 70)][..]));
 }
