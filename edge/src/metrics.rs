@@ -21,6 +21,7 @@ pub(crate) fn render(station: &Station) -> String {
     let lan = &station.lan.numbers;
     counter("lan_claims_confirmed", "Claims that the group on the LAN confirmed", &lan.confirmed);
     counter("lan_claims_alone", "Claims that too few of the group answered", &lan.alone);
+    counter("lan_claims_late", "Of these, claims that a group which was there did not answer in time", &lan.late);
     counter("lan_claims_taken", "Claims that another box had", &lan.taken);
     counter("lan_copied", "Entries that stood on a neighbour's disk before the green light", &lan.copied);
     counter("lan_one_copy", "Entries that stood on one disk although two were asked for", &lan.one_copy);
@@ -40,8 +41,11 @@ pub(crate) fn render(station: &Station) -> String {
         gauge("lan_connected", "1 while the broker of the LAN answers", i64::from(lan.connected));
         gauge("lan_group", "1 while the box decides with its group", i64::from(lan.is_group));
         gauge("lan_heard", "Boxes of the group that are there, this one included", lan.heard.into());
-        gauge("lan_claim_p50_us", "Median time of confirmed claims", as_gauge(lan.claim_p50_us));
-        gauge("lan_claim_p99_us", "99th percentile of the time of confirmed claims", as_gauge(lan.claim_p99_us));
+        let help = "Median time of claims that the group was there to answer, whether it did or not";
+        gauge("lan_claim_p50_us", help, as_gauge(lan.claim_p50_us));
+        gauge("lan_claim_p99_us", "99th percentile of the same", as_gauge(lan.claim_p99_us));
+        let help = "99th percentile of the time of confirmed claims";
+        gauge("lan_confirmed_p99_us", help, as_gauge(lan.confirmed_p99_us));
     }
     gauge("reader_ready", "1 while the wristband reader answers", i64::from(station.reader_ready()));
     gauge(

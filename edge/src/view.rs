@@ -176,10 +176,12 @@ fn lan(station: &Station) -> Option<shown::LanView> {
         copies: status.copies,
         confirmed: numbers.confirmed.get(),
         alone: numbers.alone.get(),
+        late: numbers.late.get(),
         taken: numbers.taken.get(),
         suspicious: numbers.suspicious.get(),
         claim_p50_us: numbers.claim_us(500),
         claim_p99_us: numbers.claim_us(990),
+        confirmed_p99_us: numbers.confirmed_us(990),
     })
 }
 

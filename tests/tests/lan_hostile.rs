@@ -220,7 +220,7 @@ fn hostile_broker(at: SocketAddr, said: Vec<(String, Vec<u8>)>, served: Arc<Atom
 }
 
 /// Entries of its neighbours that a gate holds.
-fn told_by_neighbours(gate: &Place) -> usize {
+pub(crate) fn told_by_neighbours(gate: &Place) -> usize {
     let store = Connection::open_with_flags(gate.dir.join("store.db"), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     let held: i64 = store.query_row("SELECT count(*) FROM neighbour_entry", [], |row| row.get(0)).unwrap();
     usize::try_from(held).unwrap()

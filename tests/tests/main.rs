@@ -11,6 +11,7 @@ mod found_by_name;
 mod issued_bands;
 mod key_rotation;
 mod lan_gates;
+mod lan_halves;
 mod lan_hostile;
 mod measures;
 mod owed_money;

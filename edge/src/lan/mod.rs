@@ -96,13 +96,13 @@ impl Lan {
     pub(crate) fn claim(&self, key: ClaimKey) -> Decided {
         // without a buffer: what is said to nobody any more is known to be unsaid, and given back
         let (answer, answered) = sync_channel(0);
-        let since = Instant::now();
+        let (since, is_group) = (Instant::now(), lock(&self.status).is_group);
         let decided = if self.send(ToDesk::Claim(key, since, answer)) {
             answered.recv_timeout(ANSWERED_WITHIN).unwrap_or(Decided::Taken)
         } else {
             Decided::Alone(None)
         };
-        self.numbers.claimed(decided, since.elapsed());
+        self.numbers.claimed(decided, is_group, since.elapsed());
         decided
     }
 

@@ -19,7 +19,7 @@ struct Arguments {
     #[arg(long)]
     quick: bool,
     /// These subjects only (verdicts, commits, tap, wire, checks, snapshot, documents, ingest, boot, daemon,
-    /// instead).
+    /// lan, instead).
     #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(measure::subjects()))]
     only: Vec<String>,
     /// For `tap` itself: a reader's library alone.
@@ -49,7 +49,7 @@ fn main() -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let size = if arguments.quick { Size::QUICK } else { Size::WHOLE };
-    let rows = measure::all(size, &arguments.only, |next| eprintln!("measuring {next} …"))?;
+    let rows = measure::all(size, &arguments.only, |next| eprintln!("{next}"))?;
     if arguments.write {
         report::write(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs")), &rows)?;
     }

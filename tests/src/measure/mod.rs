@@ -8,6 +8,7 @@ mod daemon;
 mod documents;
 mod ingest;
 pub mod instead;
+mod lan;
 pub mod report;
 mod segment;
 mod snapshot;
@@ -125,6 +126,8 @@ pub struct Size {
     pub edits: usize,
     /// Taps that one box brings back.
     pub taps: u32,
+    /// Tickets that gates of a LAN group claim.
+    pub claims: usize,
     /// Wallets of the ledgers that are compared, ten sales each.
     pub compared: u32,
 }
@@ -139,6 +142,7 @@ impl Size {
         wallets: 100_000,
         edits: 1_000,
         taps: 2_000,
+        claims: 600,
         compared: 4_000,
     };
     /// Small, for CI: every figure is there, most mean little.
@@ -150,6 +154,7 @@ impl Size {
         wallets: 2_000,
         edits: 60,
         taps: 40,
+        claims: 30,
         compared: 100,
     };
 }
@@ -158,7 +163,7 @@ impl Size {
 type Subject = (&'static str, fn(Size) -> Result<Vec<Row>>);
 
 /// Everything that can be measured.
-const SUBJECTS: [Subject; 11] = [
+const SUBJECTS: [Subject; 12] = [
     ("verdicts", ticket::rows),
     ("commits", commit::rows),
     ("tap", tap::rows),
@@ -169,6 +174,7 @@ const SUBJECTS: [Subject; 11] = [
     ("ingest", ingest::rows),
     ("boot", boot::rows),
     ("daemon", daemon::rows),
+    ("lan", lan::rows),
     ("instead", instead::rows),
 ];
 
@@ -188,7 +194,10 @@ pub fn all(size: Size, only: &[String], mut said: impl FnMut(&str)) -> Result<Ve
     let mut rows = Vec::new();
     for (name, measure) in SUBJECTS {
         if only.is_empty() || only.iter().any(|only| only == name) {
-            said(name);
+            match (name, lan::why_not()) {
+                ("lan", Some(why)) => said(&format!("{name} left out: {why}")),
+                _ => said(&format!("measuring {name} …")),
+            }
             rows.extend(measure(size)?);
         }
     }

@@ -13,6 +13,13 @@ use anyhow::{Context, Result, ensure};
 
 const STARTS_WITHIN: Duration = Duration::from_secs(10);
 
+/// Mosquitto's program, where there is one; Debian keeps it where not every user looks.
+pub fn program() -> Option<PathBuf> {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let searched = std::env::split_paths(&folders).chain(["/usr/sbin".into()]);
+    searched.map(|folder| folder.join("mosquitto")).find(|program| program.is_file())
+}
+
 /// A broker, started and stopped at will; it keeps its address.
 pub struct Broker {
     address: SocketAddr,
@@ -45,10 +52,9 @@ impl Broker {
     pub fn again(&self) -> Result<()> {
         let log = File::options().create(true).append(true).open(self.dir.join("log"))?;
         let config = self.dir.join("mosquitto.conf");
-        let program = if Path::new("/usr/sbin/mosquitto").exists() { "/usr/sbin/mosquitto" } else { "mosquitto" };
-        let mut command = Command::new(program);
+        let mut command = Command::new(program().context("mosquitto is not installed (Debian package mosquitto)")?);
         command.arg("-c").arg(config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        let child = command.spawn().context("mosquitto (Debian package mosquitto)")?;
+        let child = command.spawn().context("mosquitto")?;
         *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
         let end = Instant::now() + STARTS_WITHIN;
         while TcpStream::connect(self.address).is_err() {

@@ -7,6 +7,7 @@ pub mod counter;
 pub mod https;
 pub mod hub;
 pub mod lan;
+pub mod lines;
 pub mod place;
 pub mod process;
 pub mod technician;

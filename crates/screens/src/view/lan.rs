@@ -23,12 +23,17 @@ pub struct LanView {
     pub confirmed: u64,
     /// Decided alone.
     pub alone: u64,
+    /// Of these, claims that the group was there to answer and did not in time.
+    pub late: u64,
     /// Refused, since another box had it.
     pub taken: u64,
     /// Messages that were not what they claimed to be.
     pub suspicious: u64,
-    /// Half of the last confirmed claims took at most so long, microseconds.
+    /// Half of the last claims that the group was there to answer took at most so long, microseconds, whether it answered
+    /// or not.
     pub claim_p50_us: u64,
     /// 99 of 100 of them did.
     pub claim_p99_us: u64,
+    /// 99 of 100 of those that it confirmed did.
+    pub confirmed_p99_us: u64,
 }
