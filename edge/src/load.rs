@@ -4,6 +4,7 @@
 //! Not here: the checks (`loaded`, `domain::bundle`).
 use std::{
     fs,
+    io::Read,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -13,6 +14,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use box_store::OpenError;
 use domain::bundle::PACKAGE_MAX;
+use rustix::fs::{Mode, OFlags};
 
 use crate::{config::write_durably, run, station::Station};
 
@@ -38,10 +40,29 @@ pub fn load(dir: &Path, file: &Path) -> Result<u64> {
     }
 }
 
+/// Reads a plain file, and no more of it than a package may have. A stick is a stranger's: a link on it may lead to any
+/// file of this box, a pipe never answers, a device never ends.
 fn read(file: &Path) -> Result<Vec<u8>> {
-    let length = fs::metadata(file).with_context(|| file.display().to_string())?.len();
-    ensure!(length <= PACKAGE_MAX, "a package has at most {PACKAGE_MAX} bytes, this one has {length}");
-    fs::read(file).with_context(|| file.display().to_string())
+    let shown = file.display();
+    let kind = fs::symlink_metadata(file).with_context(|| shown.to_string())?.file_type();
+    ensure!(!kind.is_symlink(), "{shown} is a link to another file: name the file itself");
+    ensure!(kind.is_file(), "{shown} is no plain file");
+    // what lies there may be another by now: the same is asked of what was opened, and opening waits for nobody
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(file, flags, Mode::empty()).with_context(|| shown.to_string())?;
+    let opened = fs::File::from(opened);
+    let metadata = opened.metadata().with_context(|| shown.to_string())?;
+    ensure!(metadata.is_file(), "{shown} is no plain file");
+    let is_short = |length: u64| {
+        ensure!(length <= PACKAGE_MAX, "a package has at most {PACKAGE_MAX} bytes, this one has {length}");
+        Ok(())
+    };
+    is_short(metadata.len())?;
+    let mut bytes = Vec::new();
+    // it may have grown since
+    opened.take(PACKAGE_MAX.saturating_add(1)).read_to_end(&mut bytes).with_context(|| shown.to_string())?;
+    is_short(bytes.len() as u64)?;
+    Ok(bytes)
 }
 
 /// Leaves the file for the box that runs, and waits for what it says.
@@ -144,6 +165,36 @@ mod tests {
         until(|| outcome.exists()).await;
         assert!(fs::read_to_string(&outcome).unwrap().starts_with("refused a package has at most"));
         assert!(!offered.exists());
+        bench.station.stop();
+        watching.await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn only_a_plain_file_is_read_and_neither_a_link_nor_a_pipe_holds_anything_up() {
+        let bench = Bench::new();
+        let (offered, outcome) = (bench.folder().join(OFFERED), bench.folder().join(OUTCOME));
+        let watching = tokio::spawn(watch(Arc::clone(&bench.station), bench.folder().to_owned()));
+        let pipe = |path: &Path| {
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        };
+        let elsewhere = bench.folder().join("elsewhere");
+        let links: [(&str, &dyn Fn()); 4] = [
+            ("is no plain file", &|| pipe(&offered)),
+            ("is a link to another file", &|| std::os::unix::fs::symlink("/etc/passwd", &offered).unwrap()),
+            ("is a link to another file", &|| std::os::unix::fs::symlink("/dev/zero", &offered).unwrap()),
+            ("is a link to another file", &|| {
+                pipe(&elsewhere);
+                std::os::unix::fs::symlink(&elsewhere, &offered).unwrap();
+            }),
+        ];
+        for (why, lay) in links {
+            lay();
+            until(|| outcome.exists() && !offered.exists()).await;
+            let said = fs::read_to_string(&outcome).unwrap();
+            assert!(said.starts_with("refused") && said.contains(why), "{said}");
+            fs::remove_file(&outcome).unwrap();
+        }
+        assert!(elsewhere.exists(), "the link is gone, and nothing that it led to");
         bench.station.stop();
         watching.await.unwrap();
     }
