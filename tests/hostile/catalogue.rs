@@ -1,6 +1,7 @@
 //! The catalogue: each case with its outcome, its code and the test that shows it.
-//! Invariant: `docs/hostile-input.md` is this list, and every test that it names is there.
+//! Invariant: `docs/hostile-input.md` is this list, and every test that it or another page of promises names is there.
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -327,19 +328,55 @@ const CASES: &[Case] = &[
     ),
 ];
 
+/// Pages that say what is promised and which test shows it.
+const PAGES: [&str; 4] = ["architecture.md", "hostile-input.md", "reliability.md", "threats.md"];
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
 }
 
-fn sources(folder: &Path, all: &mut String) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() && path.file_name().is_some_and(|name| name != "target" && name != ".git") {
-            sources(&path, all);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            all.push_str(&fs::read_to_string(&path).unwrap());
+/// What stands in the tree: every program text at once, and the name of every file and folder without its ending.
+#[derive(Default)]
+struct Tree {
+    text: String,
+    names: BTreeSet<String>,
+}
+
+impl Tree {
+    fn read() -> Self {
+        let mut tree = Self::default();
+        for folder in ["crates", "edge", "sync-hub", "provisioning", "tests"] {
+            tree.add(&root().join(folder));
+        }
+        tree
+    }
+
+    fn add(&mut self, folder: &Path) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            self.names.extend(path.file_stem().map(|name| name.to_string_lossy().into_owned()));
+            if path.is_dir() && path.file_name().is_some_and(|name| name != "target" && name != ".git") {
+                self.add(&path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                self.text.push_str(&fs::read_to_string(&path).unwrap());
+            }
         }
     }
+
+    /// Whether a function, file or folder is called so; of a name that ends in an ellipsis the beginning is enough.
+    fn has(&self, name: &str) -> bool {
+        match name.strip_suffix('…') {
+            Some(beginning) => self.text.contains(&format!("fn {beginning}")),
+            None => self.names.contains(name) || self.text.contains(&format!("fn {name}(")),
+        }
+    }
+}
+
+/// Words between backticks that are as long as a test's name: three underscores at least.
+fn named_tests(page: &str) -> impl Iterator<Item = &str> {
+    let is_of_a_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '…';
+    let words = page.split('`').skip(1).step_by(2).flat_map(move |quoted| quoted.split(move |c| !is_of_a_name(c)));
+    words.filter(|word| word.matches('_').count() >= 3)
 }
 
 fn table() -> String {
@@ -361,11 +398,26 @@ fn the_page_is_the_catalogue_and_every_test_that_it_names_is_there() {
         fs::write(&page, table()).unwrap();
     }
     assert_eq!(fs::read_to_string(&page).unwrap(), table(), "WRITE_GOLDENS=1 writes it anew");
-    let mut all = String::new();
-    for folder in ["crates", "edge", "sync-hub", "provisioning", "tests"] {
-        sources(&root().join(folder), &mut all);
-    }
+    let tree = Tree::read();
     for (_, input, _, _, test) in CASES {
-        assert!(all.contains(&format!("fn {test}(")), "{input}: no test {test}");
+        assert!(tree.text.contains(&format!("fn {test}(")), "{input}: no test {test}");
     }
+}
+
+#[test]
+fn every_test_that_a_page_of_promises_names_is_there() {
+    let tree = Tree::read();
+    for page in PAGES {
+        let text = fs::read_to_string(root().join("docs").join(page)).unwrap();
+        let named: BTreeSet<&str> = named_tests(&text).collect();
+        assert!(named.len() >= 10, "{page} names {} tests", named.len());
+        let missing: Vec<&&str> = named.iter().filter(|name| !tree.has(name)).collect();
+        assert!(missing.is_empty(), "docs/{page} names what is not there: {missing:#?}");
+    }
+    let text = "Of `a_test_with_a_name`, a_word_without_ticks, `two_words`, `till::some_other_test_too` and `who_knows_what_…`";
+    let named: Vec<&str> = named_tests(text).collect();
+    assert_eq!(named, ["a_test_with_a_name", "some_other_test_too", "who_knows_what_…"]);
+    // put together here, so that this very text is none of them
+    let nobody = ["nobody", "wrote", "this"].join("_");
+    assert!(!tree.has(&nobody) && !tree.has(&format!("{nobody}_…")));
 }

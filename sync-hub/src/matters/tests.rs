@@ -2,6 +2,7 @@ mod blocks;
 mod forks;
 mod quotas;
 mod revoked;
+mod stolen;
 
 use domain::{
     journal::{Effect, Entry, IntentPurpose, Kind},

@@ -1,0 +1,115 @@
+use domain::journal::{Block, BlockedKind, Detail, Subject};
+
+use super::{revoked::beyond, *};
+
+/// What a thief signs: nine things that a bar may not do, then one sale of 0.25 that it may.
+const TRIES: usize = 10;
+const SIGNED: usize = 10_000;
+const STOLEN_CENTS: u32 = 25;
+/// A wallet of the thief's own.
+const HIS: u8 = 66;
+
+/// Entry `n` of what the thief signs.
+fn signs(bar: &mut SampleBox, n: usize) {
+    let guest = wallet(u8::try_from(n / TRIES % 5).unwrap() + 1);
+    let to_him = |bar: &mut SampleBox, kind, effect| {
+        let entry = Entry { subject: wallet(HIS).into(), ..bar.entry(kind, effect, 30_000) };
+        bar.commit(entry);
+    };
+    match n % TRIES {
+        0 => drop(bar.top_up(wallet(HIS), 30_000)),
+        1 => to_him(bar, Kind::GIFT, Effect::Credit),
+        2 => to_him(bar, Kind::ONLINE_TOP_UP, Effect::Credit),
+        3 => to_him(bar, Kind::ONLINE_CREDIT, Effect::Credit),
+        4 => to_him(bar, Kind(50), Effect::Credit),
+        5 => {
+            let entry = bar.entry(Kind::BAND_TRANSFER, Effect::Transfer, 2_000);
+            bar.commit(Entry { subject: guest.into(), other: wallet(HIS).into(), ..entry });
+        }
+        6 => {
+            let entry = bar.entry(Kind::REFUND, Effect::Debit, 2_000);
+            bar.commit(Entry { subject: guest.into(), ..entry });
+        }
+        7 => drop(bar.admit(ticket(u8::try_from(n % 200).unwrap()))),
+        8 => {
+            let part = Detail::Block(Block { of: BlockedKind::Wallet, reason: "band.refunded".into() }).to_bytes();
+            let entry = bar.entry(Kind::BLOCK, Effect::Block, 0);
+            bar.commit(Entry { subject: Subject::from(guest), part, ..entry });
+        }
+        _ => drop(bar.sale(guest, STOLEN_CENTS)),
+    }
+}
+
+#[test]
+fn a_thief_who_signs_ten_thousand_entries_mints_nothing_and_after_the_revocation_nothing_counts() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let (mut desk, mut bar) = (SampleBox::new(20, ALL), SampleBox::new(21, Roles::BAR));
+    (1..=5).for_each(|n| drop(desk.top_up(wallet(n), 2_000)));
+    adopt(&mut hub, &desk);
+    adopt(&mut hub, &bar);
+    hub.ingest(&desk.segments(100)).unwrap();
+    (0..SIGNED).for_each(|n| signs(&mut bar, n));
+    hub.ingest(&bar.segments(500)).unwrap();
+
+    // what counts is what a bar may do: sales. They take what guests had, the rest is overspent, and nobody gained a cent
+    let (taken, held) = (i64::from(STOLEN_CENTS) * (SIGNED / TRIES) as i64, 5 * 2_000);
+    let after = money(&mut hub);
+    assert_eq!((after.top_up, after.gifts, after.pending_issued, after.other_credit), (held, 0, 0, 0));
+    assert_eq!((after.refunded, after.transferred, after.unexplained), (0, 0, 0));
+    assert_eq!((after.spent, after.overspend), (taken, taken - held));
+    let his = hub.store().wallet(wallet(HIS)).unwrap().and_then(|stored| stored.state);
+    assert!(his.is_none_or(|state| WalletState::from_bytes(&state).unwrap().balance == 0), "the thief has nothing");
+    for n in 1..=5 {
+        assert!(!flags(&hub, n).has(WalletFlags::BLOCKED) && flags(&hub, n).has(WalletFlags::OVERSPENT), "{n}");
+    }
+    let books = totals::books(&hub.reading().unwrap()).unwrap();
+    assert_eq!((books.admissions, books.guests_in), (0, 0), "nobody came in by it");
+    // everything else is set aside, each entry by its place and reason
+    let forbidden = SIGNED - SIGNED / TRIES;
+    assert_eq!(hub.reading().unwrap().count_set_aside().unwrap(), forbidden as u64);
+    let most = u32::try_from(SIGNED).unwrap();
+    assert!(hub.store().all_set_aside(most).unwrap().iter().all(|aside| !aside.reason.is_empty()));
+    let named = hub.matters(&Filter { kind: Some(MatterKind::ForbiddenEntry), ..Filter::default() }).unwrap().matters;
+    assert!(!named.is_empty() && named.iter().all(|matter| matter.places.iter().all(|side| side.place == "Place 21")));
+    let overspent = hub.matters(&Filter { kind: Some(MatterKind::Overspend), ..Filter::default() }).unwrap().matters;
+    assert_eq!(overspent.len(), 5, "each guest that it robbed is on the list");
+
+    // whatever it signs from now on counts nothing, and is named
+    hub.revoke_device(bar.device, "stolen").unwrap();
+    let counted = money(&mut hub);
+    let from = bar.bodies.len();
+    (0..2 * TRIES * 50).for_each(|n| signs(&mut bar, n));
+    let later: Vec<_> = (from..bar.bodies.len()).step_by(500).map(|at| bar.segment(at, at + 500)).collect();
+    hub.ingest(&later).unwrap();
+    assert_eq!(money(&mut hub), counted);
+    let matter = beyond(&mut hub, &bar);
+    let places = matter.places.len() as u64 + u64::from(matter.more_places);
+    assert!(matter.open && places > 0 && matter.amount_cents.is_some_and(|cents| cents > 0), "{matter:?}");
+    drop(hub);
+    let mut hub = sample::open(dir.path());
+    assert_eq!(money(&mut hub), counted, "the same after a restart");
+}
+
+#[test]
+fn what_a_stolen_bar_gives_as_corrections_is_not_refused_but_stands_in_the_books_as_that_until_its_revocation() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let mut bar = SampleBox::new(21, Roles::BAR);
+    adopt(&mut hub, &bar);
+    let correct = |bar: &mut SampleBox| {
+        let entry = bar.entry(Kind::CORRECTION_PLUS, Effect::Credit, 500);
+        bar.commit(Entry { subject: wallet(HIS).into(), ..entry });
+    };
+    (0..10).for_each(|_| correct(&mut bar));
+    hub.ingest(&bar.segments(100)).unwrap();
+    let before = money(&mut hub);
+    assert_eq!((before.corrections, before.balance, before.top_up, before.unexplained), (5_000, 5_000, 0, 0));
+    hub.revoke_device(bar.device, "stolen").unwrap();
+    let counted = money(&mut hub);
+    let from = bar.bodies.len();
+    (0..10).for_each(|_| correct(&mut bar));
+    hub.ingest(&[bar.segment(from, from + 10)]).unwrap();
+    assert_eq!(money(&mut hub), counted);
+    assert_eq!(beyond(&mut hub, &bar).amount_cents, Some(5_000));
+}
