@@ -117,6 +117,13 @@ const CASES: &[Case] = &[
         "a_crowd_of_boxes_is_reconciled_beside_liars_and_over_a_kill_and_sends_nothing_twice",
     ),
     (
+        "QUIC",
+        "floods of genuine first packets and of rubbish, from one address and from 64",
+        "memory stays within 32 MB more, boxes come back and deliver, taps notice nothing",
+        "-",
+        "a_flood_of_handshakes_leaves_the_hubs_memory_its_boxes_and_their_taps_alone",
+    ),
+    (
         "frames",
         "every type cut at each byte",
         "waits for the rest, never decodes",
@@ -150,6 +157,13 @@ const CASES: &[Case] = &[
         "refused",
         "-",
         "a_bundle_is_taken_only_from_its_festival_its_key_and_never_an_older_one",
+    ),
+    (
+        "USB stick",
+        "a link, a pipe, a device, a folder, 8 GB of nothing, rubbish, a changed bit, an older bundle",
+        "refused by name, not read beyond the limit; taps go on",
+        "exit code 1",
+        "what_a_stick_holds_is_a_package_of_this_festival_or_is_refused_unread_and_taps_go_on",
     ),
     (
         "bundle file",

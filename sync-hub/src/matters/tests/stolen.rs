@@ -17,7 +17,7 @@ fn signs(bar: &mut SampleBox, n: usize) {
         bar.commit(entry);
     };
     match n % TRIES {
-        0 => drop(bar.top_up(wallet(HIS), 30_000)),
+        0 => _ = bar.top_up(wallet(HIS), 30_000),
         1 => to_him(bar, Kind::GIFT, Effect::Credit),
         2 => to_him(bar, Kind::ONLINE_TOP_UP, Effect::Credit),
         3 => to_him(bar, Kind::ONLINE_CREDIT, Effect::Credit),
@@ -30,13 +30,13 @@ fn signs(bar: &mut SampleBox, n: usize) {
             let entry = bar.entry(Kind::REFUND, Effect::Debit, 2_000);
             bar.commit(Entry { subject: guest.into(), ..entry });
         }
-        7 => drop(bar.admit(ticket(u8::try_from(n % 200).unwrap()))),
+        7 => _ = bar.admit(ticket(u8::try_from(n % 200).unwrap())),
         8 => {
             let part = Detail::Block(Block { of: BlockedKind::Wallet, reason: "band.refunded".into() }).to_bytes();
             let entry = bar.entry(Kind::BLOCK, Effect::Block, 0);
             bar.commit(Entry { subject: Subject::from(guest), part, ..entry });
         }
-        _ => drop(bar.sale(guest, STOLEN_CENTS)),
+        _ => _ = bar.sale(guest, STOLEN_CENTS),
     }
 }
 
@@ -45,7 +45,7 @@ fn a_thief_who_signs_ten_thousand_entries_mints_nothing_and_after_the_revocation
     let dir = sample::hub_dir();
     let mut hub = sample::open(dir.path());
     let (mut desk, mut bar) = (SampleBox::new(20, ALL), SampleBox::new(21, Roles::BAR));
-    (1..=5).for_each(|n| drop(desk.top_up(wallet(n), 2_000)));
+    (1..=5).for_each(|n| _ = desk.top_up(wallet(n), 2_000));
     adopt(&mut hub, &desk);
     adopt(&mut hub, &bar);
     hub.ingest(&desk.segments(100)).unwrap();
