@@ -100,7 +100,7 @@ impl World<'_> {
             ));
         }
         let (balance, corrected) = (fold.accounts.balance(), self.reference.bands[n].corrected);
-        if left.is_none() && fold.accounts.corrections != corrected {
+        if !self.bands[n].has_purse() && fold.accounts.corrections != corrected {
             let booked = fold.accounts.corrections;
             self.tally.broken.push(format!("staff gave account {n} {corrected} back, and {booked} are booked"));
         }

@@ -420,7 +420,7 @@ pub fn closes(entry: &Entry) -> Option<EntryRef> {
 
 /// Whether the entry gives a guest money back for which nothing new was paid: it corrects an entry of its journal, or says
 /// that something paid was not handed over.
-pub fn gives_back(entry: &Entry) -> bool {
+pub(super) fn gives_back(entry: &Entry) -> bool {
     match entry.kind {
         Kind::CORRECTION_PLUS => matches!(entry.effect, Effect::Credit | Effect::Owe),
         Kind::PENDING_CREDIT => entry.effect == Effect::Owe,
@@ -429,7 +429,7 @@ pub fn gives_back(entry: &Entry) -> bool {
 }
 
 /// Whether the entry says that what was owed reached the band: it takes that off what is owed, and no cash was paid.
-pub fn delivers(entry: &Entry) -> bool {
+pub(super) fn delivers(entry: &Entry) -> bool {
     match entry.kind {
         Kind::TOP_UP => entry.effect == Effect::Repay,
         Kind::PENDING_CREDIT => matches!(entry.effect, Effect::Repay | Effect::Credit),
@@ -438,7 +438,7 @@ pub fn delivers(entry: &Entry) -> bool {
 }
 
 /// Whether the entry moved money that may be given back: something sold or paid out, or a top-up that was booked too low.
-pub fn may_be_given_back(entry: &Entry) -> bool {
+pub(super) fn may_be_given_back(entry: &Entry) -> bool {
     match entry.kind {
         Kind::SALE | Kind::DEPOSIT_OUT => entry.effect == Effect::Debit,
         Kind::REFUND => matches!(entry.effect, Effect::Debit | Effect::Repay),

@@ -84,12 +84,12 @@ fn counts(e: &WalletEntry) -> bool {
 /// back that nobody had taken.
 pub(super) fn judged(entries: &[WalletEntry], extent: Extent) -> Cow<'_, [WalletEntry]> {
     let entries = without_other_amounts(entries);
-    let founded = unfounded(&entries, extent);
-    if founded.is_empty() {
+    let unfounded = unfounded(&entries, extent);
+    if unfounded.is_empty() {
         return entries;
     }
     let judge = |e: &WalletEntry| {
-        let is_unfounded = counts(e) && founded.contains(&(e.at, e.entry.to_bytes()));
+        let is_unfounded = counts(e) && unfounded.contains(&(e.at, e.entry.to_bytes()));
         let standing = if is_unfounded { Standing::SetAside(Reason::Unfounded) } else { e.standing };
         WalletEntry { standing, ..e.clone() }
     };
@@ -104,7 +104,7 @@ fn unfounded(entries: &[WalletEntry], extent: Extent) -> BTreeSet<(EntryRef, Vec
     let giving: BTreeMap<(EntryRef, Vec<u8>), &Entry> =
         giving.map(|e| ((e.at, e.entry.to_bytes()), &e.entry)).collect();
     let mut given: BTreeMap<EntryRef, i64> = BTreeMap::new();
-    let mut unfounded = BTreeSet::new();
+    let mut unfounded = undelivered(entries, extent);
     for (place, entry) in giving {
         let Some(of) = entry.refers_to else { continue }; // its journal's certificate judges that
         let moved = entries.iter().filter(|e| e.at == of && e.at.device == place.0.device && counts(e));
@@ -124,6 +124,17 @@ fn unfounded(entries: &[WalletEntry], extent: Extent) -> BTreeSet<(EntryRef, Vec
         }
     }
     unfounded
+}
+
+/// What says that it reached a band, and ends no intent that carried anything there.
+fn undelivered(entries: &[WalletEntry], extent: Extent) -> BTreeSet<(EntryRef, Vec<u8>)> {
+    let carries = |at: EntryRef| {
+        let is_carry = |intent: &Intent| intent.purpose == IntentPurpose::Carry;
+        entries.iter().any(|e| e.at == at && counts(e) && e.intent().is_some_and(is_carry))
+    };
+    let says = entries.iter().filter(|e| extent == Extent::Whole && counts(e) && accounts::delivers(&e.entry));
+    let named = says.filter(|e| e.entry.refers_to.is_some_and(|at| !carries(at)));
+    named.map(|e| (e.at, e.entry.to_bytes())).collect()
 }
 
 /// Those that close a hold, as far as it is among them. On forked ground a place has several holds: one of them must have
