@@ -116,7 +116,9 @@ impl Flood {
 
     fn stop(mut self) -> u64 {
         self.goes_on.store(false, Ordering::Relaxed);
-        self.sender.take().map(|sender| sender.join().unwrap());
+        if let Some(sender) = self.sender.take() {
+            sender.join().unwrap();
+        }
         self.sent.load(Ordering::Relaxed)
     }
 }
