@@ -130,7 +130,7 @@ async fn an_open_list_of_matters_is_asked_for_one_at_a_time_and_not_all_the_time
     for kind in ["fork", "gap", "overspend", "pending"] {
         visitor.chooses("#kind", kind).await.unwrap();
     }
-    visitor.sees("#list article", "1.00").await.unwrap();
+    visitor.sees("#list article", &t("conflict-pending")).await.unwrap();
     assert_eq!(visitor.asked().await.unwrap().most_at_once, 1);
 }
 

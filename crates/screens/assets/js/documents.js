@@ -57,14 +57,18 @@ function isBegun(form) {
   return !sent.has(form) && (form.dataset.fresh === "true" || fields.some((node) => !isUntouched(node)));
 }
 
-/** What somebody has begun, by what it is about. */
-function begun() {
-  const forms = [...byId("document-things").querySelectorAll("form")].filter(isBegun);
-  return new Map(forms.map((form) => [form.dataset.thing ?? form.dataset.adds ?? form.dataset.counts, form]));
+/** What a form is about. */
+function nameOf(form) {
+  return form.dataset.thing ?? form.dataset.adds ?? form.dataset.counts;
+}
+
+function forms() {
+  return [...byId("document-things").querySelectorAll("form")];
 }
 
 function draw() {
-  const kept = begun();
+  const begun = forms().filter(isBegun);
+  const focused = document.activeElement;
   const cards = Object.entries(things[shown.document] ?? {}).flatMap(([family, fields]) => {
     const names = new Set();
     for (const path of Object.keys(shown.fields)) {
@@ -72,13 +76,23 @@ function draw() {
       if (first === family) names.add(name);
     }
     const sorted = [...names].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
-    const fresh = [...kept].filter(([thing]) => thing.startsWith(`${family}/`) && !names.has(thing.slice(family.length + 1)));
-    const add = document.body.dataset.at === "box" ? [] : [kept.get(`add ${family}`) ?? adding(family, fields)];
-    return [...sorted.map((name) => card(family, name, fields, kept)), ...fresh.map(([, form]) => form), ...add];
+    const add = document.body.dataset.at === "box" ? [] : [adding(family, fields)];
+    return [...sorted.map((name) => card(family, name, fields)), ...add];
   });
-  const focused = document.activeElement;
   refill(byId("document-things"), ...cards);
+  begun.forEach(putBack);
   if (focused !== document.activeElement && byId("document-things").contains(focused)) focused.focus({ preventScroll: true });
+}
+
+/** What somebody has begun stands where it stood, instead of what was drawn there. */
+function putBack(form) {
+  if (byId("document-things").contains(form)) return;
+  const name = nameOf(form);
+  const drawn = forms().find((other) => nameOf(other) === name);
+  if (drawn && form.dataset.counts) drawn.closest("section").replaceWith(form.closest("section"));
+  else if (drawn) drawn.replaceWith(form);
+  // of a thing that the document does not have: added here, or taken out of it elsewhere
+  else forms().find((other) => other.dataset.adds === `add ${name.split("/")[0]}`)?.before(form);
 }
 
 function conflict(found) {
@@ -122,13 +136,10 @@ function display(path, value) {
   return path.endsWith("/price") ? money(value, lang) : value;
 }
 
-/** The card of a thing; what somebody has begun in it stays. */
-function card(family, name, fields, kept) {
-  const form = kept.get(`${family}/${name}`) ?? thing(family, name, fields);
+function card(family, name, fields) {
+  const form = thing(family, name, fields);
   const held = family === "product" ? stock.get(Number(name)) : undefined;
-  if (!held) return form;
-  const count = kept.get(`count ${held.product}`)?.closest("section") ?? counting(held, countStock);
-  return h("div", { class: "with-stock" }, form, count);
+  return held ? h("div", { class: "with-stock" }, form, counting(held, countStock)) : form;
 }
 
 function thing(family, name, fields) {
