@@ -91,7 +91,9 @@ async fn who_saves_one_card_loses_nothing_of_what_stands_in_the_others() {
     visitor.writes(&field(2, 3), "Jug of ale").await.unwrap();
     visitor.writes("form.adding input", "77").await.unwrap();
     visitor.presses("form.adding button").await.unwrap();
-    visitor.writes(&field(77, 3), "Cider").await.unwrap();
+    for (label, words) in [(2, "Cidre"), (3, "Cider"), (5, "5.00")] {
+        visitor.writes(&field(77, label), words).await.unwrap();
+    }
     visitor.writes(&field(1, 3), "Pint of ale").await.unwrap();
     visitor.presses(&format!("{CARD} > button")).await.unwrap();
     visitor.sees("#notice", &t("documents-saved")).await.unwrap();
