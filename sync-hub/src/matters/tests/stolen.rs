@@ -92,24 +92,44 @@ fn a_thief_who_signs_ten_thousand_entries_mints_nothing_and_after_the_revocation
 }
 
 #[test]
-fn what_a_stolen_bar_gives_as_corrections_is_not_refused_but_stands_in_the_books_as_that_until_its_revocation() {
+fn what_a_stolen_bar_gives_back_for_nothing_counts_nothing_and_is_named() {
     let dir = sample::hub_dir();
     let mut hub = sample::open(dir.path());
     let mut bar = SampleBox::new(21, Roles::BAR);
     adopt(&mut hub, &bar);
-    let correct = |bar: &mut SampleBox| {
-        let entry = bar.entry(Kind::CORRECTION_PLUS, Effect::Credit, 500);
-        bar.commit(Entry { subject: wallet(HIS).into(), ..entry });
+    let to_him = |bar: &mut SampleBox, kind, effect, refers_to| {
+        let entry = bar.entry(kind, effect, 500);
+        bar.commit(Entry { subject: wallet(HIS).into(), refers_to, ..entry })
     };
-    (0..10).for_each(|_| correct(&mut bar));
+    let to_a_guest = bar.sale(wallet(1), 500);
+    let ways = [
+        (Kind::CORRECTION_PLUS, Effect::Credit),
+        (Kind::CORRECTION_PLUS, Effect::Owe),
+        (Kind::PENDING_CREDIT, Effect::Owe),
+        (Kind::PENDING_CREDIT, Effect::Repay),
+        (Kind::PENDING_CREDIT, Effect::Credit),
+    ];
+    for (kind, effect) in ways {
+        to_him(&mut bar, kind, effect, None);
+        to_him(&mut bar, kind, effect, Some(to_a_guest));
+    }
+    to_him(&mut bar, Kind::TOP_UP, Effect::Repay, Some(to_a_guest));
     hub.ingest(&bar.segments(100)).unwrap();
-    let before = money(&mut hub);
-    assert_eq!((before.corrections, before.balance, before.top_up, before.unexplained), (5_000, 5_000, 0, 0));
-    hub.revoke_device(bar.device, "stolen").unwrap();
-    let counted = money(&mut hub);
+    let minted = money(&mut hub);
+    let wrong = (minted.corrections, minted.pending_issued, minted.pending_credit, minted.unexplained);
+    assert_eq!((minted.balance, minted.overspend, wrong), (0, 500, (0, 0, 0, 0)), "a guest was robbed, nobody gained");
+    let filter = Filter { kind: Some(MatterKind::ForbiddenEntry), ..Filter::default() };
+    let named = hub.matters(&filter).unwrap().matters;
+    let his = named.iter().find(|matter| matter.subject == hex(&wallet(HIS).0)).unwrap();
+    assert_eq!((his.places.len(), his.places[0].place.as_str()), (2 * ways.len() + 1, "Place 21"));
+
+    // what it sold him it may take back, once
+    let sold = to_him(&mut bar, Kind::SALE, Effect::Debit, None);
     let from = bar.bodies.len();
-    (0..10).for_each(|_| correct(&mut bar));
-    hub.ingest(&[bar.segment(from, from + 10)]).unwrap();
-    assert_eq!(money(&mut hub), counted);
-    assert_eq!(beyond(&mut hub, &bar).amount_cents, Some(5_000));
+    for _ in 0..3 {
+        to_him(&mut bar, Kind::CORRECTION_PLUS, Effect::Credit, Some(sold));
+    }
+    hub.ingest(&[bar.segment(from - 1, from + 3)]).unwrap();
+    let back = money(&mut hub);
+    assert_eq!((back.balance, back.overspend, back.corrections), (0, 500, 500));
 }
