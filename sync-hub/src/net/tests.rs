@@ -80,7 +80,7 @@ async fn a_session_that_missed_the_start_of_a_term_ends() {
 }
 
 /// A hub that serves, and its address.
-async fn serving(dir: &TempDir) -> (std::net::SocketAddr, Arc<Shared>) {
+fn serving(dir: &TempDir) -> (std::net::SocketAddr, Arc<Shared>) {
     let hub = sample::open(dir.path());
     let (feeds, identity, metrics) = (hub.feeds(), hub.identity().clone(), Metrics::default());
     let (writer, _) = Writer::start(hub, Duration::from_secs(10), metrics.clone()).unwrap();
@@ -131,7 +131,7 @@ async fn is_ended(link: &mut Link) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_newest_session_of_a_box_ends_the_one_before_it_and_goes_on_with_its_quota() {
     let dir = sample::hub_dir();
-    let (at, shared) = serving(&dir).await;
+    let (at, shared) = serving(&dir);
     let (mut one, other) = (SampleBox::new(20, Roles(7)), SampleBox::new(21, Roles(7)));
     for n in 0..400 {
         one.top_up(sample::wallet(n as u8), 1);
@@ -154,7 +154,7 @@ async fn the_newest_session_of_a_box_ends_the_one_before_it_and_goes_on_with_its
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_of_other_boxes_and_of_strangers_leave_a_box_its_session() {
     let dir = sample::hub_dir();
-    let (at, _shared) = serving(&dir).await;
+    let (at, _shared) = serving(&dir);
     let (one, other) = (SampleBox::new(20, Roles(7)), SampleBox::new(21, Roles(7)));
     let mut first = welcomed(at, &one).await;
     let _others = welcomed(at, &other).await;
