@@ -4,7 +4,7 @@
 use crate::ledger_world::{BAR_A, BAR_B, DESK, End, WALLET, World, entry, funded, top_up, verdict};
 use domain::{
     journal::{Detail, Effect, Entry, IntentPurpose, Kind, OnlineCredit},
-    ledger::{Consequence, Settled, Verdict, WalletSum, fold_wallet},
+    ledger::{Consequence, Settled, Verdict, WalletEntry, WalletSum, fold_wallet},
 };
 
 #[test]
@@ -201,10 +201,8 @@ fn a_top_up_is_never_settled_by_its_sequence_alone() {
 
 /// The hub has signed the C′ of the newest intent.
 fn sign_what_is_carried(world: &mut World, amount: u32) {
-    let newest = world.entries.iter().rev().find_map(|e| match &e.detail {
-        Detail::Intent(intent) => intent.new_credit,
-        _ => None,
-    });
+    let carried = |e: &WalletEntry| if let Detail::Intent(intent) = &e.detail { intent.new_credit } else { None };
+    let newest = world.entries.iter().rev().find_map(carried);
     let part = Detail::OnlineCredit(OnlineCredit { record: newest, covers: vec![] }).to_bytes();
     world.push(9, Entry { part, ..entry(Kind::ONLINE_CREDIT, Effect::None, amount) });
 }

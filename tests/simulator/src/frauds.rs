@@ -162,8 +162,8 @@ impl World<'_> {
         let keeper = &self.places[at].keeper;
         let written = keeper.sent_from(keeper.epoch().0, 0);
         let is_too_little = |sent: &&Sent| sent.entry.subject != wallet.into() || sent.entry.amount < amount;
-        let sales = written.iter().filter(|sent| sent.entry.kind == Kind::SALE).filter(is_too_little);
-        let refers_to = sales.last().map(|sent| sent.at).filter(|_| self.dice.percent(70));
+        let mut sales = written.iter().filter(|sent| sent.entry.kind == Kind::SALE).filter(is_too_little);
+        let refers_to = sales.next_back().map(|sent| sent.at).filter(|_| self.dice.percent(70));
         let entry = Entry::new(kind, effect, self.festival.currency, Hlc::default());
         Entry { subject: wallet.into(), amount, refers_to, ..entry }
     }

@@ -201,7 +201,7 @@ fn play_all(festival: &Festival, arguments: &Arguments, how: How) -> Sums {
 
 fn play_and_compare(festival: &Festival, number: u64, seed: u64, how: How) -> Played {
     let mut played = play(festival, seed, 1, how, STEPS, false);
-    if number % 16 == 0 && how.control == Control::None && how.shelf == Shelf::Memory {
+    if number.is_multiple_of(16) && how.control == Control::None && how.shelf == Shelf::Memory {
         // no money rule reads a clock: other clocks, the same evening
         let other = play(festival, seed, 2, how, STEPS, false);
         let broken = other.tally.broken.iter();
