@@ -57,6 +57,7 @@ fn a_medium_that_lies_about_flushing_loses_what_showed_green() {
     let (output, said) = simulate(&["--taps", "1000", "--control", "lying-disk"]);
     assert!(!output.status.success());
     assert!(said["lost_acknowledged"].as_u64().unwrap() > 0, "{said}");
+    assert!(said["unexplained_cents"].as_i64().unwrap() > 0, "{said}");
 }
 
 #[test]
@@ -64,6 +65,7 @@ fn flushing_at_checkpoints_only_loses_what_showed_green() {
     let (output, said) = simulate(&["--taps", "1000", "--control", "synchronous-normal"]);
     assert!(!output.status.success());
     assert!(said["lost_acknowledged"].as_u64().unwrap() > 0, "{said}");
+    assert!(said["unexplained_cents"].as_i64().unwrap() > 0, "{said}");
 }
 
 #[test]
