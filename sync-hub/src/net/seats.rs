@@ -81,7 +81,8 @@ mod tests {
         let (first, mut quota) = seats.take(one);
         assert!(quota.take(90_000, 1, 5_000) && seats.keep(&first, quota));
         let (second, left) = seats.take(one);
-        first.replaced().await;
+        let told = tokio::time::timeout(std::time::Duration::from_secs(5), first.replaced());
+        assert!(told.await.is_ok());
         let mut spent = left;
         assert!(!spent.take(20_000, 1, 5_000), "10,000 of 100,000 are left");
         assert!(!seats.keep(&first, Quota::default()), "it is not filled again by whoever was replaced");

@@ -164,3 +164,28 @@ async fn sessions_of_other_boxes_and_of_strangers_leave_a_box_its_session() {
     assert!(is_ended(&mut stranger).await);
     assert!(answers(&mut first).await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_box_that_was_sent_away_may_come_back_whatever_the_wall_clock_says() {
+    let dir = sample::hub_dir();
+    // its wall clock stands still
+    let (at, _shared) = serving(&dir);
+    let mut one = SampleBox::new(20, Roles(7));
+    one.top_up(sample::wallet(1), 1);
+    let mut link = welcomed(at, &one).await;
+    let mut wrong = one.segment(0, 2).segment().clone();
+    wrong.bodies[1][60] ^= 1;
+    link.send(&Frame::Segment(wrong)).await.unwrap();
+    assert!(is_ended(&mut link).await);
+    let comes_back = async {
+        loop {
+            let mut link = sync_quic::connect(at, &one.key).await.unwrap();
+            link.send(&Frame::Hello(one.hello())).await.unwrap();
+            if matches!(link.next().await, Ok(Some(Frame::Welcome(_)))) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(20), comes_back).await.is_ok());
+}
