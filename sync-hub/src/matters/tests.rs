@@ -431,7 +431,7 @@ fn doubts_and_what_is_owed_are_listed_written_off_and_paid_out() {
     let mut purse = Purse::new(wallet(1));
     purse.top_up(&mut desk, 1_000);
     let (torn, _) = purse.intent(&mut bar, IntentPurpose::Sale, 300, None);
-    let owed = bar.entry(Kind::PENDING_CREDIT, Effect::Owe, 250);
+    let owed = bar.entry(Kind::DEPOSIT_BACK, Effect::Owe, 250);
     bar.commit(Entry { subject: wallet(1).into(), ..owed });
     for one in [&desk, &bar] {
         adopt(&mut hub, one);
@@ -618,13 +618,19 @@ fn the_list_is_filtered_and_comes_in_pages() {
     assert_eq!(named("fork~device"), None);
 }
 
+/// Cash for a band that nobody has met yet.
+fn owes(desk: &mut SampleBox, to: WalletId, cents: u32) {
+    let part = domain::journal::TopUp { c_only: false, fee: Cents::ZERO, means: domain::journal::Means::Cash };
+    let entry = desk.entry(Kind::TOP_UP, Effect::Owe, cents);
+    desk.commit(Entry { subject: to.into(), part: domain::journal::Detail::TopUp(part).to_bytes(), ..entry });
+}
+
 /// Wallets 1 to 3 are owed money, wallet 4 has a sale in doubt.
 fn owed_and_in_doubt(dir: &std::path::Path) -> Hub {
     let mut hub = sample::open(dir);
     let mut bar = SampleBox::new(21, ALL);
     for n in 1..=3 {
-        let owed = bar.entry(Kind::PENDING_CREDIT, Effect::Owe, 250);
-        bar.commit(Entry { subject: wallet(n).into(), ..owed });
+        owes(&mut bar, wallet(n), 250);
     }
     Purse::new(wallet(4)).intent(&mut bar, IntentPurpose::Sale, 300, None);
     adopt(&mut hub, &bar);
@@ -647,9 +653,8 @@ fn of_more_than_a_list_holds_each_kind_is_cut_apart_and_any_matter_can_be_shown_
     let id = named(&left_out.id).unwrap();
     assert_eq!(&hub.matter(&id).unwrap(), left_out);
     assert!(!decides(&mut hub, &id, RulingAction::Accept).open);
-    let more = Entry { subject: id.subject, ..SampleBox::new(22, ALL).entry(Kind::PENDING_CREDIT, Effect::Owe, 100) };
     let mut other = SampleBox::new(22, ALL);
-    other.commit(more);
+    owes(&mut other, id.subject.wallet(), 100);
     hub.ingest(&other.segments(10)).unwrap();
     let page = hub.matters_up_to(&Filter { open: Some(true), ..Filter::default() }, 2).unwrap();
     assert!(page.matters.iter().any(|view| view.id == left_out.id), "decided and open again, beyond the cut");
