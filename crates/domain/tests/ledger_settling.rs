@@ -208,7 +208,7 @@ fn sign_what_is_carried(world: &mut World, amount: u32) {
 }
 
 #[test]
-fn what_a_box_says_that_it_carried_and_no_hub_signed_takes_nothing_off_what_is_owed() {
+fn what_a_box_says_that_it_carried_and_no_hub_signed_makes_no_money_of_what_was_never_owed() {
     let mut world = funded();
     world.push(BAR_A, entry(Kind::PENDING_CREDIT, Effect::Owe, 150));
     let sums = |world: &World| {
@@ -216,9 +216,12 @@ fn what_a_box_says_that_it_carried_and_no_hub_signed_takes_nothing_off_what_is_o
         (accounts.pending, accounts.balance())
     };
     let forged = world.tap(BAR_B, IntentPurpose::Carry, 400, 0, End::Committed);
-    assert_eq!(sums(&world), (150, 1_000));
+    assert_eq!(sums(&world), (0, 1_150), "all that was owed, as a hub that lost its own entry must have it");
     world.refer(BAR_B, Kind::PENDING_CREDIT, Effect::Repay, forged);
-    assert_eq!(sums(&world), (150, 1_000));
+    assert_eq!(sums(&world), (0, 1_150));
+    let mut world = funded();
+    world.tap(BAR_B, IntentPurpose::Carry, 400, 0, End::Committed);
+    assert_eq!(sums(&world), (0, 1_000));
 }
 
 #[test]

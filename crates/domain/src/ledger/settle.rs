@@ -98,14 +98,15 @@ pub(super) fn judged(entries: &[WalletEntry], extent: Extent) -> Cow<'_, [Wallet
 
 /// What gives money back without anything new being paid: a correction, or "not handed over". All of an entry together
 /// come to no more than that entry moved, so that whoever has a till's key makes no money with them. The first ones
-/// count.
+/// count, those in force before disputed ones.
 fn unfounded(entries: &[WalletEntry], extent: Extent) -> BTreeSet<(EntryRef, Vec<u8>)> {
     let giving = entries.iter().filter(|e| counts(e) && accounts::gives_back(&e.entry));
-    let giving: BTreeMap<(EntryRef, Vec<u8>), &Entry> =
-        giving.map(|e| ((e.at, e.entry.to_bytes()), &e.entry)).collect();
+    let giving: BTreeMap<(Standing, EntryRef, Vec<u8>), &Entry> =
+        giving.map(|e| ((e.standing, e.at, e.entry.to_bytes()), &e.entry)).collect();
     let mut given: BTreeMap<EntryRef, i64> = BTreeMap::new();
     let mut unfounded = undelivered(entries, extent);
-    for (place, entry) in giving {
+    for ((_, at, bytes), entry) in giving {
+        let place = (at, bytes);
         let Some(of) = entry.refers_to else { continue }; // its journal's certificate judges that
         let moved = entries.iter().filter(|e| e.at == of && e.at.device == place.0.device && counts(e));
         let moved = moved.filter(|e| e.entry.subject == entry.subject && accounts::may_be_given_back(&e.entry));
@@ -444,9 +445,7 @@ impl<'a> Evidence<'a> {
         for e in self.readers() {
             accounted.extend(e.online_credit().and_then(|credit| credit.record.as_ref()).map(credit_id));
             firsts.extend(e.seen().filter(|seen| seen.credit_seq == 0).map(|seen| seen.credit_id));
-            // a C′ is accounted for by the hub's entry, whoever says that he carried it
-            let own = e.intent().filter(|intent| intent.purpose != IntentPurpose::Carry);
-            let record = own.and_then(|intent| intent.new_credit.as_ref());
+            let record = e.intent().and_then(|intent| intent.new_credit.as_ref());
             let ended = self.is_committed(&e.at) || self.is_given_up(&e.at);
             accounted.extend(record.filter(|_| ended).map(credit_id));
         }

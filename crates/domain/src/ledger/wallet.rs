@@ -145,6 +145,8 @@ struct Folding<'a> {
     given_back: Vec<EntryRef>,
     /// The C′ that hub nodes signed.
     signed: BTreeSet<CreditId>,
+    /// What boxes say that they carried, and no entry of a hub node signed: it is believed as far as it was owed.
+    carried_unsigned: i64,
 }
 
 impl<'a> Folding<'a> {
@@ -162,6 +164,7 @@ impl<'a> Folding<'a> {
             unproven: 0,
             given_back: Vec::new(),
             signed: evidence.signed_credits(),
+            carried_unsigned: 0,
         }
     }
 
@@ -200,8 +203,13 @@ impl<'a> Folding<'a> {
         }
         let carried =
             closed.and_then(WalletEntry::intent).and_then(carried_record).filter(|_| !settle::is_void(&e.entry));
-        if carried.is_some_and(|id| !self.carried.insert(id)) || self.is_carried_by_nobody(e, carried) {
+        if carried.is_some_and(|id| !self.carried.insert(id)) {
             return;
+        }
+        // one that ends nothing moves nothing
+        let delivers = accounts::delivers(&e.entry) && e.entry.refers_to.is_some();
+        if delivers && !carried.is_some_and(|id| self.signed.contains(&id)) {
+            return book(&mut self.carried_unsigned, e.entry.amount.as_i64());
         }
         self.sums = self.sums.plus(&Accounts::moved(&e.entry, closed.map(|i| &i.entry)));
         let amount = e.entry.amount.as_i64();
@@ -232,11 +240,6 @@ impl<'a> Folding<'a> {
                 book(&mut self.sums.hold_credit, amount.saturating_neg());
             }
         }
-    }
-
-    /// Whether the entry says that what is owed reached a band, and no hub node has signed a C′ for it.
-    fn is_carried_by_nobody(&self, e: &WalletEntry, carried: Option<CreditId>) -> bool {
-        accounts::delivers(&e.entry) && !carried.is_some_and(|id| self.signed.contains(&id))
     }
 
     /// The hold that the entry ends; on forked ground the one of its own branch, as far as it shows.
@@ -285,10 +288,13 @@ impl<'a> Folding<'a> {
         if settled.verdict == Verdict::Doubt && settled.written_off {
             return self.write_off(e, intent, settled);
         }
-        if settled.verdict == Verdict::Applied
-            && carried_record(intent).is_some_and(|id| !self.signed.contains(&id) || !self.carried.insert(id))
-        {
-            return;
+        if let Some(id) = carried_record(intent).filter(|_| settled.verdict == Verdict::Applied) {
+            if !self.carried.insert(id) {
+                return;
+            }
+            if !self.signed.contains(&id) {
+                return book(&mut self.carried_unsigned, settled.amount);
+            }
         }
         if settled.verdict == Verdict::Doubt {
             book(&mut self.sums.open_intents, 1);
@@ -332,6 +338,9 @@ impl<'a> Folding<'a> {
                 book(&mut self.sums.pending, e.entry.amount.as_i64().saturating_neg());
             }
         }
+        // a restored hub may lack its own entry; nothing is made of what was never owed
+        let believed = self.carried_unsigned.min(self.sums.pending.max(0));
+        book(&mut self.sums.pending, believed.saturating_neg());
     }
 
     /// A sale that the chip had paid was owed to the guest until it was heard that he had been served. What was put on
