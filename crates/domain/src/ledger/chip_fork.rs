@@ -6,7 +6,10 @@ use alloc::{
     vec::Vec,
 };
 
-use super::settle::{Evidence, WalletEntry, is_none};
+use super::{
+    judged::{Extent, judged},
+    settle::{Evidence, WalletEntry, is_none},
+};
 use crate::{id::EntryRef, wristband::RecordId};
 
 /// One record that has several successors.
@@ -31,7 +34,7 @@ pub struct Successor {
 
 /// Every fork among the records of one wallet's chip. Beside a torn tap a fork is suspect only.
 pub fn chip_forks(entries: &[WalletEntry]) -> Vec<ChipFork> {
-    forks_in(&Evidence::of(super::wallet::distinct(&super::settle::judged(entries, super::settle::Extent::Whole))))
+    forks_in(&Evidence::of(super::wallet::distinct(&judged(entries, Extent::Whole))))
 }
 
 pub(super) fn forks_in(evidence: &Evidence<'_>) -> Vec<ChipFork> {

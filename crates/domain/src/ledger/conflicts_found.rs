@@ -7,7 +7,8 @@ use super::{
     branches::Gap,
     conflict::{Conflict, ConflictKind, ConflictPlace, ConflictSubject},
     journals::Standing,
-    settle::{Extent, Settled, WalletEntry, judged},
+    judged::{Extent, judged},
+    settle::{Settled, WalletEntry},
     ticket::{self, TicketEntry, TicketFold},
     wallet::{self, WalletFold, distinct},
 };

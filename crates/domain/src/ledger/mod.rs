@@ -12,6 +12,7 @@ mod evidence_file;
 mod fast;
 mod fork_proof;
 mod journals;
+mod judged;
 mod pending;
 mod rights;
 mod risk;

@@ -9,7 +9,8 @@
 use alloc::{collections::BTreeSet, vec::Vec};
 
 use super::{
-    settle::{Evidence, Extent, WalletEntry, credit_id, credit_link, credit_seq, credits_of, judged},
+    judged::{Extent, judged},
+    settle::{Evidence, WalletEntry, credit_id, credit_link, credit_seq, credits_of},
     wallet::{WalletFold, concerns, distinct},
     wallet_state::WalletFlags,
 };

@@ -7,6 +7,7 @@ use super::{
     accounts::{self, Accounts},
     chip_fork::{ChipFork, forks_in},
     journals::{Standing, unlifted},
+    judged::{Extent, judged},
     pending, ruling,
     settle::{self, Evidence, Settled, Verdict, WalletEntry},
     wallet_state::{WalletFlags, WalletState, to_u32},
@@ -59,7 +60,7 @@ pub(super) fn distinct(entries: &[WalletEntry]) -> Vec<&WalletEntry> {
 /// Folds every entry that names `wallet` (subject, or the receiver of a transfer).
 /// `CLOSURE` entries of the boxes that wrote its intents belong into the slice too; other entries are passed over.
 pub fn fold_wallet(wallet: WalletId, entries: &[WalletEntry]) -> WalletFold {
-    let judged = settle::judged(entries, settle::Extent::Whole);
+    let judged = judged(entries, Extent::Whole);
     let set = distinct(&judged);
     let evidence = Evidence::of(set.iter().copied().filter(|e| concerns(wallet, e) || e.entry.kind == Kind::CLOSURE));
     let own: Vec<&WalletEntry> = set.into_iter().filter(|e| concerns(wallet, e)).collect();

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::{
     accounts::{self, Accounts},
+    judged::{Extent, judged},
     settle::WalletEntry,
     wallet,
 };
@@ -172,7 +173,7 @@ impl WalletState {
     #[must_use]
     pub fn with_local(&self, own_uncovered: &[WalletEntry]) -> Self {
         let mut state = *self;
-        let judged = super::settle::judged(own_uncovered, super::settle::Extent::Own);
+        let judged = judged(own_uncovered, Extent::Own);
         let entries = wallet::distinct(&judged);
         let held = |at: EntryRef| entries.iter().find(|e| e.at == at && accounts::opens(&e.entry)).copied();
         let is_void = |at| entries.iter().any(|e| super::settle::is_void(&e.entry) && e.entry.refers_to == Some(at));
