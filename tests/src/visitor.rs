@@ -18,6 +18,8 @@ use crate::world::wait::until;
 const SOON: Duration = Duration::from_secs(20);
 /// What a laptop's browser leaves of a projector's picture.
 pub const SIZE: [u64; 2] = [1280, 757];
+/// How many drivers are tried, each on another port.
+const DRIVERS: usize = 5;
 /// Where files go, within the browser's own folder.
 const DOWNLOADS: &str = "downloads";
 
@@ -44,6 +46,26 @@ pub fn is_possible() -> bool {
     std::env::split_paths(&path).any(|folder| folder.join("chromedriver").is_file())
 }
 
+/// A driver and its port. It takes a port that is free for one version of IP and ends where the other one's is taken, by
+/// a daemon of another test, say.
+fn driver() -> Result<(Child, u16)> {
+    for _ in 0..DRIVERS {
+        let mut command = Command::new("chromedriver");
+        let mut driver =
+            command.arg("--port=0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let said = BufReader::new(driver.stdout.take().context("no output")?);
+        let port = said.lines().map_while(Result::ok).find_map(|line| {
+            let (_, port) = line.split_once("started successfully on port ")?;
+            port.trim_end_matches('.').parse::<u16>().ok()
+        });
+        match port {
+            Some(port) => return Ok((driver, port)),
+            None => drop(driver.wait()?),
+        }
+    }
+    bail!("{DRIVERS} drivers named no port")
+}
+
 impl Drop for Visitor {
     fn drop(&mut self) {
         // the driver ends its browser with itself
@@ -57,15 +79,8 @@ impl Visitor {
     pub async fn come(pictures: PathBuf) -> Result<Self> {
         std::fs::create_dir_all(&pictures)?;
         let profile = tempfile::tempdir()?;
-        let mut command = Command::new("chromedriver");
-        let mut driver =
-            command.arg("--port=0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        let said = BufReader::new(driver.stdout.take().context("no output")?);
-        let port = said.lines().map_while(Result::ok).find_map(|line| {
-            let (_, port) = line.split_once("started successfully on port ")?;
-            port.trim_end_matches('.').parse::<u16>().ok()
-        });
-        let address = format!("http://127.0.0.1:{}", port.context("the driver names no port")?);
+        let (driver, port) = driver()?;
+        let address = format!("http://127.0.0.1:{port}");
         let folder = format!("--user-data-dir={}", profile.path().display());
         let flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"];
         let quiet =
