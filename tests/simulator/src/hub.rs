@@ -509,8 +509,12 @@ impl Journal {
     }
 
     fn heads(&self, id: JournalId) -> Option<JournalHeads> {
-        let last = self.line.last()?;
-        let line = Branch { contiguous: self.line.len() as u32, hash: hash16(last), ranges: self.beyond() };
+        if self.waiting.is_empty() {
+            return None;
+        }
+        // a journal of which other entries came before the first one is known by their ranges
+        let hash = self.line.last().map(hash16).unwrap_or_default();
+        let line = Branch { contiguous: self.line.len() as u32, hash, ranges: self.beyond() };
         let mut branches = if self.forked { Vec::new() } else { vec![line] };
         let mut from = if self.forked { vec![(0, ZERO_HASH)] } else { Vec::new() };
         while let Some((seq, before)) = from.pop() {
