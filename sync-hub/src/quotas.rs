@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use domain::{
     id::{BoxNumber, DeviceId, EntryRef, device_id},
     journal::{Effect, Entry, Flags, Kind},
+    money::Currency,
     trust::CertificateChain,
 };
 use screens::view::ConflictKind;
@@ -17,9 +18,6 @@ use crate::{
     ingest::journals::{Journal, ReadBody},
     store::{Store, StoreError, StoredRun},
 };
-
-/// Most positions looked at in one go.
-const AT_ONCE: u32 = 1_000;
 
 /// What one journal of a desk has put on so far.
 #[derive(Clone, Debug, Default)]
@@ -48,21 +46,18 @@ fn put_on(entry: &Entry) -> Option<u64> {
 }
 
 impl PutOn {
-    fn look(&mut self, journal: &Journal, hub: &Store, currency: domain::money::Currency) -> Result<(), StoreError> {
+    fn look(&mut self, journal: &Journal, store: &Store, currency: Currency) -> Result<(), StoreError> {
         let moved = |run: &StoredRun| self.next.get(&run.run).is_some_and(|(first, _)| *first != run.first);
         if journal.tree.runs().iter().any(moved) {
             *self = Self::default();
         }
         for run in journal.tree.runs() {
-            let mut next = self.next.get(&run.run).map_or(run.first, |(_, next)| *next);
-            while next <= run.last {
-                let last = run.last.min(next.saturating_add(AT_ONCE - 1));
-                for (seq, body) in (next..).zip(hub.bodies(journal.id.into(), run.run, next, last)?) {
-                    self.add(seq, ReadBody::of(&body, currency).entry());
-                }
-                next = last.saturating_add(1);
-                self.next.insert(run.run, (run.first, next));
-            }
+            let next = self.next.get(&run.run).map_or(run.first, |(_, next)| *next);
+            store.each_body(journal.id.into(), run.run, (next, run.last), |seq, body| {
+                self.add(seq, ReadBody::of(body, currency).entry());
+                Ok(())
+            })?;
+            self.next.insert(run.run, (run.first, run.last.saturating_add(1)));
         }
         Ok(())
     }
