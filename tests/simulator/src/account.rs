@@ -20,7 +20,11 @@ pub(crate) struct Moved {
     pub(crate) at: EntryRef,
     /// The entry's hash.
     pub(crate) hash: EntryHash,
-    /// The first publication that has it, once there is one.
+    /// What it gives back, without which it counts nothing.
+    pub(crate) of: Option<(EntryRef, EntryHash)>,
+    /// The first publication that has its entry, once there is one: whoever is told of it goes by the hub.
+    pub(crate) taken: Option<u64>,
+    /// The first that counts it, once there is one.
     pub(crate) published: Option<u64>,
     /// What its box knew to be there before, without what it took itself and was not told of.
     pub(crate) knew: i64,
@@ -43,11 +47,12 @@ impl Reference {
         let told = self.told.get(at).copied().unwrap_or(0);
         let mut known = Known::default();
         for moved in self.moved.iter().filter(|moved| moved.band == band) {
-            let is_heard = moved.published.is_some_and(|number| number <= told);
-            if is_heard || moved.by == at {
+            let is_told = |of: Option<u64>| of.is_some_and(|number| number <= told);
+            let goes_by_itself = moved.by == at && !is_told(moved.taken);
+            if is_told(moved.published) || goes_by_itself {
                 known.balance = known.balance.saturating_add(moved.cents);
             }
-            if !is_heard && moved.by == at {
+            if goes_by_itself {
                 known.unheard = known.unheard.saturating_sub(moved.cents.min(0));
             }
         }
@@ -81,7 +86,18 @@ mod tests {
 
     fn moved(by: usize, cents: i64, published: Option<u64>) -> Moved {
         let at = EntryRef { device: DeviceId([1; 16]), epoch: 0, seq: 0 };
-        Moved { band: 3, by, cents, at, hash: [0; 32], published, knew: 1_000, unlimited: false }
+        Moved {
+            band: 3,
+            by,
+            cents,
+            at,
+            hash: [0; 32],
+            of: None,
+            taken: published,
+            published,
+            knew: 1_000,
+            unlimited: false,
+        }
     }
 
     #[test]
@@ -92,6 +108,21 @@ mod tests {
         assert_eq!(reference.knows(3, 1), Known { balance: 700, unheard: 300 });
         assert_eq!(reference.knows(3, 2), Known { balance: 800, unheard: 0 });
         assert_eq!(reference.knows(2, 1), Known::default(), "another account");
+    }
+
+    #[test]
+    fn what_gives_back_counts_nowhere_while_the_hub_has_it_and_lacks_what_it_gives_back() {
+        let (sold, given_back) = (moved(1, -300, None), Moved { taken: Some(3), ..moved(1, 300, None) });
+        let moves = vec![moved(0, 1_000, Some(2)), sold, given_back];
+        let mut reference = Reference { told: vec![3, 2], moved: moves, ..Reference::default() };
+        assert_eq!(reference.knows(3, 0), Known { balance: 1_000, unheard: 0 });
+        assert_eq!(
+            reference.knows(3, 1),
+            Known { balance: 1_000, unheard: 300 },
+            "it was not told that the hub has it"
+        );
+        reference.told = vec![3, 3];
+        assert_eq!(reference.knows(3, 1), Known { balance: 700, unheard: 300 });
     }
 
     #[test]

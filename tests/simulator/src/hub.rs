@@ -201,6 +201,12 @@ impl<'f> Hub<'f> {
         journal.is_some_and(|journal| journal.branches.has(Head { seq: at.seq, hash }))
     }
 
+    /// Whether an entry stands where its journal has two histories.
+    pub(crate) fn is_forked(&self, at: EntryRef) -> bool {
+        let journal = self.journals.get(&(at.device, at.epoch)).filter(|journal| journal.forked);
+        journal.and_then(|journal| journal.branches.first_fork()).is_some_and(|from| at.seq >= from)
+    }
+
     /// How long the line of a journal is, and its last hash.
     pub(crate) fn line_end(&self, of: DeviceId, epoch: u32) -> Option<(u32, EntryHash)> {
         let line = &self.journals.get(&(of, epoch))?.line;

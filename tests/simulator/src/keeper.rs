@@ -83,6 +83,12 @@ pub(crate) trait Keeper {
     }
     /// The hash of an own entry.
     fn hash(&self, at: EntryRef) -> Option<EntryHash>;
+    /// The own entry that this one gives back, and its hash.
+    fn gives_back(&self, entry: &Entry) -> Option<(EntryRef, EntryHash)> {
+        let gives_back = matches!(entry.kind, Kind::CORRECTION_PLUS | Kind::PENDING_CREDIT);
+        let of = entry.refers_to.filter(|_| gives_back)?;
+        Some((of, self.hash(of)?))
+    }
     /// How many entries the epoch has.
     fn length(&self) -> u32;
 }

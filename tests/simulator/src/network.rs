@@ -51,7 +51,9 @@ impl World<'_> {
         }
         for moved in self.reference.moved.iter_mut().filter(|moved| moved.published.is_none()) {
             if self.hub.has(moved.at, moved.hash) {
-                moved.published = Some(publication.number);
+                moved.taken = moved.taken.or(Some(publication.number));
+                let is_founded = moved.of.is_none_or(|(at, hash)| self.hub.has(at, hash));
+                moved.published = is_founded.then_some(publication.number);
             }
         }
         for spent in self.reference.spent.iter_mut().filter(|spent| spent.published.is_none()) {

@@ -83,7 +83,8 @@ impl World<'_> {
         }
     }
 
-    /// At the event's close a top-up that nobody can tell of is settled in the guest's favour: the cash was taken.
+    /// At the event's close a top-up that nobody can tell of is settled in the guest's favour: the cash was taken. A sale
+    /// that was served is paid: from a band that nobody can read the guest gets back what the goods have left.
     fn write_off(&mut self) {
         for n in 0..self.bands.len() {
             let wallet = self.bands[n].wallet();
@@ -94,10 +95,13 @@ impl World<'_> {
                 .filter(|s| s.verdict == Verdict::Doubt && s.given_up && !s.written_off)
                 .map(|s| (s.intent, s.purpose, s.amount, s.handed_over))
                 .collect();
-            for (intent, purpose, amount, _) in left {
+            for (intent, purpose, amount, handed_over) in left {
                 self.hub.write_off(wallet, intent);
                 if purpose == IntentPurpose::TopUp {
                     self.reference.bands[n].paid_elsewhere += amount;
+                }
+                if purpose == IntentPurpose::Sale && handed_over {
+                    self.reference.bands[n].served.retain(|(served, ..)| *served != intent);
                 }
                 self.note(|| format!("the hub writes off the doubt of {amount} on band {n}"));
             }

@@ -136,6 +136,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     for (number, seed, broken) in sums.failed.iter().take(SHOWN) {
         tell(&festival, *number, *seed, broken, how);
     }
+    for (number, seed, broken) in sums.failed.iter().skip(SHOWN) {
+        let first = broken.first().map_or("", String::as_str);
+        eprintln!("world {number} (seed {seed}) breaks {}: {first}", broken.len());
+    }
     report(arguments, &sums.tally, sums.next, sums.trace.finalize().as_bytes(), seconds);
     let missing = enough::missing(&sums.tally, how.shelf, arguments.cuts);
     let says_enough = missing.is_empty() || control != Control::None;

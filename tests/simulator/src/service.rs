@@ -46,7 +46,10 @@ impl World<'_> {
     /// An account that a box served or refused: with `wants` negative it was to pay.
     pub(crate) fn check_service(&mut self, at: usize, band: usize, wants: i64, known: Known, served: bool) {
         let facts = &self.reference.bands[band];
-        if facts.is_disturbed || facts.is_vague || !self.is_honest(at) {
+        let mut moves = self.reference.moved.iter().filter(|moved| moved.band == band);
+        // nobody can know yet what the hub makes of a journal that has two histories
+        let is_vague = facts.is_disturbed || facts.is_vague || moves.any(|moved| self.hub.is_forked(moved.at));
+        if is_vague || !self.is_honest(at) {
             return;
         }
         let policy = &self.festival.bundle.body.policy;
@@ -69,12 +72,15 @@ impl World<'_> {
 
     /// What a box put on an account or took from it.
     pub(crate) fn moved(&mut self, at: usize, band: usize, cents: i64, stored: EntryRef, known: Known) {
-        let hash = self.places[at].keeper.hash(stored).unwrap_or_default();
+        let keeper = &self.places[at].keeper;
+        let (entry, hash) = (keeper.entry(stored), keeper.hash(stored).unwrap_or_default());
+        let of = entry.as_ref().and_then(|entry| keeper.gives_back(entry));
         // whoever invents credits sells on them
         let knew = if self.is_honest(at) { known.balance.saturating_add(known.unheard) } else { i64::MAX };
-        let is_refund = self.places[at].keeper.entry(stored).is_some_and(|entry| entry.kind == Kind::REFUND);
+        let is_refund = entry.is_some_and(|entry| entry.kind == Kind::REFUND);
         let unlimited = !self.is_honest(at) || is_refund && self.is_online(at);
-        self.reference.moved.push(Moved { band, by: at, cents, at: stored, hash, published: None, knew, unlimited });
+        let (by, at, taken, published) = (at, stored, None, None);
+        self.reference.moved.push(Moved { band, by, cents, at, hash, of, taken, published, knew, unlimited });
     }
 
     /// What the hub puts on an account, which boxes know once they are told: web payments, and what was not handed over.
@@ -83,18 +89,11 @@ impl World<'_> {
             Some(at) => (at, None),
             None => (EntryRef { device: DeviceId([0; 16]), epoch: 0, seq: 0 }, Some(self.hub.next_number())),
         };
-        let place = self.places.iter().find(|place| place.device == at.device);
-        let hash = place.and_then(|place| place.keeper.hash(at)).unwrap_or_default();
-        self.reference.moved.push(Moved {
-            band,
-            by: usize::MAX,
-            cents,
-            at,
-            hash,
-            published,
-            knew: 0,
-            unlimited: false,
-        });
+        let keeper = self.places.iter().find(|place| place.device == at.device).map(|place| &place.keeper);
+        let hash = keeper.and_then(|keeper| keeper.hash(at)).unwrap_or_default();
+        let of = keeper.and_then(|keeper| keeper.gives_back(&keeper.entry(at)?));
+        let (by, taken, knew, unlimited) = (usize::MAX, published, 0, false);
+        self.reference.moved.push(Moved { band, by, cents, at, hash, of, taken, published, knew, unlimited });
     }
 
     /// How a tap of a purse must end. Nothing is certain after a doubt, or where something goes wrong in this tap.
