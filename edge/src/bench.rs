@@ -110,6 +110,11 @@ pub(crate) fn neighbour(n: u8) -> (SigningKey, CertificateChain) {
     (key(n), chain_for(KeyPurpose::Device, n, Roles::BAR, (20, 27)))
 }
 
+/// A node of its hub.
+pub(crate) fn hub(n: u8) -> (SigningKey, CertificateChain) {
+    (key(n), chain(KeyPurpose::Hub, n, Roles::default()))
+}
+
 /// The enrolment of a box of these roles, which pairs bands to tickets or not.
 fn enrolled(dir: &Path, (roles, pairs_bands): (Roles, bool)) -> Enrolled {
     let device_chain = chain(KeyPurpose::Device, BOX, roles).to_bytes();

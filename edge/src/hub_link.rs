@@ -116,8 +116,10 @@ async fn session(
     };
     *began = Some(Instant::now());
     side.edits_waiting(tokio::task::block_in_place(|| station.edits_waiting())?);
-    side.connected(link.peer_public_key(), now());
     let mut changes = station.follow();
+    // nobody listened between the sessions, and neighbours may have carried to the hub what was sold meanwhile
+    tokio::task::block_in_place(|| tell_commits(station, side))?;
+    side.connected(link.peer_public_key(), now());
     let mut tick = tokio::time::interval(TICK);
     loop {
         if carry_out(station, side, &mut link).await? {
@@ -125,16 +127,18 @@ async fn session(
             return Ok(());
         }
         tokio::select! {
+            // what the hub says is compared with what this box holds: it hears of its own commits first
+            biased;
+            changed = changes.changed() => {
+                changed?;
+                tokio::task::block_in_place(|| tell_commits(station, side))?;
+            }
             frame = link.next() => {
                 let Some(frame) = frame.context("the link broke")? else { return Ok(()) };
                 station.hub_heard();
                 for frame in link.with_its_like(frame).await {
                     side.frame(frame, now());
                 }
-            }
-            changed = changes.changed() => {
-                changed?;
-                tokio::task::block_in_place(|| tell_commits(station, side))?;
             }
             _ = tick.tick() => {
                 side.tick(now());
@@ -256,6 +260,8 @@ fn store(station: &Station, side: &mut BoxSide, action: BoxAction) -> Result<()>
         BoxAction::StoreChain(_) => {
             tracing::info!("a renewed certificate arrived; it takes effect at the next enrolment")
         }
+        // its own commit, which neighbours brought to the hub before the session heard of it
+        BoxAction::NewerSelf { epoch, head } if station.store.hash16(epoch, head.seq)? == Some(head.hash) => {}
         BoxAction::NewerSelf { epoch, head } => {
             let newer = NewerSelf { epoch, contiguous: head.seq.saturating_add(1), hash: head.hash };
             next_epoch(station, side, newer)?;
@@ -343,6 +349,11 @@ fn next_number(station: &Station, newer: NewerSelf) -> Result<Option<BoxNumber>>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sync::{
+        JournalHeads,
+        frame::{PROTOCOL, Welcome},
+        session::box_side::KnownHead,
+    };
     use sync_quic::{HubListener, ListenerConfig};
 
     use crate::{
@@ -385,6 +396,66 @@ mod tests {
         let started = Instant::now();
         let ended = session(&bench.station, &dialer, &mut side, &mut forwarding, &hub, started, &mut began).await;
         assert!(began.is_some(), "{ended:?}");
+    }
+
+    /// A session with a hub that holds this of the box, and says goodbye once it was sent such a frame.
+    async fn session_with_a_hub(
+        bench: &Bench,
+        side: &mut BoxSide,
+        holds: Vec<JournalHeads>,
+        enough: impl Fn(&Frame) -> bool,
+    ) {
+        let ((key, chain), address) = (bench::hub(40), "127.0.0.1:0".parse().unwrap());
+        let mut listener = HubListener::bind(&ListenerConfig::new(address, key, [7; 32])).unwrap();
+        let at = listener.local_address().unwrap().to_string();
+        let hub = async {
+            let mut link = listener.accept().await.unwrap();
+            let (chain, hub_time_ms) = (chain.to_bytes(), 1_800_000_000_000);
+            let welcome = Welcome { version: PROTOCOL, chain, term: 1, hub_time_ms };
+            link.send(&Frame::Welcome(welcome)).await.unwrap();
+            link.send(&Frame::Heads(VersionVector::new(holds))).await.unwrap();
+            while let Some(frame) = link.next().await.unwrap() {
+                if enough(&frame) {
+                    break;
+                }
+            }
+            link.send(&Frame::Bye).await.unwrap();
+            while let Ok(Some(_)) = link.next().await {}
+        };
+        let dialer = Dialer::new(&bench.station.enrolled().identity, &Settings::default()).unwrap();
+        let (mut forwarding, started, mut began) = (Forwarding::default(), Instant::now(), None);
+        let session = session(&bench.station, &dialer, side, &mut forwarding, &at, started, &mut began);
+        let both = tokio::time::timeout(Duration::from_secs(30), async { tokio::join!(hub, session).1 });
+        both.await.expect("the session ends").expect("it ends in order");
+        side.closed();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_neighbours_brought_to_the_hub_while_the_line_was_down_is_no_newer_image() {
+        let bench = Bench::new();
+        let (mut side, band) = (side(&bench.station).unwrap(), bench.purse(1));
+        for _ in 0..8 {
+            bench.top_up(&band, 1_000);
+            let all = bench.station.store.vector().unwrap();
+            session_with_a_hub(&bench, &mut side, all, |frame| matches!(frame, Frame::Hello(_))).await;
+            assert_eq!(head(&bench), (0, 12, false));
+        }
+    }
+
+    #[test]
+    fn a_head_that_the_box_holds_is_no_newer_image_and_another_one_is() {
+        let bench = Bench::new();
+        let mut side = side(&bench.station).unwrap();
+        bench.top_up(&bench.purse(1), 1_000);
+        let held = bench.station.store.read(|view| view.head()).unwrap().unwrap();
+        let hash = *held.hash.first_chunk().unwrap();
+        let mut tell = |seq, hash| {
+            let action = BoxAction::NewerSelf { epoch: 0, head: KnownHead { seq, hash } };
+            store(&bench.station, &mut side, action).unwrap();
+            head(&bench)
+        };
+        assert_eq!(tell(held.at.seq, hash), (0, 12, false));
+        assert_eq!(tell(held.at.seq, [9; 16]), (1, 13, false));
     }
 
     /// Epoch, number, and whether it is closed for writing.
