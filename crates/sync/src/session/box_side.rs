@@ -235,10 +235,8 @@ impl BoxSide {
         if is_new && self.is_online() {
             if heads.device == self.own {
                 // The hub has told already what it holds of this box: nothing of a journal that did not exist then.
-                let term = self.term();
-                if let (true, Some(upload)) =
-                    (self.awaited.is_empty(), self.uploads.get_mut(&(heads.device, heads.epoch)))
-                {
+                let (term, is_told) = (self.term(), !self.awaited.iter().any(|of| of.contains(&self.own)));
+                if let (true, Some(upload)) = (is_told, self.uploads.get_mut(&(heads.device, heads.epoch))) {
                     upload.hub_holds(None, term, true);
                 }
             } else {

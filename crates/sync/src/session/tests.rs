@@ -529,6 +529,32 @@ fn a_newer_head_of_its_own_is_told_in_each_session_until_the_next_epoch_is_open(
 }
 
 #[test]
+fn an_epoch_that_is_opened_while_the_hub_still_looks_for_neighbours_goes_up_in_the_same_session() {
+    let (mut a, mut hub) = (BoxShell::new(vec![journal(BOX, 0, 20)]), HubShell::new(1));
+    run(&mut a, &mut hub, usize::MAX);
+    let mut restored = BoxShell::new(vec![journal(BOX, 0, 4), journal(21, 0, 7)]);
+    hub.side.connected(public(BOX), 0);
+    restored.side.connected(public(HUB), 0);
+    let mut down = VecDeque::new();
+    let mut opened = false;
+    loop {
+        restored.work().into_iter().for_each(|frame| hub.side.frame(frame, 0));
+        if !restored.newer_self.is_empty() && !opened {
+            // before the hub's answer about the neighbour
+            opened = true;
+            let next = journal(BOX, 1, 2);
+            restored.side.held(heads_of(&next));
+            restored.journals.push(next);
+        }
+        down.extend(hub.work());
+        let Some(frame) = down.pop_front() else { break };
+        restored.side.frame(frame, 0);
+    }
+    let of_next = hub.entries.keys().filter(|key| (key.0, key.1) == (device_id(&public(BOX)), 1)).count();
+    assert_eq!((opened, of_next, hub.closed), (true, 3, None));
+}
+
+#[test]
 fn a_fork_delivers_both_branches_and_is_told_to_the_box() {
     let (mut a, mut hub) = (BoxShell::new(vec![journal(BOX, 0, 20)]), HubShell::new(1));
     run(&mut a, &mut hub, usize::MAX);
