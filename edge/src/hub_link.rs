@@ -321,19 +321,37 @@ fn applied(station: &Station, side: &mut BoxSide, section: Section) -> Result<()
     Ok(())
 }
 
-/// This box was restored from an older image: it goes on in a new epoch, under a new number of its own.
+/// This box was restored from an older image: it goes on in a new epoch, under a new number of its own. Where none can be
+/// opened the session goes on all the same: what the box has written is heard.
 fn next_epoch(station: &Station, side: &mut BoxSide, newer: NewerSelf) -> Result<()> {
-    let Some(number) = next_number(station, newer)? else {
-        station.store.stop_epoch()?;
-        anyhow::bail!("this box was restored so often that it has no number left: enrol it again");
-    };
-    let epoch = station.store.open_next_epoch(number, Some(newer))?;
-    let number = number.0;
-    tracing::warn!(epoch, number, "the hub knows entries of this box that it lacks: it goes on in a new epoch");
+    let opened = open_next_epoch(station, newer);
     station.changed();
-    // what was sold in the old epoch while nobody listened: from here on only the new one's head is told
-    station.store.vector()?.into_iter().for_each(|heads| side.held(heads));
-    tell_commits(station, side)
+    match opened {
+        Ok((epoch, BoxNumber(number))) => {
+            tracing::warn!(epoch, number, "the hub knows entries of this box that it lacks: it goes on in a new epoch");
+            // what was sold in the old epoch while nobody listened: from here on only the new one's head is told
+            station.store.vector()?.into_iter().for_each(|heads| side.held(heads));
+            tell_commits(station, side)
+        }
+        Err(error) => {
+            tracing::error!("the hub knows entries of this box that it lacks, and it cannot go on: {error:#}");
+            Ok(())
+        }
+    }
+}
+
+/// Gives the epoch that is open now, and its number. Where there is none the box writes nothing more.
+fn open_next_epoch(station: &Station, newer: NewerSelf) -> Result<(u32, BoxNumber)> {
+    let opened = next_number(station, newer).and_then(|number| {
+        let number = number.context("this box was restored so often that it has no number left: enrol it again")?;
+        Ok((station.store.open_next_epoch(number, Some(newer))?, number))
+    });
+    if opened.is_err()
+        && let Err(error) = station.store.stop_epoch()
+    {
+        tracing::error!(%error, "its epoch could not be closed");
+    }
+    opened
 }
 
 /// The number for the epoch after `newer`: as far above this image's as that epoch is above its own, since each epoch
@@ -350,7 +368,7 @@ fn next_number(station: &Station, newer: NewerSelf) -> Result<Option<BoxNumber>>
 mod tests {
     use super::*;
     use sync::{
-        JournalHeads,
+        Branch, JournalHeads,
         frame::{PROTOCOL, Welcome},
         session::box_side::KnownHead,
     };
@@ -363,8 +381,7 @@ mod tests {
 
     /// Somebody put an older image on the box's card, and the hub knows more of this epoch than it.
     fn set_back(bench: &Bench, epoch: u32) -> Result<()> {
-        let mut side = side(&bench.station)?;
-        next_epoch(&bench.station, &mut side, NewerSelf { epoch, contiguous: 1_000, hash: [9; 16] })
+        open_next_epoch(&bench.station, NewerSelf { epoch, contiguous: 1_000, hash: [9; 16] }).map(drop)
     }
 
     #[test]
@@ -499,6 +516,23 @@ mod tests {
         (8..15).for_each(|epoch| set_back(&bench, epoch).unwrap());
         assert_eq!(head(&bench), (15, 27, false));
         assert!(set_back(&bench, 15).is_err());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_box_that_can_open_no_further_epoch_still_delivers_what_it_wrote() {
+        let bench = Bench::new();
+        (0..7).for_each(|epoch| set_back(&bench, epoch).unwrap());
+        let device = bench.station.device();
+        let lost = JournalHeads { device, epoch: 7, branches: vec![Branch::up_to(1_000, [9; 16])] };
+        let mut side = side(&bench.station).unwrap();
+        for _ in 0..2 {
+            session_with_a_hub(&bench, &mut side, vec![lost.clone()], |frame| matches!(frame, Frame::Segment(_))).await;
+            assert_eq!(head(&bench), (7, 19, true));
+        }
+        // a batch says the same
+        let newer = NewerSelf { epoch: 7, contiguous: 1_000, hash: [9; 16] };
+        next_epoch(&bench.station, &mut side, newer).unwrap();
+        assert_eq!(head(&bench), (7, 19, true));
     }
 
     #[test]
