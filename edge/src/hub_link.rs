@@ -144,7 +144,7 @@ async fn session(
                 side.tick(now());
                 if side.is_online() {
                     let due = tokio::task::block_in_place(|| forwarding.due(&station.store))?;
-                    due.into_iter().for_each(|heads| side.held(heads));
+                    side.held_all(due);
                 }
             }
             () = station.stopping(), if !station.is_stopping() => {}
@@ -330,7 +330,7 @@ fn next_epoch(station: &Station, side: &mut BoxSide, newer: NewerSelf) -> Result
         Ok((epoch, BoxNumber(number))) => {
             tracing::warn!(epoch, number, "the hub knows entries of this box that it lacks: it goes on in a new epoch");
             // what was sold in the old epoch while nobody listened: from here on only the new one's head is told
-            station.store.vector()?.into_iter().for_each(|heads| side.held(heads));
+            side.held_all(station.store.vector()?);
             tell_commits(station, side)
         }
         Err(error) => {

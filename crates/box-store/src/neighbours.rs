@@ -28,6 +28,8 @@ const COMMITS_MAX: i64 = 200_000;
 const BYTES_MAX: i64 = 256 << 20;
 /// One neighbour has at most this part of both.
 const SHARE: i64 = 16;
+/// Most journals of one neighbour: so many the hub keeps of a box.
+const JOURNALS_MAX: i64 = 64;
 
 /// What became of a neighbour's commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -300,12 +302,34 @@ fn has_room(connection: &Connection, device: DeviceId) -> Result<bool, StoreErro
     Ok(true)
 }
 
+/// Whether it would begin a journal of a neighbour of which there are enough.
+fn is_one_journal_too_many(connection: &Connection, told: &Told) -> Result<bool, StoreError> {
+    let (device, epoch) = (&told.device.0[..], told.epoch);
+    let is_known: bool = connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM neighbour_commit WHERE device = ?1 AND epoch = ?2)")?
+        .query_row(params![device, epoch], |row| row.get(0))?;
+    if is_known {
+        return Ok(false);
+    }
+    // from one to the next, however much stands in each
+    let journals: i64 = connection
+        .prepare_cached(
+            "WITH RECURSIVE journal (epoch) AS (
+                 SELECT min(epoch) FROM neighbour_commit WHERE device = ?1
+                 UNION ALL SELECT (SELECT min(c.epoch) FROM neighbour_commit c WHERE c.device = ?1 AND c.epoch > j.epoch)
+                 FROM journal j WHERE j.epoch IS NOT NULL)
+             SELECT count(epoch) FROM journal",
+        )?
+        .query_row([device], |row| row.get(0))?;
+    Ok(journals >= JOURNALS_MAX)
+}
+
 fn hear(writing: &Writing<'_>, told: &Told, head: &Head, box_number: BoxNumber) -> Result<Heard, StoreError> {
     let connection = writing.connection;
     if let Some(known) = held(connection, told, head)? {
         return Ok(known);
     }
-    if !has_room(connection, told.device)? {
+    if !has_room(connection, told.device)? || is_one_journal_too_many(connection, told)? {
         return Ok(Heard::Full);
     }
     connection

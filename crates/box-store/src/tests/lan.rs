@@ -130,6 +130,18 @@ fn one_neighbour_fills_its_own_share_and_what_a_revoked_one_told_makes_room_for_
 }
 
 #[test]
+fn of_one_neighbour_so_many_journals_are_kept_as_the_hub_keeps() {
+    let world = World::new();
+    let (store, _) = world.open();
+    let told_by = |device: u8, epoch: u32| hear(&store, &Told { device: DeviceId([device; 16]), epoch, ..told(0) });
+    (1..=64).for_each(|epoch| assert_eq!(told_by(1, epoch), Heard::New));
+    assert_eq!((told_by(1, 65), told_by(1, 0)), (Heard::Full, Heard::Full));
+    assert_eq!((told_by(1, 64), told_by(2, 65)), (Heard::Known, Heard::New));
+    let next = Told { first: 1, epoch: 64, device: DeviceId([1; 16]), ..told(1) };
+    assert_eq!(hear(&store, &next), Heard::New, "a journal that is kept goes on");
+}
+
+#[test]
 fn a_batch_looks_at_what_the_journals_that_it_names_have_told_and_a_snapshot_at_all() {
     let world = World::new();
     let (store, _) = world.open();

@@ -230,20 +230,34 @@ impl BoxSide {
 
     /// More is held of some journal (a neighbour's segments were stored).
     pub fn held(&mut self, heads: JournalHeads) {
-        self.start.held.set(heads.clone());
-        let is_new = self.upload_of(&heads);
-        if is_new && self.is_online() {
-            if heads.device == self.own {
-                // The hub has told already what it holds of this box: nothing of a journal that did not exist then.
-                let (term, is_told) = (self.term(), !self.awaited.iter().any(|of| of.contains(&self.own)));
-                if let (true, Some(upload)) = (is_told, self.uploads.get_mut(&(heads.device, heads.epoch))) {
-                    upload.hub_holds(None, term, true);
-                }
-            } else {
-                self.ask_about([heads.device].into());
+        self.held_all([heads]);
+    }
+
+    /// The same of several journals: what the hub holds of those that are new is asked once, however many they are.
+    pub fn held_all(&mut self, journals: impl IntoIterator<Item = JournalHeads>) {
+        let mut unheard = BTreeSet::new();
+        for heads in journals {
+            self.start.held.set(heads.clone());
+            let is_new = self.upload_of(&heads);
+            if is_new && heads.device == self.own {
+                self.opened(heads.epoch);
+            } else if is_new {
+                unheard.insert(heads.device);
             }
         }
+        if self.is_online() && !unheard.is_empty() {
+            self.ask_about(unheard);
+        }
         self.pump();
+    }
+
+    /// Where the hub has told already what it holds of this box, it holds nothing of a journal that did not exist then.
+    fn opened(&mut self, epoch: u32) {
+        let (term, is_told) = (self.term(), !self.awaited.iter().any(|of| of.contains(&self.own)));
+        let is_told = is_told && self.is_online();
+        if let (true, Some(upload)) = (is_told, self.uploads.get_mut(&(self.own, epoch))) {
+            upload.hub_holds(None, term, true);
+        }
     }
 
     /// A part of [`BoxAction::ApplyDelta`] is on disk (staged, or applied with its batch).

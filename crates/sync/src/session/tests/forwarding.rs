@@ -248,3 +248,28 @@ fn a_neighbours_journal_that_the_hub_keeps_no_more_of_is_not_brought_on() {
         if (ack.contiguous, want.seq) == (0, 0)));
     assert_eq!((hub.closed, hub.not_taken.as_slice()), (None, &[(neighbour.device, 70)][..]));
 }
+
+#[test]
+fn many_new_journals_of_a_neighbour_are_asked_about_once() {
+    let (mut a, mut hub) = (BoxShell::new(vec![journal(BOX, 0, 1)]), HubShell::new(1));
+    hub.side.connected(public(BOX), 0);
+    a.side.connected(public(HUB), 0);
+    a.work().into_iter().for_each(|frame| hub.side.frame(frame, 0));
+    hub.work().into_iter().for_each(|frame| a.side.frame(frame, 0));
+    a.work();
+    let device = device_id(&public(21));
+    let heads = |epoch| JournalHeads { device, epoch, branches: vec![Branch::up_to(1, [epoch as u8; 16])] };
+    a.side.held_all((0..600).map(heads));
+    let sent = a.work();
+    let about: Vec<usize> = sent
+        .iter()
+        .filter_map(|frame| {
+            let Frame::Heads(vector) = frame else { return None };
+            Some(vector.journals().len())
+        })
+        .collect();
+    assert_eq!(about, [600]);
+    sent.into_iter().for_each(|frame| hub.side.frame(frame, 0));
+    hub.work();
+    assert_eq!(hub.closed, None);
+}
