@@ -194,7 +194,7 @@ async fn session(shared: Arc<Shared>, link: Link) {
             _ = tick.tick() => session.side.tick(now),
             frame = frames.next(), if session.storing.is_empty() || !shared.writer.is_full() => match frame {
                 Ok(Some(frame)) => {
-                    shared.writer.seen(device, (shared.clock)());
+                    session.is_heard();
                     session.side.frame(frame, now);
                     if !session.keep_quota() {
                         break End::Replaced;
@@ -346,6 +346,13 @@ impl Session {
         Ok(())
     }
 
+    /// Notes that its box was heard: of whoever has not proved to be one nothing is kept.
+    fn is_heard(&self) {
+        if self.seat.is_some() {
+            self.shared.writer.seen(self.device, (self.shared.clock)());
+        }
+    }
+
     /// Notes what is left of the box's quota; `false` where a newer session has its seat.
     fn keep_quota(&self) -> bool {
         self.seat.as_ref().is_none_or(|seat| self.shared.seats.keep(seat, self.side.quota()))
@@ -430,6 +437,7 @@ impl Session {
         };
         let (seat, quota) = self.shared.seats.take(device);
         self.seat = Some(seat);
+        self.is_heard();
         let hub_time_ms = (self.shared.clock)();
         self.side.box_known(BoxStanding { standing, heads, quota, hub_time_ms, bundle, renewal: None });
         Ok(())

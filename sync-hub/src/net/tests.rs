@@ -166,6 +166,25 @@ async fn sessions_of_other_boxes_and_of_strangers_leave_a_box_its_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn when_a_box_was_heard_is_kept_and_nothing_is_of_strangers() {
+    let dir = sample::hub_dir();
+    let (at, shared) = serving(&dir);
+    let (one, stranger) = (SampleBox::new(20, Roles(7)), SampleBox::new(21, Roles(7)));
+    let mut link = sync_quic::connect(at, &stranger.key).await.unwrap();
+    link.send(&Frame::Ping(sync::frame::Ping { token: 7, time_ms: 0 })).await.unwrap();
+    assert!(is_ended(&mut link).await);
+    let _link = welcomed(at, &one).await;
+    let hears = |device| shared.writer.call(move |hub| hub.hears(device));
+    let is_noted = async {
+        while !hears(one.device).await.unwrap() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(20), is_noted).await.is_ok());
+    assert!(!hears(stranger.device).await.unwrap(), "it came before the box");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_box_that_was_sent_away_may_come_back_whatever_the_wall_clock_says() {
     let dir = sample::hub_dir();
     // its wall clock stands still
