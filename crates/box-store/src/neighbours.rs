@@ -38,6 +38,9 @@ pub enum Heard {
     New,
     /// It was on disk before.
     Known,
+    /// The hub's state takes that place of the journal into account, so it is not kept. Whether this commit stood there
+    /// nobody here can say.
+    Covered,
     /// The neighbour has signed something else at that place: it rewrites its history.
     Conflict,
     /// There is no room for more.
@@ -200,11 +203,10 @@ fn held(connection: &Connection, told: &Told, head: &Head) -> Result<Option<Hear
             return Ok(Some(Heard::Conflict));
         }
     }
-    // what the hub's state covers was held, and is at the hub
     let covered =
         [Section::Wallets, Section::Tickets].into_iter().map(|section| covers(connection, section, told, head));
     let covered = covered.collect::<Result<Vec<_>, _>>()?;
-    Ok(covered.iter().all(|covers| *covers).then_some(Heard::Known))
+    Ok(covered.iter().all(|covers| *covers).then_some(Heard::Covered))
 }
 
 /// That a section covers the entries `$first` to `$last` of a neighbour's journal.

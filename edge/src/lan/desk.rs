@@ -380,6 +380,8 @@ impl Desk {
                 let hash = *head.hash.first_chunk().unwrap_or(&[0; 16]);
                 self.say(To::One(author), &Message::Copy { device: author, epoch, seq: head.seq, hash });
             }
+            // not on this disk: its box must not believe that it is
+            Heard::Covered => {}
             Heard::Conflict => {
                 tracing::error!(device = %author, epoch, seq = head.seq, "a neighbour has signed two histories");
                 self.station.alert("lan.two_histories", [("number".into(), number.0.to_string())].into());
@@ -448,7 +450,7 @@ impl Desk {
         let is_there = |device: &DeviceId| *device == me || self.connected && self.neighbours.was_heard(device, now);
         let there = voters.iter().filter(|voter| is_there(&voter.device));
         let votes = there.clone().map(|voter| u32::from(voter.votes)).sum();
-        let newest = self.chunks.back().is_some_and(|chunk| chunk.copied);
+        let newest = self.chunks.back().is_some_and(|chunk| chunk.copied || self.is_at_hub(chunk));
         let before = self.station.lan.status();
         self.station.lan.set_status(|status| {
             status.group = self.group.as_ref().map(|group| group.number);

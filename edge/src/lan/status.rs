@@ -30,7 +30,7 @@ pub(crate) struct Status {
     pub heard: usize,
     /// Whether these have the majority.
     pub is_group: bool,
-    /// Whether the newest own commit is on a neighbour's disk too.
+    /// Whether the newest own commit is on a neighbour's disk too, or at the hub.
     pub newest_is_copied: bool,
 }
 

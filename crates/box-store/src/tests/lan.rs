@@ -95,7 +95,7 @@ fn a_neighbours_admission_is_refused_at_once_survives_a_restart_and_counts_once_
     assert_eq!(uses(&store), 1);
     hub_covers(&store);
     assert_eq!((uses(&store), store.neighbour_entries().unwrap()), (1, 0));
-    assert_eq!(hear(&store, &told(0)), Heard::Known, "told late, it does not count again");
+    assert_eq!(hear(&store, &told(0)), Heard::Covered, "told late, it does not count again");
     assert_eq!(uses(&store), 1);
 }
 
@@ -239,7 +239,7 @@ fn what_the_hub_has_of_a_neighbour_beyond_a_gap_counts_once() {
     assert_eq!(uses(&store), 6);
     let held = Branch { ranges: vec![(2, 2), (6, 6)], ..Branch::default() };
     assert_eq!(store.neighbours_held().unwrap()[0].branches, [held], "the rest need not be brought to it");
-    assert_eq!(hear(&store, &all[4]), Heard::Known, "told late, it does not count again");
+    assert_eq!(hear(&store, &all[4]), Heard::Covered, "told late, it does not count again");
     assert_eq!(uses(&store), 6);
     // of two histories nobody can say on which one a range stands
     let mut forked = heads(&[(6, 6)]);

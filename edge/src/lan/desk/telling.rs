@@ -77,6 +77,12 @@ impl Desk {
         Ok(from)
     }
 
+    /// Neighbours keep nothing of what the hub covers.
+    pub(super) fn is_at_hub(&self, chunk: &Chunk) -> bool {
+        let acked = self.station.store.acked().unwrap_or_default();
+        acked.iter().any(|acked| acked.epoch == chunk.epoch && acked.contiguous > chunk.last)
+    }
+
     fn is_copied(&self, entry: EntryRef) -> bool {
         let here = |chunk: &&Chunk| chunk.epoch == entry.epoch && (chunk.first..=chunk.last).contains(&entry.seq);
         self.chunks.iter().filter(here).any(|chunk| chunk.copied)

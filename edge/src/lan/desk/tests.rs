@@ -8,6 +8,7 @@ use domain::{
     time::Hlc,
     wire::to_cbor,
 };
+use sync::{Branch, Delta, JournalHeads, Section};
 
 use super::*;
 use crate::bench::{self, Bench};
@@ -240,4 +241,59 @@ fn a_neighbours_journal_opens_with_the_genesis_that_the_hub_takes_or_nothing_of_
     desk.hear_commit(bar.told(0, 5, vec![note()])).unwrap();
     assert_eq!(kept()[0].branches[0].ranges, [(5, 5)]);
     assert_eq!((kept()[0].branches[0].contiguous, desk.station.lan.numbers.suspicious.get()), (2, count + 1));
+}
+
+#[test]
+fn what_a_neighbour_told_is_said_to_be_copied_where_it_is_kept_and_not_where_the_hub_covers_its_place() {
+    let bench = Bench::new();
+    let mut desk = Desk::alone_in_its_group(&bench.station);
+    let bar = Bar::heard_by(&mut desk);
+    let (bus, mut said) = mpsc::channel(8);
+    (desk.bus, desk.connected) = (bus, true);
+    let mut tell = |desk: &mut Desk| {
+        let note = Entry::new(Kind::NOTE, Effect::None, Currency::EUR, Hlc(5));
+        desk.hear_commit(bar.told(0, 5, vec![note])).unwrap();
+        said.try_recv().is_ok()
+    };
+    assert_eq!((tell(&mut desk), tell(&mut desk)), (true, true));
+    // of another image of that bar, the hub has had more
+    let heads = JournalHeads {
+        device: device_id(&bar.genesis.public_key),
+        epoch: 0,
+        branches: vec![Branch::up_to(9, [7; 16])],
+    };
+    for section in [Section::Wallets, Section::Tickets] {
+        let delta = Delta {
+            festival: bar.genesis.festival,
+            section,
+            term: 1,
+            prev: 0,
+            number: 1,
+            part: 0,
+            parts: 1,
+            snapshot: true,
+            vector: vec![heads.clone()],
+            hub_time_ms: 1,
+            items: vec![],
+        };
+        bench.station.store.apply_delta(vec![delta.sign(&bar.key)]).unwrap();
+    }
+    assert_eq!(bench.station.store.neighbours_held().unwrap(), []);
+    assert!(!tell(&mut desk));
+}
+
+#[test]
+fn the_newest_commit_stands_twice_once_the_hub_has_it() {
+    let bench = Bench::new();
+    let mut desk = Desk::alone_in_its_group(&bench.station);
+    desk.connected = true;
+    bench.top_up(&bench.purse(1), 1_000);
+    desk.tell().unwrap();
+    desk.show();
+    assert!(!bench.station.lan.status().newest_is_copied);
+    let head = bench.station.store.read(|view| view.head()).unwrap().unwrap();
+    let hash = *head.hash.first_chunk().unwrap();
+    bench.station.store.mark_acked(0, head.at.seq + 1, hash, 1).unwrap();
+    desk.show();
+    assert!(bench.station.lan.status().newest_is_copied);
 }
