@@ -180,6 +180,26 @@ mod tests {
     }
 
     #[test]
+    fn goods_that_were_served_in_doubt_are_not_asked_about_again_and_their_price_is_not_given_back() {
+        let bench = Bench::new();
+        let band = bench.purse(1);
+        bench.top_up(&band, 2_000);
+        let chips = |quantity| {
+            let lines = vec![BasketLine { product: 2, quantity, free: false }];
+            Purpose::Sale(bench.priced(&Basket { lines, ..Basket::default() }))
+        };
+        let (_, torn) = bench.tap_as([5; 16], chips(2), &band, "leave after write 5");
+        answer(&bench.station, crate::station::entry_ref(&torn.entry).unwrap(), true, None).unwrap();
+        assert_eq!(bench.tap(chips(1), &band).0, Some(Signal::Ok));
+        let bench = bench.restarted();
+        let paid = bench.station.store.read(|view| view.last_sales(2)).unwrap();
+        assert_eq!(paid.iter().map(|(_, sale)| sale.amount.get()).collect::<Vec<_>>(), [400, 800]);
+        assert_eq!(owed(&bench, &band, paid[1].0), (0, false));
+        assert_eq!(answer(&bench.station, paid[1].0, false, None), Err(NotDone::Code("till.unknown_entry")));
+        assert_eq!(owed(&bench, &band, paid[1].0), (0, false));
+    }
+
+    #[test]
     fn serving_on_tap_again_beyond_the_quota_takes_a_supervisor() {
         let bench = Bench::with_staff();
         bench.log_in(WAITER);

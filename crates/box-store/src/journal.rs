@@ -144,9 +144,10 @@ impl Tail {
                     mark.as_ref().map(|mark| &mark.head.hash[..]),
                     mark.as_ref().map(|mark| &mark.signature[..])
                 ])?;
+            let is_served = projection::is_served(connection, &entry, who.device)?;
             projection::fold(connection, &mut sums, at, &entry, who.device)?;
             accounts::answered(connection, at, &entry)?;
-            if projection::shows_green(&entry) {
+            if projection::shows_green(&entry) && !is_served {
                 connection.prepare_cached("INSERT INTO unconfirmed (at) VALUES (?1)")?.execute([at.sql()])?;
             }
             self.since_checkpoint = self.since_checkpoint.saturating_add(1);

@@ -27,6 +27,18 @@ pub(crate) fn shows_green(entry: &Entry) -> bool {
             .contains(&entry.kind)
 }
 
+/// Whether staff handed out what this entry pays for while its tap was in doubt: nobody waits for its green light any more.
+/// Asked before the entry is folded, which forgets its intent.
+pub(crate) fn is_served(connection: &Connection, entry: &Entry, device: DeviceId) -> Result<bool, StoreError> {
+    let Some(first) = entry.refers_to.filter(|first| first.device == device) else { return Ok(false) };
+    let first = At { epoch: first.epoch, seq: first.seq }.sql();
+    let served = connection
+        .prepare_cached("SELECT handed_over FROM intent WHERE at = ?1")?
+        .query_row([first], |row| row.get(0))
+        .optional()?;
+    Ok(served.unwrap_or(false))
+}
+
 /// Folds one own entry; its part of the sums is gathered.
 pub(crate) fn fold(
     connection: &Connection,

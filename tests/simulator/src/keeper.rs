@@ -209,7 +209,8 @@ impl InMemory {
             let taps = self.unfinished.entry(wallet).or_default();
             *taps = taps.saturating_add(1);
         }
-        if shows_green(entry) {
+        let is_served = |first| self.intents.get(&first).is_some_and(|i| i.state != State::Closed && i.handed_over);
+        if shows_green(entry) && !entry.refers_to.is_some_and(is_served) {
             self.unconfirmed.insert(at);
         }
         let Some(first) = entry.refers_to.filter(|first| first.device == self.device) else { return };

@@ -291,17 +291,16 @@ impl World<'_> {
         for prompt in self.keeper(at, twin).unconfirmed() {
             let Some(entry) = self.keeper(at, twin).entry(prompt) else { continue };
             let Some(band) = self.bands.iter().position(|band| entry.subject == band.wallet().into()) else { continue };
-            let served_before = entry.refers_to.is_some_and(|intent| self.was_handed_over(at, twin, intent));
             let hash = self.keeper(at, twin).hash(prompt).unwrap_or_default();
             let remembered = self.places[at].remembered.contains(&(prompt, hash));
-            let yes = remembered || entry.kind == Kind::TOP_UP || served_before || self.dice.percent(70);
+            let yes = remembered || entry.kind == Kind::TOP_UP || self.dice.percent(70);
             let amount = entry.amount.as_i64();
             if remembered {
                 self.acknowledged(at, twin, prompt); // the light was green, only the box does not know
             } else if yes {
                 let facts = &mut self.reference.bands[band];
                 match entry.kind {
-                    Kind::SALE if !served_before => facts.goods += amount,
+                    Kind::SALE => facts.goods += amount,
                     Kind::REFUND => facts.cash_out += amount,
                     Kind::TOP_UP if entry.refers_to.is_none() => facts.paid_elsewhere += amount,
                     _ => {}

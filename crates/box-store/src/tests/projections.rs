@@ -80,6 +80,20 @@ fn a_green_light_that_nobody_confirmed_is_asked_about_after_a_restart() {
 }
 
 #[test]
+fn goods_that_were_served_on_tap_again_are_not_asked_about_when_their_sale_is_committed() {
+    let world = World::new();
+    let (store, _) = world.open();
+    let served = one(&store, intent(WALLET, 450, 1));
+    one(&store, about(served, Kind::HANDED_OVER, Effect::None, 450));
+    let in_doubt = one(&store, intent(WALLET, 300, 2));
+    one(&store, about(served, Kind::SALE, Effect::Debit, 450));
+    let asked = one(&store, about(in_doubt, Kind::SALE, Effect::Debit, 300));
+    drop(store);
+    let (_, report) = world.open();
+    assert_eq!(report.unconfirmed, [asked]);
+}
+
+#[test]
 fn training_moves_nothing() {
     let world = World::new();
     let (store, _) = world.open();
