@@ -296,6 +296,7 @@ mod tests {
         let payout = crate::station::entry_ref(&result.entry).unwrap();
         let bench = bench.restarted();
         assert_eq!(owed(&bench, &band, payout), (0, true));
+        assert_eq!(bench.station.store.read(|view| view.unconfirmed()).unwrap(), [payout], "and about nothing else");
         answer(&bench.station, payout, false, None).unwrap();
         assert_eq!(owed(&bench, &band, payout), (400, false));
     }

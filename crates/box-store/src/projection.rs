@@ -5,6 +5,7 @@ use domain::{
     id::DeviceId,
     journal::{Effect, Entry, Flags, Kind},
     ledger::closes,
+    money::Cents,
     wire::{Malformed, Reader, Writer},
 };
 use rusqlite::{Connection, OptionalExtension, params};
@@ -18,11 +19,12 @@ pub(crate) const VERSION: u32 = 7;
 const TOGETHER: usize = 10_000;
 
 /// Whether somebody waits for a green light on this entry, so that a restart must ask about it. A carried C′ is put on the
-/// band beside what was asked for, and nothing is handed over for it.
+/// band beside what was asked for, and nothing is handed over for it; nor for a top-up of nothing, which takes the place of
+/// what the hub had signed before a payout.
 pub(crate) fn shows_green(entry: &Entry) -> bool {
-    let is_carried = entry.kind == Kind::TOP_UP && entry.effect == Effect::Repay;
+    let asks_nothing = entry.kind == Kind::TOP_UP && (entry.effect == Effect::Repay || entry.amount == Cents::ZERO);
     !entry.flags.has(Flags::TRAINING)
-        && !is_carried
+        && !asks_nothing
         && [Kind::SALE, Kind::DEPOSIT_OUT, Kind::DEPOSIT_BACK, Kind::TOP_UP, Kind::REFUND, Kind::BAND_TRANSFER]
             .contains(&entry.kind)
 }

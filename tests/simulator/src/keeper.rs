@@ -259,7 +259,8 @@ impl InMemory {
 /// Kinds whose green light staff wait for.
 fn shows_green(entry: &Entry) -> bool {
     let moves = matches!(entry.effect, Effect::Debit | Effect::Credit);
-    moves && matches!(entry.kind, Kind::SALE | Kind::TOP_UP | Kind::REFUND)
+    let is_nothing = entry.kind == Kind::TOP_UP && entry.amount == domain::money::Cents::ZERO;
+    moves && !is_nothing && matches!(entry.kind, Kind::SALE | Kind::TOP_UP | Kind::REFUND)
 }
 
 impl Keeper for InMemory {

@@ -71,12 +71,13 @@ fn a_green_light_that_nobody_confirmed_is_asked_about_after_a_restart() {
     one(&store, admission(TICKET));
     let carried = Entry { effect: Effect::Repay, ..top_up(WALLET, 50) };
     one(&store, carried);
+    one(&store, top_up(WALLET, 0));
     store.confirm(vec![first]).unwrap();
     drop(store);
     let (store, report) = world.open();
-    assert_eq!(report.unconfirmed, [second], "and neither about a passage nor about what was owed and is on the band");
+    assert_eq!(report.unconfirmed, [second], "nor about a passage, what was owed and is on the band, or nothing");
     store.transact(move |_| Decision::write(vec![sale(WALLET, 1)], ()).confirming([second])).unwrap();
-    assert_eq!(store.read(|view| view.unconfirmed()).unwrap(), [own(0, 5)]);
+    assert_eq!(store.read(|view| view.unconfirmed()).unwrap(), [own(0, 6)]);
 }
 
 #[test]
