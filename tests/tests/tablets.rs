@@ -143,6 +143,30 @@ async fn an_order_that_a_power_cut_met_is_paid_once_however_often_pay_is_pressed
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_order_of_which_nobody_will_know_whether_it_was_paid_is_called_so_and_leaves_the_basket() {
+    let Some(mut tablet) = Tablet::at_hand().await else { return };
+    tablet.opens(BAR, "till.html").await;
+    let thing = tablet.place(BAR).view().await.unwrap().till.unwrap().products.remove(0).id;
+    tablet.orders().await;
+    let faults = fault("leave after write 5").unwrap();
+    let light = tablet.place(BAR).hold(&tablet.guest.band.chip, faults).unwrap();
+    assert_eq!(light, Some(Signal::TapAgain));
+    tablet.is_told("phase-tap_again").await;
+    // so much is bought elsewhere that the band no longer tells of the bar's sale
+    let mut chance = Chance::new(6);
+    for _ in 0..4 {
+        let desk = tablet.world.place(DESK.name).unwrap();
+        let (bought, id) = (Request::Sale(vec![(thing, 2)], 0), chance.request_id());
+        let sold = desk.tap_until_over(&mut tablet.guest, &bought, &id, Vec::new()).await.unwrap();
+        assert!(matches!(sold, Tapped::Green(_)), "{sold:?}");
+    }
+    tablet.holds(BAR, Signal::Warn);
+    tablet.is_told("till-not-known").await;
+    tablet.visitor.picture("till-en-not-known").await.unwrap();
+    tablet.visitor.sees(EMPTY, "").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_was_paid_when_the_power_went_is_told_at_the_next_press_of_pay_and_not_charged_again() {
     let Some(tablet) = Tablet::at_hand().await else { return };
     tablet.opens(BAR, "till.html").await;

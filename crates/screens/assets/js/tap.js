@@ -51,7 +51,7 @@ export function showTap(state, before, { amountCents, words, onCancel, onSupervi
   refill(
     panel,
     h("verdict-shape", { kind: shape }),
-    h("h1", {}, words.headline(view.phase) ?? tOf("phase", view.phase)),
+    h("h1", {}, headline(view, words)),
     amountCents !== null && !isOver ? h("p", { class: "amount" }, money(amountCents, lang)) : null,
     sentences(view).map((sentence) => h("p", { class: "reason" }, sentence)),
     view.result?.arrived_cents > 0 ? h("p", { class: "arrived" }, t("till-arrived", { amount: view.result.arrived_cents })) : null,
@@ -69,6 +69,12 @@ export function showTap(state, before, { amountCents, words, onCancel, onSupervi
     panel.focus();
   }
   if (isNew && view.phase === "paid") timer = setTimeout(close, PAID_SHOWN_MS);
+}
+
+/** Of a tap that nobody will know of here, neither "charged" nor "not charged" is true. */
+function headline({ phase, result }, words) {
+  if (result?.code === "till.given_up") return t("till-not-known");
+  return words.headline(phase) ?? tOf("phase", phase);
 }
 
 function hide(panel) {

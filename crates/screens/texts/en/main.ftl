@@ -304,6 +304,7 @@ phase-tap_again = TAP AGAIN
 phase-paid = PAID
 phase-refused = NOT CHARGED
 phase-supervisor = SUPERVISOR
+till-not-known = NOT KNOWN
 phase-hint-waiting = Hold the wristband flat on the reader until the sound.
 phase-hint-writing = The wristband must not leave the reader now.
 phase-hint-tap-again = Do not hand over yet. The same wristband must be held to the reader again.

@@ -304,6 +304,7 @@ phase-tap_again = ENCORE UNE FOIS
 phase-paid = PAYÉ
 phase-refused = NON DÉBITÉ
 phase-supervisor = RESPONSABLE
+till-not-known = ON NE SAIT PAS
 phase-hint-waiting = Tenez le bracelet à plat contre le lecteur jusqu'au son.
 phase-hint-writing = Le bracelet ne doit pas quitter le lecteur.
 phase-hint-tap-again = Ne servez pas encore. Il faut présenter de nouveau le même bracelet.
