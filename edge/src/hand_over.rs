@@ -287,6 +287,24 @@ mod tests {
     }
 
     #[test]
+    fn cash_that_was_not_handed_over_is_in_the_drawer_until_it_is_paid_out() {
+        let bench = Bench::new();
+        crate::shift::open(&bench.station, cents(10_000), None).unwrap();
+        let (band, _) = sold(&bench, 0);
+        let in_drawer = |bench: &Bench| bench.station.store.read(crate::shift::drawer).unwrap().unwrap();
+        let before = in_drawer(&bench).1.expected;
+        assert_eq!(before, 11_000);
+        let (_, result) = bench.tap(Purpose::Refund, &band);
+        let refund = crate::station::entry_ref(&result.entry).unwrap();
+        assert_eq!(in_drawer(&bench).1.expected, before - 600);
+        let bench = bench.restarted();
+        answer(&bench.station, refund, false, None).unwrap();
+        assert_eq!(in_drawer(&bench).1.expected, before);
+        assert_eq!(bench.tap(Purpose::PayOut, &band).0, Some(Signal::Ok));
+        assert_eq!(in_drawer(&bench).1.expected, before - 600);
+    }
+
+    #[test]
     fn a_payout_whose_cash_was_not_handed_over_is_owed_again() {
         let bench = Bench::new();
         let (band, sale) = sold(&bench, 0);

@@ -112,12 +112,12 @@ impl View<'_> {
                 intents.insert(at, entry);
                 continue;
             }
-            // the intent may stand before: one that was left in doubt over a closure
-            let intent = entry.refers_to.and_then(|first| match intents.remove(&first) {
+            // an intent may stand before: one that was left in doubt over a closure
+            let referred = entry.refers_to.and_then(|first| match intents.remove(&first) {
                 Some(intent) => Some(intent),
-                None => self.entry(first).filter(|first| first.kind == Kind::INTENT),
+                None => self.entry(first).filter(|first| matches!(first.kind, Kind::INTENT | Kind::REFUND)),
             });
-            sum = sum.plus(&totals_of(&entry, intent.as_ref()));
+            sum = sum.plus(&totals_of(&entry, referred.as_ref()));
         }
         Ok(sum)
     }

@@ -1,10 +1,10 @@
 //! What one entry adds to a shift's and a closure's totals.
-//! Invariant: an entry counts alone, with the intent that it commits, so any run of entries is a sum; training counts
+//! Invariant: an entry counts alone, with the own entry that it refers to, so any run of entries is a sum; training counts
 //! nothing. Not here: which entries make up a shift or period (the box's store).
 use crate::journal::{Detail, Effect, Entry, Flags, Kind, Means, Sale, SaleMarks, TillTotals};
 
-/// `intent`: the own intent that `entry` refers to, if it commits one.
-pub fn totals_of(entry: &Entry, intent: Option<&Entry>) -> TillTotals {
+/// `referred`: the own entry that `entry` refers to: an intent that it commits, or a refund whose cash stayed in the drawer.
+pub fn totals_of(entry: &Entry, referred: Option<&Entry>) -> TillTotals {
     let none = TillTotals::default();
     if entry.flags.has(Flags::TRAINING) {
         return none;
@@ -12,9 +12,9 @@ pub fn totals_of(entry: &Entry, intent: Option<&Entry>) -> TillTotals {
     let cents = entry.amount.as_i64();
     let moves = |effect: &[Effect]| effect.contains(&entry.effect);
     match entry.kind {
-        Kind::SALE | Kind::DEPOSIT_OUT | Kind::DEPOSIT_BACK if moves(&[Effect::Debit]) => sale(entry, intent, cents),
+        Kind::SALE | Kind::DEPOSIT_OUT | Kind::DEPOSIT_BACK if moves(&[Effect::Debit]) => sale(entry, referred, cents),
         Kind::SALE | Kind::DEPOSIT_OUT | Kind::DEPOSIT_BACK if moves(&[Effect::Credit, Effect::Owe]) => {
-            sale(entry, intent, cents.saturating_neg())
+            sale(entry, referred, cents.saturating_neg())
         }
         Kind::VOUCHER if entry.effect == Effect::In => TillTotals { vouchers: 1, ..none },
         Kind::TOP_UP if moves(&[Effect::Credit, Effect::Owe]) => {
@@ -27,6 +27,12 @@ pub fn totals_of(entry: &Entry, intent: Option<&Entry>) -> TillTotals {
         }
         Kind::REFUND if moves(&[Effect::Debit, Effect::Repay]) => TillTotals { refunded: cents, ..none },
         Kind::CORRECTION_PLUS if moves(&[Effect::Credit, Effect::Owe]) => TillTotals { corrected_plus: cents, ..none },
+        // its cash was not handed over, and is paid back later
+        Kind::PENDING_CREDIT
+            if entry.effect == Effect::Owe && referred.is_some_and(|referred| referred.kind == Kind::REFUND) =>
+        {
+            TillTotals { refunded: cents.saturating_neg(), ..none }
+        }
         Kind::PENDING_CREDIT if entry.effect == Effect::Owe => TillTotals { corrected_plus: cents, ..none },
         Kind::CORRECTION_MINUS if entry.effect == Effect::Debit => TillTotals { corrected_minus: cents, ..none },
         Kind::CASH_MOVE => match Detail::of(entry) {
@@ -142,6 +148,21 @@ mod tests {
             let entry = entry(kind, effect, 800, part);
             assert_eq!(totals_of(&entry, None), total, "{kind:?} {effect:?}");
         }
+    }
+
+    #[test]
+    fn cash_of_a_refund_that_was_not_handed_over_is_in_the_drawer_until_it_is_paid_out() {
+        for effect in [Effect::Debit, Effect::Repay] {
+            let refund = entry(Kind::REFUND, effect, 600, None);
+            let owed = entry(Kind::PENDING_CREDIT, Effect::Owe, 600, None);
+            let kept = totals_of(&refund, None).plus(&totals_of(&owed, Some(&refund)));
+            assert_eq!(kept, TillTotals::default());
+            let paid_out = kept.plus(&totals_of(&entry(Kind::REFUND, Effect::Repay, 600, None), None));
+            assert_eq!((paid_out.refunded, paid_out.cash()), (600, -600));
+        }
+        let sale = entry(Kind::SALE, Effect::Debit, 600, None);
+        let owed = totals_of(&entry(Kind::PENDING_CREDIT, Effect::Owe, 600, None), Some(&sale));
+        assert_eq!(owed, TillTotals { corrected_plus: 600, ..TillTotals::default() }, "nothing of a sale is in cash");
     }
 
     #[test]

@@ -58,7 +58,7 @@ totals! {
     fees,
     /// Of credits and fees, paid by card.
     by_card,
-    /// Paid back in cash: refunds and pending credits.
+    /// Paid back in cash: refunds and pending credits, less those whose cash was not handed over.
     refunded,
     /// Corrections in guests' favour, owed ones too.
     corrected_plus,
