@@ -1,11 +1,13 @@
 //! From what a bartender posts to a sale that waits for its band: prices in force, vouchers, goods for nothing.
-//! Invariant: nothing is priced that the rules refuse; what the screen showed is what is charged, or it is asked again.
+//! Invariant: nothing is priced that the rules refuse; what the screen showed is what is charged, or it is asked again. An
+//! order in doubt is never priced anew.
 //! Not here: the prices' rules (`domain::till`), the tap (`tapping`).
 use std::sync::PoisonError;
 
 use domain::{
     catalogue::Catalogue,
-    journal::{Detail, Effect, Entry, Kind, VoucherTaken, VoucherUse},
+    id::EntryRef,
+    journal::{Detail, Effect, Entry, Intent, IntentPurpose, Kind, VoucherTaken, VoucherUse},
     money::{Cents, Currency},
     staff::StaffRoles,
     till::{Basket, BasketLine, PriceList, Priced, TillRefusal, judge_voucher, price},
@@ -80,6 +82,44 @@ pub(crate) fn order(station: &Station, asked: &post::Sale) -> Result<Order, NotD
         supervisor = station.confirm_supervisor(pin.number, &pin.pin)?.number;
     }
     Ok(Order { priced, supervised: supervisor != 0 })
+}
+
+/// An order whose tap is in doubt, asked for again: as its intent has it, whatever prices and clock say by now. Blocks for
+/// the hash of a PIN, if there is one.
+pub(crate) fn order_in_doubt(station: &Station, asked: &post::Sale, intent: EntryRef) -> Result<Order, NotDone> {
+    station.may(StaffRoles::BAR)?;
+    station.journal_is_open()?;
+    let begun = station.store.read(move |view| view.entry(intent))?;
+    let priced = begun.and_then(begun_as).filter(|priced| is_same(asked, priced));
+    let priced = priced.ok_or(NotDone::Code("till.other_content"))?;
+    if let Some(pin) = &asked.supervisor {
+        station.confirm_supervisor(pin.number, &pin.pin)?;
+    }
+    Ok(Order { priced, supervised: asked.supervisor.is_some() })
+}
+
+/// The sale that an intent was written for.
+fn begun_as(intent: Entry) -> Option<Priced> {
+    let Ok(Detail::Intent(Intent { purpose: IntentPurpose::Sale, sale: Some(sale), .. })) = Detail::of(&intent) else {
+        return None;
+    };
+    Some(Priced { sale, amount: intent.amount, owed: Cents::ZERO, price_revision: intent.price_revision })
+}
+
+/// Whether that sale is what is asked for: the same goods, at the total that the screen showed.
+fn is_same(asked: &post::Sale, begun: &Priced) -> bool {
+    let (sale, marks) = (&begun.sale, &begun.sale.marks);
+    let goods = asked.lines.iter().map(|line| (line.product, line.quantity));
+    // those of vouchers come behind them
+    let sold = sale.lines.iter().map(|line| (line.product, line.quantity)).take(asked.lines.len());
+    let is_given = asked.lines.iter().any(|line| line.free);
+    goods.eq(sold)
+        && sale.lines.len() == asked.lines.len().saturating_add(asked.vouchers.len())
+        && marks.vouchers.len() == asked.vouchers.len()
+        && marks.given.is_some() == is_given
+        && marks.corrects.is_none()
+        && (asked.cups_back > 0 || sale.deposit_back == Cents::ZERO)
+        && asked.total_cents.is_none_or(|total| total == begun.total())
 }
 
 impl Station {

@@ -142,11 +142,14 @@ pub(super) async fn sale(
         if !by.roles().has(Roles::BAR) {
             return Err(refused("till.not_a_bar"));
         }
-        if let Some(result) = answered(&by, id)? {
-            return Ok(Ordered::Answered(result));
-        }
-        let order = selling::order(&by, &sale).map_err(|not| not_done(&not))?;
-        Ok(Ordered::New(id, order))
+        let order = match by.request_in_journal(id, &Purpose::PayOut) {
+            // its vouchers are used by it, so it cannot be priced again
+            Some(KnownRequest::Answered(result)) => return Ok(Ordered::Answered(result)),
+            Some(KnownRequest::GivenUp) => return Err(refused("till.given_up")),
+            Some(KnownRequest::InDoubt { intent, .. }) => selling::order_in_doubt(&by, &sale, intent),
+            None => selling::order(&by, &sale),
+        };
+        order.map(|order| Ordered::New(id, order)).map_err(|not| not_done(&not))
     });
     match ordered.await {
         Ok(Ordered::Answered(result)) => {
@@ -161,16 +164,6 @@ pub(super) async fn sale(
 enum Ordered {
     Answered(screens::view::TapResult),
     New(RequestId, selling::Order),
-}
-
-/// What was answered to a sale's request before: its vouchers are used by it, so it cannot be priced again.
-fn answered(station: &Station, id: RequestId) -> Result<Option<screens::view::TapResult>, Refused> {
-    let known = station.request_in_journal(id, &Purpose::PayOut);
-    match known {
-        Some(KnownRequest::Answered(result)) => Ok(Some(result)),
-        Some(KnownRequest::GivenUp) => Err(refused("till.given_up")),
-        Some(KnownRequest::InDoubt { .. }) | None => Ok(None),
-    }
 }
 
 /// Vouchers that pay for everything.
@@ -349,5 +342,75 @@ pub(super) async fn ask_for(
             Json(Outcome { phase, result }).into_response()
         }
         _ => refusal(StatusCode::REQUEST_TIMEOUT, "till.timeout", BTreeMap::new()).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use domain::{catalogue::HappyHour, journal::Kind};
+    use screens::view::Phase;
+
+    use super::*;
+    use crate::bench::Bench;
+
+    const HAPPY_UNIX_S: u64 = 1_800_000_000;
+
+    /// Two chips for half, at 4.00, until the clock is certain no more.
+    fn begins_happy_hour(bench: &Bench) {
+        bench.set_rules(|rules| {
+            rules.catalogue.happy_hours.push(HappyHour {
+                number: 1,
+                name_fr: String::new(),
+                name_en: String::new(),
+                from: HAPPY_UNIX_S,
+                until: HAPPY_UNIX_S + 3_600,
+                products: vec![2],
+                percent_off: 50,
+            });
+        });
+    }
+
+    fn two_chips(total_cents: i64) -> post::Sale {
+        let line = post::SaleLine { product: 2, quantity: 2, free: false };
+        let (id, total_cents) = ("ab".repeat(16), Some(total_cents));
+        post::Sale { id, lines: vec![line], total_cents, ..post::Sale::default() }
+    }
+
+    async fn posted(bench: &Bench, asked: post::Sale) -> (StatusCode, String) {
+        let answer = sale(State(Arc::clone(&bench.station)), Query(Wait::default()), Ok(Json(asked))).await;
+        let status = answer.status();
+        let told = axum::body::to_bytes(answer.into_body(), 10_000).await.unwrap();
+        (status, String::from_utf8(told.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn an_order_in_doubt_is_asked_for_again_at_the_price_that_it_was_begun_at() {
+        let bench = Bench::new();
+        let band = bench.purse(1);
+        bench.top_up(&band, 2_000);
+        bench.station.clock.hub_says(HAPPY_UNIX_S * 1_000, 0, Instant::now());
+        begins_happy_hour(&bench);
+        assert_eq!(posted(&bench, two_chips(400)).await.0, StatusCode::ACCEPTED);
+        bench.hold(&band, "leave after write 5");
+        assert_eq!(bench.station.desk.progress().phase, Phase::TapAgain);
+        assert_eq!(posted(&bench, two_chips(400)).await.0, StatusCode::ACCEPTED, "the same request, which waits");
+
+        let bench = bench.restarted();
+        begins_happy_hour(&bench);
+        let (status, told) = posted(&bench, two_chips(800)).await;
+        assert_eq!((status, told.contains("till.other_content")), (StatusCode::CONFLICT, true), "{told}");
+        let mut one = two_chips(400);
+        one.lines[0].quantity = 1;
+        assert!(posted(&bench, one).await.1.contains("till.other_content"));
+        let again = posted(&bench, two_chips(400)).await;
+        assert_eq!(again.0, StatusCode::ACCEPTED, "{again:?}");
+        bench.hold(&band, "");
+        let result = bench.station.desk.progress().result.unwrap();
+        assert_eq!((result.ok, result.charged_cents), (true, 400), "{result:?}");
+        let sales = bench.entries(Kind::SALE);
+        assert_eq!(sales.iter().map(|sale| sale.amount.get()).collect::<Vec<_>>(), [400]);
+        assert_eq!(bench.balances(&band), (1_600, 1_600));
     }
 }
