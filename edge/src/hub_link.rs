@@ -204,7 +204,11 @@ async fn carry_out(station: &Station, side: &mut BoxSide, link: &mut Link) -> Re
                 tokio::task::block_in_place(|| station.edit_answered(&answer))?;
                 side.edits_waiting(station.edits_waiting()?);
             }
-            BoxAction::Refused { code, text } => tracing::warn!(code, text, "the hub refused"),
+            BoxAction::ToldAll { ago_ms } => station.hub_told_all(ago_ms),
+            BoxAction::Refused { code, text } => {
+                tracing::warn!(code, text, "the hub refused");
+                station.hub_refused(code);
+            }
             on_disk @ (BoxAction::ReadSegment { .. }
             | BoxAction::MarkAcked(_)
             | BoxAction::ApplyDelta(_)
@@ -270,6 +274,7 @@ fn store(station: &Station, side: &mut BoxSide, action: BoxAction) -> Result<()>
         | BoxAction::Close(_)
         | BoxAction::Online { .. }
         | BoxAction::HubTime { .. }
+        | BoxAction::ToldAll { .. }
         | BoxAction::EditAnswered(_)
         | BoxAction::Refused { .. } => {}
     }

@@ -23,10 +23,10 @@ use ed25519_dalek::SigningKey;
 use hardware::signal::{Signal, SignalLight};
 use screens::{
     Lang,
-    view::{HubLink, ScannedVoucher, TapResult},
+    view::{Args, HubLink, ScannedVoucher, TapResult},
 };
 use serde::Serialize;
-use sync::Section;
+use sync::{Section, frame::RefuseCode};
 use tokio::sync::watch;
 
 use crate::{
@@ -92,6 +92,8 @@ pub(crate) struct Station {
     /// Held while names are searched: one search at a time opens the sealed names.
     pub searching: Mutex<()>,
     hub: Mutex<HubLink>,
+    /// When the hub had told all that this box wants to know, Unix ms; 0 = not in this run.
+    told_all_ms: AtomicU64,
     /// Up to where this run has told the hub its journal.
     pub told: Mutex<Option<EntryRef>>,
     /// Under which keys it has read bands.
@@ -123,11 +125,14 @@ pub(crate) struct Station {
     pub watchdog: Watchdog,
 }
 
+/// Whom the hub takes entries from and tells nothing, and what the screens say of it.
+const BARRED: [(RefuseCode, &str); 2] = [(RefuseCode::Revoked, "box.revoked"), (RefuseCode::Expired, "box.expired")];
+
 /// What tells how old a box's knowledge of tickets is.
 #[derive(Clone, Copy)]
 pub(crate) struct TicketKnowledge {
     now_ms: u64,
-    /// The hub was heard, or it signed the bundle.
+    /// The hub had told all, or it signed the bundle.
     heard_ms: u64,
 }
 
@@ -230,6 +235,7 @@ impl Station {
             just_passed: JustPassed::default(),
             searching: Mutex::default(),
             hub: Mutex::default(),
+            told_all_ms: AtomicU64::new(0),
             told: Mutex::default(),
             read_before: ReadBefore::default(),
             lan: Lan::default(),
@@ -404,7 +410,7 @@ impl Station {
     /// How old what this box knows of tickets is.
     pub(crate) fn ticket_knowledge(&self) -> TicketKnowledge {
         let issued_ms = self.bundle().bundle.body.issued.saturating_mul(1000);
-        let heard_ms = self.hub().last_seen_unix_ms.unwrap_or(0).max(issued_ms);
+        let heard_ms = self.told_all_ms().max(issued_ms);
         TicketKnowledge { now_ms: self.now_ms(), heard_ms }
     }
 
@@ -443,6 +449,25 @@ impl Station {
     /// The hub was heard.
     pub(crate) fn hub_heard(&self) {
         lock(&self.hub).last_seen_unix_ms = Some(self.now_ms());
+    }
+
+    /// The hub had told all that this box wants to know, so long ago. A frame of it, or a welcome, says nothing of the kind.
+    pub(crate) fn hub_told_all(&self, ago_ms: u64) {
+        self.told_all_ms.fetch_max(self.now_ms().saturating_sub(ago_ms), Ordering::Relaxed);
+        BARRED.into_iter().for_each(|(_, code)| self.is_over(code));
+    }
+
+    /// When the hub had told all, Unix ms; 0 = not in this run.
+    pub(crate) fn told_all_ms(&self) -> u64 {
+        self.told_all_ms.load(Ordering::Relaxed)
+    }
+
+    /// The hub said no. A box to which it tells nothing more decides alone, and its screens say why.
+    pub(crate) fn hub_refused(&self, code: u16) {
+        if let Some((_, alert)) = BARRED.into_iter().find(|(barred, _)| barred.number() == code) {
+            self.hub_is(false);
+            self.alert(alert, Args::new());
+        }
     }
 
     /// What this box believes, as a digest.

@@ -64,7 +64,7 @@ pub(crate) fn of(station: &Station) -> BoxView {
     let stored = stored.unwrap_or_default();
     let (roles, time, progress, waiting) =
         (station.roles(), station.trusted_time(), station.desk.progress(), station.desk.waiting());
-    let heard_ms = station.hub().last_seen_unix_ms.unwrap_or(0);
+    let heard_ms = station.told_all_ms();
     let age_of = |told_ms: u64| age_s(now_ms, told_ms, heard_ms);
     let age = |section: sync::Section| {
         stored.knowledge.iter().find(|(known, _)| *known == section).map(|(_, told_ms)| age_of(*told_ms))
@@ -363,20 +363,65 @@ pub(crate) fn currency(currency: domain::money::Currency) -> String {
     }
 }
 
-/// Age of what the hub told at `told_ms`, when it was last heard at `heard_ms`: a hub that is heard tells at once what
-/// is new, so its silence about a thing means that nothing about it is new.
+/// Age of what the hub told at `told_ms`, when it had told all at `heard_ms`: its silence about a thing until then means
+/// that nothing about it was new.
 pub(crate) fn age_s(now_ms: u64, told_ms: u64, heard_ms: u64) -> u64 {
     now_ms.saturating_sub(told_ms.max(heard_ms)) / 1000
 }
 
 #[cfg(test)]
 mod tests {
+    use sync::frame::RefuseCode;
+
     use super::*;
+    use crate::bench::Bench;
 
     #[test]
     fn knowledge_does_not_age_while_the_hub_is_heard_and_ages_once_it_is_not() {
         assert_eq!(age_s(7_200_000, 0, 7_195_000), 5);
         assert_eq!(age_s(7_200_000, 3_600_000, 3_000_000), 3_600);
         assert_eq!(age_s(1_000, 5_000, 0), 0);
+    }
+
+    #[test]
+    fn what_is_known_is_fresh_once_the_hub_has_told_all_and_not_when_it_is_heard() {
+        let bench = Bench::new();
+        let station = &bench.station;
+        let issued = station.bundle().bundle.body.issued;
+        station.clock.hub_says((issued + 7_200) * 1_000, 0, Instant::now());
+        let ages = || {
+            let knowledge = station.ticket_knowledge();
+            let at_gate = station.store.read(move |view| knowledge.age_s(view)).unwrap();
+            let shown = of(station).knowledge.into_iter().find(|known| known.section == Section::Bundle).unwrap();
+            (at_gate, shown.age_s.unwrap())
+        };
+        station.hub_is(true);
+        station.hub_heard();
+        let (at_gate, shown) = ages();
+        assert!(at_gate >= 7_200 && shown >= 7_200, "{at_gate} s at the gate, {shown} s on the screen");
+        station.hub_told_all(600_000);
+        let (at_gate, shown) = ages();
+        assert!((600..700).contains(&at_gate) && (600..700).contains(&shown), "{at_gate} s, {shown} s");
+        station.hub_told_all(0);
+        station.hub_told_all(900_000);
+        assert!(ages().0 < 100, "nobody forgets what he knew");
+    }
+
+    #[test]
+    fn a_box_that_the_hub_tells_nothing_more_stands_as_without_a_hub_and_says_why() {
+        let bench = Bench::new();
+        let station = &bench.station;
+        let shown = || of(station).alerts.into_iter().map(|alert| alert.code).collect::<Vec<_>>();
+        for (refused, alert) in [(RefuseCode::Revoked, "box.revoked"), (RefuseCode::Expired, "box.expired")] {
+            station.hub_is(true);
+            station.hub_refused(RefuseCode::Busy.number());
+            assert!(!station.is_alone() && shown().is_empty(), "{:?}", shown());
+            station.hub_refused(refused.number());
+            assert!(station.is_alone() && !of(station).hub.connected);
+            assert_eq!(shown(), [alert]);
+            station.hub_is(true);
+            station.hub_told_all(0);
+            assert!(shown().is_empty(), "enrolled again");
+        }
     }
 }

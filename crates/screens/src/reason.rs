@@ -110,6 +110,7 @@ pub const REASON_CODES: &[&str] = &[
     "box.fetched_again",
     "box.sums_made_anew",
     "box.revoked",
+    "box.expired",
     "reader.unplugged",
     "reader.failed",
     "reader.misconfigured",

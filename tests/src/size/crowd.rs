@@ -266,7 +266,7 @@ impl Crowd {
                 BoxAction::StoreBundle { number, bytes: _ } => {
                     side.bundle_stored(Some((number, vec![self.bundle.signer])));
                 }
-                BoxAction::HubTime { .. } => {}
+                BoxAction::HubTime { .. } | BoxAction::ToldAll { .. } => {}
                 other @ (BoxAction::StoreBlobPart { .. }
                 | BoxAction::StoreChain(_)
                 | BoxAction::NewerSelf { .. }

@@ -119,6 +119,7 @@ box-damaged-genesis = This box found damage in its journal: an epoch has no begi
 box-damaged-totals = This box found damage in its sums, which do not follow from its journal. It keeps everything as evidence and books nothing more; what was sold before is not lost. Use another box and call the technician.
 box-degraded = This box found damage in its records and keeps them as evidence. It books nothing more: use another box and call the technician.
 box-revoked = This box was revoked. What it does no longer counts: stop using it and call the technician.
+box-expired = The certificate of this box has expired. The hub tells it nothing new: stop using it and call the technician, who enrols it again.
 reader-failed = The wristband reader has failed ({ $detail }). Nothing was charged without a green light: the box starts it again by itself; if this stays, call the technician.
 reader-misconfigured = The wristband reader is not set up as it should be: { $detail }. No wristband is read here: call the technician.
 devices-misconfigured = The devices of this box are not set up as they should be: { $detail }. What is named there does not work: call the technician.

@@ -119,6 +119,7 @@ box-damaged-genesis = Ce boîtier a trouvé un dommage dans son journal : une é
 box-damaged-totals = Ce boîtier a trouvé un dommage dans ses sommes, qui ne découlent pas de son journal. Il garde tout comme preuve et n'enregistre plus rien ; ce qui a été vendu avant n'est pas perdu. Prenez un autre boîtier et appelez le technicien.
 box-degraded = Ce boîtier a trouvé des enregistrements abîmés et les garde comme preuve. Il n'enregistre plus rien : prenez un autre boîtier et appelez le technicien.
 box-revoked = Ce boîtier a été révoqué. Ce qu'il fait ne compte plus : cessez de l'utiliser et appelez le technicien.
+box-expired = Le certificat de ce boîtier a expiré. Le serveur ne lui dit plus rien de nouveau : cessez de l'utiliser et appelez le technicien, qui l'inscrira de nouveau.
 reader-failed = Le lecteur de bracelets est en panne ({ $detail }). Rien n'a été débité sans feu vert : le boîtier le relance tout seul ; si cela dure, appelez le technicien.
 reader-misconfigured = Le lecteur de bracelets est mal configuré : { $detail }. Aucun bracelet n'est lu ici : appelez le technicien.
 devices-misconfigured = Les appareils de ce boîtier ne sont pas réglés comme il faut : { $detail }. Ce qui est nommé là ne fonctionne pas : appelez le technicien.

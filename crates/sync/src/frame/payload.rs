@@ -369,7 +369,7 @@ pub struct Ping {
     /// Given back as it came.
     #[n(0)]
     pub token: u64,
-    /// By any clock of the sender, in ms; given back as it came.
+    /// By any clock of the sender, in ms, from 1; given back as it came. A hub gives 0 back to a box that it has not told all.
     #[n(1)]
     pub time_ms: u64,
 }

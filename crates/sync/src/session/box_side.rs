@@ -11,7 +11,7 @@ use domain::{
 };
 use minicbor::bytes::ByteVec;
 
-use super::{CloseReason, HELLO_WITHIN_MS, Millis, PING_EVERY_MS, SILENCE_MS, WINDOW, identify};
+use super::{ASK_EVERY_MS, CloseReason, HELLO_WITHIN_MS, Millis, PING_EVERY_MS, SILENCE_MS, WINDOW, identify};
 use crate::{
     delta::{Delta, DeltaError, DeltaProgress, Section, SignedDelta},
     frame::{
@@ -72,6 +72,10 @@ pub struct BoxSide {
     edits: Edits,
     heard: Millis,
     pinged: Millis,
+    /// When the hub last answered that it had told all, and whether that was its last answer.
+    told_all: (Millis, bool),
+    /// The hub tells this box nothing more.
+    is_barred: bool,
 }
 
 impl BoxSide {
@@ -97,6 +101,8 @@ impl BoxSide {
             edits: Edits::default(),
             heard: 0,
             pinged: 0,
+            told_all: (0, false),
+            is_barred: false,
         };
         for journal in side.start.held.journals().to_vec() {
             side.upload_of(&journal);
@@ -144,6 +150,7 @@ impl BoxSide {
         self.closed();
         self.state = State::Greeting { peer: peer_public_key, since: now };
         (self.heard, self.pinged) = (now, now);
+        (self.told_all, self.is_barred) = ((0, false), false);
         let sections = self.sections.iter().map(|(section, (progress, _))| SectionHeld {
             section: *section,
             term: progress.term,
@@ -178,6 +185,7 @@ impl BoxSide {
             | BoxAction::ApplyDelta(_)
             | BoxAction::Online { .. }
             | BoxAction::HubTime { .. }
+            | BoxAction::ToldAll { .. }
             | BoxAction::Refused { .. }
             | BoxAction::Close(_) => false,
         });
@@ -200,6 +208,7 @@ impl BoxSide {
             (_, Frame::Bye) => self.close(CloseReason::Bye),
             (State::Greeting { peer, .. }, Frame::Welcome(welcome)) => self.welcomed(&welcome, &peer),
             (State::Greeting { .. }, _) => self.refuse(RefuseCode::Frame, "a hub says its name first"),
+            (State::Online { .. }, Frame::Pong(pong)) => self.answered(pong, now),
             (State::Online { term }, frame) => self.online(frame, term),
         }
     }
@@ -298,11 +307,25 @@ impl BoxSide {
                 self.refuse(RefuseCode::Silence, "no welcome");
             }
             State::Online { .. } if now.saturating_sub(self.heard) > SILENCE_MS => self.close(CloseReason::Silence),
-            State::Online { .. } if now.saturating_sub(self.heard.max(self.pinged)) > PING_EVERY_MS => {
+            State::Online { .. } if now.saturating_sub(self.told_all.0.max(self.pinged)) > self.asks_every() => {
                 self.pinged = now;
-                self.send(Frame::Ping(Ping { token: now, time_ms: now }));
+                self.send(Frame::Ping(Ping { token: now, time_ms: now.max(1) }));
             }
             State::Offline | State::Greeting { .. } | State::Online { .. } | State::Closing => {}
+        }
+    }
+
+    /// Whether all is told is no news to a box that is told nothing.
+    fn asks_every(&self) -> Millis {
+        if self.told_all.1 || self.is_barred { PING_EVERY_MS } else { ASK_EVERY_MS }
+    }
+
+    /// What the hub gave back with a sign of life.
+    fn answered(&mut self, pong: Ping, now: Millis) {
+        self.told_all.1 = pong.time_ms != 0;
+        if self.told_all.1 {
+            self.told_all.0 = now;
+            self.actions.push_back(BoxAction::ToldAll { ago_ms: now.saturating_sub(pong.time_ms) });
         }
     }
 
@@ -339,7 +362,8 @@ impl BoxSide {
         let code = refuse.code;
         self.actions.push_back(BoxAction::Refused { code, text: refuse.text });
         // Revoked and expired boxes may still deliver what they have.
-        if !matches!(RefuseCode::from_number(code), Some(RefuseCode::Revoked | RefuseCode::Expired)) {
+        self.is_barred = matches!(RefuseCode::from_number(code), Some(RefuseCode::Revoked | RefuseCode::Expired));
+        if !self.is_barred {
             self.close(CloseReason::Refused(code));
         }
     }
@@ -562,6 +586,7 @@ fn untold(action: &BoxAction) -> Option<(u32, u32)> {
         | BoxAction::StoreChain(_)
         | BoxAction::Online { .. }
         | BoxAction::HubTime { .. }
+        | BoxAction::ToldAll { .. }
         | BoxAction::EditAnswered(_)
         | BoxAction::Refused { .. }
         | BoxAction::Close(_) => None,

@@ -14,7 +14,7 @@ use super::{CloseReason, HELLO_WITHIN_MS, Millis, Quota, SILENCE_MS, WINDOW, ide
 use crate::{
     delta::{Section, SignedDelta},
     frame::{
-        Ack, BUNDLE_PART, BlobPart, BundlePart, Edit, EditAnswer, Frame, HaveBundle, HaveDelta, Hello, PROTOCOL,
+        Ack, BUNDLE_PART, BlobPart, BundlePart, Edit, EditAnswer, Frame, HaveBundle, HaveDelta, Hello, PROTOCOL, Ping,
         Refuse, RefuseCode, Renew, SectionHeld, WantBlob, WantBundle, WantFrom, Welcome,
     },
     segment::{Segment, SegmentError},
@@ -384,7 +384,10 @@ impl HubSide {
             }
             // It asked before it knew that it is revoked.
             Frame::HaveDelta(_) | Frame::WantBundle(_) | Frame::WantBlob(_) | Frame::Edit(_) => {}
-            Frame::Ping(ping) => self.send(Frame::Pong(ping)),
+            Frame::Ping(Ping { token, time_ms }) => {
+                let time_ms = if is_good && self.has_told_all() { time_ms } else { 0 };
+                self.send(Frame::Pong(Ping { token, time_ms }));
+            }
             Frame::Pong(_) => {}
             Frame::Hello(_)
             | Frame::Welcome(_)
@@ -503,6 +506,11 @@ impl HubSide {
             return Ok(Some(segment.opened_by(&self.start.founding)?.subject));
         }
         Ok(if segment.device == device_id(peer) { Some(*peer) } else { self.keys.get(&segment.device).copied() })
+    }
+
+    /// Whether the box has all of what it wants on disk: nothing is being read for it, and it has confirmed what was sent.
+    fn has_told_all(&self) -> bool {
+        self.sections.values().all(|feed| !feed.busy)
     }
 
     fn feed(&mut self, section: Section) {

@@ -22,8 +22,10 @@ pub type Millis = u64;
 pub const WINDOW: usize = 4;
 /// The first frame must have come by then.
 pub const HELLO_WITHIN_MS: u64 = 10_000;
-/// A box that has heard nothing for so long asks for a sign of life.
+/// A box asks so often for a sign of life, and whether it was told all.
 pub const PING_EVERY_MS: u64 = 15_000;
+/// While it was not: so often.
+pub const ASK_EVERY_MS: u64 = 1_000;
 /// Nothing heard for so long ends the session.
 pub const SILENCE_MS: u64 = 45_000;
 

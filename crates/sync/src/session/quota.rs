@@ -1,7 +1,8 @@
 //! How much one box may send: a bucket that fills with time.
 use super::Millis;
 
-/// An honest box asks for a sign of life every fifteen seconds and tells its heads when it has more of a neighbour's.
+/// An honest box asks every second whether it was told all, then every fifteen, and tells its heads when it has more of a
+/// neighbour's.
 const FRAMES_PER_SECOND: u64 = 10;
 const FRAMES_AT_ONCE: u64 = 500;
 

@@ -40,6 +40,8 @@ struct BoxShell {
     blobs: BTreeMap<[u8; 32], Vec<u8>>,
     newer_self: Vec<(u32, KnownHead)>,
     refused: Vec<u16>,
+    /// How long ago it was told all, each time.
+    told_all: Vec<u64>,
     closed: Option<CloseReason>,
 }
 
@@ -71,7 +73,7 @@ impl BoxShell {
 
     fn new(journals: Vec<Journal>) -> Self {
         let start = Self::start_with(&journals);
-        let (applied, newer_self, refused) = (vec![], vec![], vec![]);
+        let (applied, newer_self, refused, told_all) = (vec![], vec![], vec![], vec![]);
         let (needs, blobs) = (vec![], BTreeMap::new());
         Self {
             side: BoxSide::new(start),
@@ -82,6 +84,7 @@ impl BoxShell {
             blobs,
             newer_self,
             refused,
+            told_all,
             closed: None,
         }
     }
@@ -130,6 +133,7 @@ impl BoxShell {
                 }
                 BoxAction::NewerSelf { epoch, head } => self.newer_self.push((epoch, head)),
                 BoxAction::Refused { code, .. } => self.refused.push(code),
+                BoxAction::ToldAll { ago_ms } => self.told_all.push(ago_ms),
                 BoxAction::Close(reason) => self.closed = Some(reason),
                 BoxAction::MarkAcked(_)
                 | BoxAction::StoreChain(_)

@@ -164,7 +164,7 @@ impl Session<'_> {
                 }
                 BoxAction::Close(_) => return Ok(true),
                 BoxAction::Online { .. } => self.evening.is_online(self.place.n),
-                BoxAction::HubTime { .. } => {}
+                BoxAction::HubTime { .. } | BoxAction::ToldAll { .. } => {}
                 BoxAction::Refused { code, text } => {
                     let n = self.place.n;
                     self.evening.breaks(format!("the hub refused box {n}: {code} {text}"));

@@ -127,6 +127,11 @@ pub enum BoxAction {
         /// Unix ms.
         unix_ms: u64,
     },
+    /// The hub had told all that this box wants to know: what it has heard of nothing new since was so then.
+    ToldAll {
+        /// How long ago.
+        ago_ms: u64,
+    },
     /// What the hub made of an own edit.
     EditAnswered(EditAnswer),
     /// The hub said no; the session may go on (revoked, expired) or a `Close` follows.

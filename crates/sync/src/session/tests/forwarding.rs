@@ -50,6 +50,7 @@ fn goes_up(a: &mut BoxShell, hub: &mut HubShell, neighbour: &Journal, ranges: &[
                 }
                 BoxAction::MarkAcked(_) | BoxAction::HubTime { .. } | BoxAction::Online { .. } => {}
                 other @ (BoxAction::ApplyDelta(_)
+                | BoxAction::ToldAll { .. }
                 | BoxAction::StoreBundle { .. }
                 | BoxAction::StoreBlobPart { .. }
                 | BoxAction::StoreChain(_)
