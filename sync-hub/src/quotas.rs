@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use domain::{
     id::{BoxNumber, DeviceId, EntryRef, device_id},
-    journal::{Effect, Entry, Flags, Kind},
+    journal::{Detail, Effect, Entry, Flags, IntentPurpose, Kind},
+    ledger::closes,
     money::Currency,
     trust::CertificateChain,
 };
@@ -25,6 +26,8 @@ pub(crate) struct PutOn {
     /// By run, where it began then and the first position that was not looked at.
     next: BTreeMap<u32, (u32, u32)>,
     cents: u64,
+    /// Top-ups that it announced to a chip and has not ended, which a later read of the band settles without its word.
+    announced: BTreeMap<u32, u64>,
     /// Where the last one stands, and when it was.
     last: Option<(u32, u64)>,
 }
@@ -39,10 +42,17 @@ struct Beyond {
     last: (EntryRef, u64),
 }
 
-/// Money that an entry puts on a band or account for cash or a card.
+/// Money that an entry puts on a band or account: for cash or a card, as a gift, or moved from a band that it does not name.
 fn put_on(entry: &Entry) -> Option<u64> {
-    let is_new = entry.kind == Kind::TOP_UP && matches!(entry.effect, Effect::Credit | Effect::Owe);
-    (is_new && !entry.flags.has(Flags::TRAINING)).then(|| entry.amount.get().into())
+    let puts_on = matches!(entry.kind, Kind::TOP_UP | Kind::GIFT | Kind::BAND_TRANSFER);
+    let is_new = puts_on && matches!(entry.effect, Effect::Credit | Effect::Owe);
+    is_new.then(|| entry.amount.get().into())
+}
+
+/// Whether it is about to put money on a chip.
+fn announces(entry: &Entry) -> bool {
+    let is_top_up = |intent: &Entry| matches!(Detail::of(intent), Ok(Detail::Intent(intent)) if intent.purpose == IntentPurpose::TopUp);
+    entry.kind == Kind::INTENT && is_top_up(entry)
 }
 
 impl PutOn {
@@ -63,11 +73,27 @@ impl PutOn {
     }
 
     fn add(&mut self, seq: u32, entry: &Entry) {
-        let Some(cents) = put_on(entry) else { return };
-        self.cents = self.cents.saturating_add(cents);
+        if entry.flags.has(Flags::TRAINING) {
+            return;
+        }
+        if let Some(intent) = closes(entry) {
+            self.announced.remove(&intent.seq);
+        }
+        if announces(entry) {
+            self.announced.insert(seq, entry.amount.get().into());
+        } else if let Some(cents) = put_on(entry) {
+            self.cents = self.cents.saturating_add(cents);
+        } else {
+            return;
+        }
         if self.last.is_none_or(|(last, _)| seq >= last) {
             self.last = Some((seq, entry.hlc.unix_ms()));
         }
+    }
+
+    /// All of it, with what may yet turn out to be on a chip.
+    fn cents(&self) -> u64 {
+        self.announced.values().fold(self.cents, |sum, cents| sum.saturating_add(*cents))
     }
 }
 
@@ -109,7 +135,7 @@ impl Hub {
         for journal in journals.of_device(device) {
             let counted = put_on.entry((device, journal.epoch)).or_default();
             counted.look(journal, store, identity.founding.currency)?;
-            cents = cents.saturating_add(counted.cents);
+            cents = cents.saturating_add(counted.cents());
             if let Some((seq, unix_ms)) = counted.last {
                 (last, number) = (Some((journal.entry_ref(seq), unix_ms)), journal.box_number);
             }

@@ -135,6 +135,78 @@ fn a_till_gives_nothing_back_for_what_took_nothing() {
 }
 
 #[test]
+fn nothing_is_given_back_for_what_comes_later_or_a_revocation_cuts_off() {
+    let mut world = World::new();
+    let later = EntryRef { device: device(BAR_A), epoch: 0, seq: 2 };
+    gives_back(&mut world, Kind::CORRECTION_PLUS, Effect::Credit, 300, later);
+    world.push(BAR_A, entry(Kind::NOTE, Effect::None, 0));
+    assert_eq!(world.push(BAR_A, entry(Kind::SALE, Effect::Debit, 300)), later);
+    assert_eq!(fold(&world).state.balance, -300, "it names what was not there yet");
+    world.mark(later, Standing::BeyondRevocation);
+    assert_eq!(fold(&world).state.balance, 0);
+    let named = wallet_conflicts(&fold(&world), &world.entries, |_| BoxNumber(12));
+    assert!(codes(&named).contains(&"forbidden-entry"), "{named:?}");
+
+    let mut world = World::new();
+    let sold = world.push(BAR_A, entry(Kind::SALE, Effect::Debit, 300));
+    gives_back(&mut world, Kind::CORRECTION_PLUS, Effect::Credit, 300, sold);
+    assert_eq!(fold(&world).state.balance, 0);
+    world.mark(sold, Standing::BeyondRevocation);
+    assert_eq!(fold(&world).state.balance, 0, "what is cut off took nothing that could be given back");
+}
+
+#[test]
+fn what_names_a_carried_credit_takes_as_often_as_it_is_written_and_keeps_no_delivery_from_counting() {
+    let mut world = World::new();
+    world.top_up(1_000);
+    let carry = world.tap(BAR_A, domain::journal::IntentPurpose::Carry, 300, 0, End::Lost);
+    for _ in 0..2 {
+        let sold = world.refer(BAR_A, Kind::SALE, Effect::Debit, carry);
+        gives_back(&mut world, Kind::CORRECTION_PLUS, Effect::Credit, 300, sold);
+    }
+    let (found, totals) = (fold(&world), Totals::from_ledger([WalletSum::from(&fold(&world))]));
+    assert_eq!((found.accounts.spent, found.accounts.corrections, found.state.balance), (600, 0, 400));
+    assert!(totals.balances());
+
+    // what is owed and reaches the band is off what is owed, whatever else names that intent
+    let mut world = World::new();
+    world.top_up(1_000);
+    world.push(9, entry(Kind::PENDING_CREDIT, Effect::Owe, 150));
+    let carry = world.tap(BAR_A, domain::journal::IntentPurpose::Carry, 150, 0, End::Lost);
+    world.refer(BAR_A, Kind::SALE, Effect::Debit, carry);
+    world.refer(BAR_A, Kind::TOP_UP, Effect::Repay, carry);
+    assert_eq!(fold(&world).accounts.pending, 0);
+}
+
+#[test]
+fn of_a_chip_only_what_wrote_a_record_there_is_given_back() {
+    for paired in [true, false] {
+        let mut world = World::new();
+        if paired {
+            let part = Detail::Pairing(Pairing::of(BandProfile::UltralightAes)).to_bytes();
+            world.push(9, Entry { part, other: Subject([5; 16]), ..entry(Kind::PAIRING, Effect::None, 0) });
+        }
+        world.top_up(1_000);
+        let unseen = world.push(BAR_A, entry(Kind::SALE, Effect::Debit, 400));
+        gives_back(&mut world, Kind::CORRECTION_PLUS, Effect::Owe, 400, unseen);
+        assert_eq!((fold(&world).accounts.pending, fold(&world).state.balance), (0, 600), "nobody saw it on the chip");
+        let intent = world.sale(BAR_A, 200, End::Committed);
+        let sold = EntryRef { seq: intent.seq + 1, ..intent };
+        gives_back(&mut world, Kind::CORRECTION_PLUS, Effect::Owe, 200, sold);
+        assert_eq!((fold(&world).accounts.pending, fold(&world).state.balance), (200, 400), "paired: {paired}");
+    }
+    // what only the same till says of a chip takes nothing from whoever has an account
+    let mut world = World::new();
+    let part = Detail::Pairing(Pairing::of(BandProfile::Uid)).to_bytes();
+    world.push(9, Entry { part, other: Subject([5; 16]), ..entry(Kind::PAIRING, Effect::None, 0) });
+    world.push(ledger_world::DESK, entry(Kind::TOP_UP, Effect::Credit, 1_000));
+    world.tap(BAR_B, domain::journal::IntentPurpose::Sale, 1, 0, End::Lost);
+    let sold = world.push(BAR_A, entry(Kind::SALE, Effect::Debit, 300));
+    gives_back(&mut world, Kind::CORRECTION_PLUS, Effect::Credit, 300, sold);
+    assert_eq!(fold(&world).accounts.balance(), 1_000);
+}
+
+#[test]
 fn an_unknown_effect_freezes_both_wallets_that_it_names() {
     let mut world = World::new();
     let other = WalletId([0xbb; 16]);

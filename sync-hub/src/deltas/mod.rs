@@ -412,7 +412,7 @@ fn owed(
         Keeper::Account => Ok((None, Cents::new(state.pending).map(Payment::Account))),
         Keeper::Purse => {
             let owed = fold::what_is_owed(id, journals, store, currency, maximum)?;
-            let open = !closed.into_iter().any(|flag| state.flags.has(flag));
+            let open = !closed.into_iter().chain([WalletFlags::OVERSPENT]).any(|flag| state.flags.has(flag));
             let offer = owed.on_offer().filter(|_| open).map(|offer| (offer.record, offer.amount));
             Ok((offer, owed.due.ok().filter(|_| open).map(Payment::Sign)))
         }

@@ -5,7 +5,7 @@ mod revoked;
 mod stolen;
 
 use domain::{
-    journal::{Effect, Entry, IntentPurpose, Kind},
+    journal::{Detail, Effect, Entry, IntentPurpose, Kind, Sale},
     ledger::{EvidenceFile, TicketFlags, WalletFlags, WalletState},
     money::{Cents, Currency},
     staff::{Member, StaffRoles},
@@ -432,7 +432,8 @@ fn doubts_and_what_is_owed_are_listed_written_off_and_paid_out() {
     purse.top_up(&mut desk, 1_000);
     let (torn, _) = purse.intent(&mut bar, IntentPurpose::Sale, 300, None);
     let owed = bar.entry(Kind::DEPOSIT_BACK, Effect::Owe, 250);
-    bar.commit(Entry { subject: wallet(1).into(), ..owed });
+    let cups = Sale { deposit_back: Cents::new(250).unwrap(), ..Sale::default() };
+    bar.commit(Entry { subject: wallet(1).into(), part: Detail::Sale(Some(cups)).to_bytes(), ..owed });
     for one in [&desk, &bar] {
         adopt(&mut hub, one);
         hub.ingest(&one.segments(10)).unwrap();

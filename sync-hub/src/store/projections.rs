@@ -10,7 +10,7 @@ use super::{Reading, Store, StoreError, boxes::stored_ms, row, rows, statement};
 
 /// Version of the folding; projections of another one are folded again at the start. Raise it where the ledger makes
 /// something else of the same entries, or a row holds more of them.
-pub(super) const PROJECTION: i64 = 6;
+pub(super) const PROJECTION: i64 = 7;
 
 /// A wallet as it is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use domain::{
     id::{EntryRef, WalletId},
     journal::{Closure, Detail, Effect, Entry, Flags, Kind, TillTotals},
+    ledger::netted,
     till::{Pending, totals_of},
 };
 use rusqlite::params;
@@ -184,7 +185,7 @@ impl View<'_> {
         Ok(found)
     }
 
-    /// What the wallet is owed, as this box knows it.
+    /// What the wallet is owed, as this box knows it, less what was spent from it more than there was.
     pub fn pending(&self, wallet: &WalletId) -> Pending {
         let own = self.uncovered_entries(&wallet.0, Section::Wallets);
         let counted = own.iter().filter(|(_, entry)| !entry.flags.has(Flags::TRAINING));
@@ -204,7 +205,10 @@ impl View<'_> {
             | Effect::HoldCredit
             | Effect::Unknown(_) => sum,
         });
-        Pending { believed: i64::from(self.wallet(wallet).pending), own }
+        let state = self.wallet(wallet);
+        let there = state.balance.saturating_add(state.in_doubt.into());
+        let (_, believed) = netted(there, state.pending.into());
+        Pending { believed, own }
     }
 }
 

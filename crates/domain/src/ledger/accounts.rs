@@ -437,6 +437,12 @@ pub(super) fn delivers(entry: &Entry) -> bool {
     }
 }
 
+/// Whether the entry, where it ends the carrying of a C′, takes that off what is owed: each C′ does so once.
+pub(super) fn ends_carrying(entry: &Entry) -> bool {
+    let credits = entry.effect == Effect::Credit && matches!(entry.kind, Kind::TOP_UP | Kind::ONLINE_CREDIT);
+    credits || delivers(entry) && entry.refers_to.is_some()
+}
+
 /// Whether the entry moved money that may be given back: something sold or paid out, or a top-up that was booked too low.
 pub(super) fn may_be_given_back(entry: &Entry) -> bool {
     match entry.kind {

@@ -81,7 +81,8 @@ pub enum NotDue {
     Frozen,
     /// The band is blocked: no box would write it.
     Blocked,
-    /// The chip was copied or tampered with, or two histories contradict each other: a person decides.
+    /// The chip was copied or tampered with, more was spent than there was, or two histories contradict each other: a
+    /// person decides.
     Suspect,
     /// No box has read this chip yet.
     NeverSeen,
@@ -185,7 +186,7 @@ fn due(
     if flags.has(WalletFlags::BLOCKED) {
         return Err(NotDue::Blocked);
     }
-    if flags.has(WalletFlags::DISPUTED) || !fold.forks.is_empty() {
+    if flags.has(WalletFlags::DISPUTED) || flags.has(WalletFlags::OVERSPENT) || !fold.forks.is_empty() {
         return Err(NotDue::Suspect);
     }
     let head = head?;

@@ -6,7 +6,7 @@ use thiserror::Error;
 use super::accounts::{closes, delivers, gives_back};
 use crate::{
     id::DeviceId,
-    journal::{Detail, Effect, Entry, IntentPurpose, Kind},
+    journal::{Detail, Effect, Entry, IntentPurpose, Kind, Sale},
     money::Currency,
     trust::{Certificate, Purpose, Roles, Scope},
 };
@@ -40,7 +40,8 @@ pub enum Forbidden {
     /// It ends, gives up or serves an intent of another box.
     #[error("kind {0} refers to an intent of another box")]
     NotItsIntent(u16),
-    /// It gives money back, or says that it reached a band, and names no entry of its own journal that took or wrote it.
+    /// It gives money back, or says that it reached a band, and names no entry of its own journal that took or wrote it, or
+    /// no cups that are worth as much.
     #[error("kind {0} gives back what no entry of its own journal took or wrote")]
     Unfounded(u16),
     /// Its part is not of its kind's layout.
@@ -120,6 +121,9 @@ impl Rights {
             return Err(Forbidden::Currency(entry.currency.0));
         }
         let detail = Detail::of(entry).map_err(|_| Forbidden::Part(entry.kind.0))?;
+        if self.purpose == Purpose::Device && takes_cups_back(entry) && !names_cups(entry, &detail) {
+            return Err(Forbidden::Unfounded(entry.kind.0));
+        }
         if let (Detail::Intent(intent), Purpose::Device) = (detail, self.purpose) {
             let desk_only = matches!(intent.purpose, IntentPurpose::TopUp | IntentPurpose::Refund);
             if desk_only && !self.roles.has(Roles::TOP_UP) {
@@ -128,6 +132,17 @@ impl Rights {
         }
         Ok(())
     }
+}
+
+/// Whether the guest gets something in a sale: more deposit came back than was bought.
+fn takes_cups_back(entry: &Entry) -> bool {
+    matches!(entry.kind, Kind::SALE | Kind::DEPOSIT_BACK) && matches!(entry.effect, Effect::Credit | Effect::Owe)
+}
+
+/// Whether its part names cups that are worth as much: they stand in the books as deposits, where counting finds them.
+fn names_cups(entry: &Entry, detail: &Detail) -> bool {
+    let worth = |sale: &Sale| sale.net_deposit().saturating_neg();
+    matches!(detail, Detail::Sale(Some(sale)) if entry.amount.as_i64() <= worth(sale))
 }
 
 /// Which effects a kind may have. Kinds that this software does not know are judged by role alone.
@@ -267,6 +282,32 @@ mod tests {
             assert_eq!(judge(None), Err(Forbidden::Unfounded(kind.0)), "{kind:?} {effect:?}");
             assert!(judge(of(DeviceId([2; 16]))).is_err(), "{kind:?} {effect:?}");
             assert_eq!(judge(of(own)), Ok(()), "{kind:?} {effect:?}");
+        }
+    }
+
+    #[test]
+    fn a_sale_gives_a_guest_no_more_than_its_cups_are_worth() {
+        let bar = rights(Purpose::Device, Roles::BAR, u64::MAX);
+        let cents = |amount| crate::money::Cents::new(amount).unwrap();
+        let cups = |out, back| {
+            let sale = Sale { deposit_out: cents(out), deposit_back: cents(back), ..Sale::default() };
+            Detail::Sale(Some(sale)).to_bytes()
+        };
+        for (kind, effect) in [
+            (Kind::SALE, Effect::Credit),
+            (Kind::SALE, Effect::Owe),
+            (Kind::DEPOSIT_BACK, Effect::Credit),
+            (Kind::DEPOSIT_BACK, Effect::Owe),
+        ] {
+            let judge = |amount, part| {
+                let entry =
+                    Entry { part, amount: cents(amount), ..Entry::new(kind, effect, Currency::EUR, Hlc::default()) };
+                bar.judge(&entry, DeviceId([1; 16]), Currency::EUR)
+            };
+            assert_eq!(judge(400, cups(200, 600)), Ok(()), "{kind:?} {effect:?}");
+            for part in [cups(200, 599), cups(0, 0), Vec::new()] {
+                assert_eq!(judge(400, part), Err(Forbidden::Unfounded(kind.0)), "{kind:?} {effect:?}");
+            }
         }
     }
 

@@ -202,8 +202,9 @@ impl<'a> Folding<'a> {
         if !self.is_new(e, closed) {
             return;
         }
-        let carried =
-            closed.and_then(WalletEntry::intent).and_then(carried_record).filter(|_| !settle::is_void(&e.entry));
+        let closes_carry = closed.and_then(WalletEntry::intent).and_then(carried_record);
+        // whatever else names such an intent moves what it says, as often as it is written
+        let carried = closes_carry.filter(|_| accounts::ends_carrying(&e.entry));
         if carried.is_some_and(|id| !self.carried.insert(id)) {
             return;
         }

@@ -57,3 +57,26 @@ fn a_desk_without_a_quota_and_a_bar_are_asked_about_nothing() {
     puts_on(&mut hub, &mut desk, 30_000);
     assert_eq!(listed(&mut hub), vec![]);
 }
+
+#[test]
+fn gifts_money_from_nowhere_and_top_ups_that_wait_for_a_reader_count_towards_a_quota() {
+    let dir = sample::hub_dir();
+    let (mut hub, mut desk) = desk(dir.path());
+    let from = desk.bodies.len();
+    for (kind, effect) in [(Kind::GIFT, Effect::Credit), (Kind::GIFT, Effect::Owe), (Kind::BAND_TRANSFER, Effect::Owe)]
+    {
+        let entry = desk.entry(kind, effect, 300);
+        desk.commit(Entry { subject: wallet(1).into(), ..entry });
+    }
+    hub.ingest(&[desk.segment(from, from + 3)]).unwrap();
+    assert_eq!(listed(&mut hub), vec![], "9.00 of 10.00");
+    let from = desk.bodies.len();
+    let intent = Purse::new(wallet(1)).torn(&mut desk, IntentPurpose::TopUp, 200);
+    hub.ingest(&[desk.segment(from, from + 1)]).unwrap();
+    assert_eq!(listed(&mut hub).len(), 1, "the chip may have it, and no word of the desk is needed");
+    let entry = desk.entry(Kind::VOID, Effect::Release, 200);
+    desk.commit(Entry { subject: wallet(1).into(), refers_to: Some(intent), ..entry });
+    hub.ingest(&[desk.segment(from + 1, from + 2)]).unwrap();
+    puts_on(&mut hub, &mut desk, 100);
+    assert!(listed(&mut hub).iter().all(|matter| !matter.open), "void, it put nothing on: all of it and no more");
+}

@@ -135,3 +135,37 @@ fn what_a_stolen_bar_gives_back_for_nothing_counts_nothing_and_is_named() {
     let back = money(&mut hub);
     assert_eq!((back.balance, back.overspend, back.corrections), (0, 500, 500));
 }
+
+#[test]
+fn what_a_stolen_bar_takes_only_to_give_it_back_makes_no_money() {
+    let dir = sample::hub_dir();
+    let mut hub = sample::open(dir.path());
+    let (mut desk, mut bar) = (SampleBox::new(20, ALL), SampleBox::new(21, Roles::BAR));
+    let mut purse = Purse::new(wallet(HIS));
+    purse.top_up(&mut desk, 1_000);
+    adopt(&mut hub, &desk);
+    adopt(&mut hub, &bar);
+    let to_him = |bar: &mut SampleBox, kind, effect, refers_to, amount| {
+        let entry = bar.entry(kind, effect, amount);
+        bar.commit(Entry { subject: wallet(HIS).into(), refers_to, ..entry })
+    };
+    // a sale that never touched the chip; cups that nobody brought; a credit carried nowhere, sold and given back
+    let unseen = to_him(&mut bar, Kind::SALE, Effect::Debit, None, 1_000);
+    to_him(&mut bar, Kind::CORRECTION_PLUS, Effect::Owe, Some(unseen), 1_000);
+    to_him(&mut bar, Kind::SALE, Effect::Owe, None, 30_000);
+    to_him(&mut bar, Kind::DEPOSIT_BACK, Effect::Owe, None, 30_000);
+    let carry = purse.torn(&mut bar, IntentPurpose::Carry, 5_000);
+    for _ in 0..3 {
+        let sold = to_him(&mut bar, Kind::SALE, Effect::Debit, Some(carry), 5_000);
+        to_him(&mut bar, Kind::CORRECTION_PLUS, Effect::Owe, Some(sold), 5_000);
+    }
+    hub.ingest(&desk.segments(100)).unwrap();
+    hub.ingest(&bar.segments(100)).unwrap();
+    let after = money(&mut hub);
+    assert_eq!((after.top_up, after.deposits, after.unexplained), (1_000, 0, 0));
+    assert!(after.balance + after.pending_credit <= 1_000, "nobody has more than was paid in: {after:?}");
+    let state = hub.store().wallet(wallet(HIS)).unwrap().and_then(|stored| stored.state).unwrap();
+    assert_eq!(WalletState::from_bytes(&state).unwrap().pending, 0, "no desk pays anything out");
+    let filter = Filter { kind: Some(MatterKind::ForbiddenEntry), ..Filter::default() };
+    assert!(!hub.matters(&filter).unwrap().matters.is_empty());
+}
