@@ -545,6 +545,20 @@ fn nothing_is_signed_for_a_band_that_nobody_has_read_or_that_is_blocked() {
 }
 
 #[test]
+fn nothing_is_signed_for_a_band_from_which_more_was_spent_than_there_was() {
+    let mut evening = Evening::new();
+    evening.top_up(1_000);
+    evening.owe(BAR_A, 300);
+    let sold = evening.world.push(BAR_B, entry(Kind::SALE, Effect::Debit, 1_200));
+    for by in [BAR_A, BAR_B, DESK] {
+        evening.sync(by);
+    }
+    assert_eq!(evening.hub_sees().due, Err(NotDue::Suspect));
+    evening.world.entries.retain(|e| e.at != sold);
+    assert!(evening.hub_sees().due.is_ok(), "it is owed as long as there is money");
+}
+
+#[test]
 fn credits_of_a_desk_that_is_cut_off_are_unreported_and_no_overspend() {
     let mut world = World::new();
     world.top_up(1_000);

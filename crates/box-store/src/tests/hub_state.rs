@@ -97,6 +97,21 @@ fn an_own_entry_counts_once_before_and_after_the_hub_covers_it() {
 }
 
 #[test]
+fn what_was_spent_beyond_a_balance_is_off_what_is_owed_beside_it() {
+    let world = World::new();
+    let (store, _) = world.open();
+    let owed = |balance, pending| {
+        tell(&store, Section::Wallets, 0, WalletState { pending, ..wallet_state(balance) }.to_bytes().to_vec());
+        store.read(|view| view.pending(&WALLET)).unwrap().believed
+    };
+    assert_eq!([owed(500, 300), owed(0, 300), owed(-200, 300), owed(-400, 300)], [300, 300, 100, 0]);
+    // what is in doubt may not have been taken
+    let doubtful = WalletState { pending: 300, in_doubt: 200, ..wallet_state(-200) };
+    tell(&store, Section::Wallets, 0, doubtful.to_bytes().to_vec());
+    assert_eq!(store.read(|view| view.pending(&WALLET)).unwrap().believed, 300);
+}
+
+#[test]
 fn a_section_covers_for_itself_alone() {
     let world = World::new();
     let (store, _) = world.open();
